@@ -1,0 +1,13 @@
+//! The fruitnode node: every side effect of the system lives in this crate.
+//!
+//! Layers, each using only what stands right of it:
+//! `cli -> actors -> {storage, pipeline, output} -> {model, pca} -> rows -> coordinator -> proto`.
+
+pub mod demo;
+pub mod model;
+pub mod output;
+pub mod pca;
+pub mod pipeline;
+pub mod rows;
+pub mod storage;
+pub mod verify;

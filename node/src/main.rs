@@ -1,0 +1,2 @@
+//! The `fruitnode` binary.
+fn main() {}

@@ -1,0 +1,1 @@
+//! Writers of everything a job publishes. Equal input gives equal bytes.

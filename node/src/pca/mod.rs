@@ -1,0 +1,1 @@
+//! Standardisation and principal components in f64, from moments to scores.

@@ -1,0 +1,1 @@
+//! Where photographs come from and results go: one trait, a folder today.

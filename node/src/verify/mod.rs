@@ -1,0 +1,1 @@
+//! Checks a published result from its own files alone.
