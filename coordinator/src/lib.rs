@@ -1,10 +1,24 @@
 //! Every decision of a fruitnode cluster, as pure functions over plain data.
 //!
+//! [`state::ClusterState::apply`] takes one [`command::Command`] of the log and says, as
+//! [`effect::Effect`]s, what the leader must do; [`schedule::grants`] proposes the next leases.
+//! The rest are the parts of these two: what a task is ([`task`]), how a job moves ([`lineage`]),
+//! what a failure means ([`retry`]), and how moments add up ([`tree`], [`moments`]).
+//!
 //! Architecture invariant: nothing here reads a clock, a file, a socket or a random source, and
 //! nothing is async. The crate's dependency tree is checked by `tests/tests/layering.rs`.
 
+pub mod codec;
+pub mod command;
+pub mod effect;
 pub mod ids;
+pub mod invariants;
+pub mod job;
+mod lineage;
 pub mod moments;
+pub mod partition;
 pub mod retry;
+pub mod schedule;
+pub mod state;
 pub mod task;
 pub mod tree;

@@ -1,0 +1,287 @@
+//! One job: what was asked for, how far it is, and what each of its tasks needs.
+//!
+//! The transitions are in [`crate::lineage`].
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::ids::{Attempt, Digest, JobId, NodeId, PartitionId};
+use crate::retry::FailureReason;
+use crate::task::{FitRecord, Holding, Inputs, Listing, Task, Winner};
+use crate::tree::{ReducePlan, TreeNode};
+
+/// What a user asked for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct JobSpec {
+    /// URI or folder of the photographs.
+    pub from: String,
+    /// URI or folder of the result.
+    pub to: String,
+    /// Consecutive keys that make one partition. At least 1.
+    pub rows_per_part: u32,
+    /// Whether a PCA follows the features.
+    pub pca: bool,
+    /// Nodes of another compute class extract nothing of this job.
+    pub compute_class: String,
+    /// Nodes of another fit class neither fit nor project.
+    pub fit_class: String,
+    /// Further options, opaque to every decision here.
+    pub options: Vec<u8>,
+}
+
+/// How far a job is.
+///
+/// ```text
+/// Listing -> Extracting -> Reducing <-> Fitting -> Projecting -> Publishing -> Ended
+///                  \_______________ without a PCA _______________/
+/// ```
+///
+/// `Fitting` falls back to `Reducing` when the node that holds the root moments is lost.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Phase {
+    /// The source is being listed.
+    Listing,
+    /// Photographs become features; moments merge meanwhile.
+    Extracting,
+    /// All features are accepted, the root moments are not held yet.
+    Reducing,
+    /// The root moments are held.
+    Fitting,
+    /// The fit is accepted.
+    Projecting,
+    /// All objects are accepted; they get their final names.
+    Publishing,
+    /// Over.
+    Ended(Outcome),
+}
+
+/// How a job ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Outcome {
+    /// The result is published.
+    Succeeded {
+        /// SHA-256 of `_SUCCESS`.
+        digest: Digest,
+    },
+    /// A task failed for good.
+    Failed {
+        /// The task.
+        task: Task,
+        /// Why.
+        reason: FailureReason,
+        /// Why, in words.
+        detail: String,
+    },
+    /// A client cancelled it.
+    Cancelled,
+}
+
+/// What is kept of a partition. There may be a hundred thousand of them: 128 bytes at most.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct PartitionRecord {
+    pub(crate) features: Digest,
+    pub(crate) scores: Digest,
+    pub(crate) csv: Digest,
+    pub(crate) features_attempt: u32,
+    pub(crate) scores_attempt: u32,
+    pub(crate) good: u32,
+    pub(crate) bad: u32,
+    pub(crate) status: Status,
+}
+
+const _: () = assert!(size_of::<PartitionRecord>() <= 128);
+
+/// How far a partition is. That it is leased is seen in the job's grants.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
+pub(crate) enum Status {
+    #[default]
+    Pending,
+    Extracted,
+    Projected,
+}
+
+/// Sums over accepted attempts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Counts {
+    /// Partitions with accepted features.
+    pub extracted: u32,
+    /// Partitions with accepted scores.
+    pub projected: u32,
+    /// Rows with features.
+    pub good: u64,
+    /// Rows in quarantine.
+    pub bad: u64,
+    /// Completed reads of photographs.
+    pub gets: u64,
+    /// Inferences.
+    pub inferences: u64,
+    /// Merges and moments made again.
+    pub merges: u32,
+    /// Failed attempts, of whatever reason.
+    pub failed_attempts: u32,
+    /// Partitions whose moments were made again from accepted features.
+    pub remade: u32,
+}
+
+/// A job and everything that its decisions need.
+#[derive(Debug, Clone)]
+pub struct Job {
+    pub(crate) id: JobId,
+    pub(crate) spec: JobSpec,
+    pub(crate) phase: Phase,
+    pub(crate) counts: Counts,
+    pub(crate) listing: Option<Listing>,
+    pub(crate) fit: Option<FitRecord>,
+    pub(crate) next_attempt: Attempt,
+    /// Tasks that can be leased now.
+    pub(crate) ready: BTreeSet<Task>,
+    /// Every attempt that would still be accepted.
+    pub(crate) granted: BTreeMap<(Task, Attempt), NodeId>,
+    /// Counted failures of tasks that are not done.
+    pub(crate) failures: BTreeMap<Task, u8>,
+    pub(crate) partitions: Vec<PartitionRecord>,
+    /// Digests of quarantine objects: few partitions have one.
+    pub(crate) quarantine: BTreeMap<PartitionId, Digest>,
+    /// Moments in the memory of nodes.
+    pub(crate) held: BTreeMap<TreeNode, Holding>,
+    /// Extracted partitions of which no held moments tell.
+    pub(crate) uncovered: BTreeSet<PartitionId>,
+    /// Partition last leased to a node, for locality.
+    pub(crate) last: BTreeMap<NodeId, PartitionId>,
+}
+
+impl Job {
+    /// A job that waits for its source to be listed.
+    pub(crate) fn new(id: JobId, spec: JobSpec) -> Self {
+        Self {
+            id,
+            spec,
+            phase: Phase::Listing,
+            counts: Counts::default(),
+            listing: None,
+            fit: None,
+            next_attempt: Attempt(1),
+            ready: BTreeSet::from([Task::List]),
+            granted: BTreeMap::new(),
+            failures: BTreeMap::new(),
+            partitions: Vec::new(),
+            quarantine: BTreeMap::new(),
+            held: BTreeMap::new(),
+            uncovered: BTreeSet::new(),
+            last: BTreeMap::new(),
+        }
+    }
+
+    /// Name given by the client.
+    pub fn id(&self) -> &JobId {
+        &self.id
+    }
+
+    /// What was asked for.
+    pub fn spec(&self) -> &JobSpec {
+        &self.spec
+    }
+
+    /// How far it is.
+    pub fn phase(&self) -> &Phase {
+        &self.phase
+    }
+
+    /// Sums over accepted attempts.
+    pub fn counts(&self) -> &Counts {
+        &self.counts
+    }
+
+    /// The accepted listing.
+    pub fn listing(&self) -> Option<&Listing> {
+        self.listing.as_ref()
+    }
+
+    /// The accepted fit.
+    pub fn fit(&self) -> Option<&FitRecord> {
+        self.fit.as_ref()
+    }
+
+    /// Attempts that would still be accepted, with their nodes.
+    pub fn granted(&self) -> impl Iterator<Item = (Task, Attempt, NodeId)> {
+        self.granted
+            .iter()
+            .map(|(&(task, attempt), &node)| (task, attempt, node))
+    }
+
+    /// Shape of the reduction; empty before the listing is accepted.
+    pub fn plan(&self) -> ReducePlan {
+        ReducePlan::new(self.listing.map_or(0, |listing| listing.partitions))
+    }
+
+    /// Whether the job is over.
+    pub fn ended(&self) -> bool {
+        matches!(self.phase, Phase::Ended(_))
+    }
+
+    /// What an attempt at the task needs. `None` when the task cannot be done in this state.
+    pub fn inputs(&self, task: Task) -> Option<Inputs> {
+        match task {
+            Task::List => Some(Inputs::List),
+            Task::Extract(_) => Some(Inputs::Extract(self.listing?)),
+            Task::Remake(p) => Some(Inputs::Remake(self.winner(p)?)),
+            Task::Merge(node) => {
+                let (left, right) = self.plan().children(node)?;
+                let both = (*self.held.get(&left)?, *self.held.get(&right)?);
+                Some(Inputs::Merge((left, both.0), (right, both.1)))
+            }
+            Task::Fit => {
+                let root = self.plan().root()?;
+                Some(Inputs::Fit(root, *self.held.get(&root)?))
+            }
+            Task::Project(p) => Some(Inputs::Project(self.winner(p)?, self.fit?)),
+            Task::Publish => {
+                let count = self.partitions.len();
+                let winners: Option<Vec<_>> = (0..count)
+                    .map(|p| self.winner(PartitionId(p as u32)))
+                    .collect();
+                Some(Inputs::Publish {
+                    listing: self.listing?,
+                    fit: self.fit,
+                    winners: winners?,
+                })
+            }
+        }
+    }
+
+    /// What won for a partition. `None` before its features are accepted.
+    pub fn winner(&self, partition: PartitionId) -> Option<Winner> {
+        let record = self.partitions.get(partition.0 as usize)?;
+        if record.status == Status::Pending {
+            return None;
+        }
+        let projected = record.status == Status::Projected;
+        Some(Winner {
+            partition,
+            features_attempt: Attempt(record.features_attempt),
+            features: record.features,
+            good: record.good,
+            bad: record.bad,
+            quarantine: self.quarantine.get(&partition).copied(),
+            scores: projected.then_some((
+                Attempt(record.scores_attempt),
+                record.scores,
+                record.csv,
+            )),
+        })
+    }
+
+    pub(crate) fn is_granted(&self, task: Task) -> bool {
+        self.granted
+            .range((task, Attempt(0))..=(task, Attempt(u32::MAX)))
+            .next()
+            .is_some()
+    }
+
+    pub(crate) fn record(&mut self, partition: PartitionId) -> &mut PartitionRecord {
+        &mut self.partitions[partition.0 as usize]
+    }
+
+    pub(crate) fn all_extracted(&self) -> bool {
+        self.counts.extracted as usize == self.partitions.len()
+    }
+}

@@ -1,0 +1,444 @@
+//! How a job moves: what an accepted, failed or lost attempt changes, and what becomes ready.
+//!
+//! Lineage is read backwards here: moments that were lost are made again from accepted features,
+//! never from photographs, and only those that no other held moments tell of.
+
+use crate::effect::{Effect, Outbox};
+use crate::ids::{Attempt, NodeId, PartitionId};
+use crate::job::{Job, Outcome, PartitionRecord, Phase, Status};
+use crate::retry::{Decision, FailureReason, after_failure};
+use crate::task::{FitRecord, Holding, Listing, Task, TaskResult};
+use crate::tree::TreeNode;
+
+impl Job {
+    /// Leases a task. Void unless the attempt is the job's next and the task is ready, or leased
+    /// already: the leader may grant a second attempt when the first has fallen silent.
+    pub(crate) fn grant(
+        &mut self,
+        task: Task,
+        attempt: Attempt,
+        node: NodeId,
+        out: &mut Outbox,
+    ) -> bool {
+        if attempt != self.next_attempt || self.ended() {
+            return false;
+        }
+        let again = self.is_granted(task) && self.is_due(task);
+        if !self.ready.remove(&task) && !again {
+            return false;
+        }
+        self.next_attempt = Attempt(attempt.0 + 1);
+        self.granted.insert((task, attempt), node);
+        if let Some(partition) = task.partition() {
+            self.last.insert(node, partition);
+        }
+        out.effects.push(Effect::Start {
+            job: self.id.clone(),
+            task,
+            attempt,
+            node,
+        });
+        true
+    }
+
+    /// Takes a result, if its attempt is still valid.
+    pub(crate) fn accept(
+        &mut self,
+        task: Task,
+        attempt: Attempt,
+        result: &TaskResult,
+        out: &mut Outbox,
+    ) {
+        if !result.answers(task) {
+            return;
+        }
+        let Some(node) = self.granted.remove(&(task, attempt)) else {
+            return;
+        };
+        self.free(task, node, out);
+        self.withdraw(task, out);
+        self.failures.remove(&task);
+        match (task, *result) {
+            (Task::List, TaskResult::Listed { partitions: 0, .. }) => {
+                let (reason, detail) = (FailureReason::InputMissing, "the listing is empty".into());
+                self.end(
+                    Outcome::Failed {
+                        task,
+                        reason,
+                        detail,
+                    },
+                    out,
+                );
+            }
+            (
+                Task::List,
+                TaskResult::Listed {
+                    keys,
+                    bytes,
+                    partitions,
+                    digest,
+                },
+            ) => {
+                self.listed(Listing {
+                    attempt,
+                    keys,
+                    bytes,
+                    partitions,
+                    digest,
+                });
+            }
+            (Task::Extract(p), extracted) => self.extracted(p, attempt, node, &extracted, out),
+            (Task::Remake(p), TaskResult::Held { digest }) => {
+                self.counts.remade += 1;
+                self.hold(TreeNode::leaf(p.0), Holding { node, digest }, out);
+            }
+            (Task::Merge(tree_node), TaskResult::Held { digest }) => {
+                self.counts.merges += 1;
+                self.hold(tree_node, Holding { node, digest }, out);
+            }
+            (Task::Fit, TaskResult::Fitted { digest, components }) => {
+                self.fit = Some(FitRecord {
+                    attempt,
+                    components,
+                    digest,
+                });
+                self.release_all(out);
+                self.phase = Phase::Projecting;
+                self.ready.extend((0..self.partitions.len()).map(project));
+            }
+            (Task::Project(p), TaskResult::Projected { scores, csv, .. }) => {
+                let record = self.record(p);
+                record.status = Status::Projected;
+                record.scores_attempt = attempt.0;
+                record.scores = scores;
+                record.csv = csv;
+                self.counts.projected += 1;
+            }
+            (Task::Publish, TaskResult::Published { digest }) => {
+                self.end(Outcome::Succeeded { digest }, out);
+            }
+            // Excluded by `answers`.
+            _ => {}
+        }
+        self.advance();
+    }
+
+    /// Takes note of a failed attempt and decides what follows.
+    pub(crate) fn fail(
+        &mut self,
+        task: Task,
+        attempt: Attempt,
+        reason: FailureReason,
+        detail: &str,
+        out: &mut Outbox,
+    ) {
+        let Some(node) = self.granted.remove(&(task, attempt)) else {
+            return;
+        };
+        self.free(task, node, out);
+        self.counts.failed_attempts += 1;
+        let before = self.failures.get(&task).copied().unwrap_or(0);
+        match after_failure(reason, before) {
+            Decision::Again(counted) => {
+                if counted > 0 {
+                    self.failures.insert(task, counted);
+                }
+                self.offer(task);
+                self.advance();
+            }
+            Decision::GiveUp => {
+                let detail = detail.to_owned();
+                self.end(
+                    Outcome::Failed {
+                        task,
+                        reason,
+                        detail,
+                    },
+                    out,
+                );
+            }
+        }
+    }
+
+    /// A node is gone: its attempts end, and what it held is lost.
+    pub(crate) fn lose_node(&mut self, node: NodeId, out: &mut Outbox) {
+        let attempts: Vec<_> = self
+            .granted
+            .iter()
+            .filter(|(_, on)| **on == node)
+            .map(|(key, _)| *key)
+            .collect();
+        let moments: Vec<_> = self
+            .held
+            .iter()
+            .filter(|(_, held)| held.node == node)
+            .map(|(key, _)| *key)
+            .collect();
+        for tree_node in moments {
+            self.lose_moments(tree_node);
+        }
+        for (task, attempt) in attempts {
+            self.fail(
+                task,
+                attempt,
+                FailureReason::NodeLost,
+                "the node was lost",
+                out,
+            );
+        }
+        self.last.remove(&node);
+        self.advance();
+    }
+
+    /// A node let go of moments.
+    pub(crate) fn drop_moments(&mut self, tree_node: TreeNode, node: NodeId) {
+        if self
+            .held
+            .get(&tree_node)
+            .is_some_and(|held| held.node == node)
+        {
+            self.lose_moments(tree_node);
+            self.advance();
+        }
+    }
+
+    /// Ends the job: nothing of it is wanted any more.
+    pub(crate) fn end(&mut self, outcome: Outcome, out: &mut Outbox) {
+        for ((task, attempt), node) in std::mem::take(&mut self.granted) {
+            self.free(task, node, out);
+            out.effects.push(Effect::Cancel {
+                job: self.id.clone(),
+                task,
+                attempt,
+                node,
+            });
+        }
+        self.release_all(out);
+        self.ready.clear();
+        self.failures.clear();
+        self.uncovered.clear();
+        self.last.clear();
+        self.partitions = Vec::new();
+        self.quarantine.clear();
+        out.effects.push(Effect::End {
+            job: self.id.clone(),
+            outcome: outcome.clone(),
+        });
+        self.phase = Phase::Ended(outcome);
+    }
+
+    fn listed(&mut self, listing: Listing) {
+        self.listing = Some(listing);
+        self.partitions = vec![PartitionRecord::default(); listing.partitions as usize];
+        self.ready
+            .extend((0..listing.partitions).map(|p| Task::Extract(PartitionId(p))));
+        self.phase = Phase::Extracting;
+    }
+
+    fn extracted(
+        &mut self,
+        partition: PartitionId,
+        attempt: Attempt,
+        node: NodeId,
+        result: &TaskResult,
+        out: &mut Outbox,
+    ) {
+        let TaskResult::Extracted {
+            good,
+            bad,
+            features,
+            quarantine,
+            moments,
+            gets,
+            inferences,
+        } = *result
+        else {
+            return;
+        };
+        let record = self.record(partition);
+        record.status = Status::Extracted;
+        record.features_attempt = attempt.0;
+        record.features = features;
+        (record.good, record.bad) = (good, bad);
+        self.quarantine
+            .extend(quarantine.map(|digest| (partition, digest)));
+        self.counts.extracted += 1;
+        self.counts.good += u64::from(good);
+        self.counts.bad += u64::from(bad);
+        self.counts.gets += u64::from(gets);
+        self.counts.inferences += u64::from(inferences);
+        if !self.spec.pca {
+            return;
+        }
+        match moments {
+            Some(digest) => self.hold(TreeNode::leaf(partition.0), Holding { node, digest }, out),
+            None => {
+                self.uncovered.insert(partition);
+            }
+        }
+    }
+
+    /// Moments have come to be held. What they were made of is no longer needed.
+    fn hold(&mut self, tree_node: TreeNode, holding: Holding, out: &mut Outbox) {
+        if self.is_covered(tree_node) {
+            self.release(tree_node, holding.node, out);
+            return;
+        }
+        self.release_below(tree_node, out);
+        for partition in self.plan().leaves(tree_node) {
+            self.uncovered.remove(&PartitionId(partition));
+            self.ready.remove(&Task::Remake(PartitionId(partition)));
+        }
+        self.held.insert(tree_node, holding);
+        if let Some(parent) = self.plan().parent(tree_node) {
+            self.offer(Task::Merge(parent));
+        }
+    }
+
+    /// Whether this node of the tree, or one above it, is held.
+    fn is_covered(&self, tree_node: TreeNode) -> bool {
+        let plan = self.plan();
+        let mut at = Some(tree_node);
+        while let Some(node) = at {
+            if self.held.contains_key(&node) {
+                return true;
+            }
+            at = plan.parent(node);
+        }
+        false
+    }
+
+    fn release_below(&mut self, tree_node: TreeNode, out: &mut Outbox) {
+        self.ready.remove(&Task::Merge(tree_node));
+        let Some((left, right)) = self.plan().children(tree_node) else {
+            return;
+        };
+        for child in [left, right] {
+            match self.held.remove(&child) {
+                Some(held) => self.release(child, held.node, out),
+                None => self.release_below(child, out),
+            }
+        }
+    }
+
+    fn release_all(&mut self, out: &mut Outbox) {
+        for (tree_node, held) in std::mem::take(&mut self.held) {
+            self.release(tree_node, held.node, out);
+        }
+    }
+
+    fn release(&self, tree_node: TreeNode, node: NodeId, out: &mut Outbox) {
+        out.effects.push(Effect::Release {
+            job: self.id.clone(),
+            tree_node,
+            node,
+        });
+    }
+
+    fn lose_moments(&mut self, tree_node: TreeNode) {
+        self.held.remove(&tree_node);
+        let plan = self.plan();
+        if let Some(parent) = plan.parent(tree_node) {
+            self.ready.remove(&Task::Merge(parent));
+        }
+        self.uncovered
+            .extend(plan.leaves(tree_node).map(PartitionId));
+    }
+
+    /// Makes a task ready, if it can be done now and nobody is at it.
+    fn offer(&mut self, task: Task) {
+        if !self.is_granted(task) && self.is_due(task) {
+            self.ready.insert(task);
+        }
+    }
+
+    fn is_due(&self, task: Task) -> bool {
+        let status = |p: PartitionId| {
+            self.partitions
+                .get(p.0 as usize)
+                .map(|record| record.status)
+        };
+        match task {
+            Task::List => self.listing.is_none(),
+            Task::Extract(p) => status(p) == Some(Status::Pending),
+            Task::Remake(p) => {
+                self.uncovered.contains(&p)
+                    && matches!(self.phase, Phase::Reducing | Phase::Fitting)
+            }
+            Task::Merge(_) => self.inputs(task).is_some(),
+            Task::Fit => self.phase == Phase::Fitting && self.inputs(task).is_some(),
+            Task::Project(p) => {
+                self.phase == Phase::Projecting && status(p) == Some(Status::Extracted)
+            }
+            Task::Publish => self.phase == Phase::Publishing,
+        }
+    }
+
+    /// Moves to the next phase when the present one has nothing left, or back when the root
+    /// moments were lost before the fit.
+    fn advance(&mut self) {
+        let root_held = self
+            .plan()
+            .root()
+            .is_some_and(|root| self.held.contains_key(&root));
+        match self.phase {
+            Phase::Extracting if self.all_extracted() => {
+                self.phase = if self.spec.pca {
+                    Phase::Reducing
+                } else {
+                    Phase::Publishing
+                };
+                self.offer(Task::Publish);
+                self.advance();
+            }
+            Phase::Reducing if root_held => {
+                self.phase = Phase::Fitting;
+                self.offer(Task::Fit);
+            }
+            Phase::Reducing => {
+                // Only now: during extraction the memory is better spent on new moments.
+                let lost: Vec<_> = self.uncovered.iter().copied().map(Task::Remake).collect();
+                lost.into_iter().for_each(|task| self.offer(task));
+            }
+            Phase::Fitting if !root_held => {
+                self.phase = Phase::Reducing;
+                self.ready.remove(&Task::Fit);
+                self.advance();
+            }
+            Phase::Projecting if self.counts.projected as usize == self.partitions.len() => {
+                self.phase = Phase::Publishing;
+                self.offer(Task::Publish);
+            }
+            _ => {}
+        }
+    }
+
+    /// Calls back every other attempt at a task that is done.
+    fn withdraw(&mut self, task: Task, out: &mut Outbox) {
+        let others: Vec<_> = self
+            .granted
+            .range((task, Attempt(0))..=(task, Attempt(u32::MAX)))
+            .map(|(&(_, attempt), &node)| (attempt, node))
+            .collect();
+        for (attempt, node) in others {
+            self.granted.remove(&(task, attempt));
+            self.free(task, node, out);
+            out.effects.push(Effect::Cancel {
+                job: self.id.clone(),
+                task,
+                attempt,
+                node,
+            });
+        }
+    }
+
+    fn free(&self, task: Task, node: NodeId, out: &mut Outbox) {
+        if task.takes_slot() {
+            out.freed.push(node);
+        }
+    }
+}
+
+fn project(partition: usize) -> Task {
+    Task::Project(PartitionId(partition as u32))
+}

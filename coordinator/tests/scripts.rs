@@ -1,0 +1,403 @@
+//! Drives the state machine with the readable scripts under `testdata/`.
+//!
+//! A script is a list of steps. A step is one or more lines of input, a line `----`, and the lines
+//! that are expected, up to an empty line; `#` begins a remark. Input lines:
+//!
+//! ```text
+//! node 1 slots=2 [compute=cpu] [fit=f]   add a node
+//! lose 1                                 a node is gone
+//! submit j [pca=no] [rows=4]             submit a job
+//! cancel j
+//! schedule                               grant what the scheduler proposes
+//! grant j extract:0 a7 n1                grant by hand
+//! accept j extract:0 a2 [keys=9] [good=3] [bad=1] [k=2]
+//! fail j extract:0 a2 panic
+//! drop j 0-1 n1                          a node drops moments
+//! show j                                 the job in one line
+//! outstanding                            what a new leader would send again
+//! inputs j merge:0-1                     what an attempt would be given
+//! ```
+//!
+//! `UPDATE_SCRIPTS=1 cargo test -p fruitnode-coordinator` writes what happened as what is expected;
+//! read the difference before you keep it.
+
+use std::fmt::Write as _;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use fruitnode_coordinator::codec;
+use fruitnode_coordinator::command::Command;
+use fruitnode_coordinator::effect::Effect;
+use fruitnode_coordinator::ids::{Attempt, Digest, JobId, NodeId, PartitionId};
+use fruitnode_coordinator::job::{JobSpec, Outcome, Phase};
+use fruitnode_coordinator::partition;
+use fruitnode_coordinator::retry::FailureReason;
+use fruitnode_coordinator::schedule;
+use fruitnode_coordinator::state::ClusterState;
+use fruitnode_coordinator::task::{Inputs, Task, TaskResult};
+use fruitnode_coordinator::tree::TreeNode;
+
+#[test]
+fn every_script_plays_as_written() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata");
+    let mut scripts: Vec<PathBuf> = fs::read_dir(&folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .collect();
+    scripts.sort();
+    assert!(!scripts.is_empty());
+    let mut wrong = Vec::new();
+    for script in scripts {
+        let text = fs::read_to_string(&script).unwrap();
+        let played = play(&text);
+        if std::env::var_os("UPDATE_SCRIPTS").is_some() {
+            fs::write(&script, played).unwrap();
+        } else if played != text {
+            wrong.push(format!(
+                "{}:\n{}",
+                script.display(),
+                first_difference(&text, &played)
+            ));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+fn first_difference(expected: &str, actual: &str) -> String {
+    let pairs = expected.lines().zip(actual.lines()).enumerate();
+    for (number, (expected, actual)) in pairs {
+        if expected != actual {
+            return format!(
+                "line {}\n  expected {expected}\n  actual   {actual}",
+                number + 1
+            );
+        }
+    }
+    "one is longer than the other".to_owned()
+}
+
+/// Plays a script on a fresh state and returns it with what really happened.
+fn play(text: &str) -> String {
+    let mut world = World {
+        state: ClusterState::default(),
+        index: 0,
+    };
+    let mut played = String::new();
+    let mut lines = text.lines();
+    let mut happened = String::new();
+    while let Some(line) = lines.next() {
+        played.push_str(line);
+        played.push('\n');
+        if line == "----" {
+            played.push_str(if happened.is_empty() {
+                "nothing\n"
+            } else {
+                &happened
+            });
+            happened.clear();
+            for skipped in lines.by_ref() {
+                if skipped.is_empty() {
+                    played.push('\n');
+                    break;
+                }
+            }
+        } else if !line.is_empty() && !line.starts_with('#') {
+            world.step(line, &mut happened);
+        }
+    }
+    played
+}
+
+struct World {
+    state: ClusterState,
+    index: u64,
+}
+
+impl World {
+    fn step(&mut self, line: &str, out: &mut String) {
+        let words: Vec<&str> = line.split_whitespace().collect();
+        let job = || JobId(words[1].to_owned());
+        match words[0] {
+            "schedule" => {
+                for grant in schedule::grants(&self.state) {
+                    self.apply(grant, out);
+                }
+                assert!(
+                    schedule::grants(&self.state).is_empty(),
+                    "scheduling is not complete"
+                );
+            }
+            "show" => self.show(&job(), out),
+            "inputs" => self.inputs(&job(), task(words[2]), out),
+            "outstanding" => {
+                let effects = self.state.outstanding_effects();
+                effects.iter().for_each(|effect| print_effect(effect, out));
+            }
+            _ => self.apply(self.command(&words), out),
+        }
+    }
+
+    fn command(&self, words: &[&str]) -> Command {
+        let option = |name: &str| {
+            let value = words
+                .iter()
+                .find_map(|word| word.strip_prefix(name)?.strip_prefix('='));
+            value.map(str::to_owned)
+        };
+        let number = |name: &str, default: u32| {
+            option(name).map_or(default, |text| text.parse::<u32>().expect("a number"))
+        };
+        let job = || JobId(words[1].to_owned());
+        let attempt = || Attempt(words[3][1..].parse().expect("an attempt such as a3"));
+        match words[0] {
+            "node" => Command::AddNode {
+                node: node(words[1]),
+                slots: number("slots", 1),
+                compute_class: option("compute").unwrap_or_else(|| "cpu".into()),
+                fit_class: option("fit").unwrap_or_else(|| "f".into()),
+            },
+            "lose" => Command::LoseNode {
+                node: node(words[1]),
+            },
+            "submit" => {
+                let pca = option("pca").as_deref() != Some("no");
+                Command::SubmitJob {
+                    job: job(),
+                    spec: spec(number("rows", 4), pca),
+                }
+            }
+            "cancel" => Command::CancelJob { job: job() },
+            "grant" => Command::Grant {
+                job: job(),
+                task: task(words[2]),
+                attempt: attempt(),
+                node: node(words[4]),
+            },
+            "accept" => {
+                let task = task(words[2]);
+                let result = self.result(&job(), task, &number);
+                Command::Accept {
+                    job: job(),
+                    task,
+                    attempt: attempt(),
+                    result,
+                }
+            }
+            "fail" => Command::Fail {
+                job: job(),
+                task: task(words[2]),
+                attempt: attempt(),
+                reason: reason(words[4]),
+                detail: "said so".into(),
+            },
+            "drop" => Command::DropMoments {
+                job: job(),
+                tree_node: tree_node(words[2]),
+                node: node(words[3]),
+            },
+            other => panic!("unknown step {other}"),
+        }
+    }
+
+    /// Commands reach the state as they will through the log: as bytes.
+    fn apply(&mut self, command: Command, out: &mut String) {
+        let command = codec::decode(&codec::encode(&command)).expect("our own bytes");
+        self.index += 1;
+        for effect in self.state.apply(self.index, &command) {
+            print_effect(&effect, out);
+        }
+    }
+
+    fn result(&self, job: &JobId, task: Task, number: &dyn Fn(&str, u32) -> u32) -> TaskResult {
+        let digest = Digest([7; 32]);
+        let spec = self.state.job(job).expect("a known job").spec().clone();
+        match task {
+            Task::List => {
+                let keys = u64::from(number("keys", 8));
+                let partitions = partition::count(keys, spec.rows_per_part).expect("few keys");
+                TaskResult::Listed {
+                    keys,
+                    bytes: keys * 10,
+                    partitions,
+                    digest,
+                }
+            }
+            Task::Extract(_) => {
+                let (good, bad) = (number("good", 4), number("bad", 0));
+                TaskResult::Extracted {
+                    good,
+                    bad,
+                    features: digest,
+                    quarantine: (bad > 0).then_some(digest),
+                    moments: spec.pca.then_some(digest),
+                    gets: good + bad,
+                    inferences: good,
+                }
+            }
+            Task::Remake(_) | Task::Merge(_) => TaskResult::Held { digest },
+            Task::Fit => TaskResult::Fitted {
+                digest,
+                components: number("k", 2),
+            },
+            Task::Project(_) => TaskResult::Projected {
+                rows: number("rows", 4),
+                scores: digest,
+                csv: digest,
+            },
+            Task::Publish => TaskResult::Published { digest },
+        }
+    }
+
+    fn show(&self, job: &JobId, out: &mut String) {
+        let job = self.state.job(job).expect("a known job");
+        let phase = match job.phase() {
+            Phase::Ended(Outcome::Succeeded { .. }) => "succeeded".to_owned(),
+            Phase::Ended(Outcome::Cancelled) => "cancelled".to_owned(),
+            Phase::Ended(Outcome::Failed {
+                task,
+                reason,
+                detail,
+            }) => {
+                format!("failed at {task} with {}: {detail}", reason.code())
+            }
+            phase => format!("{phase:?}").to_lowercase(),
+        };
+        let counts = job.counts();
+        let _ = writeln!(
+            out,
+            "{phase}; extracted {}, merges {}, remade {}, projected {}; good {}, bad {}, gets {}, \
+             inferences {}; failed attempts {}",
+            counts.extracted,
+            counts.merges,
+            counts.remade,
+            counts.projected,
+            counts.good,
+            counts.bad,
+            counts.gets,
+            counts.inferences,
+            counts.failed_attempts,
+        );
+    }
+
+    fn inputs(&self, job: &JobId, task: Task, out: &mut String) {
+        let line = match self.state.inputs(job, task) {
+            None => "cannot be done now".to_owned(),
+            Some(Inputs::List) => "the source".to_owned(),
+            Some(Inputs::Extract(listing)) => format!("manifest of {}", listing.attempt),
+            Some(Inputs::Remake(winner)) => format!("features of {}", winner.features_attempt),
+            Some(Inputs::Merge((left, at_left), (right, at_right))) => {
+                format!("{left} on {}, {right} on {}", at_left.node, at_right.node)
+            }
+            Some(Inputs::Fit(root, at)) => format!("{root} on {}", at.node),
+            Some(Inputs::Project(winner, fit)) => {
+                format!(
+                    "features of {}, fit of {}",
+                    winner.features_attempt, fit.attempt
+                )
+            }
+            Some(Inputs::Publish { winners, .. }) => {
+                let parts = winners
+                    .iter()
+                    .map(|winner| winner.features_attempt.to_string());
+                format!("features of {}", parts.collect::<Vec<_>>().join(" "))
+            }
+        };
+        let _ = writeln!(out, "{line}");
+    }
+}
+
+fn spec(rows_per_part: u32, pca: bool) -> JobSpec {
+    JobSpec {
+        from: "in".into(),
+        to: "out".into(),
+        rows_per_part,
+        pca,
+        compute_class: "cpu".into(),
+        fit_class: "f".into(),
+        options: Vec::new(),
+    }
+}
+
+fn print_effect(effect: &Effect, out: &mut String) {
+    let line = match effect {
+        Effect::Start {
+            job,
+            task,
+            attempt,
+            node,
+        } => format!("{node} start {job} {task} {attempt}"),
+        Effect::Cancel {
+            job,
+            task,
+            attempt,
+            node,
+        } => {
+            format!("{node} cancel {job} {task} {attempt}")
+        }
+        Effect::Release {
+            job,
+            tree_node,
+            node,
+        } => format!("{node} release {job} {tree_node}"),
+        Effect::End {
+            job,
+            outcome: Outcome::Succeeded { .. },
+        } => format!("{job} succeeded"),
+        Effect::End {
+            job,
+            outcome: Outcome::Cancelled,
+        } => format!("{job} cancelled"),
+        Effect::End {
+            job,
+            outcome: Outcome::Failed { task, reason, .. },
+        } => {
+            format!("{job} failed at {task}: {}", reason.code())
+        }
+    };
+    let _ = writeln!(out, "{line}");
+}
+
+fn node(text: &str) -> NodeId {
+    NodeId(
+        text.trim_start_matches('n')
+            .parse()
+            .expect("a node such as n1"),
+    )
+}
+
+fn reason(text: &str) -> FailureReason {
+    let known = FailureReason::ALL
+        .into_iter()
+        .find(|reason| reason.code() == text);
+    known.unwrap_or_else(|| panic!("unknown reason {text}"))
+}
+
+fn task(text: &str) -> Task {
+    let (kind, rest) = text.split_once(':').unwrap_or((text, ""));
+    let partition = || PartitionId(rest.parse().expect("a partition"));
+    match kind {
+        "list" => Task::List,
+        "extract" => Task::Extract(partition()),
+        "remake" => Task::Remake(partition()),
+        "merge" => Task::Merge(tree_node(rest)),
+        "fit" => Task::Fit,
+        "project" => Task::Project(partition()),
+        "publish" => Task::Publish,
+        other => panic!("unknown task {other}"),
+    }
+}
+
+fn tree_node(text: &str) -> TreeNode {
+    if let Some(rank) = text.strip_prefix("fold") {
+        return TreeNode::Fold {
+            rank: rank.parse().expect("a rank"),
+        };
+    }
+    let (first, last) = text.split_once('-').unwrap_or((text, text));
+    let (first, last): (u32, u32) = (first.parse().expect("first"), last.parse().expect("last"));
+    let level = (last - first + 1).ilog2() as u8;
+    TreeNode::Block {
+        level,
+        index: first >> level,
+    }
+}
