@@ -1,2 +1,7 @@
-//! The `fruitnode` binary.
-fn main() {}
+//! The `fruitnode` binary: everything is in the library, so that tests can reach it.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    fruitnode::cli::main().into()
+}

@@ -1,0 +1,19 @@
+//! The moving parts of a node, as plain tokio tasks: one file, one message enum, one bounded
+//! mailbox each.
+//!
+//! ```text
+//!            commands                 effects              leases
+//! client ----------------> coordinator -------> dispatcher -------> worker
+//!                               ^                                      |
+//!                               +--------------- reports --------------+
+//! ```
+//!
+//! No actor waits for one to its left: the coordinator never waits for a worker, and a worker's
+//! mailbox is always emptied, so no cycle of full mailboxes can stand still.
+
+pub mod coordinator;
+pub mod dispatcher;
+pub mod lease;
+pub mod spawn;
+pub mod story;
+pub mod worker;

@@ -1,0 +1,173 @@
+//! The story of a run: what each kind of task took, how often it was tried, what failed and why.
+//! It goes to `_run/` and to the terminal, never into a published file.
+
+use std::collections::BTreeMap;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use fruitnode_coordinator::ids::{Attempt, NodeId};
+use fruitnode_coordinator::task::{Task, TaskKind};
+use serde::Serialize;
+
+use crate::actors::lease::Failure;
+use crate::env::Moment;
+
+/// Failures told one by one; the rest are only counted.
+const FAILURES_TOLD_MAX: usize = 1_000;
+
+/// Counters of work really done, accepted or not.
+#[derive(Debug, Default)]
+pub struct Work {
+    /// Keys listed so far.
+    pub listed: AtomicU64,
+    /// Completed reads of photographs.
+    pub gets: AtomicU64,
+    /// Bytes of photographs read.
+    pub bytes: AtomicU64,
+    /// Inferences.
+    pub inferences: AtomicU64,
+    /// Photographs that became rows of the quarantine.
+    pub bad: AtomicU64,
+}
+
+impl Work {
+    /// Adds to a counter.
+    pub fn add(counter: &AtomicU64, amount: u64) {
+        counter.fetch_add(amount, Ordering::Relaxed);
+    }
+
+    /// Reads a counter.
+    pub fn read(counter: &AtomicU64) -> u64 {
+        counter.load(Ordering::Relaxed)
+    }
+}
+
+/// What happened, collected while it happens.
+#[derive(Debug)]
+pub struct Story {
+    began: Moment,
+    began_wall_ms: u64,
+    stages: Mutex<BTreeMap<TaskKind, Stage>>,
+    failures: Mutex<Vec<FailureLine>>,
+    /// Counters of work.
+    pub work: Work,
+}
+
+/// All attempts at tasks of one kind.
+#[derive(Debug, Clone, Copy, Default, Serialize)]
+pub struct Stage {
+    /// Attempts that ended well.
+    pub done: u64,
+    /// Attempts that failed.
+    pub failed: u64,
+    /// From the first attempt's beginning, milliseconds after the run began.
+    pub first_began_ms: u64,
+    /// To the last attempt's end, milliseconds after the run began.
+    pub last_ended_ms: u64,
+    /// Sum over attempts, milliseconds.
+    pub busy_ms: u64,
+}
+
+#[derive(Debug, Clone, Serialize)]
+struct FailureLine {
+    at_ms: u64,
+    task: String,
+    attempt: u32,
+    node: u64,
+    code: &'static str,
+    words: String,
+}
+
+/// The story as it is written to `_run/`.
+#[derive(Debug, Serialize)]
+pub struct StoryFile {
+    schema_version: u32,
+    job: String,
+    host: Option<String>,
+    release: &'static str,
+    threads: usize,
+    began_unix_ms: u64,
+    took_ms: u64,
+    stages: BTreeMap<String, Stage>,
+    gets: u64,
+    bytes: u64,
+    inferences: u64,
+    quarantined: u64,
+    failures: Vec<FailureLine>,
+}
+
+impl Story {
+    /// Begins now.
+    pub fn begin(began: Moment, began_wall_ms: u64) -> Self {
+        Self {
+            began,
+            began_wall_ms,
+            stages: Mutex::default(),
+            failures: Mutex::default(),
+            work: Work::default(),
+        }
+    }
+
+    /// When the run began.
+    pub fn began(&self) -> Moment {
+        self.began
+    }
+
+    /// Takes note of an attempt that ended.
+    pub fn ended(&self, node: NodeId, task: Task, attempt: Attempt, began: Moment, failure: Option<&Failure>) {
+        let ended_ms = millis(self.began.elapsed());
+        let began_ms = millis(began.since(self.began));
+        let mut stages = self.stages.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let first = Stage { first_began_ms: began_ms, ..Stage::default() };
+        let stage = stages.entry(task.kind()).or_insert(first);
+        stage.first_began_ms = stage.first_began_ms.min(began_ms);
+        stage.last_ended_ms = stage.last_ended_ms.max(ended_ms);
+        stage.busy_ms += ended_ms - began_ms;
+        let Some(failure) = failure else {
+            stage.done += 1;
+            return;
+        };
+        stage.failed += 1;
+        let mut failures = self.failures.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        if failures.len() < FAILURES_TOLD_MAX {
+            failures.push(FailureLine {
+                at_ms: ended_ms,
+                task: task.to_string(),
+                attempt: attempt.0,
+                node: node.0,
+                code: failure.reason.code(),
+                words: failure.words.clone(),
+            });
+        }
+    }
+
+    /// Stages in the order of the job.
+    pub fn stages(&self) -> BTreeMap<String, Stage> {
+        let stages = self.stages.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        stages.iter().map(|(kind, stage)| (format!("{kind:?}").to_lowercase(), *stage)).collect()
+    }
+
+    /// The story so far, for `_run/`.
+    pub fn file(&self, job: &str, host: Option<String>, threads: usize) -> StoryFile {
+        let failures = self.failures.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        StoryFile {
+            schema_version: 1,
+            job: job.to_owned(),
+            host,
+            release: env!("CARGO_PKG_VERSION"),
+            threads,
+            began_unix_ms: self.began_wall_ms,
+            took_ms: millis(self.began.elapsed()),
+            stages: self.stages(),
+            gets: Work::read(&self.work.gets),
+            bytes: Work::read(&self.work.bytes),
+            inferences: Work::read(&self.work.inferences),
+            quarantined: Work::read(&self.work.bad),
+            failures: failures.clone(),
+        }
+    }
+}
+
+fn millis(duration: std::time::Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}

@@ -1,0 +1,224 @@
+//! The command line: what can be asked for, with help and examples.
+
+use std::num::{NonZeroU32, NonZeroU64, NonZeroUsize};
+use std::path::PathBuf;
+
+use clap::{Args, ColorChoice, Parser, Subcommand, ValueEnum};
+use fruitnode_coordinator::partition::ROWS_PER_PART_DEFAULT;
+
+use crate::storage::DEFAULT_PATTERN;
+
+/// Features and principal components of fruit photographs, with the same bytes out every time.
+#[derive(Debug, Parser)]
+#[command(name = "fruitnode", version, propagate_version = true, after_help = EXAMPLES)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+    /// Options that every command takes.
+    #[command(flatten)]
+    pub terminal: TerminalArgs,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  fruitnode demo                                       photographs drawn here, nothing to download
+  fruitnode run --from photos --to result              features, PCA for 95 % of the variance, CSV
+  fruitnode run --from photos --to result --pca 100    100 components instead
+  fruitnode verify result                              check a result from its own files";
+
+/// How a command speaks.
+#[derive(Debug, Clone, Args)]
+pub struct TerminalArgs {
+    /// Form of the result on standard output.
+    #[arg(short, long, global = true, value_enum, default_value_t, env = "FRUITNODE_OUTPUT")]
+    pub output: Format,
+    /// Say nothing but errors.
+    #[arg(short, long, global = true, conflicts_with = "verbose")]
+    pub quiet: bool,
+    /// Say more on standard error; twice for still more. RUST_LOG overrides it.
+    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    pub verbose: u8,
+    /// Colours.
+    #[arg(long, global = true, value_name = "WHEN", default_value = "auto")]
+    pub color: ColorChoice,
+}
+
+/// Form of what goes to standard output.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+pub enum Format {
+    /// For people.
+    #[default]
+    Table,
+    /// For programs: one JSON document with a `schema_version`.
+    Json,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Turn a folder of photographs into features, a PCA and its projection.
+    #[command(after_help = RUN_EXAMPLES)]
+    Run(Box<RunArgs>),
+    /// Check a published result from its own files: digests, rows, certificate.
+    Verify(VerifyArgs),
+    /// Draw a few hundred photographs of fruit, run the whole job on them, and say what to open.
+    Demo(DemoArgs),
+}
+
+const RUN_EXAMPLES: &str = "\
+Examples:
+  fruitnode run --from Training --to result
+  fruitnode run --from Training --to result --pca 0.99 --standardize mean-std
+  fruitnode run --from Training --to result --pca off --pooling max --size 224
+  fruitnode run --from Training --to result --weights mobilenet_v2.safetensors --preprocess keras
+  fruitnode run --from photos --to result --label-from 'regex:^([^_]+)_' --mode overwrite
+
+Exit codes: 0 done, 1 failed, 2 wrong flags, 4 not permitted, 5 nothing there to read,
+            6 the target holds a result already, 130 interrupted";
+
+/// Options of `run`.
+#[derive(Debug, Clone, Args)]
+pub struct RunArgs {
+    /// Folder of the photographs.
+    #[arg(long, value_name = "DIR")]
+    pub from: String,
+    /// Folder of the result. It appears whole or not at all.
+    #[arg(long, value_name = "DIR")]
+    pub to: String,
+    /// Everything else that decides what comes out.
+    #[command(flatten)]
+    pub job: JobArgs,
+    /// How this machine does it.
+    #[command(flatten)]
+    pub machine: MachineArgs,
+}
+
+/// Options that decide what comes out.
+#[derive(Debug, Clone, Args)]
+pub struct JobArgs {
+    /// Which files are photographs: a glob on the name, or on the whole key if it holds a `/`.
+    #[arg(long, value_name = "GLOB", default_value = DEFAULT_PATTERN, help_heading = "Photographs")]
+    pub pattern: String,
+    /// Enter subfolders.
+    #[arg(long, value_name = "BOOL", default_value_t = true, default_missing_value = "true",
+          num_args = 0..=1, require_equals = true, action = clap::ArgAction::Set,
+          help_heading = "Photographs")]
+    pub recursive: bool,
+    /// Where labels come from: `parent-dir`, `none`, or `regex:…` with one group, on the key.
+    #[arg(long, value_name = "RULE", default_value = "parent-dir", help_heading = "Photographs")]
+    pub label_from: String,
+    /// Only the first N photographs in key order.
+    #[arg(long, value_name = "N", help_heading = "Photographs")]
+    pub limit: Option<NonZeroU64>,
+
+    /// Weights of MobileNetV2 as safetensors, with torchvision, timm or Hugging Face names.
+    /// [default: our own, in this binary]
+    #[arg(long, value_name = "FILE", help_heading = "Network")]
+    pub weights: Option<PathBuf>,
+    /// How the last feature map becomes one row.
+    #[arg(long, value_name = "avg|max|none", default_value = "avg", help_heading = "Network")]
+    pub pooling: String,
+    /// Input size: N, or WIDTHxHEIGHT. [default: what the weights say]
+    #[arg(long, value_name = "PIXELS", help_heading = "Network")]
+    pub size: Option<String>,
+    /// Resampling filter. [default: what the weights say]
+    #[arg(long, value_name = "bicubic|bilinear", help_heading = "Network")]
+    pub resize: Option<String>,
+    /// Scale, mean and standard deviation of the input, and order of its channels.
+    /// [default: what the weights say]
+    #[arg(long, value_name = "keras|torchvision|caffe", help_heading = "Network")]
+    pub preprocess: Option<String>,
+
+    /// Components: a number, a share of the variance such as 0.99, or `off`.
+    #[arg(long, value_name = "K|SHARE|off", default_value = "0.95", help_heading = "PCA")]
+    pub pca: String,
+    /// What is done to each feature before the PCA.
+    #[arg(long, value_name = "none|mean|mean-std", help_heading = "PCA")]
+    pub standardize: Option<String>,
+    /// Follow the conventions of another library: what is centred, n-1 or n.
+    #[arg(long, value_name = "spark|sklearn", help_heading = "PCA")]
+    pub like: Option<String>,
+
+    /// Consecutive keys in one part of the output.
+    #[arg(long, value_name = "N", default_value_t = rows_default(), help_heading = "Result")]
+    pub rows_per_part: NonZeroU32,
+    /// When the target holds a result already.
+    #[arg(long, value_name = "error|overwrite", default_value = "error", help_heading = "Result")]
+    pub mode: String,
+}
+
+/// Options that change how long it takes, and no byte of the result.
+#[derive(Debug, Clone, Args)]
+pub struct MachineArgs {
+    /// Compute threads. [default: the processors of this machine]
+    #[arg(long, value_name = "N", env = "FRUITNODE_THREADS", help_heading = "Machine")]
+    pub threads: Option<NonZeroUsize>,
+    /// Photographs handed to a compute thread at a time.
+    #[arg(long, value_name = "N", default_value_t = batch_default(), help_heading = "Machine")]
+    pub batch: NonZeroUsize,
+    /// Kernels to compute with. [default: the fastest that this processor has]
+    #[arg(long, value_name = "avx512|avx2|portable", env = "FRUITNODE_KERNEL",
+          help_heading = "Machine")]
+    pub kernel: Option<String>,
+}
+
+/// Options of `verify`.
+#[derive(Debug, Clone, Args)]
+pub struct VerifyArgs {
+    /// Folder of the result.
+    #[arg(value_name = "OUT")]
+    pub out: PathBuf,
+}
+
+/// Options of `demo`.
+#[derive(Debug, Clone, Args)]
+pub struct DemoArgs {
+    /// Folder for the photographs and the result.
+    #[arg(value_name = "DIR", default_value = "fruitnode-demo")]
+    pub dir: PathBuf,
+    /// Photographs of each kind of fruit.
+    #[arg(long, value_name = "N", default_value_t = per_kind_default())]
+    pub per_kind: NonZeroU32,
+    /// How this machine does it.
+    #[command(flatten)]
+    pub machine: MachineArgs,
+}
+
+fn rows_default() -> NonZeroU32 {
+    NonZeroU32::new(ROWS_PER_PART_DEFAULT).expect("the default is not 0")
+}
+
+fn batch_default() -> NonZeroUsize {
+    NonZeroUsize::new(8).expect("not 0")
+}
+
+fn per_kind_default() -> NonZeroU32 {
+    NonZeroU32::new(40).expect("not 0")
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_well_formed() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn recursive_is_the_default_and_can_be_switched_off() {
+        let recursive = |flags: &[&str]| {
+            let words = ["fruitnode", "run", "--from", "a", "--to", "b"].iter().chain(flags);
+            match Cli::try_parse_from(words).expect("a valid line").command {
+                Command::Run(run) => run.job.recursive,
+                other => panic!("{other:?}"),
+            }
+        };
+        assert!(recursive(&[]));
+        assert!(recursive(&["--recursive"]));
+        assert!(!recursive(&["--recursive=false"]));
+    }
+}

@@ -1,0 +1,61 @@
+//! How a command that failed says so: one error in words on standard error, and a JSON document on
+//! standard output for those who asked for one.
+
+use std::error::Error;
+
+use fruitnode_coordinator::retry::FailureReason;
+use serde::Serialize;
+
+use crate::actors::lease::Failure;
+use crate::cli::args::{Format, TerminalArgs};
+use crate::cli::exit::Exit;
+
+/// Why a command failed.
+#[derive(Debug)]
+pub struct CliError {
+    exit: Exit,
+    code: &'static str,
+    words: String,
+}
+
+#[derive(Serialize)]
+struct Document<'a> {
+    schema_version: u32,
+    outcome: &'static str,
+    code: &'a str,
+    message: &'a str,
+}
+
+impl CliError {
+    /// With an exit code and a stable code of its own.
+    pub fn new(exit: Exit, code: &'static str, words: impl Into<String>) -> Self {
+        Self { exit, code, words: words.into() }
+    }
+
+    /// With the words of an error and of its causes.
+    pub fn of(exit: Exit, code: &'static str, error: &dyn Error) -> Self {
+        // The reason is not used: only the words of the whole chain are.
+        let words = Failure::of(FailureReason::InvalidJob, error).words;
+        Self { exit, code, words }
+    }
+
+    /// Says it.
+    #[allow(clippy::print_stdout, clippy::print_stderr, reason = "this is where a command speaks")]
+    pub fn show(&self, terminal: &TerminalArgs) -> Exit {
+        eprintln!("error: {}", self.words);
+        if terminal.output == Format::Json {
+            let outcome = if self.exit == Exit::Interrupted { "interrupted" } else { "failed" };
+            let document =
+                Document { schema_version: 1, outcome, code: self.code, message: &self.words };
+            let json = serde_json::to_string_pretty(&document);
+            println!("{}", json.expect("strings are always JSON"));
+        }
+        self.exit
+    }
+}
+
+impl From<Failure> for CliError {
+    fn from(failure: Failure) -> Self {
+        Self { exit: failure.reason.into(), code: failure.reason.code(), words: failure.words }
+    }
+}

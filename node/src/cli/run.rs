@@ -1,0 +1,171 @@
+//! `fruitnode run`: one job on a cluster of one member, from flags to a summary.
+
+use std::num::NonZeroUsize;
+use std::path::Path;
+use std::sync::Arc;
+use std::thread::available_parallelism;
+
+use fruitnode_coordinator::ids::JobId;
+use fruitnode_coordinator::job::Outcome;
+use tokio::runtime::{Builder, Runtime};
+use tokio::signal::unix::{SignalKind, signal};
+
+use crate::actors::lease::Failure;
+use crate::actors::story::Story;
+use crate::cli::args::{Format, JobArgs, MachineArgs, RunArgs, TerminalArgs};
+use crate::cli::exit::Exit;
+use crate::cli::message::CliError;
+use crate::cli::progress::ProgressLine;
+use crate::cli::summary::Summary;
+use crate::env::{Moment, unique_name, wall_ms};
+use crate::local::{COMPUTE_CLASS, LocalCluster, NODE};
+use crate::model::Kernel;
+use crate::pca;
+use crate::tasks::options::JobOptions;
+use crate::tasks::{JobContext, NodeContext, NodeOptions, Settings, network};
+
+/// Threads of the reactor: it only waits, whatever the compute threads do.
+const REACTOR_THREADS: usize = 2;
+
+/// Runs a job and prints its summary.
+pub fn run(args: &RunArgs, terminal: &TerminalArgs) -> Result<Exit, CliError> {
+    let summary = execute(args, terminal)?;
+    print(&summary, terminal);
+    Ok(Exit::Done)
+}
+
+/// Runs a job and hands back its summary.
+pub fn execute(args: &RunArgs, terminal: &TerminalArgs) -> Result<Summary, CliError> {
+    let began = Moment::now();
+    let story = Arc::new(Story::begin(began, wall_ms()));
+    let threads = threads(&args.machine);
+    let job = Arc::new(open(args, threads)?);
+    let options = NodeOptions { threads, batch: args.machine.batch };
+    reactor()?.block_on(async {
+        let node = NodeContext::start(NODE, options, Arc::clone(&story))
+            .map_err(|error| CliError::of(Exit::Failed, "no_threads", &error))?;
+        let ended = conduct(node, &job, &story, terminal).await;
+        if let Err(error) = job.sink.abort().await {
+            tracing::warn!(%error, "what the job left behind could not be removed");
+        }
+        let (success, view) = ended?;
+        Ok(Summary::of(&job.id, &job, &view, &story, threads.get(), success))
+    })
+}
+
+/// Everything that can be refused is refused here, before a photograph is read.
+fn open(args: &RunArgs, threads: NonZeroUsize) -> Result<JobContext, CliError> {
+    let kernel: Option<Kernel> = args
+        .machine
+        .kernel
+        .as_deref()
+        .map(str::parse)
+        .transpose()
+        .map_err(|error| CliError::of(Exit::Usage, "bad_flag", &error))?;
+    let options = options(&args.job);
+    let rows = args.job.rows_per_part.get();
+    let mut settings = Settings::parse(args.from.clone(), args.to.clone(), rows, options)
+        .map_err(|error| CliError::of(Exit::Usage, "bad_flag", &error))?;
+    let extractor = network::load(settings.weights.as_deref(), settings.pooling, kernel)
+        .map_err(|error| CliError::from(error.failure()))?;
+    settings.options.weights_sha256 = extractor.sha256().to_owned();
+    tracing::info!(threads = threads.get(), kernel = %extractor.kernel(), "opening the job");
+    JobContext::open(JobId(unique_name()), settings, Some(extractor))
+        .map_err(|error| CliError::from(error.failure()))
+}
+
+/// Runs the job to its end, or to Ctrl-C. The digest of `_SUCCESS`, and the last view.
+async fn conduct(
+    node: NodeContext,
+    job: &Arc<JobContext>,
+    story: &Arc<Story>,
+    terminal: &TerminalArgs,
+) -> Result<(String, crate::actors::coordinator::JobView), CliError> {
+    let cluster = LocalCluster::start(node).await;
+    let spec = job.settings.spec(COMPUTE_CLASS, &pca::fit_class());
+    let quiet = terminal.quiet || terminal.output == Format::Json;
+    let line = ProgressLine::show(job.id.clone(), cluster.watch(), Arc::clone(story), quiet);
+    cluster.submit(Arc::clone(job), spec).await;
+    let ended = tokio::select! {
+        ended = cluster.wait(&job.id) => ended,
+        () = interrupted() => {
+            cluster.cancel(&job.id).await;
+            drop(line);
+            let words = format!("interrupted: nothing was written to {}", job.settings.to);
+            return Err(CliError::new(Exit::Interrupted, "interrupted", words));
+        }
+    };
+    drop(line);
+    match ended {
+        Some((Outcome::Succeeded { digest }, view)) => Ok((digest.hex(), view)),
+        Some((Outcome::Failed { reason, detail, .. }, _)) => {
+            Err(Failure::new(reason, detail).into())
+        }
+        Some((Outcome::Cancelled, _)) => {
+            Err(CliError::new(Exit::Interrupted, "cancelled", "the job was cancelled"))
+        }
+        None => Err(CliError::new(Exit::Failed, "stopped", "the coordinator stopped; this is a bug in fruitnode: report it")),
+    }
+}
+
+/// Returns at Ctrl-C or SIGTERM. A second one ends the process where it stands.
+async fn interrupted() {
+    let (Ok(mut interrupt), Ok(mut terminate)) =
+        (signal(SignalKind::interrupt()), signal(SignalKind::terminate()))
+    else {
+        return std::future::pending().await;
+    };
+    tokio::select! {
+        _ = interrupt.recv() => {}
+        _ = terminate.recv() => {}
+    }
+    crate::actors::spawn::spawn("second-signal", async move {
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+        }
+        std::process::exit(i32::from(Exit::Interrupted as u8));
+    });
+}
+
+#[allow(clippy::print_stdout, reason = "this is where the command speaks")]
+fn print(summary: &Summary, terminal: &TerminalArgs) {
+    match terminal.output {
+        Format::Json => println!("{}", summary.json()),
+        Format::Table if terminal.quiet => {}
+        Format::Table => print!("{}", summary.table()),
+    }
+}
+
+fn options(args: &JobArgs) -> JobOptions {
+    JobOptions {
+        version: JobOptions::VERSION,
+        pattern: args.pattern.clone(),
+        recursive: args.recursive,
+        limit: args.limit.map(Into::into),
+        label_from: args.label_from.clone(),
+        weights: args.weights.as_deref().map(Path::display).map(|path| path.to_string()),
+        weights_sha256: String::new(),
+        pooling: args.pooling.clone(),
+        size: args.size.clone(),
+        resize: args.resize.clone(),
+        preprocess: args.preprocess.clone(),
+        pca: args.pca.clone(),
+        standardize: args.standardize.clone(),
+        like: args.like.clone(),
+        mode: args.mode.clone(),
+    }
+}
+
+fn threads(machine: &MachineArgs) -> NonZeroUsize {
+    machine.threads.or_else(|| available_parallelism().ok()).unwrap_or(NonZeroUsize::MIN)
+}
+
+fn reactor() -> Result<Runtime, CliError> {
+    Builder::new_multi_thread()
+        .worker_threads(REACTOR_THREADS)
+        .thread_name("reactor")
+        .enable_all()
+        .build()
+        .map_err(|error| CliError::of(Exit::Failed, "no_threads", &error))
+}

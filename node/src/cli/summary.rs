@@ -1,0 +1,154 @@
+//! What a finished run says: a short table for people, one JSON document for programs.
+
+use std::fmt::Write as _;
+
+use fruitnode_coordinator::ids::JobId;
+use indicatif::{HumanBytes, HumanCount};
+use serde::Serialize;
+
+use crate::actors::coordinator::JobView;
+use crate::actors::story::{Stage, Story, Work};
+use crate::tasks::JobContext;
+
+/// The numbers of a finished run.
+#[derive(Debug, Serialize)]
+pub struct Summary {
+    schema_version: u32,
+    outcome: &'static str,
+    job: String,
+    from: String,
+    to: String,
+    photographs: u64,
+    bytes: u64,
+    good: u64,
+    quarantined: u64,
+    features: usize,
+    components: Option<u32>,
+    gets: u64,
+    gets_per_key: f64,
+    inferences: u64,
+    inferences_per_good_photograph: f64,
+    inferences_wasted: u64,
+    failed_attempts: u32,
+    threads: usize,
+    kernel: String,
+    preprocessing: String,
+    took_s: f64,
+    photographs_per_s: f64,
+    stages: std::collections::BTreeMap<String, Stage>,
+    success_sha256: String,
+}
+
+impl Summary {
+    /// Of a job that succeeded.
+    pub fn of(
+        id: &JobId,
+        context: &JobContext,
+        view: &JobView,
+        story: &Story,
+        threads: usize,
+        success_sha256: String,
+    ) -> Self {
+        let (keys, bytes) = view.listing.map_or((0, 0), |listing| (listing.keys, listing.bytes));
+        let counts = &view.counts;
+        let took_s = story.began().elapsed().as_secs_f64();
+        let stages = story.stages();
+        let extracting_s = stages
+            .get("extract")
+            .map_or(0.0, |stage| (stage.last_ended_ms - stage.first_began_ms) as f64 / 1e3);
+        Self {
+            schema_version: 1,
+            outcome: "succeeded",
+            job: id.to_string(),
+            from: context.settings.from.clone(),
+            to: context.settings.to.clone(),
+            photographs: keys,
+            bytes,
+            good: counts.good,
+            quarantined: counts.bad,
+            features: context.dim,
+            components: view.components,
+            gets: Work::read(&story.work.gets),
+            gets_per_key: ratio(Work::read(&story.work.gets), keys),
+            inferences: Work::read(&story.work.inferences),
+            inferences_per_good_photograph: ratio(
+                Work::read(&story.work.inferences),
+                counts.good,
+            ),
+            inferences_wasted: Work::read(&story.work.inferences).saturating_sub(counts.inferences),
+            failed_attempts: counts.failed_attempts,
+            threads,
+            kernel: context.extractor.kernel().to_string(),
+            preprocessing: context.preprocess.to_string(),
+            took_s,
+            photographs_per_s: if extracting_s > 0.0 { keys as f64 / extracting_s } else { 0.0 },
+            stages,
+            success_sha256,
+        }
+    }
+
+    /// For programs.
+    pub fn json(&self) -> String {
+        serde_json::to_string_pretty(self).expect("numbers and strings are always JSON")
+    }
+
+    /// For people.
+    pub fn table(&self) -> String {
+        let mut out = String::new();
+        let mut line = |name: &str, text: String| {
+            let _ = writeln!(out, "  {name:<26}{text}");
+        };
+        line("photographs", format!("{} ({})", HumanCount(self.photographs), HumanBytes(self.bytes)));
+        line("rows of features", format!("{} x {}", HumanCount(self.good), self.features));
+        line("in quarantine", HumanCount(self.quarantined).to_string());
+        if let Some(components) = self.components {
+            line("components", components.to_string());
+        }
+        line("GETs per photograph", format!("{:.2}", self.gets_per_key));
+        line("inferences per photograph", {
+            let wasted = match self.inferences_wasted {
+                0 => String::new(),
+                wasted => format!(" ({wasted} wasted)"),
+            };
+            format!("{:.2}{wasted}", self.inferences_per_good_photograph)
+        });
+        if self.failed_attempts > 0 {
+            line("failed attempts", self.failed_attempts.to_string());
+        }
+        line("preprocessing", self.preprocessing.clone());
+        line("speed", {
+            let (rate, threads, kernel) = (self.photographs_per_s, self.threads, &self.kernel);
+            format!("{rate:.0} photographs/s on {threads} threads ({kernel})")
+        });
+        line("time", format!("{:.1} s", self.took_s));
+        let _ = writeln!(out, "\nresult in {}: report.json, features/, _SUCCESS", self.to);
+        let _ = writeln!(out, "next: fruitnode verify {}", shell_word(&self.to));
+        out
+    }
+}
+
+/// A word that a shell takes as it stands, quoted where it would not.
+pub fn shell_word(word: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:=@+,".contains(c);
+    if !word.is_empty() && word.chars().all(plain) {
+        return word.to_owned();
+    }
+    format!("'{}'", word.replace('\'', r"'\''"))
+}
+
+fn ratio(amount: u64, of: u64) -> f64 {
+    if of == 0 { 0.0 } else { amount as f64 / of as f64 }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_folder_with_a_space_or_a_quote_can_be_pasted_into_a_shell() {
+        assert_eq!(shell_word("out/a-b_1"), "out/a-b_1");
+        assert_eq!(shell_word("my result"), "'my result'");
+        assert_eq!(shell_word("it's"), r"'it'\''s'");
+        assert_eq!(shell_word(""), "''");
+    }
+}

@@ -1,0 +1,219 @@
+//! What tasks share: the node's threads and memory, and the job's source, sink and network.
+
+use std::collections::BTreeMap;
+use std::num::NonZeroUsize;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use bytes::Bytes;
+use fruitnode_coordinator::ids::{Digest, JobId, NodeId, PartitionId};
+use fruitnode_coordinator::job::JobSpec;
+use fruitnode_coordinator::retry::FailureReason;
+use fruitnode_coordinator::task::Listing;
+use tokio::sync::{OnceCell, OwnedSemaphorePermit, Semaphore};
+
+use crate::actors::lease::Failure;
+use crate::actors::story::Story;
+use crate::model::Extractor;
+use crate::pipeline::compute::ComputePool;
+use crate::pipeline::{DecodeError, Limits, Preprocess, ResizeWorkspace, decode};
+use crate::rows::Subject;
+use crate::storage::manifest::ManifestReader;
+use crate::storage::{Entry, Sink, Source};
+use crate::tasks::held::HeldMoments;
+use crate::tasks::{Settings, objects, sha256};
+
+/// Bytes of photographs that may be in memory at a time, fetched and not yet inferred.
+const PHOTOGRAPH_BYTES_MAX: u64 = 128 << 20;
+
+/// Unit in which that memory is counted out.
+const ROOM_BYTES: u64 = 1 << 10;
+
+/// How this machine works; no byte of a result depends on it.
+#[derive(Debug, Clone, Copy)]
+pub struct NodeOptions {
+    /// Compute threads.
+    pub threads: NonZeroUsize,
+    /// Photographs handed to a thread at a time.
+    pub batch: NonZeroUsize,
+}
+
+/// Scratch space of one compute thread.
+#[derive(Debug, Default)]
+pub struct Scratch {
+    resize: ResizeWorkspace,
+    tensor: Vec<f32>,
+}
+
+/// What every task of a node shares.
+#[derive(Debug)]
+pub struct NodeContext {
+    /// This node.
+    pub id: NodeId,
+    /// Its compute threads.
+    pub pool: ComputePool<Scratch>,
+    /// Photographs handed to a thread at a time.
+    pub batch: NonZeroUsize,
+    /// Moments in its memory.
+    pub moments: HeldMoments,
+    /// What happened on it.
+    pub story: Arc<Story>,
+    room: Arc<Semaphore>,
+    opened: Mutex<BTreeMap<JobId, Arc<JobContext>>>,
+}
+
+impl NodeContext {
+    /// Starts the node's threads.
+    ///
+    /// # Errors
+    /// When the system refuses a thread.
+    pub fn start(id: NodeId, options: NodeOptions, story: Arc<Story>) -> std::io::Result<Self> {
+        Ok(Self {
+            id,
+            pool: ComputePool::start(options.threads)?,
+            batch: options.batch,
+            moments: HeldMoments::default(),
+            story,
+            room: Arc::new(Semaphore::new((PHOTOGRAPH_BYTES_MAX / ROOM_BYTES) as usize)),
+            opened: Mutex::default(),
+        })
+    }
+
+    /// Hands over a job that was opened before its first lease, as its client does to find every
+    /// error before anything is submitted.
+    pub fn prepare(&self, job: Arc<JobContext>) {
+        let mut opened = self.opened.lock().unwrap_or_else(PoisonError::into_inner);
+        opened.insert(job.id.clone(), job);
+    }
+
+    /// The job of a lease, opened here if it has not been.
+    ///
+    /// # Errors
+    /// When its options cannot be read, or its source, target or weights cannot be opened.
+    pub fn open(&self, id: &JobId, spec: &JobSpec) -> Result<Arc<JobContext>, Failure> {
+        let mut opened = self.opened.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(job) = opened.remove(id) {
+            return Ok(job);
+        }
+        let settings = Settings::of_spec(spec).map_err(|error| error.failure())?;
+        JobContext::open(id.clone(), settings, None).map(Arc::new).map_err(|error| error.failure())
+    }
+
+    /// Waits until photographs of this many bytes may be held.
+    pub async fn room_for(&self, bytes: u64) -> OwnedSemaphorePermit {
+        let units = bytes.clamp(ROOM_BYTES, PHOTOGRAPH_BYTES_MAX).div_ceil(ROOM_BYTES) as u32;
+        let permit = Arc::clone(&self.room).acquire_many_owned(units).await;
+        permit.expect("the semaphore is never closed")
+    }
+
+    /// Has a compute thread do this.
+    ///
+    /// # Errors
+    /// What the work returns, or that it panicked.
+    pub async fn compute<T, F>(&self, work: F) -> Result<T, Failure>
+    where
+        T: Send + 'static,
+        F: FnOnce(&mut Scratch) -> Result<T, Failure> + Send + 'static,
+    {
+        let answer = self.pool.run(work).await;
+        answer.map_err(|error| Failure::of(FailureReason::Panic, &error))?
+    }
+}
+
+/// What every task of a job shares on one node.
+pub struct JobContext {
+    /// The job.
+    pub id: JobId,
+    /// What was asked for, parsed.
+    pub settings: Settings,
+    /// Where the photographs are.
+    pub source: Arc<dyn Source>,
+    /// Where the result goes.
+    pub sink: Arc<dyn Sink>,
+    /// The network.
+    pub extractor: Arc<Extractor>,
+    /// How photographs are prepared for it.
+    pub preprocess: Preprocess,
+    /// Bounds on one photograph.
+    pub limits: Limits,
+    /// Features per photograph.
+    pub dim: usize,
+    /// The manifest's index, read with the first lease that needs it.
+    pub(super) manifest: OnceCell<ManifestReader>,
+}
+
+impl JobContext {
+    /// Whether the job has a PCA.
+    pub fn reduces(&self) -> bool {
+        self.settings.pca.is_some()
+    }
+
+    /// A photograph before it is opened, with its label.
+    pub fn subject(&self, entry: &Entry) -> Subject {
+        Subject {
+            path: entry.key.clone(),
+            label: self.settings.labels.label(&entry.key),
+            size: entry.size,
+            modified_us: entry.modified_us,
+        }
+    }
+
+    /// One photograph from bytes to features. The inner error is the photograph's fault.
+    ///
+    /// # Errors
+    /// When the network refuses its input: the job's fault, since all photographs are prepared
+    /// alike.
+    pub fn features(
+        &self,
+        scratch: &mut Scratch,
+        bytes: &[u8],
+    ) -> Result<Result<Vec<f32>, DecodeError>, Failure> {
+        let rgb = match decode(bytes, &self.limits) {
+            Ok(rgb) => rgb,
+            Err(error) => return Ok(Err(error)),
+        };
+        let Scratch { resize, tensor } = scratch;
+        self.preprocess.apply(&rgb, resize, tensor);
+        let (height, width) = (self.preprocess.height(), self.preprocess.width());
+        let mut features = vec![0.0; self.dim];
+        self.extractor
+            .features(tensor, height, width, &mut features)
+            .map_err(|error| Failure::of(FailureReason::InvalidJob, &error))?;
+        Ok(Ok(features))
+    }
+
+    /// The entries of one partition.
+    ///
+    /// # Errors
+    /// When the manifest cannot be read or is not the one that was accepted.
+    pub async fn manifest_block(
+        &self,
+        listing: Listing,
+        partition: PartitionId,
+    ) -> Result<Vec<Entry>, Failure> {
+        let name = objects::manifest(&self.id, listing.attempt);
+        let open = || ManifestReader::open(Arc::clone(&self.sink), &name, Some(listing.digest));
+        let reader = self.manifest.get_or_try_init(open).await?;
+        Ok(reader.block(partition.0).await?)
+    }
+
+    /// Writes an object of the job.
+    ///
+    /// # Errors
+    /// As the sink says.
+    pub async fn put(&self, name: &str, bytes: Vec<u8>) -> Result<(), Failure> {
+        Ok(self.sink.put(name, Bytes::from(bytes)).await?)
+    }
+
+    /// Reads an accepted object and makes sure that it is the one that was accepted.
+    ///
+    /// # Errors
+    /// As the sink says, or that the bytes are others.
+    pub async fn get_checked(&self, name: &str, digest: Digest) -> Result<Bytes, Failure> {
+        let bytes = self.sink.get(name).await?;
+        if sha256(&bytes) == digest {
+            return Ok(bytes);
+        }
+        let words = format!("`{name}` no longer holds the bytes that were accepted");
+        Err(Failure::new(FailureReason::DigestMismatch, words))
+    }
+}

@@ -1,0 +1,214 @@
+//! One partition of photographs: fetched, decoded, inferred, written, and summed up, in one visit.
+//!
+//! Photographs are fetched a few batches ahead of the compute threads, bounded in bytes, so that a
+//! thread never waits for storage. Rows are put together in key order whatever order they are
+//! finished in.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use fruitnode_coordinator::ids::{Attempt, PartitionId};
+use fruitnode_coordinator::moments::Moments;
+use fruitnode_coordinator::retry::FailureReason;
+use fruitnode_coordinator::task::{Listing, TaskResult};
+use fruitnode_coordinator::tree::{ReducePlan, TreeNode};
+use futures_util::{StreamExt, TryStreamExt, stream};
+
+use crate::actors::lease::Failure;
+use crate::actors::story::Work;
+use crate::output;
+use crate::rows::{BadRow, FeatureRows, Subject};
+use crate::storage::{Entry, GetError};
+use crate::tasks::{JobContext, NodeContext, Scratch, objects, sha256};
+
+/// One photograph on its way.
+enum Fetched {
+    Bytes(Subject, Bytes),
+    Bad(BadRow),
+}
+
+/// One photograph at the end of it.
+enum Inferred {
+    Good(Subject, Vec<f32>),
+    Bad(BadRow),
+}
+
+/// Rows of a partition while they come in, in key order.
+#[derive(Default)]
+struct Gathered {
+    features: FeatureRows,
+    bad: Vec<BadRow>,
+    gets: u32,
+}
+
+/// Does the partition.
+pub async fn extract(
+    node: &Arc<NodeContext>,
+    job: &Arc<JobContext>,
+    partition: PartitionId,
+    attempt: Attempt,
+    listing: Listing,
+) -> Result<TaskResult, Failure> {
+    let entries = job.manifest_block(listing, partition).await?;
+    let batches: Vec<Vec<Entry>> = entries.chunks(node.batch.get()).map(<[_]>::to_vec).collect();
+    // Two batches per thread: one in work, one ready.
+    let ahead = node.pool.threads().get() * 2;
+    let gathered = Gathered {
+        features: FeatureRows { dim: job.dim, ..FeatureRows::default() },
+        ..Gathered::default()
+    };
+    let gathered = stream::iter(batches)
+        .map(|batch| visit(node, job, batch))
+        .buffered(ahead)
+        .try_fold(gathered, |mut gathered, (gets, rows)| async move {
+            gathered.gets += gets;
+            rows.into_iter().for_each(|row| gathered.push(row));
+            Ok(gathered)
+        })
+        .await?;
+    finish(node, job, partition, attempt, listing, gathered).await
+}
+
+impl Gathered {
+    fn push(&mut self, row: Inferred) {
+        match row {
+            Inferred::Good(subject, values) => {
+                self.features.subjects.push(subject);
+                self.features.values.extend(values);
+            }
+            Inferred::Bad(bad) => self.bad.push(bad),
+        }
+    }
+}
+
+/// Fetches a batch and has a thread compute it. Completed reads, and a row for each photograph.
+async fn visit(
+    node: &Arc<NodeContext>,
+    job: &Arc<JobContext>,
+    batch: Vec<Entry>,
+) -> Result<(u32, Vec<Inferred>), Failure> {
+    let bytes: u64 = batch.iter().map(|entry| entry.size.min(job.limits.file_bytes_max)).sum();
+    let _room = node.room_for(bytes).await;
+    let fetched: Vec<(bool, Fetched)> = stream::iter(batch)
+        .map(|entry| fetch(node, job, entry))
+        .buffered(node.batch.get().min(FETCHES_PER_BATCH_MAX))
+        .try_collect()
+        .await?;
+    let gets = fetched.iter().filter(|(read, _)| *read).count() as u32;
+    let context = Arc::clone(job);
+    let work = Arc::clone(&node.story);
+    let rows = node
+        .pool
+        .run(move |scratch| {
+            let infer = |(_, fetched)| infer(&context, &work.work, scratch, fetched);
+            fetched.into_iter().map(infer).collect::<Result<Vec<_>, Failure>>()
+        })
+        .await
+        .map_err(|error| Failure::of(FailureReason::Panic, &error))??;
+    Ok((gets, rows))
+}
+
+/// Reads of one batch that are under way together.
+const FETCHES_PER_BATCH_MAX: usize = 16;
+
+/// Reads one photograph. What is wrong with it makes a row; what is wrong with the world, a failure.
+async fn fetch(
+    node: &NodeContext,
+    job: &JobContext,
+    entry: Entry,
+) -> Result<(bool, Fetched), Failure> {
+    let subject = job.subject(&entry);
+    if let Some(problem) = entry.problem {
+        let (code, detail) = (problem.code().to_owned(), problem.words().to_owned());
+        Work::add(&node.story.work.bad, 1);
+        return Ok((false, Fetched::Bad(BadRow { subject, code, detail })));
+    }
+    match job.source.get(&entry, job.limits.file_bytes_max).await {
+        Ok(bytes) => {
+            Work::add(&node.story.work.gets, 1);
+            Work::add(&node.story.work.bytes, bytes.len() as u64);
+            Ok((true, Fetched::Bytes(subject, bytes)))
+        }
+        Err(error) if error.is_content() => {
+            Work::add(&node.story.work.bad, 1);
+            let (code, detail) = (error.code().to_owned(), error.to_string());
+            // An answer of any kind is a completed read, but what was never asked for is none.
+            let asked = !matches!(error, GetError::TooLarge { .. } | GetError::Listed { .. });
+            Work::add(&node.story.work.gets, u64::from(asked));
+            Ok((asked, Fetched::Bad(BadRow { subject, code, detail })))
+        }
+        Err(error) => Err(Failure::of(FailureReason::StorageUnavailable, &error)),
+    }
+}
+
+fn infer(
+    job: &JobContext,
+    work: &Work,
+    scratch: &mut Scratch,
+    fetched: Fetched,
+) -> Result<Inferred, Failure> {
+    let (subject, bytes) = match fetched {
+        Fetched::Bytes(subject, bytes) => (subject, bytes),
+        Fetched::Bad(bad) => return Ok(Inferred::Bad(bad)),
+    };
+    match job.features(scratch, &bytes)? {
+        Ok(values) => {
+            Work::add(&work.inferences, 1);
+            Ok(Inferred::Good(subject, values))
+        }
+        Err(error) => {
+            Work::add(&work.bad, 1);
+            let (code, detail) = (error.code().to_owned(), error.to_string());
+            Ok(Inferred::Bad(BadRow { subject, code, detail }))
+        }
+    }
+}
+
+/// Writes the rows and sums them up, from the same finished rows in key order.
+async fn finish(
+    node: &Arc<NodeContext>,
+    job: &Arc<JobContext>,
+    partition: PartitionId,
+    attempt: Attempt,
+    listing: Listing,
+    gathered: Gathered,
+) -> Result<TaskResult, Failure> {
+    let Gathered { features, bad, gets } = gathered;
+    let good = features.subjects.len() as u32;
+    let bad_rows = bad.len() as u32;
+    let pca = job.reduces();
+    let (object, quarantine, moments) = node
+        .compute(move |_| {
+            let object = output::features_part(&features)?;
+            let quarantine =
+                if bad.is_empty() { None } else { Some(output::quarantine_part(&bad)?) };
+            let moments = pca.then(|| Moments::of_rows(&features.values, features.dim));
+            let digest = moments.as_ref().map(Moments::digest);
+            Ok((object, quarantine, moments.zip(digest)))
+        })
+        .await?;
+    let features = sha256(&object);
+    job.put(&objects::features(&job.id, partition, attempt), object).await?;
+    let quarantine = match quarantine {
+        None => None,
+        Some(object) => {
+            let digest = sha256(&object);
+            job.put(&objects::quarantine(&job.id, partition, attempt), object).await?;
+            Some(digest)
+        }
+    };
+    let plan = ReducePlan::new(listing.partitions);
+    let moments = moments.and_then(|(moments, digest)| {
+        let leaf = TreeNode::leaf(partition.0);
+        node.moments.hold_leaf(&job.id, plan, leaf, digest, moments).then_some(digest)
+    });
+    Ok(TaskResult::Extracted {
+        good,
+        bad: bad_rows,
+        features,
+        quarantine,
+        moments,
+        gets,
+        inferences: good,
+    })
+}

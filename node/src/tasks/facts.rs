@@ -1,0 +1,152 @@
+//! What the report says of a job, and the facts that tasks hand on for it.
+
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
+use fruitnode_coordinator::task::Listing;
+use serde::{Deserialize, Serialize};
+
+use crate::fitted_file::FittedFile;
+use crate::local::COMPUTE_CLASS;
+use crate::output::ReadError;
+use crate::output::model::{Setting, Weights};
+use crate::output::report::{
+    Classes, Components, Counts, File, Report, SCHEMA_VERSION,
+};
+use crate::tasks::JobContext;
+
+/// Shares of the first components that the report repeats from the model.
+const SPECTRUM_HEAD: usize = 20;
+
+/// What a listing met beside photographs.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ListingFacts {
+    /// Commits to every listed key, size and time.
+    pub digest: String,
+    /// Files that do not match the pattern.
+    pub skipped: u64,
+    /// Pipes, devices and sockets.
+    pub others: u64,
+    /// Whether `--limit` cut the listing short.
+    pub limited: bool,
+}
+
+impl ListingFacts {
+    /// As an object of the job.
+    pub fn encode(&self) -> Vec<u8> {
+        serde_json::to_vec(self).expect("numbers and strings are always JSON")
+    }
+
+    /// From an object of the job.
+    ///
+    /// # Errors
+    /// When the bytes are damaged.
+    pub fn decode(bytes: &Bytes) -> Result<Self, ReadError> {
+        serde_json::from_slice(bytes).map_err(|error| ReadError::new("listing", error))
+    }
+}
+
+impl JobContext {
+    /// The network, for reports and models.
+    pub fn weights(&self) -> Weights {
+        Weights {
+            family: self.extractor.family().name().to_owned(),
+            width: self.extractor.width().to_string(),
+            sha256: self.extractor.sha256().to_owned(),
+            dim: self.dim as u32,
+        }
+    }
+
+    /// How photographs are prepared and who said so, for reports and models.
+    pub fn preprocessing(&self) -> Vec<Setting> {
+        let settings = self.preprocess.settings().into_iter();
+        settings
+            .map(|(name, value, origin)| Setting {
+                name: name.to_owned(),
+                value,
+                origin: origin.to_string(),
+            })
+            .collect()
+    }
+}
+
+/// The report of a job: nothing in it tells of the run.
+pub fn report(
+    job: &JobContext,
+    listing: Listing,
+    listed: &ListingFacts,
+    counts: Counts,
+    fitted: Option<&FittedFile>,
+    files: BTreeMap<String, File>,
+) -> Report {
+    Report {
+        schema_version: SCHEMA_VERSION,
+        fruitnode: env!("CARGO_PKG_VERSION").to_owned(),
+        source: job.settings.from.clone(),
+        bytes: listing.bytes,
+        partitions: listing.partitions,
+        options: options(job, listed),
+        preprocessing: job.preprocessing(),
+        weights: job.weights(),
+        pca: fitted.map(components),
+        certificate: fitted.map(|fitted| fitted.certificate.clone()).unwrap_or_default(),
+        classes: Classes {
+            compute: COMPUTE_CLASS.to_owned(),
+            fit: fitted.map(|fitted| fitted.facts.fit_class.clone()),
+        },
+        warnings: warnings(listed, &counts, fitted),
+        counts,
+        files,
+    }
+}
+
+fn components(fitted: &FittedFile) -> Components {
+    let facts = &fitted.facts;
+    let view = fitted.view();
+    Components {
+        standardize: facts.standardize,
+        convention: facts.convention.clone(),
+        target: facts.target,
+        k: facts.k,
+        rank: facts.rank,
+        share: view.share(),
+        spectrum_head: view.ratios.iter().copied().take(SPECTRUM_HEAD).collect(),
+    }
+}
+
+fn options(job: &JobContext, listed: &ListingFacts) -> BTreeMap<String, String> {
+    let words = &job.settings.options;
+    let rows = job.settings.rows_per_part.to_string();
+    let mut options = BTreeMap::from([
+        ("label_from", words.label_from.clone()),
+        ("listing_sha256", listed.digest.clone()),
+        ("pattern", words.pattern.clone()),
+        ("pca", words.pca.clone()),
+        ("pooling", words.pooling.clone()),
+        ("recursive", words.recursive.to_string()),
+        ("rows_per_part", rows),
+    ]);
+    options.extend(words.limit.map(|limit| ("limit", limit.to_string())));
+    options.extend(words.standardize.clone().map(|word| ("standardize", word)));
+    options.extend(words.like.clone().map(|word| ("like", word)));
+    options.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
+}
+
+fn warnings(listed: &ListingFacts, counts: &Counts, fitted: Option<&FittedFile>) -> Vec<String> {
+    let mut warnings = Vec::new();
+    if counts.bad > 0 {
+        let (bad, listed) = (counts.bad, counts.listed);
+        warnings.push(format!("{bad} of {listed} photographs are in `_quarantine/`, not in the features"));
+    }
+    if listed.skipped > 0 {
+        warnings.push(format!("{} files do not match the pattern and were left out", listed.skipped));
+    }
+    if listed.others > 0 {
+        warnings.push(format!("{} pipes, devices or sockets were left out", listed.others));
+    }
+    if listed.limited {
+        warnings.push("`--limit` ended the listing before the last photograph".to_owned());
+    }
+    warnings.extend(fitted.into_iter().flat_map(|fitted| fitted.warnings.clone()));
+    warnings
+}

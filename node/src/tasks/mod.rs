@@ -1,0 +1,73 @@
+//! What a lease makes a node do: one file per kind of task, each an async function from inputs to a
+//! result. Nothing here decides what comes next.
+
+mod context;
+mod extract;
+mod facts;
+mod failure;
+mod fit;
+pub mod held;
+mod list;
+pub mod network;
+pub mod objects;
+pub mod options;
+mod open;
+mod project;
+mod publish;
+mod reduce;
+mod settings;
+
+use std::sync::Arc;
+
+use fruitnode_coordinator::ids::Digest;
+use fruitnode_coordinator::retry::FailureReason;
+use fruitnode_coordinator::task::{Inputs, Task, TaskResult};
+use sha2::{Digest as _, Sha256};
+
+use crate::actors::lease::{Failure, Lease};
+
+pub use context::{JobContext, NodeContext, NodeOptions, Scratch};
+pub use open::OpenError;
+pub use settings::{Settings, SettingsError};
+
+/// Carries out one lease.
+///
+/// # Errors
+/// A failure whose reason tells the coordinator what follows.
+pub async fn carry_out(
+    node: &Arc<NodeContext>,
+    job: &Arc<JobContext>,
+    lease: Lease,
+) -> Result<TaskResult, Failure> {
+    let attempt = lease.attempt;
+    match (lease.task, lease.inputs) {
+        (Task::List, Inputs::List) => list::list(node, job, attempt).await,
+        (Task::Extract(partition), Inputs::Extract(listing)) => {
+            extract::extract(node, job, partition, attempt, listing).await
+        }
+        (Task::Remake(partition), Inputs::Remake(winner)) => {
+            reduce::remake(node, job, partition, winner).await
+        }
+        (Task::Merge(into), Inputs::Merge(left, right)) => {
+            reduce::merge(node, job, into, left, right).await
+        }
+        (Task::Fit, Inputs::Fit(root, holding)) => {
+            fit::fit(node, job, attempt, root, holding).await
+        }
+        (Task::Project(partition), Inputs::Project(winner, fit)) => {
+            project::project(node, job, partition, attempt, winner, fit).await
+        }
+        (Task::Publish, Inputs::Publish { listing, fit, winners }) => {
+            publish::publish(node, job, listing, fit, &winners).await
+        }
+        (task, _) => {
+            let words = format!("the lease of {task} came with the inputs of another task");
+            Err(Failure::new(FailureReason::InvalidJob, words))
+        }
+    }
+}
+
+/// SHA-256 of bytes.
+pub(crate) fn sha256(bytes: &[u8]) -> Digest {
+    Digest(Sha256::digest(bytes).into())
+}

@@ -1,0 +1,49 @@
+//! Names of what the tasks of a job leave for each other, all below `_run/JOB/work/`. Every name
+//! carries its attempt, so that two attempts never write the same object.
+
+use fruitnode_coordinator::ids::{Attempt, JobId, PartitionId};
+
+/// Folder of everything that is removed when the job is published.
+pub fn work_folder(job: &JobId) -> String {
+    format!("_run/{job}/work/")
+}
+
+/// The manifest.
+pub fn manifest(job: &JobId, attempt: Attempt) -> String {
+    format!("{}manifest-{attempt}", work_folder(job))
+}
+
+/// What the listing met beside photographs.
+pub fn listing(job: &JobId, attempt: Attempt) -> String {
+    format!("{}listing-{attempt}.json", work_folder(job))
+}
+
+/// Feature rows of a partition.
+pub fn features(job: &JobId, partition: PartitionId, attempt: Attempt) -> String {
+    format!("{}features-{:05}-{attempt}.parquet", work_folder(job), partition.0)
+}
+
+/// Quarantined photographs of a partition.
+pub fn quarantine(job: &JobId, partition: PartitionId, attempt: Attempt) -> String {
+    format!("{}quarantine-{:05}-{attempt}.parquet", work_folder(job), partition.0)
+}
+
+/// The fitted model.
+pub fn fit(job: &JobId, attempt: Attempt) -> String {
+    format!("{}fit-{attempt}.safetensors", work_folder(job))
+}
+
+/// Scores of a partition.
+pub fn scores(job: &JobId, partition: PartitionId, attempt: Attempt) -> String {
+    format!("{}scores-{:05}-{attempt}.parquet", work_folder(job), partition.0)
+}
+
+/// Scores of a partition as rows of the CSV.
+pub fn csv(job: &JobId, partition: PartitionId, attempt: Attempt) -> String {
+    format!("{}scores-{:05}-{attempt}.csv", work_folder(job), partition.0)
+}
+
+/// The story of the run. It stays.
+pub fn story(job: &JobId) -> String {
+    format!("_run/{job}/run.json")
+}

@@ -1,0 +1,75 @@
+//! Options of a job as they travel in its specification: in the words of the command line, so that
+//! every node reads them with the same parsers.
+
+use serde::{Deserialize, Serialize};
+
+/// Version of this form.
+const VERSION: u32 = 1;
+
+/// Everything that decides what comes out and that the coordinator need not understand.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct JobOptions {
+    /// [`JobOptions::VERSION`].
+    pub version: u32,
+    /// Glob of the photographs.
+    pub pattern: String,
+    /// Whether subfolders are entered.
+    pub recursive: bool,
+    /// First so many keys alone.
+    pub limit: Option<u64>,
+    /// Rule for labels.
+    pub label_from: String,
+    /// File of the weights; `None` for those in the binary.
+    pub weights: Option<String>,
+    /// SHA-256 of the weights, so that no node infers with others.
+    pub weights_sha256: String,
+    /// `avg`, `max` or `none`.
+    pub pooling: String,
+    /// `N` or `WIDTHxHEIGHT`, if not what the weights say.
+    pub size: Option<String>,
+    /// Filter, if not what the weights say.
+    pub resize: Option<String>,
+    /// Profile of the preparation, if not what the weights say.
+    pub preprocess: Option<String>,
+    /// `K`, a share, or `off`.
+    pub pca: String,
+    /// `none`, `mean` or `mean-std`.
+    pub standardize: Option<String>,
+    /// `spark` or `sklearn`.
+    pub like: Option<String>,
+    /// `error` or `overwrite`.
+    pub mode: String,
+}
+
+/// Bytes that are no options of this release.
+#[derive(Debug, thiserror::Error)]
+pub enum OptionsError {
+    /// Not JSON, or a field is missing.
+    #[error("the job's options cannot be read")]
+    Malformed(#[from] serde_json::Error),
+    /// Written by a release that knows more.
+    #[error("the job's options have version {0}, this release reads up to {VERSION}: upgrade this node")]
+    TooNew(u32),
+}
+
+impl JobOptions {
+    /// Version that this release writes.
+    pub const VERSION: u32 = VERSION;
+
+    /// As bytes of a job's specification.
+    pub fn encode(&self) -> Vec<u8> {
+        serde_json::to_vec(self).expect("strings and numbers are always JSON")
+    }
+
+    /// From the bytes of a job's specification.
+    ///
+    /// # Errors
+    /// When the bytes are malformed or of a newer release.
+    pub fn decode(bytes: &[u8]) -> Result<Self, OptionsError> {
+        let options: Self = serde_json::from_slice(bytes)?;
+        if options.version > VERSION {
+            return Err(OptionsError::TooNew(options.version));
+        }
+        Ok(options)
+    }
+}

@@ -1,0 +1,174 @@
+//! The result's final names. The winners are given, by the log; every final object is a copy of
+//! accepted bytes or made from them alone, so that any node may do this, any number of times.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use fruitnode_coordinator::ids::Digest;
+use fruitnode_coordinator::retry::FailureReason;
+use fruitnode_coordinator::task::{FitRecord, Listing, TaskResult, Winner};
+use sha2::{Digest as _, Sha256};
+
+use crate::actors::lease::Failure;
+use crate::env::host_name;
+use crate::fitted_file::FittedFile;
+use crate::output::report::{Counts, File};
+use crate::output::success::Success;
+use crate::output::{self, model, names, scree};
+use crate::tasks::facts::{self, ListingFacts};
+use crate::tasks::{JobContext, NodeContext, objects, sha256};
+
+/// Publishes the job.
+pub async fn publish(
+    node: &Arc<NodeContext>,
+    job: &Arc<JobContext>,
+    listing: Listing,
+    fit: Option<FitRecord>,
+    winners: &[Winner],
+) -> Result<TaskResult, Failure> {
+    let counts = count(job, listing, winners).await?;
+    if counts.good == 0 {
+        let words = format!("none of the {} photographs could be read", counts.listed);
+        return Err(Failure::new(FailureReason::InvalidJob, words));
+    }
+    job.sink.begin(&finals(winners, fit.is_some())).await?;
+    let mut press = Press { job, files: BTreeMap::new() };
+    let fitted = match fit {
+        None => None,
+        Some(fit) => {
+            let object = job.get_checked(&objects::fit(&job.id, fit.attempt), fit.digest).await?;
+            Some(FittedFile::decode(&object)?)
+        }
+    };
+    press.parts(winners).await?;
+    if let Some(fitted) = &fitted {
+        press.csv(winners, fitted.view().k()).await?;
+        press.model(fitted).await?;
+    }
+    let name = objects::listing(&job.id, listing.attempt);
+    let listed = ListingFacts::decode(&job.sink.get(&name).await?)?;
+    let report = facts::report(job, listing, &listed, counts, fitted.as_ref(), press.files.clone());
+    press.put(names::REPORT, report.to_bytes()).await?;
+
+    let success = Success {
+        files: press.files.iter().map(|(name, file)| (name.clone(), digest_of(file))).collect(),
+    }
+    .to_bytes();
+    let digest = sha256(&success);
+    let story = node.story.file(&job.id.0, host_name(), node.pool.threads().get());
+    let story = serde_json::to_vec_pretty(&story).expect("all keys are strings");
+    job.put(&objects::story(&job.id), story).await?;
+    job.sink.remove_below(&objects::work_folder(&job.id)).await?;
+    job.sink.commit(Bytes::from(success)).await?;
+    Ok(TaskResult::Published { digest })
+}
+
+/// Every public name of the result but `_SUCCESS`.
+fn finals(winners: &[Winner], pca: bool) -> Vec<String> {
+    let mut finals = vec![names::REPORT.to_owned()];
+    for winner in winners {
+        let partition = winner.partition.0;
+        finals.push(names::features_part(partition));
+        finals.extend(winner.quarantine.map(|_| names::quarantine_part(partition)));
+        if pca {
+            finals.push(names::scores_part(partition));
+        }
+    }
+    if pca {
+        finals.extend(names::PCA_FILES.map(str::to_owned));
+    }
+    finals
+}
+
+/// Photographs by how they ended, from the accepted objects.
+async fn count(job: &JobContext, listing: Listing, winners: &[Winner]) -> Result<Counts, Failure> {
+    let mut counts = Counts { listed: listing.keys, ..Counts::default() };
+    for winner in winners {
+        counts.good += u64::from(winner.good);
+        counts.bad += u64::from(winner.bad);
+        let Some(digest) = winner.quarantine else { continue };
+        let name = objects::quarantine(&job.id, winner.partition, winner.features_attempt);
+        let object = job.get_checked(&name, digest).await?;
+        for row in output::read_quarantine_part(&object)? {
+            *counts.bad_by_code.entry(row.code).or_default() += 1;
+        }
+    }
+    if counts.good + counts.bad == counts.listed {
+        return Ok(counts);
+    }
+    let Counts { listed, good, bad, .. } = counts;
+    let words = format!("{listed} photographs were listed, and {good} + {bad} rows were made");
+    Err(Failure::new(FailureReason::CertificateViolated, words))
+}
+
+/// Gives files their final names and keeps their digests.
+struct Press<'a> {
+    job: &'a JobContext,
+    files: BTreeMap<String, File>,
+}
+
+impl Press<'_> {
+    async fn parts(&mut self, winners: &[Winner]) -> Result<(), Failure> {
+        let id = &self.job.id;
+        for winner in winners {
+            let (p, attempt) = (winner.partition, winner.features_attempt);
+            let features = objects::features(id, p, attempt);
+            self.promote(&features, names::features_part(p.0), winner.features).await?;
+            if let Some(digest) = winner.quarantine {
+                let quarantine = objects::quarantine(id, p, attempt);
+                self.promote(&quarantine, names::quarantine_part(p.0), digest).await?;
+            }
+            if let Some((attempt, digest, _)) = winner.scores {
+                let scores = objects::scores(id, p, attempt);
+                self.promote(&scores, names::scores_part(p.0), digest).await?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn csv(&mut self, winners: &[Winner], k: usize) -> Result<(), Failure> {
+        let mut object = self.job.sink.create(names::CSV).await?;
+        let header = output::csv_header(k);
+        let mut hash = Sha256::new_with_prefix(&header);
+        object.write(Bytes::from(header)).await?;
+        for winner in winners {
+            let Some((attempt, _, digest)) = winner.scores else { continue };
+            let name = objects::csv(&self.job.id, winner.partition, attempt);
+            let rows = self.job.get_checked(&name, digest).await?;
+            hash.update(&rows);
+            object.write(rows).await?;
+        }
+        let bytes = object.finish().await?;
+        let sha256 = Digest(hash.finalize().into()).hex();
+        self.files.insert(names::CSV.to_owned(), File { bytes, sha256 });
+        Ok(())
+    }
+
+    async fn model(&mut self, fitted: &FittedFile) -> Result<(), Failure> {
+        let view = fitted.view();
+        self.put(names::MODEL_SAFETENSORS, model::model_safetensors(&view)?).await?;
+        self.put(names::MODEL_JSON, model::model_json(&view)?).await?;
+        self.put(names::MODEL_NPZ, model::model_npz(&view)?).await?;
+        self.put(names::MODEL_README, model::model_readme(&view)?).await?;
+        self.put(names::SCREE_CSV, scree::scree_csv(&view)?).await?;
+        self.put(names::SCREE_SVG, scree::scree_svg(&view)?).await
+    }
+
+    async fn promote(&mut self, from: &str, to: String, digest: Digest) -> Result<(), Failure> {
+        self.job.sink.promote(from, &to).await?;
+        let bytes = self.job.sink.size(&to).await?;
+        self.files.insert(to, File { bytes, sha256: digest.hex() });
+        Ok(())
+    }
+
+    async fn put(&mut self, name: &str, bytes: Vec<u8>) -> Result<(), Failure> {
+        let file = File { bytes: bytes.len() as u64, sha256: sha256(&bytes).hex() };
+        self.files.insert(name.to_owned(), file);
+        self.job.put(name, bytes).await
+    }
+}
+
+fn digest_of(file: &File) -> Digest {
+    output::digest::parse_hex(&file.sha256).expect("written by this process as 64 digits")
+}

@@ -1,0 +1,69 @@
+//! Moments: merged with their neighbours', or made again from accepted features.
+
+use std::sync::Arc;
+
+use fruitnode_coordinator::ids::{Digest, PartitionId};
+use fruitnode_coordinator::moments::Moments;
+use fruitnode_coordinator::retry::FailureReason;
+use fruitnode_coordinator::task::{Holding, TaskResult, Winner};
+use fruitnode_coordinator::tree::TreeNode;
+
+use crate::actors::lease::Failure;
+use crate::output;
+use crate::tasks::{JobContext, NodeContext, objects};
+
+/// Merges two neighbours. The left one is here: a merge is leased to its holder.
+pub async fn merge(
+    node: &Arc<NodeContext>,
+    job: &Arc<JobContext>,
+    into: TreeNode,
+    left: (TreeNode, Holding),
+    right: (TreeNode, Holding),
+) -> Result<TaskResult, Failure> {
+    let left = held(node, job, left.0, left.1.digest)?;
+    let right = held(node, job, right.0, right.1.digest)?;
+    let (merged, digest) = node
+        .compute(move |_| {
+            let merged = Moments::merge(&left, &right)?;
+            let digest = merged.digest();
+            Ok((merged, digest))
+        })
+        .await?;
+    node.moments.hold(&job.id, into, digest, merged);
+    Ok(TaskResult::Held { digest })
+}
+
+/// Makes a partition's moments again. Same rows, same order, same function: same bits as in the
+/// first visit.
+pub async fn remake(
+    node: &Arc<NodeContext>,
+    job: &Arc<JobContext>,
+    partition: PartitionId,
+    winner: Winner,
+) -> Result<TaskResult, Failure> {
+    let name = objects::features(&job.id, partition, winner.features_attempt);
+    let object = job.get_checked(&name, winner.features).await?;
+    let (moments, digest) = node
+        .compute(move |_| {
+            let features = output::read_features_part(&object)?;
+            let moments = Moments::of_rows(&features.values, features.dim);
+            let digest = moments.digest();
+            Ok((moments, digest))
+        })
+        .await?;
+    node.moments.hold(&job.id, TreeNode::leaf(partition.0), digest, moments);
+    Ok(TaskResult::Held { digest })
+}
+
+/// Moments that the state says are here.
+pub fn held(
+    node: &NodeContext,
+    job: &JobContext,
+    tree_node: TreeNode,
+    digest: Digest,
+) -> Result<Arc<Moments>, Failure> {
+    node.moments.get(&job.id, tree_node, digest).ok_or_else(|| {
+        let words = format!("node {} no longer holds the moments {tree_node}", node.id);
+        Failure::new(FailureReason::MomentsMissing, words)
+    })
+}

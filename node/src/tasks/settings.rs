@@ -1,0 +1,206 @@
+//! The words of a job's options, parsed: every value is checked before anything is read.
+
+use std::path::PathBuf;
+use std::str::FromStr;
+
+use fruitnode_coordinator::job::JobSpec;
+use fruitnode_coordinator::retry::FailureReason;
+
+use crate::actors::lease::Failure;
+use crate::model::{Pooling, UnknownPooling};
+use crate::pca::{Convention, FitOptions, Standardize, Target};
+use crate::pipeline::preprocess::{Flags, FlagsError};
+use crate::storage::{LabelError, LabelRule, Mode, Pattern, PatternError, Selection};
+use crate::tasks::options::{JobOptions, OptionsError};
+
+/// Everything that a job was asked for.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// Source, as the user wrote it.
+    pub from: String,
+    /// Target, as the user wrote it.
+    pub to: String,
+    /// Keys in a partition.
+    pub rows_per_part: u32,
+    /// Which keys of the source.
+    pub selection: Selection,
+    /// Where labels come from.
+    pub labels: LabelRule,
+    /// File of the weights; `None` for those in the binary.
+    pub weights: Option<PathBuf>,
+    /// How the last feature map becomes a row.
+    pub pooling: Pooling,
+    /// What the user says about the preparation.
+    pub flags: Flags,
+    /// The PCA, if there is to be one.
+    pub pca: Option<FitOptions>,
+    /// What to do with an earlier result.
+    pub mode: Mode,
+    /// The words themselves.
+    pub options: JobOptions,
+}
+
+/// A word that is not understood.
+#[derive(Debug, thiserror::Error)]
+pub enum SettingsError {
+    /// The whole of the options.
+    #[error(transparent)]
+    Options(#[from] OptionsError),
+    /// `--pattern`
+    #[error("--pattern: {0}")]
+    Pattern(#[from] PatternError),
+    /// `--label-from`
+    #[error("--label-from: {0}")]
+    Label(#[from] LabelError),
+    /// `--pooling`
+    #[error("--pooling: {0}")]
+    Pooling(#[from] UnknownPooling),
+    /// `--size`, `--resize`, `--preprocess`
+    #[error(transparent)]
+    Flags(#[from] FlagsError),
+    /// `--pca`
+    #[error(
+        "--pca: `{0}` is neither a number of components (from 1), nor a share of the variance \
+         between 0 and 1 such as 0.95, nor `off`"
+    )]
+    Pca(String),
+    /// A flag with a few words to choose from.
+    #[error("{flag}: `{word}` is none of {choices}")]
+    Choice {
+        /// The flag.
+        flag: &'static str,
+        /// What was written.
+        word: String,
+        /// What may be written.
+        choices: &'static str,
+    },
+    /// A flag about the PCA without one.
+    #[error("{0} has no meaning with `--pca off`: leave one of them out")]
+    WithoutPca(&'static str),
+}
+
+impl SettingsError {
+    /// As the failure of an attempt.
+    pub fn failure(&self) -> Failure {
+        Failure::of(FailureReason::InvalidJob, self)
+    }
+}
+
+impl Settings {
+    /// Parses what travelled with a job.
+    ///
+    /// # Errors
+    /// The first word that is not understood.
+    pub fn of_spec(spec: &JobSpec) -> Result<Self, SettingsError> {
+        let options = JobOptions::decode(&spec.options)?;
+        Self::parse(spec.from.clone(), spec.to.clone(), spec.rows_per_part, options)
+    }
+
+    /// Parses what a user wrote.
+    ///
+    /// # Errors
+    /// The first word that is not understood.
+    pub fn parse(
+        from: String,
+        to: String,
+        rows_per_part: u32,
+        options: JobOptions,
+    ) -> Result<Self, SettingsError> {
+        let pattern = Pattern::parse(&options.pattern)?;
+        let selection =
+            Selection { pattern, recursive: options.recursive, limit: options.limit };
+        Ok(Self {
+            from,
+            to,
+            rows_per_part,
+            selection,
+            labels: LabelRule::from_str(&options.label_from)?,
+            weights: options.weights.as_ref().map(PathBuf::from),
+            pooling: options.pooling.parse()?,
+            flags: Flags::parse(
+                options.size.as_deref(),
+                options.resize.as_deref(),
+                options.preprocess.as_deref(),
+            )?,
+            pca: pca(&options)?,
+            mode: match options.mode.as_str() {
+                "error" => Mode::Error,
+                "overwrite" => Mode::Overwrite,
+                word => return Err(choice("--mode", word, "error, overwrite")),
+            },
+            options,
+        })
+    }
+
+    /// The specification under which the job is submitted.
+    pub fn spec(&self, compute_class: &str, fit_class: &str) -> JobSpec {
+        JobSpec {
+            from: self.from.clone(),
+            to: self.to.clone(),
+            rows_per_part: self.rows_per_part,
+            pca: self.pca.is_some(),
+            compute_class: compute_class.to_owned(),
+            fit_class: fit_class.to_owned(),
+            options: self.options.encode(),
+        }
+    }
+}
+
+fn pca(options: &JobOptions) -> Result<Option<FitOptions>, SettingsError> {
+    if options.pca == "off" {
+        if options.standardize.is_some() {
+            return Err(SettingsError::WithoutPca("--standardize"));
+        }
+        return match options.like {
+            Some(_) => Err(SettingsError::WithoutPca("--like")),
+            None => Ok(None),
+        };
+    }
+    let standardize = match options.standardize.as_deref() {
+        None | Some("mean-std") => Standardize::MeanStd,
+        Some("mean") => Standardize::Mean,
+        Some("none") => Standardize::None,
+        Some(word) => return Err(choice("--standardize", word, "none, mean, mean-std")),
+    };
+    let like = match options.like.as_deref() {
+        None => Convention::Default,
+        Some("spark") => Convention::Spark,
+        Some("sklearn") => Convention::Sklearn,
+        Some(word) => return Err(choice("--like", word, "spark, sklearn")),
+    };
+    Ok(Some(FitOptions { standardize, target: target(&options.pca)?, like }))
+}
+
+/// A number of components has no point, a share has one: `1` is one component.
+fn target(word: &str) -> Result<Target, SettingsError> {
+    let unclear = || SettingsError::Pca(word.to_owned());
+    if word.contains('.') || word.contains(['e', 'E']) {
+        let share: f64 = word.parse().map_err(|_| unclear())?;
+        return if share > 0.0 && share < 1.0 { Ok(Target::Share(share)) } else { Err(unclear()) };
+    }
+    match word.parse() {
+        Ok(0) | Err(_) => Err(unclear()),
+        Ok(components) => Ok(Target::Components(components)),
+    }
+}
+
+fn choice(flag: &'static str, word: &str, choices: &'static str) -> SettingsError {
+    SettingsError::Choice { flag, word: word.to_owned(), choices }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_number_is_components_and_a_fraction_is_a_share() {
+        assert_eq!(target("100").expect("a number"), Target::Components(100));
+        assert_eq!(target("1").expect("a number"), Target::Components(1));
+        assert_eq!(target("0.99").expect("a share"), Target::Share(0.99));
+        assert_eq!(target("9e-1").expect("a share"), Target::Share(0.9));
+        for word in ["0", "1.0", "0.0", "-3", "95%", "", "on", "1.5", "nan", "inf", "1e999"] {
+            let error = target(word).expect_err(word).to_string();
+            assert!(error.contains(word) && error.contains("0.95"), "{error}");
+        }
+    }
+}
