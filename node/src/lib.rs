@@ -4,6 +4,7 @@
 //! `cli -> actors -> {storage, pipeline, output} -> {model, pca} -> rows -> coordinator -> proto`.
 
 pub mod demo;
+pub mod memory;
 pub mod model;
 pub mod output;
 pub mod pca;

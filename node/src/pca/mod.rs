@@ -1,1 +1,24 @@
 //! Standardisation and principal components in f64, from moments to scores.
+//!
+//! Architecture invariant: no file, no clock, no thread; `faer` types never leave this module. The
+//! fit runs sequentially, so its bits depend on the moments and on the fit class alone. Scores are
+//! the same bits on every processor, given the same components.
+
+mod certificate;
+mod class;
+mod fit;
+mod guard;
+mod options;
+mod project;
+mod solver;
+mod spectrum;
+mod standardize;
+#[cfg(test)]
+mod tests;
+
+pub use certificate::{Certificate, CertificateViolation, certificate};
+pub use class::fit_class;
+pub use fit::{FitError, Fitted, Warning, fit};
+pub use guard::{GuardError, check, memory_needed};
+pub use options::{Convention, FitOptions, Standardize, Target};
+pub use project::{ProjectError, project};

@@ -1,1 +1,0 @@
-//! Count, mean and centred second moments of feature rows: computed per partition, merged pairwise.
