@@ -3,7 +3,12 @@
 //! Layers, each using only what stands right of it:
 //! `cli -> actors -> {storage, pipeline, output} -> {model, pca} -> rows -> coordinator -> proto`.
 
+pub mod actors;
+pub mod cli;
 pub mod demo;
+mod env;
+pub mod fitted_file;
+pub mod local;
 pub mod memory;
 pub mod model;
 pub mod output;
@@ -11,4 +16,5 @@ pub mod pca;
 pub mod pipeline;
 pub mod rows;
 pub mod storage;
+pub mod tasks;
 pub mod verify;

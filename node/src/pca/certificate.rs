@@ -98,37 +98,33 @@ pub fn certificate(
 }
 
 impl Certificate {
-    /// Whether every measure is within its limit; the first that is not.
-    pub fn holds(&self) -> Result<(), CertificateViolation> {
-        let measures = [
-            (
-                "orthonormality_max",
-                self.orthonormality_max,
-                ORTHONORMALITY_MAX,
-            ),
+    /// Every measure with its name and the most it may be.
+    pub fn measures(&self) -> [(&'static str, f64, f64); 8] {
+        [
+            ("orthonormality_max", self.orthonormality_max, ORTHONORMALITY_MAX),
             ("residual_max", self.residual_max, RESIDUAL_MAX),
             ("trace_relative", self.trace_relative, IDENTITY_MAX),
             ("squares_relative", self.squares_relative, IDENTITY_MAX),
             ("scaler_relative", self.scaler_relative, SCALER_MAX),
             ("constant_loading_max", self.constant_loading_max, 0.0),
             ("ratios_sum_error", self.ratios_sum_error, IDENTITY_MAX),
-        ];
-        for (measure, value, limit) in measures {
+            ("not_descending", f64::from(u8::from(!self.descending)), 0.0),
+        ]
+    }
+
+    /// Whether every measure is within its limit; the first that is not.
+    pub fn holds(&self) -> Result<(), CertificateViolation> {
+        if !self.descending {
+            return Err(CertificateViolation::NotDescending);
+        }
+        for (measure, value, limit) in self.measures() {
             // A NaN is within no limit.
             let within = value <= limit;
             if !within {
-                return Err(CertificateViolation::Above {
-                    measure,
-                    value,
-                    limit,
-                });
+                return Err(CertificateViolation::Above { measure, value, limit });
             }
         }
-        if self.descending {
-            Ok(())
-        } else {
-            Err(CertificateViolation::NotDescending)
-        }
+        Ok(())
     }
 }
 

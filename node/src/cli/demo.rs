@@ -1,0 +1,105 @@
+//! `fruitnode demo`: photographs drawn here, the whole job on them, and what to open afterwards.
+
+use std::fs;
+use std::num::NonZeroU32;
+use std::path::Path;
+
+use clap::Parser;
+use indicatif::{ProgressBar, ProgressDrawTarget};
+
+use crate::cli::args::{Cli, Command, DemoArgs, Format, RunArgs, TerminalArgs};
+use crate::cli::exit::Exit;
+use crate::cli::message::CliError;
+use crate::cli::summary::{Summary, shell_word};
+use crate::cli::{run, verify};
+use crate::demo::draw_photographs;
+
+/// Says that a folder was made by a demo.
+const MARKER: &str = ".fruitnode-demo";
+
+/// Draws, runs, verifies, and says what to open.
+pub fn demo(args: &DemoArgs, terminal: &TerminalArgs) -> Result<Exit, CliError> {
+    let (photographs, result) = (args.dir.join("photographs"), args.dir.join("result"));
+    claim(&args.dir)?;
+    draw(&photographs, args.per_kind, terminal)?;
+    let job = run_args(&photographs, &result, args)?;
+    let summary = run::execute(&job, terminal)?;
+    let checks = verify::check(&result)?;
+    show(&summary, &photographs, &result, terminal);
+    if checks.passed() { Ok(Exit::Done) } else { Ok(Exit::Failed) }
+}
+
+/// Makes the folder the demo's own. One that holds anything which no demo made is left alone: what
+/// lies under `photographs` there may be somebody's only copy.
+fn claim(dir: &Path) -> Result<(), CliError> {
+    let trouble = |error: std::io::Error| {
+        let words = format!("cannot use {}: {error}", dir.display());
+        CliError::new(Exit::Refused, "storage_refused", words)
+    };
+    let marker = dir.join(MARKER);
+    fs::create_dir_all(dir).map_err(trouble)?;
+    let empty = fs::read_dir(dir).map_err(trouble)?.next().is_none();
+    if !empty && !marker.exists() {
+        let words = format!(
+            "{} holds files that no demo made: name an empty or a new folder",
+            dir.display()
+        );
+        return Err(CliError::new(Exit::Conflict, "target_taken", words));
+    }
+    fs::write(&marker, b"").map_err(trouble)
+}
+
+fn draw(dir: &Path, per_kind: NonZeroU32, terminal: &TerminalArgs) -> Result<(), CliError> {
+    let trouble = |error: &dyn std::error::Error| CliError::of(Exit::Failed, "cannot_draw", error);
+    // Photographs of an earlier demo with another number of kinds would mix with these.
+    if dir.exists() {
+        fs::remove_dir_all(dir).map_err(|error| trouble(&error))?;
+    }
+    let hidden = terminal.quiet || terminal.output == Format::Json;
+    let target = if hidden { ProgressDrawTarget::hidden() } else { ProgressDrawTarget::stderr() };
+    let bar = ProgressBar::with_draw_target(None, target).with_message("drawing");
+    let mut drawn = |done: usize, of: usize| {
+        bar.set_length(of as u64);
+        bar.set_position(done as u64);
+    };
+    draw_photographs(dir, per_kind.get(), &mut drawn).map_err(|error| trouble(&error))?;
+    bar.finish_and_clear();
+    Ok(())
+}
+
+/// The flags that a user would write for the same.
+fn run_args(photographs: &Path, result: &Path, args: &DemoArgs) -> Result<RunArgs, CliError> {
+    let (from, to) = (photographs.display().to_string(), result.display().to_string());
+    let words = ["fruitnode", "run", "--from", &from, "--to", &to, "--mode", "overwrite"];
+    let cli = Cli::try_parse_from(words)
+        .map_err(|error| CliError::of(Exit::Usage, "bad_flag", &error))?;
+    match cli.command {
+        Command::Run(mut run) => {
+            run.machine = args.machine.clone();
+            Ok(*run)
+        }
+        Command::Verify(_) | Command::Demo(_) => {
+            Err(CliError::new(Exit::Failed, "bad_flag", "the demo's own flags are not understood"))
+        }
+    }
+}
+
+#[allow(clippy::print_stdout, reason = "this is where the command speaks")]
+fn show(summary: &Summary, photographs: &Path, result: &Path, terminal: &TerminalArgs) {
+    if terminal.output == Format::Json {
+        println!("{}", summary.json());
+        return;
+    }
+    if terminal.quiet {
+        return;
+    }
+    print!("{}", summary.table());
+    let at = |name: &str| result.join(name).display().to_string();
+    println!("\nLook at:");
+    println!("  {:<44}how much each component explains", at("scree.svg"));
+    println!("  {:<44}the coordinates, for a spreadsheet", at("pca.csv"));
+    println!("  {:<44}what was done, certified", at("report.json"));
+    println!("  {:<44}the same PCA in scikit-learn", at("model/README.md"));
+    println!("\nThen with photographs of your own:");
+    println!("  fruitnode run --from {} --to my-result", shell_word(&photographs.display().to_string()));
+}
