@@ -1,3 +1,31 @@
 //! Feature extractors: tables of layers, their weights, and the kernels that run them.
+//!
+//! A file of weights is read (`header`, `weights`), recognised (`naming`, `metadata`) and becomes a
+//! table of layers (`table`, `mobilenet_v2`) with folded weights; the table runs fused on the CPU
+//! (`plan`, `packed`, `fused`, `pass`, `separable`, `kernels`) or as plain Candle operations
+//! (`graph`). [`Extractor`] is all that the rest of the node needs.
 
+mod error;
+mod extractor;
+mod fused;
+mod header;
+mod kernels;
+mod metadata;
+mod mobilenet_v2;
+mod naming;
+mod packed;
+mod pass;
+mod plan;
+mod pooling;
 pub mod profile;
+mod separable;
+mod table;
+mod weights;
+
+pub use error::{ModelError, WeightsError};
+pub use extractor::{Extractor, Network, Options, embedded};
+pub use fused::Backbone;
+pub use kernels::{Kernel, UnavailableKernel};
+pub use metadata::SIDE_MAX;
+pub use naming::Family;
+pub use pooling::{Pooling, UnknownPooling};
