@@ -1,0 +1,7 @@
+//! The `fruitnode` binary again, built where cargo tells this crate's tests its path.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    fruitnode::cli::main().into()
+}

@@ -1,0 +1,156 @@
+//! What a hurried or hostile user gets: one error in words that names the thing, and its exit code.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+
+use fruitnode_tests::sandbox::Sandbox;
+
+fn sandbox() -> Sandbox {
+    Sandbox::new(env!("CARGO_BIN_EXE_under-test"))
+}
+
+#[test]
+fn every_wrong_flag_is_one_error_that_names_it() {
+    let sandbox = sandbox();
+    sandbox.draw("in", 1);
+    let table = [
+        ("--from absent --to out", 5, "absent"),
+        ("--from in --to out --pca 0", 2, "--pca"),
+        ("--from in --to out --pca 1.5", 2, "1.5"),
+        ("--from in --to out --pca many", 2, "many"),
+        ("--from in --to out --standardize all", 2, "--standardize"),
+        ("--from in --to out --pca off --like spark", 2, "--like"),
+        ("--from in --to out --like matlab", 2, "matlab"),
+        ("--from in --to out --label-from regex:(", 2, "--label-from"),
+        ("--from in --to out --label-from sister", 2, "sister"),
+        ("--from in --to out --pattern [", 2, "--pattern"),
+        ("--from in --to out --pattern *.tiff", 5, "*.tiff"),
+        ("--from in --to out --recursive=false", 5, "--recursive"),
+        ("--from in --to out --pooling sum", 2, "sum"),
+        ("--from in --to out --size 0", 2, "size"),
+        ("--from in --to out --size big", 2, "big"),
+        ("--from in --to out --resize nearest", 2, "nearest"),
+        ("--from in --to out --preprocess caffeine", 2, "caffeine"),
+        ("--from in --to out --mode append", 2, "append"),
+        ("--from in --to out --kernel sse9", 2, "sse9"),
+        ("--from in --to out --threads 0", 2, "--threads"),
+        ("--from in --to out --batch 0", 2, "--batch"),
+        ("--from in --to out --limit 0", 2, "--limit"),
+        ("--from in --to out --rows-per-part 0", 2, "--rows-per-part"),
+        ("--from in --to out --rows-per-part 70000", 2, "70000"),
+        ("--from in --to out --weights absent.safetensors", 5, "absent.safetensors"),
+        ("--from in --to in", 6, "in"),
+        ("--from s3://bucket/photos --to out", 2, "s3://bucket/photos"),
+        ("--to out", 2, "--from"),
+        ("--from in --to out --pcaa 3", 2, "--pca"),
+    ];
+    for (flags, code, names) in table {
+        let words = sandbox.run(&format!("run {flags}")).refused(code);
+        assert!(words.contains(names), "{flags}: {words}");
+        let lines = words.lines().filter(|line| line.starts_with("error")).count();
+        assert_eq!(lines, 1, "{flags}: {words}");
+        assert!(!words.contains("panicked"), "{flags}: {words}");
+        assert_eq!(sandbox.names(), ["in"], "{flags} left something behind");
+    }
+}
+
+#[test]
+fn flattened_features_too_wide_for_a_pca_are_refused_before_a_photograph_is_read() {
+    let sandbox = sandbox();
+    sandbox.draw("in", 1);
+    let line = "run --from in --to out --pooling none --size 1024";
+    let words = sandbox.run(line).refused(1);
+    assert!(words.contains("--pooling avg") && words.contains("--pca off"), "{words}");
+    sandbox.run("run --from in --to out --pooling none --size 96 --pca off").done();
+}
+
+#[test]
+fn weights_that_are_none_are_refused_in_words() {
+    let sandbox = sandbox();
+    sandbox.draw("in", 1);
+    for (name, bytes) in [
+        ("empty", &b""[..]),
+        ("text", b"these are no weights at all"),
+        ("huge-header", &u64::MAX.to_le_bytes()),
+        ("cut", b"\x40\0\0\0\0\0\0\0{\"a\":{\"dtype\":\"F32\""),
+    ] {
+        fs::write(sandbox.path(name), bytes).unwrap();
+        let words = sandbox.run(&format!("run --from in --to out --weights {name}")).refused(2);
+        assert!(words.contains(name), "{words}");
+    }
+}
+
+#[test]
+fn no_photograph_that_can_be_read_is_an_error_that_says_what_is_wrong_with_them() {
+    let sandbox = sandbox();
+    fs::create_dir(sandbox.path("in")).unwrap();
+    for name in ["a.jpg", "b.jpg", "c.png"] {
+        fs::write(sandbox.path("in").join(name), b"nothing").unwrap();
+    }
+    for pca in ["2", "off"] {
+        let words = sandbox.run(&format!("run --from in --to out --pca {pca}")).refused(2);
+        assert!(words.contains("unknown_format") && words.contains("a.jpg"), "{words}");
+        assert_eq!(sandbox.names(), ["in"]);
+    }
+}
+
+#[test]
+fn a_target_that_may_not_be_written_is_named() {
+    if rustix::process::geteuid().is_root() {
+        eprintln!("skipped: root may write everywhere");
+        return;
+    }
+    let sandbox = sandbox();
+    sandbox.draw("in", 1);
+    fs::create_dir(sandbox.path("locked")).unwrap();
+    fs::set_permissions(sandbox.path("locked"), fs::Permissions::from_mode(0o555)).unwrap();
+    let words = sandbox.run("run --from in --to locked/out").refused(4);
+    assert!(words.contains("locked"), "{words}");
+}
+
+#[test]
+fn errors_are_json_for_those_who_asked_for_json() {
+    let sandbox = sandbox();
+    let ended = sandbox.run("run --from absent --to out -o json");
+    assert_eq!(ended.code, Some(5));
+    let document = ended.json();
+    assert_eq!(document["outcome"], "failed");
+    assert_eq!(document["code"], "input_missing");
+    assert!(document["message"].as_str().unwrap().contains("absent"));
+}
+
+#[test]
+fn the_demo_runs_verifies_and_never_takes_a_folder_that_is_not_its_own() {
+    let sandbox = sandbox();
+    let said = sandbox.run("demo here --per-kind 3").done().stdout;
+    for name in ["scree.svg", "pca.csv", "report.json"] {
+        assert!(said.contains(name), "{said}");
+    }
+    sandbox.run("demo here --per-kind 2").done();
+    fs::create_dir_all(sandbox.path("mine/photographs")).unwrap();
+    fs::write(sandbox.path("mine/photographs/only-copy.jpg"), b"dear").unwrap();
+    let words = sandbox.run("demo mine").refused(6);
+    assert!(words.contains("mine"), "{words}");
+    assert!(sandbox.path("mine/photographs/only-copy.jpg").exists());
+}
+
+#[test]
+fn verify_names_what_was_damaged() {
+    let sandbox = sandbox();
+    sandbox.draw("in", 2);
+    sandbox.run("run --from in --to out --pca 2").done();
+    sandbox.run("verify out").done();
+    let csv = sandbox.path("out/pca.csv");
+    let whole = fs::read(&csv).unwrap();
+    let mut spoiled = whole.clone();
+    *spoiled.last_mut().unwrap() ^= 1;
+    fs::write(&csv, spoiled).unwrap();
+    let ended = sandbox.run("verify out");
+    assert_eq!(ended.code, Some(1), "{}", ended.stdout);
+    assert!(ended.stdout.contains("pca.csv"), "{}", ended.stdout);
+    fs::write(&csv, whole).unwrap();
+    fs::remove_file(sandbox.path("out/_SUCCESS")).unwrap();
+    assert_ne!(sandbox.run("verify out").code, Some(0));
+    let words = sandbox.run("verify absent").refused(5);
+    assert!(words.contains("absent"), "{words}");
+}
