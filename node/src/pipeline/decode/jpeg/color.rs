@@ -41,16 +41,18 @@ pub(super) fn gray_to_rgb(samples: &[u8]) -> Vec<u8> {
     samples.iter().flat_map(|&v| [v; 3]).collect()
 }
 
+/// Nothing here can overflow; the wrapping operations only keep the checks out of the loop.
 #[inline(always)]
 fn rgb_of_ycc([y, cb, cr]: [u8; 3]) -> [u8; 3] {
     let y = i32::from(y);
-    let cb = i32::from(cb) - 128;
-    let cr = i32::from(cr) - 128;
-    [
-        clamp(y + ((CR_TO_R * cr + HALF) >> 16)),
-        clamp(y + ((HALF - CB_TO_G * cb - CR_TO_G * cr) >> 16)),
-        clamp(y + ((CB_TO_B * cb + HALF) >> 16)),
-    ]
+    let cb = i32::from(cb).wrapping_sub(128);
+    let cr = i32::from(cr).wrapping_sub(128);
+    let red = CR_TO_R.wrapping_mul(cr).wrapping_add(HALF);
+    let green = HALF
+        .wrapping_sub(CB_TO_G.wrapping_mul(cb))
+        .wrapping_sub(CR_TO_G.wrapping_mul(cr));
+    let blue = CB_TO_B.wrapping_mul(cb).wrapping_add(HALF);
+    [red, green, blue].map(|part| clamp(y.wrapping_add(part >> 16)))
 }
 
 #[inline(always)]
