@@ -1,0 +1,132 @@
+//! Why a photograph could not be opened: a stable code for machines, words for people.
+//!
+//! Codes are published (`_quarantine`), so they are never renamed, and the words hold nothing
+//! that varies between hosts or runs.
+
+/// Why the bytes of a photograph gave no pixels. Always the content's fault: never retried.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[allow(
+    missing_docs,
+    reason = "each variant's message and `CODES` say what it means"
+)]
+pub enum DecodeError {
+    #[error("the file has 0 bytes; upload it again")]
+    Empty,
+    #[error("the file has {bytes} bytes, more than the limit of {max}; shrink the photograph")]
+    FileTooLarge { bytes: u64, max: u64 },
+    #[error("not a JPEG, PNG or WebP file (first bytes: {first}); remove it or filter it out")]
+    UnknownFormat { first: String },
+    #[error("this is a {format} file; convert it to JPEG, PNG or WebP")]
+    UnsupportedFormat { format: &'static str },
+    #[error("the header says {width}x{height} pixels, which is no image; export it again")]
+    ZeroSize { width: u32, height: u32 },
+    #[error(
+        "{width}x{height} pixels: a side is over the limit of {max}; shrink it or raise the limit"
+    )]
+    SideTooLong { width: u32, height: u32, max: u32 },
+    #[error("{width}x{height} pixels are over the limit of {max} in all; shrink the photograph")]
+    TooManyPixels { width: u32, height: u32, max: u64 },
+    #[error(
+        "decoding needs {needed} bytes of memory, over the limit of {max}; shrink it or save it as a baseline file"
+    )]
+    DecoderMemory { needed: u64, max: u64 },
+    #[error("the JPEG ends before its end-of-image marker; upload it again")]
+    JpegTruncated,
+    #[error("the JPEG is damaged ({reason}); upload it again or export it anew")]
+    JpegCorrupt { reason: String },
+    #[error("the JPEG uses {feature}, which is not supported; save it as baseline or progressive")]
+    JpegUnsupported { feature: String },
+    #[error("the PNG ends before its last row; upload it again")]
+    PngTruncated,
+    #[error("the checksum of the PNG's {chunk} chunk is wrong; upload it again")]
+    PngCrc { chunk: String },
+    #[error("the PNG is damaged ({reason}); upload it again or export it anew")]
+    PngCorrupt { reason: String },
+    #[error("the WebP file ends early; upload it again")]
+    WebpTruncated,
+    #[error("the WebP file is damaged ({reason}); upload it again or export it anew")]
+    WebpCorrupt { reason: String },
+    #[error(
+        "the decoder gave up in an unforeseen way ({reason}); open and save the photograph anew"
+    )]
+    DecoderPanic { reason: String },
+}
+
+/// Every code that [`DecodeError::code`] can give, with its meaning.
+pub const CODES: &[(&str, &str)] = &[
+    ("empty", "the file has no bytes"),
+    ("file_too_large", "the file exceeds the limit of bytes"),
+    (
+        "unknown_format",
+        "the first bytes are of no image format known here",
+    ),
+    (
+        "unsupported_format",
+        "an image of a known format that is not decoded here",
+    ),
+    ("zero_size", "the header gives a width or a height of 0"),
+    ("side_too_long", "the header gives a side over the limit"),
+    (
+        "too_many_pixels",
+        "the header gives more pixels than the limit",
+    ),
+    (
+        "decoder_memory",
+        "decoding would need more memory than the limit",
+    ),
+    ("jpeg_truncated", "the JPEG has no end-of-image marker"),
+    (
+        "jpeg_corrupt",
+        "the JPEG's segments or entropy-coded data are damaged",
+    ),
+    (
+        "jpeg_unsupported",
+        "arithmetic, lossless or hierarchical coding, several baseline scans, 12 bits, 2 components",
+    ),
+    ("png_truncated", "the PNG ends before its last row"),
+    (
+        "png_crc",
+        "a PNG chunk before the image data has a wrong checksum",
+    ),
+    (
+        "png_corrupt",
+        "the PNG's header, palette or compressed data are damaged",
+    ),
+    (
+        "webp_truncated",
+        "the WebP file ends before its image data do",
+    ),
+    (
+        "webp_corrupt",
+        "the WebP file's chunks or bit stream are damaged",
+    ),
+    (
+        "decoder_panic",
+        "the decoder panicked; the photograph alone is lost",
+    ),
+];
+
+impl DecodeError {
+    /// The stable code of this error, one of [`CODES`].
+    pub fn code(&self) -> &'static str {
+        match self {
+            DecodeError::Empty => "empty",
+            DecodeError::FileTooLarge { .. } => "file_too_large",
+            DecodeError::UnknownFormat { .. } => "unknown_format",
+            DecodeError::UnsupportedFormat { .. } => "unsupported_format",
+            DecodeError::ZeroSize { .. } => "zero_size",
+            DecodeError::SideTooLong { .. } => "side_too_long",
+            DecodeError::TooManyPixels { .. } => "too_many_pixels",
+            DecodeError::DecoderMemory { .. } => "decoder_memory",
+            DecodeError::JpegTruncated => "jpeg_truncated",
+            DecodeError::JpegCorrupt { .. } => "jpeg_corrupt",
+            DecodeError::JpegUnsupported { .. } => "jpeg_unsupported",
+            DecodeError::PngTruncated => "png_truncated",
+            DecodeError::PngCrc { .. } => "png_crc",
+            DecodeError::PngCorrupt { .. } => "png_corrupt",
+            DecodeError::WebpTruncated => "webp_truncated",
+            DecodeError::WebpCorrupt { .. } => "webp_corrupt",
+            DecodeError::DecoderPanic { .. } => "decoder_panic",
+        }
+    }
+}

@@ -1,0 +1,82 @@
+//! What a file may cost before it is opened: bytes, sides, pixels and decoder memory.
+//!
+//! Every check works on numbers read from headers, so that nothing is allocated for a file
+//! that is going to be refused.
+
+use super::error::DecodeError;
+
+/// Bounds on one photograph. A file that exceeds one of them is bad, not retried.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// Size of the encoded file in bytes.
+    pub file_bytes: u64,
+    /// Longest side in pixels.
+    pub side: u32,
+    /// Width times height.
+    pub pixels: u64,
+    /// Bytes that the decoder and its result may hold at once, estimated from the headers.
+    pub memory_bytes: u64,
+}
+
+impl Default for Limits {
+    /// 64 MiB a file, 16,384 pixels a side, 100 million pixels, 640 MiB of memory.
+    fn default() -> Self {
+        Limits {
+            file_bytes: 64 << 20,
+            side: 16_384,
+            pixels: 100_000_000,
+            memory_bytes: 640 << 20,
+        }
+    }
+}
+
+impl Limits {
+    pub(super) fn check_file(&self, bytes: &[u8]) -> Result<(), DecodeError> {
+        let found = bytes.len() as u64;
+        if found == 0 {
+            return Err(DecodeError::Empty);
+        }
+        if found > self.file_bytes {
+            return Err(DecodeError::FileTooLarge {
+                bytes: found,
+                max: self.file_bytes,
+            });
+        }
+        Ok(())
+    }
+
+    /// `working_bytes` is what the decoder needs besides the RGB result.
+    pub(super) fn check_image(
+        &self,
+        width: u32,
+        height: u32,
+        working_bytes: u64,
+    ) -> Result<(), DecodeError> {
+        if width == 0 || height == 0 {
+            return Err(DecodeError::ZeroSize { width, height });
+        }
+        if width.max(height) > self.side {
+            return Err(DecodeError::SideTooLong {
+                width,
+                height,
+                max: self.side,
+            });
+        }
+        let pixels = u64::from(width) * u64::from(height);
+        if pixels > self.pixels {
+            return Err(DecodeError::TooManyPixels {
+                width,
+                height,
+                max: self.pixels,
+            });
+        }
+        let needed = working_bytes.saturating_add(3 * pixels);
+        if needed > self.memory_bytes {
+            return Err(DecodeError::DecoderMemory {
+                needed,
+                max: self.memory_bytes,
+            });
+        }
+        Ok(())
+    }
+}
