@@ -127,7 +127,7 @@ pub struct JobArgs {
     pub resize: Option<String>,
     /// Scale, mean and standard deviation of the input, and order of its channels.
     /// [default: what the weights say]
-    #[arg(long, value_name = "keras|torchvision|caffe", help_heading = "Network")]
+    #[arg(long, value_name = "keras|torchvision|caffe|unit", help_heading = "Network")]
     pub preprocess: Option<String>,
 
     /// Components: a number, a share of the variance such as 0.99, or `off`.

@@ -79,7 +79,7 @@ impl Summary {
             failed_attempts: counts.failed_attempts,
             threads,
             kernel: context.extractor.kernel().to_string(),
-            preprocessing: context.preprocess.to_string(),
+            preprocessing: preprocessing(context),
             took_s,
             photographs_per_s: if extracting_s > 0.0 { keys as f64 / extracting_s } else { 0.0 },
             stages,
@@ -134,6 +134,16 @@ pub fn shell_word(word: &str) -> String {
         return word.to_owned();
     }
     format!("'{}'", word.replace('\'', r"'\''"))
+}
+
+/// In one line: what is done to a photograph, and who said so.
+fn preprocessing(context: &JobContext) -> String {
+    let fields = context.preprocess.describe().into_iter();
+    let words = fields.map(|(name, value, origin)| match name {
+        "size" | "filter" | "channel_order" => format!("{value} ({origin})"),
+        _ => format!("{name} {value} ({origin})"),
+    });
+    words.collect::<Vec<_>>().join(", ")
 }
 
 fn ratio(amount: u64, of: u64) -> f64 {

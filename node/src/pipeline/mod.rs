@@ -1,5 +1,6 @@
 //! From the bytes of a photograph to the tensor that a network takes.
 
+pub mod compute;
 pub mod decode;
 pub mod preprocess;
 pub mod resize;

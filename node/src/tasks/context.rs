@@ -15,7 +15,7 @@ use crate::actors::lease::Failure;
 use crate::actors::story::Story;
 use crate::model::Extractor;
 use crate::pipeline::compute::ComputePool;
-use crate::pipeline::{DecodeError, Limits, Preprocess, ResizeWorkspace, decode};
+use crate::pipeline::{DecodeError, Limits, Preprocess, PreprocessWorkspace, decode};
 use crate::rows::Subject;
 use crate::storage::manifest::ManifestReader;
 use crate::storage::{Entry, Sink, Source};
@@ -40,7 +40,7 @@ pub struct NodeOptions {
 /// Scratch space of one compute thread.
 #[derive(Debug, Default)]
 pub struct Scratch {
-    resize: ResizeWorkspace,
+    prepare: PreprocessWorkspace,
     tensor: Vec<f32>,
 }
 
@@ -171,12 +171,12 @@ impl JobContext {
             Ok(rgb) => rgb,
             Err(error) => return Ok(Err(error)),
         };
-        let Scratch { resize, tensor } = scratch;
-        self.preprocess.apply(&rgb, resize, tensor);
-        let (height, width) = (self.preprocess.height(), self.preprocess.width());
+        let Scratch { prepare, tensor } = scratch;
+        self.preprocess.apply(&rgb, prepare, tensor);
+        let (height, width) = (self.preprocess.size.height, self.preprocess.size.width);
         let mut features = vec![0.0; self.dim];
         self.extractor
-            .features(tensor, height, width, &mut features)
+            .features(tensor, height as usize, width as usize, &mut features)
             .map_err(|error| Failure::of(FailureReason::InvalidJob, &error))?;
         Ok(Ok(features))
     }

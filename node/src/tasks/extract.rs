@@ -87,7 +87,7 @@ async fn visit(
     job: &Arc<JobContext>,
     batch: Vec<Entry>,
 ) -> Result<(u32, Vec<Inferred>), Failure> {
-    let bytes: u64 = batch.iter().map(|entry| entry.size.min(job.limits.file_bytes_max)).sum();
+    let bytes: u64 = batch.iter().map(|entry| entry.size.min(job.limits.file_bytes)).sum();
     let _room = node.room_for(bytes).await;
     let fetched: Vec<(bool, Fetched)> = stream::iter(batch)
         .map(|entry| fetch(node, job, entry))
@@ -123,7 +123,7 @@ async fn fetch(
         Work::add(&node.story.work.bad, 1);
         return Ok((false, Fetched::Bad(BadRow { subject, code, detail })));
     }
-    match job.source.get(&entry, job.limits.file_bytes_max).await {
+    match job.source.get(&entry, job.limits.file_bytes).await {
         Ok(bytes) => {
             Work::add(&node.story.work.gets, 1);
             Work::add(&node.story.work.bytes, bytes.len() as u64);

@@ -51,7 +51,7 @@ impl JobContext {
     pub fn weights(&self) -> Weights {
         Weights {
             family: self.extractor.family().name().to_owned(),
-            width: self.extractor.width().to_string(),
+            width: self.extractor.width().map_or("other".to_owned(), |width| width.to_string()),
             sha256: self.extractor.sha256().to_owned(),
             dim: self.dim as u32,
         }
@@ -59,7 +59,7 @@ impl JobContext {
 
     /// How photographs are prepared and who said so, for reports and models.
     pub fn preprocessing(&self) -> Vec<Setting> {
-        let settings = self.preprocess.settings().into_iter();
+        let settings = self.preprocess.describe().into_iter();
         settings
             .map(|(name, value, origin)| Setting {
                 name: name.to_owned(),

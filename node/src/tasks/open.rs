@@ -98,8 +98,9 @@ impl JobContext {
             return Err(OpenError::OtherWeights { found, expected });
         }
         let declared = extractor.declared();
-        let preprocess = Preprocess::resolve(&settings.flags, &declared, &extractor.family().profile())?;
-        let dim = extractor.dim(preprocess.height(), preprocess.width());
+        let preprocess = Preprocess::settle(&settings.flags, &declared, &extractor.family().profile())?;
+        let size = preprocess.size;
+        let dim = extractor.dim(size.height as usize, size.width as usize);
         if settings.pca.is_some() && let Some(available) = available_memory() {
             pca::check(dim, TREE_DEPTH, available)?;
         }

@@ -7,9 +7,10 @@ use fruitnode_coordinator::job::JobSpec;
 use fruitnode_coordinator::retry::FailureReason;
 
 use crate::actors::lease::Failure;
+use crate::model::profile::Filter;
 use crate::model::{Pooling, UnknownPooling};
 use crate::pca::{Convention, FitOptions, Standardize, Target};
-use crate::pipeline::preprocess::{Flags, FlagsError};
+use crate::pipeline::preprocess::{Flags, PreprocessError};
 use crate::storage::{LabelError, LabelRule, Mode, Pattern, PatternError, Selection};
 use crate::tasks::options::{JobOptions, OptionsError};
 
@@ -57,7 +58,7 @@ pub enum SettingsError {
     Pooling(#[from] UnknownPooling),
     /// `--size`, `--resize`, `--preprocess`
     #[error(transparent)]
-    Flags(#[from] FlagsError),
+    Flags(#[from] PreprocessError),
     /// `--pca`
     #[error(
         "--pca: `{0}` is neither a number of components (from 1), nor a share of the variance \
@@ -117,11 +118,7 @@ impl Settings {
             labels: LabelRule::from_str(&options.label_from)?,
             weights: options.weights.as_ref().map(PathBuf::from),
             pooling: options.pooling.parse()?,
-            flags: Flags::parse(
-                options.size.as_deref(),
-                options.resize.as_deref(),
-                options.preprocess.as_deref(),
-            )?,
+            flags: flags(&options)?,
             pca: pca(&options)?,
             mode: match options.mode.as_str() {
                 "error" => Mode::Error,
@@ -144,6 +141,19 @@ impl Settings {
             options: self.options.encode(),
         }
     }
+}
+
+fn flags(options: &JobOptions) -> Result<Flags, SettingsError> {
+    Ok(Flags {
+        size: options.size.as_deref().map(str::parse).transpose()?,
+        filter: match options.resize.as_deref() {
+            None => None,
+            Some("bicubic") => Some(Filter::Bicubic),
+            Some("bilinear") => Some(Filter::Bilinear),
+            Some(word) => return Err(choice("--resize", word, "bicubic, bilinear")),
+        },
+        profile: options.preprocess.as_deref().map(str::parse).transpose()?,
+    })
 }
 
 fn pca(options: &JobOptions) -> Result<Option<FitOptions>, SettingsError> {

@@ -109,7 +109,7 @@ impl Preprocess {
         let sizes = [flags.size, declared_size[1], declared_size[2]];
         let (size, size_origin) = first_of(sizes, "input_size", "--size")?;
         let (filter, filter_origin) =
-            first_of(sources.map(|source| source.filter), "filter", "--filter")?;
+            first_of(sources.map(|source| source.filter), "filter", "--resize")?;
         let profile = "--preprocess";
         let (channel_order, channel_order_origin) = first_of(
             sources.map(|source| source.channel_order),
