@@ -1,0 +1,415 @@
+//! Results in a local folder: built beside it, published in one rename.
+
+use std::collections::BTreeSet;
+use std::fmt;
+use std::fs::{self, File};
+use std::io::{self, Read, Write};
+use std::ops::Range;
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use tokio::task;
+use tracing::warn;
+
+use crate::storage::publish::{Step, can_exchange, perform, plan};
+use crate::storage::sink::{ObjectWriter, Sink, SinkError, check_name, is_private};
+use crate::storage::staging::Staging;
+use crate::storage::target::{self, Content};
+
+/// What to do with an earlier result.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mode {
+    /// Refuse to start.
+    Error,
+    /// Replace it, at the end and in one piece.
+    Overwrite,
+}
+
+/// What a job asks of its target.
+#[derive(Debug, Clone, Copy)]
+pub struct FolderTarget<'a> {
+    /// The folder that becomes the result.
+    pub out: &'a Path,
+    /// The folder the photographs come from, if they come from one. The target may lie in it, but
+    /// not hold it.
+    pub from: Option<&'a Path>,
+    /// Name of the job.
+    pub job: &'a str,
+    /// What to do with an earlier result.
+    pub mode: Mode,
+    /// Whether a file, by its name below the target (the marker and `_run/` included), is part of a
+    /// fruitnode result. Overwriting refuses where it finds another.
+    pub is_ours: fn(&str) -> bool,
+}
+
+/// The target folder of one job. Dropped without a commit, it leaves nothing behind.
+#[derive(Clone)]
+pub struct FolderSink {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    uri: String,
+    /// Absolute, without symbolic links.
+    out: PathBuf,
+    mode: Mode,
+    is_ours: fn(&str) -> bool,
+    state: Mutex<State>,
+    /// Objects begun, to name those under construction apart.
+    begun: AtomicU64,
+}
+
+/// What changes between `open` and `commit` or `abort`.
+struct State {
+    staging: Option<Arc<Staging>>,
+    finals: Option<BTreeSet<String>>,
+}
+
+struct FolderWriter {
+    file: Option<File>,
+    tmp: PathBuf,
+    to: PathBuf,
+    written: u64,
+    /// Keeps the staging folder while the object is under construction.
+    _staging: Arc<Staging>,
+}
+
+impl FolderSink {
+    /// Prepares the target: makes the folders above it, removes what dead runs left, and refuses
+    /// what would be refused at the end.
+    pub fn open(target: &FolderTarget<'_>) -> Result<Self, SinkError> {
+        let uri = target.out.display().to_string();
+        let out = target::resolve(target.out, target.from)?;
+        let staging = Staging::open(&out, target.job)?;
+        let state = State {
+            staging: Some(Arc::new(staging)),
+            finals: None,
+        };
+        let (mode, is_ours, state) = (target.mode, target.is_ours, Mutex::new(state));
+        let shared = Shared {
+            uri,
+            out,
+            mode,
+            is_ours,
+            state,
+            begun: AtomicU64::new(0),
+        };
+        shared.replaces()?;
+        Ok(Self {
+            shared: Arc::new(shared),
+        })
+    }
+
+    /// Runs file calls where they block nobody.
+    async fn blocking<T: Send + 'static>(
+        &self,
+        call: impl FnOnce(&Shared) -> Result<T, SinkError> + Send + 'static,
+    ) -> Result<T, SinkError> {
+        let shared = Arc::clone(&self.shared);
+        blocking(&self.shared.uri, move || call(&shared)).await
+    }
+}
+
+impl fmt::Debug for FolderSink {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "FolderSink({})", self.shared.uri)
+    }
+}
+
+#[async_trait]
+impl Sink for FolderSink {
+    fn uri(&self) -> &str {
+        &self.shared.uri
+    }
+
+    async fn put(&self, name: &str, bytes: Bytes) -> Result<(), SinkError> {
+        let name = name.to_owned();
+        self.blocking(move |shared| {
+            let mut writer = shared.create(&name)?;
+            writer.append(&bytes)?;
+            writer.appear().map(drop)
+        })
+        .await
+    }
+
+    async fn create(&self, name: &str) -> Result<Box<dyn ObjectWriter>, SinkError> {
+        let name = name.to_owned();
+        let writer = self.blocking(move |shared| shared.create(&name)).await?;
+        Ok(Box::new(writer))
+    }
+
+    async fn size(&self, name: &str) -> Result<u64, SinkError> {
+        let name = name.to_owned();
+        self.blocking(move |shared| Ok(shared.open(&name)?.1)).await
+    }
+
+    async fn get(&self, name: &str) -> Result<Bytes, SinkError> {
+        let name = name.to_owned();
+        self.blocking(move |shared| {
+            let (mut file, size, path) = shared.open_at(&name)?;
+            let mut bytes = Vec::with_capacity(usize::try_from(size).unwrap_or_default());
+            file.read_to_end(&mut bytes)
+                .map_err(|error| SinkError::from_io(&path, error))?;
+            Ok(bytes.into())
+        })
+        .await
+    }
+
+    async fn get_range(&self, name: &str, range: Range<u64>) -> Result<Bytes, SinkError> {
+        let name = name.to_owned();
+        self.blocking(move |shared| {
+            let (file, size, path) = shared.open_at(&name)?;
+            let trouble = |error| SinkError::from_io(&path, error);
+            let length = range
+                .end
+                .checked_sub(range.start)
+                .filter(|_| range.end <= size);
+            let length = length.and_then(|length| usize::try_from(length).ok());
+            let length = length.ok_or_else(|| trouble(io::ErrorKind::UnexpectedEof.into()))?;
+            let mut bytes = vec![0; length];
+            file.read_exact_at(&mut bytes, range.start)
+                .map_err(trouble)?;
+            Ok(bytes.into())
+        })
+        .await
+    }
+
+    async fn promote(&self, from: &str, to: &str) -> Result<(), SinkError> {
+        let (from, to) = (from.to_owned(), to.to_owned());
+        self.blocking(move |shared| shared.promote(&from, &to))
+            .await
+    }
+
+    async fn remove(&self, name: &str) -> Result<(), SinkError> {
+        let name = name.to_owned();
+        self.blocking(move |shared| {
+            check_name(&name)?;
+            let path = shared.staging()?.out().join(name);
+            match fs::remove_file(&path) {
+                Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+                removed => removed.map_err(|error| SinkError::from_io(&path, error)),
+            }
+        })
+        .await
+    }
+
+    async fn begin(&self, finals: &[String]) -> Result<(), SinkError> {
+        self.shared.staging()?;
+        for name in finals {
+            check_name(name)?;
+            if is_private(name) {
+                let why = "names under `_run/` are not part of a result";
+                return Err(SinkError::BadName {
+                    name: name.clone(),
+                    why,
+                });
+            }
+        }
+        self.shared.lock().finals = Some(finals.iter().cloned().collect());
+        Ok(())
+    }
+
+    async fn commit(&self, success: Bytes) -> Result<(), SinkError> {
+        self.blocking(move |shared| shared.commit(&success)).await
+    }
+
+    async fn abort(&self) -> Result<(), SinkError> {
+        self.blocking(|shared| {
+            let staging = shared.lock().staging.take();
+            staging.map_or(Ok(()), |staging| staging.remove())
+        })
+        .await
+    }
+}
+
+impl Shared {
+    fn lock(&self) -> std::sync::MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn staging(&self) -> Result<Arc<Staging>, SinkError> {
+        self.lock().staging.clone().ok_or(SinkError::Closed)
+    }
+
+    fn create(&self, name: &str) -> Result<FolderWriter, SinkError> {
+        self.check_write(name)?;
+        let staging = self.staging()?;
+        let tmp = self.tmp(&staging);
+        let file = File::create_new(&tmp).map_err(|error| SinkError::from_io(&tmp, error))?;
+        let to = staging.out().join(name);
+        Ok(FolderWriter {
+            file: Some(file),
+            tmp,
+            to,
+            written: 0,
+            _staging: staging,
+        })
+    }
+
+    /// A public name is written only once it is announced.
+    fn check_write(&self, name: &str) -> Result<(), SinkError> {
+        check_name(name)?;
+        let state = self.lock();
+        match &state.finals {
+            _ if is_private(name) => Ok(()),
+            None => Err(SinkError::NotBegun {
+                name: name.to_owned(),
+            }),
+            Some(finals) if finals.contains(name) => Ok(()),
+            Some(_) => Err(SinkError::NotAnnounced {
+                name: name.to_owned(),
+            }),
+        }
+    }
+
+    fn tmp(&self, staging: &Staging) -> PathBuf {
+        staging
+            .tmp()
+            .join(self.begun.fetch_add(1, Ordering::Relaxed).to_string())
+    }
+
+    fn open(&self, name: &str) -> Result<(File, u64), SinkError> {
+        self.open_at(name).map(|(file, size, _)| (file, size))
+    }
+
+    fn open_at(&self, name: &str) -> Result<(File, u64, PathBuf), SinkError> {
+        check_name(name)?;
+        let path = self.staging()?.out().join(name);
+        let opened = File::open(&path).and_then(|file| Ok((file.metadata()?, file)));
+        match opened {
+            Ok((metadata, file)) if metadata.is_file() => Ok((file, metadata.len(), path)),
+            Ok(_) => Err(SinkError::Missing {
+                name: name.to_owned(),
+            }),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Err(SinkError::Missing {
+                name: name.to_owned(),
+            }),
+            Err(error) => Err(SinkError::from_io(&path, error)),
+        }
+    }
+
+    fn promote(&self, from: &str, to: &str) -> Result<(), SinkError> {
+        self.check_write(to)?;
+        let (_, _, origin) = self.open_at(from)?;
+        let staging = self.staging()?;
+        let (tmp, to) = (self.tmp(&staging), staging.out().join(to));
+        // Some file systems have no hard links, and all have a limit of links per file.
+        let made = fs::hard_link(&origin, &tmp).or_else(|_| fs::copy(&origin, &tmp).map(drop));
+        made.map_err(|error| SinkError::from_io(&tmp, error))?;
+        let moved = move_into_place(&tmp, &to);
+        // A rename between two links of one file does nothing, and leaves both.
+        let _ = fs::remove_file(&tmp);
+        moved
+    }
+
+    /// Whether there is an earlier result to replace. An error if the target holds what must stay.
+    fn replaces(&self) -> Result<bool, SinkError> {
+        let out = || self.uri.clone();
+        match target::content(&self.out, self.is_ours)? {
+            Content::Nothing => Ok(false),
+            Content::Ours if self.mode == Mode::Overwrite => Ok(true),
+            Content::Foreign(name) if self.mode == Mode::Overwrite => {
+                Err(SinkError::Foreign { out: out(), name })
+            }
+            Content::Ours | Content::Foreign(_) => Err(SinkError::Taken { out: out() }),
+        }
+    }
+
+    fn commit(&self, success: &[u8]) -> Result<(), SinkError> {
+        let staging = self.staging()?;
+        let finals = self.lock().finals.clone().unwrap_or_default();
+        let written = target::public_names(&staging.out())?;
+        if let Some(name) = finals.difference(&written).next() {
+            return Err(SinkError::Incomplete { name: name.clone() });
+        }
+        if let Some(name) = written.difference(&finals).next() {
+            return Err(SinkError::NotAnnounced { name: name.clone() });
+        }
+        let replaces = self.replaces()?;
+        let exchange = replaces && can_exchange(&staging)?;
+        if replaces && !exchange {
+            warn!(
+                out = self.uri,
+                "this file system cannot exchange two folders: for an instant \
+                   nothing is seen there while the result is replaced"
+            );
+        }
+        target::keep_permissions(&self.out, &staging.out())?;
+        for step in plan(replaces, exchange) {
+            match perform(step, &staging, &self.out, success) {
+                Err(error) if step == Step::RemoveStaging => {
+                    warn!(%error, "the result is published; the folder it was built in stays");
+                }
+                done => done?,
+            }
+        }
+        self.lock().staging = None;
+        Ok(())
+    }
+}
+
+#[async_trait]
+impl ObjectWriter for FolderWriter {
+    async fn write(&mut self, bytes: Bytes) -> Result<(), SinkError> {
+        let mut file = self.file.take().ok_or(SinkError::Closed)?;
+        self.written += bytes.len() as u64;
+        let path = self.tmp.clone();
+        let place = path.display().to_string();
+        let write = move || match file.write_all(&bytes) {
+            Ok(()) => Ok(file),
+            Err(error) => Err(SinkError::from_io(&path, error)),
+        };
+        self.file = Some(blocking(&place, write).await?);
+        Ok(())
+    }
+
+    async fn finish(mut self: Box<Self>) -> Result<u64, SinkError> {
+        let place = self.to.display().to_string();
+        blocking(&place, move || self.appear()).await
+    }
+}
+
+impl FolderWriter {
+    fn append(&mut self, bytes: &[u8]) -> Result<(), SinkError> {
+        let file = self.file.as_mut().ok_or(SinkError::Closed)?;
+        self.written += bytes.len() as u64;
+        file.write_all(bytes)
+            .map_err(|error| SinkError::from_io(&self.tmp, error))
+    }
+
+    fn appear(&mut self) -> Result<u64, SinkError> {
+        // Without its file the object is broken: an earlier write failed, or was never awaited.
+        self.file.take().ok_or(SinkError::Closed)?;
+        move_into_place(&self.tmp, &self.to)?;
+        Ok(self.written)
+    }
+}
+
+impl Drop for FolderWriter {
+    fn drop(&mut self) {
+        // After `appear` there is nothing of this name, and that is all that can go wrong.
+        let _ = fs::remove_file(&self.tmp);
+    }
+}
+
+fn move_into_place(tmp: &Path, to: &Path) -> Result<(), SinkError> {
+    let folder = to.parent().unwrap_or(to);
+    fs::create_dir_all(folder).map_err(|error| SinkError::from_io(folder, error))?;
+    fs::rename(tmp, to).map_err(|error| SinkError::from_io(to, error))
+}
+
+async fn blocking<T: Send + 'static>(
+    place: &str,
+    call: impl FnOnce() -> Result<T, SinkError> + Send + 'static,
+) -> Result<T, SinkError> {
+    task::spawn_blocking(call).await.unwrap_or_else(|ended| {
+        Err(SinkError::Unavailable {
+            place: place.to_owned(),
+            source: Box::new(ended),
+        })
+    })
+}

@@ -1,0 +1,307 @@
+//! The trait behind which photographs lie: a listing in key order, and conditional reads.
+//!
+//! What is wrong with one photograph ([`GetError::is_content`]) becomes a row of the quarantine;
+//! everything else is the world's fault and becomes another attempt, never a row.
+
+use std::error::Error;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use fruitnode_coordinator::retry::FailureReason;
+use thiserror::Error;
+use tokio::sync::mpsc;
+
+use crate::storage::select::Selection;
+
+/// One listed object.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Entry {
+    /// Key below the source, `/`-separated. Any character may occur in it.
+    pub key: String,
+    /// Size in bytes.
+    pub size: u64,
+    /// What tells this version of the object from the next one: the `ETag` on S3; modification time
+    /// in nanoseconds, size and inode for a file. Opaque to everyone but the source.
+    pub validator: String,
+    /// Modification time, microseconds since 1970-01-01 UTC.
+    pub modified_us: i64,
+    /// Why the object can never be read, if that is known already. It is listed all the same: each
+    /// listed key ends in exactly one row.
+    pub problem: Option<Problem>,
+}
+
+/// Why a listed object can never be read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Problem {
+    /// The name of the file, or of a folder above it, is not UTF-8; `%XX` stands in the key for each
+    /// byte that is not.
+    NameNotUtf8,
+    /// A symbolic link that leads nowhere, or to itself.
+    LinkDangling,
+    /// A symbolic link whose target may not be looked at.
+    LinkDenied,
+}
+
+/// What a listing met, besides the entries it sent.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct ListSummary {
+    /// Entries sent.
+    pub keys: u64,
+    /// Sum of their sizes in bytes.
+    pub bytes: u64,
+    /// Objects that do not match the pattern.
+    pub skipped: u64,
+    /// The first few of these keys.
+    pub skipped_examples: Vec<String>,
+    /// Pipes, devices and sockets, which are never opened.
+    pub others: u64,
+    /// Folders that were not entered because the listing is not recursive.
+    pub subfolders: u64,
+    /// Keys of the folders left out: the job's own target and folders where results are built.
+    pub left_out: Vec<String>,
+    /// Whether the listing ended at the limit, before the last key.
+    pub limited: bool,
+}
+
+/// Why a source cannot be listed.
+#[derive(Debug, Error)]
+pub enum ListError {
+    /// Nothing has this name.
+    #[error("{from} does not exist: check the path given as the source")]
+    Missing {
+        /// The source.
+        from: String,
+    },
+    /// It is a file, or something else.
+    #[error("{from} is not a folder: give the folder that holds the photographs")]
+    NotAFolder {
+        /// The source.
+        from: String,
+    },
+    /// It holds no file, at any depth.
+    #[error("{from} holds no file: give a folder that holds photographs")]
+    Empty {
+        /// The source.
+        from: String,
+    },
+    /// It holds objects, and none matches.
+    #[error(
+        "none of the {skipped} files in {from} matches `{pattern}` (the first is `{example}`): \
+         change `--pattern`"
+    )]
+    NothingMatches {
+        /// The source.
+        from: String,
+        /// The pattern.
+        pattern: String,
+        /// How many objects do not match.
+        skipped: u64,
+        /// The first of them.
+        example: String,
+    },
+    /// It holds only pipes, devices, sockets, or folders that were left out.
+    #[error("{from} holds no photograph: only {what}")]
+    NothingReadable {
+        /// The source.
+        from: String,
+        /// What it holds, in words.
+        what: String,
+    },
+    /// Everything lies in subfolders, and the listing is not recursive.
+    #[error(
+        "{from} holds no matching file itself but {subfolders} subfolders, which are not entered: \
+         add `--recursive`, or give one of them"
+    )]
+    OnlySubfolders {
+        /// The source.
+        from: String,
+        /// How many subfolders there are.
+        subfolders: u64,
+    },
+    /// A folder may not be read.
+    #[error(
+        "the folder {folder} may not be read: give this user the right to list it (chmod +rx), or \
+         move it out of the source"
+    )]
+    FolderDenied {
+        /// The folder.
+        folder: String,
+    },
+    /// A symbolic link leads back to a folder it lies in.
+    #[error(
+        "{link} is a symbolic link to {target}, a folder it lies in, so that listing would never \
+         end: remove the link"
+    )]
+    Loop {
+        /// The link.
+        link: String,
+        /// The folder above it.
+        target: String,
+    },
+    /// Two names have the same key.
+    #[error("two files would both be called `{key}`: rename the one whose name is not UTF-8")]
+    SameKey {
+        /// The key.
+        key: String,
+    },
+    /// Whoever asked for the listing no longer listens.
+    #[error("the listing of {from} was stopped")]
+    Stopped {
+        /// The source.
+        from: String,
+    },
+    /// The world's fault.
+    #[error("cannot list {place}")]
+    Unavailable {
+        /// The folder, file or page that could not be read.
+        place: String,
+        /// What the system said.
+        #[source]
+        source: Box<dyn Error + Send + Sync>,
+    },
+}
+
+/// Why an object was not read.
+#[derive(Debug, Error)]
+pub enum GetError {
+    /// It is not the version that was listed.
+    #[error("`{key}` changed after it was listed")]
+    Changed {
+        /// The key.
+        key: String,
+    },
+    /// It is no longer there.
+    #[error("`{key}` is gone since it was listed")]
+    Gone {
+        /// The key.
+        key: String,
+    },
+    /// This object may not be read.
+    #[error("`{key}` may not be read by this user")]
+    Denied {
+        /// The key.
+        key: String,
+    },
+    /// It is larger than the limit.
+    #[error("`{key}` has {size} bytes, more than the limit of {bytes_max}")]
+    TooLarge {
+        /// The key.
+        key: String,
+        /// Its size in bytes.
+        size: u64,
+        /// The limit in bytes.
+        bytes_max: u64,
+    },
+    /// The listing knew already.
+    #[error("`{key}`: {}", problem.words())]
+    Listed {
+        /// The key.
+        key: String,
+        /// What the listing found.
+        problem: Problem,
+    },
+    /// The world's fault.
+    #[error("cannot read `{key}`")]
+    Unavailable {
+        /// The key.
+        key: String,
+        /// What the system said.
+        #[source]
+        source: Box<dyn Error + Send + Sync>,
+    },
+}
+
+/// Photographs below one place.
+///
+/// One implementation per kind of place; object-safe, shared by all tasks of a node.
+#[async_trait]
+pub trait Source: Send + Sync {
+    /// The place, as the user gave it.
+    fn uri(&self) -> &str;
+
+    /// Sends every selected object in ascending byte order of keys, in blocks of any size. The
+    /// channel is bounded by who made it, and sending waits, so that memory does not grow with the
+    /// number of objects.
+    ///
+    /// An error may come after blocks have been sent: only with the summary is the listing whole.
+    async fn list(
+        &self,
+        selection: &Selection,
+        blocks: mpsc::Sender<Vec<Entry>>,
+    ) -> Result<ListSummary, ListError>;
+
+    /// Reads the whole of one object, in the version that was listed, if it has at most `bytes_max`
+    /// bytes.
+    async fn get(&self, entry: &Entry, bytes_max: u64) -> Result<Bytes, GetError>;
+}
+
+impl Problem {
+    /// Every problem, in the order of its wire code.
+    pub const ALL: [Self; 3] = [Self::NameNotUtf8, Self::LinkDangling, Self::LinkDenied];
+
+    /// Stable code, for the quarantine.
+    pub fn code(self) -> &'static str {
+        match self {
+            Self::NameNotUtf8 => "name_not_utf8",
+            Self::LinkDangling => "link_dangling",
+            Self::LinkDenied => "denied",
+        }
+    }
+
+    /// The problem in words.
+    pub fn words(self) -> &'static str {
+        match self {
+            Self::NameNotUtf8 => "its name is not UTF-8: rename it",
+            Self::LinkDangling => "a symbolic link that leads to no file",
+            Self::LinkDenied => "a symbolic link whose target may not be read by this user",
+        }
+    }
+}
+
+impl GetError {
+    /// Whether the photograph is to blame, so that the outcome is a row of the quarantine.
+    #[deny(clippy::wildcard_enum_match_arm)]
+    pub fn is_content(&self) -> bool {
+        match self {
+            Self::Changed { .. }
+            | Self::Gone { .. }
+            | Self::Denied { .. }
+            | Self::TooLarge { .. }
+            | Self::Listed { .. } => true,
+            Self::Unavailable { .. } => false,
+        }
+    }
+
+    /// Stable code: that of the quarantine's row, or of the failed attempt.
+    #[deny(clippy::wildcard_enum_match_arm)]
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Changed { .. } => "changed",
+            Self::Gone { .. } => "gone",
+            Self::Denied { .. } => "denied",
+            Self::TooLarge { .. } => "file_too_large",
+            Self::Listed { problem, .. } => problem.code(),
+            Self::Unavailable { .. } => FailureReason::StorageUnavailable.code(),
+        }
+    }
+}
+
+impl ListError {
+    /// What the failure means for the job's task.
+    #[deny(clippy::wildcard_enum_match_arm)]
+    pub fn reason(&self) -> FailureReason {
+        match self {
+            Self::Missing { .. }
+            | Self::NotAFolder { .. }
+            | Self::Empty { .. }
+            | Self::NothingMatches { .. }
+            | Self::NothingReadable { .. }
+            | Self::OnlySubfolders { .. }
+            | Self::Loop { .. }
+            | Self::SameKey { .. } => FailureReason::InputMissing,
+            Self::FolderDenied { .. } => FailureReason::StorageRefused,
+            Self::Stopped { .. } => FailureReason::Cancelled,
+            Self::Unavailable { .. } => FailureReason::StorageUnavailable,
+        }
+    }
+}
