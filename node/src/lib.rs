@@ -17,4 +17,5 @@ pub mod pipeline;
 pub mod rows;
 pub mod storage;
 pub mod tasks;
+pub mod verified;
 pub mod verify;

@@ -2,26 +2,51 @@
 
 use std::path::Path;
 
+use serde::Serialize;
+
 use crate::cli::args::{Format, TerminalArgs, VerifyArgs};
 use crate::cli::exit::Exit;
 use crate::cli::message::CliError;
-use crate::verify::{self, Verdict};
+use crate::verified::{OwnArithmetic, ResultFolder};
+use crate::verify::{self, Check, Verdict};
+
+#[derive(Serialize)]
+struct Document<'a> {
+    schema_version: u32,
+    outcome: &'static str,
+    checks: &'a [Check],
+}
 
 /// Checks a result and prints every check.
 #[allow(clippy::print_stdout, reason = "this is where the command speaks")]
 pub fn verify(args: &VerifyArgs, terminal: &TerminalArgs) -> Result<Exit, CliError> {
     let verdict = check(&args.out)?;
+    let passed = verdict.passed();
     match terminal.output {
-        Format::Json => println!("{}", verdict.json()),
-        Format::Table if terminal.quiet && verdict.passed() => {}
-        Format::Table => print!("{}", verdict.table()),
+        Format::Json => {
+            let outcome = if passed { "passed" } else { "failed" };
+            let document = Document { schema_version: 1, outcome, checks: &verdict.checks };
+            let json = serde_json::to_string_pretty(&document);
+            println!("{}", json.expect("strings and numbers are always JSON"));
+        }
+        Format::Table if terminal.quiet && passed => {}
+        Format::Table => {
+            print!("{verdict}");
+            let out = args.out.display();
+            match passed {
+                true => println!("{out} is whole, and certifies itself"),
+                false => println!("{out} does not hold what it promises: see above"),
+            }
+        }
     }
-    if verdict.passed() { Ok(Exit::Done) } else { Ok(Exit::Failed) }
+    if passed { Ok(Exit::Done) } else { Ok(Exit::Failed) }
 }
 
 /// Checks a result.
 pub fn check(out: &Path) -> Result<Verdict, CliError> {
-    let folder = verify::Folder::open(out)
-        .map_err(|error| CliError::of(Exit::NotFound, "input_missing", &error))?;
-    Ok(verify::verify(&folder))
+    let folder = ResultFolder::open(out).map_err(|error| {
+        let words = format!("{}: {error}; name the folder of a result", out.display());
+        CliError::new(Exit::NotFound, "input_missing", words)
+    })?;
+    Ok(verify::verify(&folder, &OwnArithmetic))
 }

@@ -197,6 +197,23 @@ impl Sink for FolderSink {
         .await
     }
 
+    async fn remove_below(&self, folder: &str) -> Result<(), SinkError> {
+        let folder = folder.trim_end_matches('/').to_owned();
+        self.blocking(move |shared| {
+            check_name(&folder)?;
+            if !is_private(&folder) {
+                let why = "only folders under `_run/` are removed as a whole";
+                return Err(SinkError::BadName { name: folder, why });
+            }
+            let path = shared.staging()?.out().join(folder);
+            match fs::remove_dir_all(&path) {
+                Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+                removed => removed.map_err(|error| SinkError::from_io(&path, error)),
+            }
+        })
+        .await
+    }
+
     async fn begin(&self, finals: &[String]) -> Result<(), SinkError> {
         self.shared.staging()?;
         for name in finals {

@@ -158,6 +158,10 @@ pub trait Sink: Send + Sync {
     /// Removes an object. One that is not there is no error.
     async fn remove(&self, name: &str) -> Result<(), SinkError>;
 
+    /// Removes every object below a folder under `_run/`, such as `_run/JOB/work/`: what attempts
+    /// left for each other, also those that lost. None that is there is no error.
+    async fn remove_below(&self, folder: &str) -> Result<(), SinkError>;
+
     /// Announces the public names of the result, before the first of them is written. Where objects
     /// appear one by one, this ends the validity of an earlier result and deletes what is not in
     /// `finals`. May be repeated with the same names.
