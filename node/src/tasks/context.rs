@@ -1,6 +1,7 @@
 //! What tasks share: the node's threads and memory, and the job's source, sink and network.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::num::NonZeroUsize;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -139,6 +140,12 @@ pub struct JobContext {
     pub dim: usize,
     /// The manifest's index, read with the first lease that needs it.
     pub(super) manifest: OnceCell<ManifestReader>,
+}
+
+impl fmt::Debug for JobContext {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "JobContext({}: {} -> {})", self.id, self.settings.from, self.settings.to)
+    }
 }
 
 impl JobContext {
