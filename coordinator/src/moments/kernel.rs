@@ -106,8 +106,8 @@ fn add_products<S: Simd, const ROWS: usize, const VECTORS: usize>(
     right: &[Right],
     tile: &mut Tile,
 ) {
-    const { assert!(TILE_ROWS % ROWS == 0) };
-    const { assert!(TILE_COLUMNS % (VECTORS * S::F64_LANES) == 0) };
+    const { assert!(TILE_ROWS.is_multiple_of(ROWS)) };
+    const { assert!(TILE_COLUMNS.is_multiple_of(VECTORS * S::F64_LANES)) };
     for first_row in (0..TILE_ROWS).step_by(ROWS) {
         let rows = first_row..first_row + ROWS;
         for first in (0..TILE_COLUMNS / S::F64_LANES).step_by(VECTORS) {
