@@ -92,7 +92,13 @@ fn every_kernel_gives_the_same_bits() {
         let values = &values[..rows * dim];
         let portable = scores(Kernel::portable(), &fitted, values);
         assert_eq!(portable.len(), rows * fitted.k);
-        assert_eq!(scores(Kernel::detect(), &fitted, values), portable, "{dim}");
+        for kernel in Kernel::available() {
+            assert_eq!(
+                scores(kernel, &fitted, values),
+                portable,
+                "{dim}: {kernel:?}"
+            );
+        }
     }
 }
 
