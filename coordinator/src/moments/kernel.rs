@@ -40,6 +40,17 @@ impl Kernel {
         Self { arch: None }
     }
 
+    /// Every one that this processor can run, the portable one first: what tests compare.
+    pub fn available() -> Vec<Self> {
+        let mut kernels = vec![Self::portable()];
+        #[cfg(target_arch = "x86_64")]
+        kernels.extend(pulp::x86::V3::try_new().map(|set| Self {
+            arch: Some(Arch::V3(set)),
+        }));
+        kernels.push(Self::detect());
+        kernels
+    }
+
     /// `tile[i][j] = fma(left[s][i], right[s][j], tile[i][j])` for every step `s` in order.
     pub fn add_products(self, left: &[Left], right: &[Right], tile: &mut Tile) {
         assert_eq!(left.len(), right.len(), "as many steps on both sides");
@@ -106,8 +117,8 @@ fn add_products<S: Simd, const ROWS: usize, const VECTORS: usize>(
     right: &[Right],
     tile: &mut Tile,
 ) {
-    const { assert!(TILE_ROWS % ROWS == 0) };
-    const { assert!(TILE_COLUMNS % (VECTORS * S::F64_LANES) == 0) };
+    const { assert!(TILE_ROWS.is_multiple_of(ROWS)) };
+    const { assert!(TILE_COLUMNS.is_multiple_of(VECTORS * S::F64_LANES)) };
     for first_row in (0..TILE_ROWS).step_by(ROWS) {
         let rows = first_row..first_row + ROWS;
         for first in (0..TILE_COLUMNS / S::F64_LANES).step_by(VECTORS) {

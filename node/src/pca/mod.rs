@@ -19,6 +19,6 @@ mod tests;
 pub use certificate::{Certificate, CertificateViolation, certificate};
 pub use class::fit_class;
 pub use fit::{FitError, Fitted, Warning, fit};
-pub use guard::{GuardError, check, memory_needed};
+pub use guard::{GuardError, check_memory, memory_needed};
 pub use options::{Convention, FitOptions, Standardize, Target};
 pub use project::{ProjectError, project};

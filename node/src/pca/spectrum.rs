@@ -47,7 +47,7 @@ pub(super) fn cumulative(spectrum: &[f64]) -> Vec<f64> {
 
 /// The fewest components that reach the share, or the share that all `rank` of them reach.
 pub(super) fn components_for(share: f64, spectrum: &[f64], rank: usize) -> Result<usize, f64> {
-    let cumulative = cumulative(&spectrum[..]);
+    let cumulative = cumulative(spectrum);
     let within_rank = &cumulative[..rank];
     match within_rank
         .iter()
