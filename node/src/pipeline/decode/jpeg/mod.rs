@@ -3,6 +3,9 @@
 //! The decoder is asked for the samples as they are stored; what they mean is decided here by
 //! libjpeg's rules, because the decoder's own differ (RGB marked by Adobe comes out black).
 //! Damage that libjpeg merely warns of, inventing the rest of the picture, is an error here.
+//!
+//! The decoder picks SIMD at run time and cannot be told not to (`set_use_unsafe(false)` leaves
+//! it on in the pinned version); tests pin the bytes, and are run under CPUs with and without.
 
 mod color;
 mod frame;
@@ -15,9 +18,9 @@ use zune_jpeg::zune_core::bytestream::ZCursor;
 use zune_jpeg::zune_core::colorspace::ColorSpace;
 use zune_jpeg::zune_core::options::DecoderOptions;
 
+use super::Rgb;
 use super::error::DecodeError;
 use super::limits::Limits;
-use super::{Kernels, Rgb};
 use frame::{Frame, corrupt, walk};
 
 /// What the samples of the frame mean.
@@ -30,13 +33,13 @@ enum Meaning {
     Ycck,
 }
 
-pub(super) fn decode(bytes: &[u8], limits: &Limits, kernels: Kernels) -> Result<Rgb, DecodeError> {
+pub(super) fn decode(bytes: &[u8], limits: &Limits) -> Result<Rgb, DecodeError> {
     let frame = walk(bytes)?;
     check_supported(&frame)?;
     let (width, height) = (u32::from(frame.width), u32::from(frame.height));
     limits.check_image(width, height, working_bytes(&frame))?;
     let meaning = meaning(&frame);
-    let mut samples = stored_samples(bytes, &frame, limits, kernels)?;
+    let mut samples = stored_samples(bytes, &frame, limits)?;
     let pixels = match meaning {
         Meaning::Gray => color::gray_to_rgb(&samples),
         Meaning::Rgb => samples,
@@ -125,12 +128,7 @@ fn named_rgb(frame: &Frame) -> bool {
 }
 
 /// The samples in the colours in which the file stores them, interleaved.
-fn stored_samples(
-    bytes: &[u8],
-    frame: &Frame,
-    limits: &Limits,
-    kernels: Kernels,
-) -> Result<Vec<u8>, DecodeError> {
+fn stored_samples(bytes: &[u8], frame: &Frame, limits: &Limits) -> Result<Vec<u8>, DecodeError> {
     let colours = match frame.components.len() {
         1 => ColorSpace::Luma,
         4 => ColorSpace::CMYK,
@@ -141,7 +139,6 @@ fn stored_samples(
     let side = limits.side as usize;
     let options = DecoderOptions::default()
         .set_strict_mode(true)
-        .set_use_unsafe(kernels == Kernels::Fastest)
         .set_max_width(side)
         .set_max_height(side)
         .jpeg_set_out_colorspace(colours);
