@@ -75,11 +75,14 @@ fn check_supported(frame: &Frame) -> Result<(), DecodeError> {
     Err(DecodeError::JpegUnsupported { feature })
 }
 
-/// Bytes that the decoder holds besides the RGB result: the stored samples, and the coefficients
-/// of the whole picture if it is progressive.
+/// Bytes that the decoder holds besides the RGB result: the stored samples where they are not
+/// turned into it in place, and all coefficients of a progressive picture.
 fn working_bytes(frame: &Frame) -> u64 {
     let pixels = u64::from(frame.width) * u64::from(frame.height);
-    let samples = pixels * frame.components.len() as u64;
+    let samples = match frame.components.len() as u64 {
+        3 => 0,
+        count => pixels * count,
+    };
     if frame.sof != 2 {
         return samples;
     }
