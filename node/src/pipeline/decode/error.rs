@@ -82,7 +82,7 @@ pub const CODES: &[(&str, &str)] = &[
     ),
     (
         "jpeg_unsupported",
-        "arithmetic, lossless or hierarchical coding, baseline in several scans, not 8 bits",
+        "arithmetic, lossless or hierarchical coding, baseline in scans, odd sampling or depth",
     ),
     ("png_truncated", "the PNG ends before its last row"),
     (

@@ -21,7 +21,7 @@ use zune_jpeg::zune_core::options::DecoderOptions;
 use super::Rgb;
 use super::error::DecodeError;
 use super::limits::Limits;
-use frame::{Frame, corrupt, walk};
+use frame::{Component, Frame, corrupt, walk};
 
 /// What the samples of the frame mean.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -63,16 +63,29 @@ fn check_supported(frame: &Frame) -> Result<(), DecodeError> {
         0..=2 if !matches!(frame.components.len(), 1 | 3 | 4) => {
             format!("{} colour components", frame.components.len())
         }
-        // The decoder misplaces the blocks of such files without noticing.
+        // The decoder misplaces the blocks of both of the following without noticing.
         0 | 1 if usize::from(frame.first_scan) != frame.components.len() => {
             "several scans without progressive coding".to_owned()
         }
+        0..=2 if !usual_sampling(&frame.components) => "unusual chroma subsampling".to_owned(),
         0..=2 => return Ok(()),
         3 => "lossless coding".to_owned(),
         5..=7 | 13..=15 => "hierarchical coding".to_owned(),
         _ => "arithmetic coding".to_owned(),
     };
     Err(DecodeError::JpegUnsupported { feature })
+}
+
+/// Whether the first component is the finest, and the others are coarser by powers of two.
+fn usual_sampling(components: &[Component]) -> bool {
+    let [first, others @ ..] = components else {
+        return false;
+    };
+    let coarser = |fine: u8, coarse: u8| fine.is_power_of_two() && fine % coarse == 0;
+    others.is_empty()
+        || others.iter().all(|other| {
+            coarser(first.horizontal, other.horizontal) && coarser(first.vertical, other.vertical)
+        })
 }
 
 /// Bytes that the decoder holds besides the RGB result: the stored samples where they are not
