@@ -67,7 +67,7 @@ def jpegs():
     for name, chroma in (("444", 0), ("422", 1), ("420", 2)):
         keep(f"baseline_{name}.jpg", saved(im, "JPEG", quality=90, subsampling=chroma))
         keep(f"progressive_{name}.jpg", saved(im, "JPEG", quality=90, subsampling=chroma, progressive=True))
-    for name, factor in (("411", "4x1"), ("440", "1x2"), ("410", "4x2")):
+    for name, factor in (("411", "4x1"), ("440", "1x2"), ("410", "4x2"), ("mixed", "2x2,2x1,1x2")):
         keep(f"baseline_{name}.jpg", cjpeg(scene(33, 25), "-sample", factor))
         keep(f"progressive_{name}.jpg", cjpeg(scene(33, 25), "-sample", factor, "-progressive"))
     keep("restarts.jpg", saved(im, "JPEG", quality=90, restart_marker_blocks=2))
@@ -93,6 +93,7 @@ def jpegs():
     cmyk = saved(Image.fromarray(inks, "CMYK"), "JPEG", quality=95)
     keep("cmyk.jpg", cmyk)
     keep("cmyk_progressive.jpg", saved(Image.fromarray(inks, "CMYK"), "JPEG", quality=95, progressive=True))
+    keep("cmyk_420.jpg", saved(Image.fromarray(inks, "CMYK"), "JPEG", quality=95, subsampling=2))
     at = cmyk.index(b"Adobe")
     keep("ycck.jpg", cmyk[:at + 11] + b"\2" + cmyk[at + 12:])
     keep("cmyk_without_adobe.jpg", cmyk.replace(b"Adobe", b"-----"))
@@ -101,6 +102,8 @@ def jpegs():
     keep("with_metadata.jpg", saved(im, "JPEG", quality=90, exif=exif, icc_profile=bytes(2000), comment=b"c"))
     keep("rubbish_after_end.jpg", ycc + b"rubbish")
     keep("fill_bytes.jpg", ycc[:2] + b"\xff\xff" + ycc[2:])
+    for name, factors in (("finer_chroma", "1x1,2x1"), ("finer_chroma_2x2", "1x1,2x2,2x2"), ("thirds", "3x1")):
+        refuse(f"{name}.jpg", cjpeg(scene(33, 25), "-sample", factors), "jpeg_unsupported", pillow_opens=True)
     refuse("arithmetic.jpg", cjpeg(scene(33, 25), "-arithmetic"), "jpeg_unsupported", pillow_opens=True)
     refuse("no_end_marker.jpg", saved(im, "JPEG", quality=90)[:-2], "jpeg_truncated")
     refuse("headers_only.jpg", ycc[:ycc.index(b"\xff\xda")], "jpeg_truncated")

@@ -27,7 +27,8 @@ pub enum DecodeError {
     #[error("{width}x{height} pixels are over the limit of {max} in all; shrink the photograph")]
     TooManyPixels { width: u32, height: u32, max: u64 },
     #[error(
-        "decoding needs {needed} bytes of memory, over the limit of {max}; shrink it or save it as a baseline file"
+        "decoding needs {needed} bytes of memory, over the limit of {max}; shrink it or save it \
+         as a baseline file"
     )]
     DecoderMemory { needed: u64, max: u64 },
     #[error("the JPEG ends before its end-of-image marker; upload it again")]
@@ -81,7 +82,7 @@ pub const CODES: &[(&str, &str)] = &[
     ),
     (
         "jpeg_unsupported",
-        "arithmetic, lossless or hierarchical coding, several baseline scans, 12 bits, 2 components",
+        "arithmetic, lossless or hierarchical coding, baseline in scans, odd sampling or depth",
     ),
     ("png_truncated", "the PNG ends before its last row"),
     (

@@ -28,16 +28,6 @@ pub struct Rgb {
     pub pixels: Vec<u8>,
 }
 
-/// Which of the JPEG decoder's code paths may run. They give the same bytes; a test says so.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Kernels {
-    /// SIMD as far as this CPU has it.
-    Fastest,
-    /// Plain Rust.
-    #[cfg_attr(not(test), allow(dead_code, reason = "the reference in tests"))]
-    Portable,
-}
-
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Format {
     Jpeg,
@@ -55,14 +45,10 @@ enum Format {
 /// # Errors
 /// [`DecodeError`]; it is the content's fault, so trying again is of no use.
 pub fn decode(bytes: &[u8], limits: &Limits) -> Result<Rgb, DecodeError> {
-    decode_with(bytes, limits, Kernels::Fastest)
-}
-
-fn decode_with(bytes: &[u8], limits: &Limits, kernels: Kernels) -> Result<Rgb, DecodeError> {
     limits.check_file(bytes)?;
     let format = sniff(bytes)?;
     guard::quiet(|| match format {
-        Format::Jpeg => jpeg::decode(bytes, limits, kernels),
+        Format::Jpeg => jpeg::decode(bytes, limits),
         Format::Png => png::decode(bytes, limits),
         Format::Webp => webp::decode(bytes, limits),
     })

@@ -3,6 +3,9 @@
 //! The decoder is asked for the samples as they are stored; what they mean is decided here by
 //! libjpeg's rules, because the decoder's own differ (RGB marked by Adobe comes out black).
 //! Damage that libjpeg merely warns of, inventing the rest of the picture, is an error here.
+//!
+//! The decoder picks SIMD at run time and cannot be told not to (`set_use_unsafe(false)` leaves
+//! it on in the pinned version); tests pin the bytes, and are run under CPUs with and without.
 
 mod color;
 mod frame;
@@ -15,10 +18,10 @@ use zune_jpeg::zune_core::bytestream::ZCursor;
 use zune_jpeg::zune_core::colorspace::ColorSpace;
 use zune_jpeg::zune_core::options::DecoderOptions;
 
+use super::Rgb;
 use super::error::DecodeError;
 use super::limits::Limits;
-use super::{Kernels, Rgb};
-use frame::{Frame, corrupt, walk};
+use frame::{Component, Frame, corrupt, walk};
 
 /// What the samples of the frame mean.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,13 +33,13 @@ enum Meaning {
     Ycck,
 }
 
-pub(super) fn decode(bytes: &[u8], limits: &Limits, kernels: Kernels) -> Result<Rgb, DecodeError> {
+pub(super) fn decode(bytes: &[u8], limits: &Limits) -> Result<Rgb, DecodeError> {
     let frame = walk(bytes)?;
     check_supported(&frame)?;
     let (width, height) = (u32::from(frame.width), u32::from(frame.height));
     limits.check_image(width, height, working_bytes(&frame))?;
     let meaning = meaning(&frame);
-    let mut samples = stored_samples(bytes, &frame, limits, kernels)?;
+    let mut samples = stored_samples(bytes, &frame, limits)?;
     let pixels = match meaning {
         Meaning::Gray => color::gray_to_rgb(&samples),
         Meaning::Rgb => samples,
@@ -60,10 +63,11 @@ fn check_supported(frame: &Frame) -> Result<(), DecodeError> {
         0..=2 if !matches!(frame.components.len(), 1 | 3 | 4) => {
             format!("{} colour components", frame.components.len())
         }
-        // The decoder misplaces the blocks of such files without noticing.
+        // The decoder misplaces the blocks of both of the following without noticing.
         0 | 1 if usize::from(frame.first_scan) != frame.components.len() => {
             "several scans without progressive coding".to_owned()
         }
+        0..=2 if !usual_sampling(&frame.components) => "unusual chroma subsampling".to_owned(),
         0..=2 => return Ok(()),
         3 => "lossless coding".to_owned(),
         5..=7 | 13..=15 => "hierarchical coding".to_owned(),
@@ -72,11 +76,26 @@ fn check_supported(frame: &Frame) -> Result<(), DecodeError> {
     Err(DecodeError::JpegUnsupported { feature })
 }
 
-/// Bytes that the decoder holds besides the RGB result: the stored samples, and the coefficients
-/// of the whole picture if it is progressive.
+/// Whether the first component is the finest, and the others are coarser by powers of two.
+fn usual_sampling(components: &[Component]) -> bool {
+    let [first, others @ ..] = components else {
+        return false;
+    };
+    let coarser = |fine: u8, coarse: u8| fine.is_power_of_two() && fine % coarse == 0;
+    others.is_empty()
+        || others.iter().all(|other| {
+            coarser(first.horizontal, other.horizontal) && coarser(first.vertical, other.vertical)
+        })
+}
+
+/// Bytes that the decoder holds besides the RGB result: the stored samples where they are not
+/// turned into it in place, and all coefficients of a progressive picture.
 fn working_bytes(frame: &Frame) -> u64 {
     let pixels = u64::from(frame.width) * u64::from(frame.height);
-    let samples = pixels * frame.components.len() as u64;
+    let samples = match frame.components.len() as u64 {
+        3 => 0,
+        count => pixels * count,
+    };
     if frame.sof != 2 {
         return samples;
     }
@@ -125,12 +144,7 @@ fn named_rgb(frame: &Frame) -> bool {
 }
 
 /// The samples in the colours in which the file stores them, interleaved.
-fn stored_samples(
-    bytes: &[u8],
-    frame: &Frame,
-    limits: &Limits,
-    kernels: Kernels,
-) -> Result<Vec<u8>, DecodeError> {
+fn stored_samples(bytes: &[u8], frame: &Frame, limits: &Limits) -> Result<Vec<u8>, DecodeError> {
     let colours = match frame.components.len() {
         1 => ColorSpace::Luma,
         4 => ColorSpace::CMYK,
@@ -141,7 +155,6 @@ fn stored_samples(
     let side = limits.side as usize;
     let options = DecoderOptions::default()
         .set_strict_mode(true)
-        .set_use_unsafe(kernels == Kernels::Fastest)
         .set_max_width(side)
         .set_max_height(side)
         .jpeg_set_out_colorspace(colours);
