@@ -156,16 +156,24 @@ mod tests {
             ("a=1", "a=1"),
             ("1-2.jpg", "1-2.jpg"),
         ] {
-            assert_eq!(text(&table(&[(key, None)], &[0.5])), format!("{cell},,0.5\n"));
+            assert_eq!(
+                text(&table(&[(key, None)], &[0.5])),
+                format!("{cell},,0.5\n")
+            );
         }
     }
 
     #[test]
     fn every_cell_reads_back_to_the_key_it_came_from() {
-        for key in ["=1", "'=1", "''", "\"", "\"=", "a,b", "x\n", " ", "é,\"'", "'-"] {
+        for key in [
+            "=1", "'=1", "''", "\"", "\"=", "a,b", "x\n", " ", "é,\"'", "'-",
+        ] {
             let line = text(&table(&[(key, None)], &[1.0]));
             let cell = line.strip_suffix(",,1.0\n").unwrap();
-            let bare = match cell.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')) {
+            let bare = match cell
+                .strip_prefix('"')
+                .and_then(|rest| rest.strip_suffix('"'))
+            {
                 Some(inner) => inner.replace("\"\"", "\""),
                 None => cell.to_owned(),
             };
@@ -175,7 +183,10 @@ mod tests {
 
     #[test]
     fn chunks_put_together_are_the_whole() {
-        let whole = table(&[("a", None), ("b", Some("x")), ("c", None)], &[1.0, 2.0, 3.0]);
+        let whole = table(
+            &[("a", None), ("b", Some("x")), ("c", None)],
+            &[1.0, 2.0, 3.0],
+        );
         let first = table(&[("a", None)], &[1.0]);
         let rest = table(&[("b", Some("x")), ("c", None)], &[2.0, 3.0]);
         assert_eq!(text(&whole), text(&first) + &text(&rest));

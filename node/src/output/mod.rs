@@ -6,12 +6,13 @@
 pub mod columns;
 pub mod csv;
 pub mod decimal;
+pub mod digest;
 pub mod error;
-//pub mod model;
+pub mod model;
 pub mod names;
-//pub mod report;
-//pub mod scree;
-//pub mod success;
+pub mod report;
+pub mod scree;
+pub mod success;
 
 pub use columns::{
     features_part, quarantine_part, read_features_part, read_quarantine_part, read_scores_part,
@@ -19,6 +20,6 @@ pub use columns::{
 };
 pub use csv::{csv_header, csv_rows};
 pub use error::{ReadError, WriteError};
-//pub use model::{FittedView, ModelFacts, Target};
-//pub use report::Report;
-//pub use success::Success;
+pub use model::{FittedView, ModelFacts, Target};
+pub use report::Report;
+pub use success::Success;
