@@ -1,0 +1,275 @@
+//! The order of the checks, and the one way in which a published file is read: whole, once, and
+//! against its digest. What does not match its digest is never looked into.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::{Read, copy};
+
+use bytes::Bytes;
+use sha2::{Digest as _, Sha256};
+
+use fruitnode_coordinator::ids::Digest;
+
+use super::arithmetic::Arithmetic;
+use super::certificate::{check_moments, figures};
+use super::model::{self, Model};
+use super::parts::{self, Walk};
+use super::published::Published;
+use super::report;
+use super::verdict::{Check, Verdict};
+use crate::output::digest::sha256;
+use crate::output::names::{self, PCA_FILES, REPORT, SUCCESS};
+use crate::output::{Report, Success};
+
+/// Checks a published result. Never fails and never panics: what cannot be read is a finding.
+/// The figures and findings tell a person what is wrong and what to do.
+pub fn verify<A: Arithmetic>(published: &dyn Published, arithmetic: &A) -> Verdict {
+    let mut complete = Check::new("complete");
+    let success = match published.read(SUCCESS) {
+        Ok(bytes) => Success::parse(&bytes).map_err(|error| error.to_string()),
+        Err(error) => Err(format!(
+            "cannot be read: {error}: the job has not finished, or the folder was copied in part"
+        )),
+    };
+    let success = match success {
+        Ok(success) => success,
+        Err(reason) => {
+            complete.fail(format!("{SUCCESS}: {reason}"));
+            return Verdict {
+                checks: vec![complete],
+            };
+        }
+    };
+    complete.figures(format!("{} files", success.files.len()));
+    let listing = check_listing(published, &success);
+    let mut folder = Folder {
+        published,
+        success,
+        digests: Check::new("digests"),
+        sizes: BTreeMap::new(),
+        seen: BTreeSet::new(),
+    };
+    let mut checks = vec![complete, listing];
+    checks.extend(check_contents(&mut folder, arithmetic));
+    Verdict { checks }
+}
+
+/// Every file that `_SUCCESS` names is there, and nothing else is public.
+fn check_listing(published: &dyn Published, success: &Success) -> Check {
+    let mut check = Check::new("listing");
+    let listed = match published.list() {
+        Ok(listed) => listed,
+        Err(error) => {
+            check.fail(format!("the folder cannot be listed: {error}"));
+            return check;
+        }
+    };
+    let mut missing: BTreeMap<&str, ()> = success.files.keys().map(|n| (n.as_str(), ())).collect();
+    let mut aside = 0u64;
+    for name in &listed {
+        match names::published(name) {
+            Some(names::Published::Success) => {}
+            Some(names::Published::Aside) => aside += 1,
+            _ => check.expect(missing.remove(name.as_str()).is_some(), || {
+                format!("{name}: is not part of the result: remove it, or run the job again")
+            }),
+        }
+    }
+    for name in missing.into_keys() {
+        check.fail(format!(
+            "{name}: is missing: copy it again or run the job again"
+        ));
+    }
+    let public = listed.len() as u64 - aside;
+    check.figures(format!("{public} public names, {aside} aside"));
+    check
+}
+
+fn check_contents<A: Arithmetic>(folder: &mut Folder<'_>, arithmetic: &A) -> Vec<Check> {
+    let mut on_report = Check::new("report");
+    let report = match folder.load(REPORT).map(|bytes| Report::parse(&bytes)) {
+        Some(Ok(report)) => Some(report),
+        Some(Err(error)) => {
+            on_report.fail(format!("{REPORT}: {error}"));
+            None
+        }
+        None => {
+            on_report.hinder(format!("{REPORT} is damaged or missing"));
+            None
+        }
+    };
+    let with_pca = PCA_FILES
+        .iter()
+        .any(|name| folder.success.files.contains_key(*name))
+        || report.as_ref().is_some_and(|report| report.pca.is_some());
+    let (on_model, model) = match with_pca {
+        true => model::load(folder),
+        false => (Check::new("model"), None),
+    };
+    let walk = parts::walk(
+        folder,
+        arithmetic,
+        with_pca,
+        model.as_ref(),
+        report.as_ref(),
+    );
+    folder.read_rest();
+    if let Some(report) = &report {
+        report::check(report, folder, model.as_ref(), &mut on_report);
+    }
+    let [moments, certificate] = certify(arithmetic, &walk, model.as_ref());
+    let figures = format!(
+        "{} files, {} bytes",
+        folder.sizes.len(),
+        folder.sizes.values().sum::<u64>()
+    );
+    folder.digests.figures(figures);
+    let mut checks = vec![folder.digests.clone(), on_report, walk.rows, walk.keys];
+    if with_pca {
+        checks.extend([on_model, walk.scores, walk.projection]);
+        checks.extend(walk.csv);
+        checks.extend([moments, certificate]);
+    }
+    checks
+}
+
+/// Compares the model with the moments of the features, if both are whole.
+fn certify<A: Arithmetic>(
+    arithmetic: &A,
+    walk: &Walk<A::Moments>,
+    model: Option<&Model>,
+) -> [Check; 2] {
+    let (mut moments, mut certificate) = (Check::new("moments"), Check::new("certificate"));
+    let both = (walk.moments.as_ref(), model.and_then(Model::view));
+    let (Some(of_rows), Some(view)) = both else {
+        for check in [&mut moments, &mut certificate] {
+            check.hinder("a features part or the model is damaged or missing");
+        }
+        return [moments, certificate];
+    };
+    let whole = arithmetic.whole(of_rows);
+    let dim = view.mean.len();
+    if whole.mean.len() != dim || whole.products.len() != dim * dim {
+        moments.fail(format!(
+            "model/model.json: is for {dim} columns where features/ has {}",
+            whole.mean.len()
+        ));
+        certificate.hinder("the model is not for these features");
+        return [moments, certificate];
+    }
+    check_moments(&whole, &view, &mut moments);
+    let measured = figures(&whole, &view);
+    for figure in &measured {
+        certificate.expect(figure.holds(), || {
+            format!(
+                "model/pca.safetensors: {} is {:e} where at most {:e} is allowed: the components \
+                 are not those of features/: run the job again",
+                figure.name, figure.value, figure.limit
+            )
+        });
+    }
+    let words: Vec<_> = measured
+        .iter()
+        .map(|figure| format!("{} {:.1e}", figure.name, figure.value))
+        .collect();
+    certificate.figures(words.join(", "));
+    [moments, certificate]
+}
+
+/// A published result under examination.
+pub(super) struct Folder<'a> {
+    pub(super) published: &'a dyn Published,
+    pub(super) success: Success,
+    pub(super) digests: Check,
+    /// Sizes of the files that were read and match their digests.
+    pub(super) sizes: BTreeMap<String, u64>,
+    /// Names that were read or tried.
+    seen: BTreeSet<String>,
+}
+
+impl Folder<'_> {
+    /// The bytes of a file, if it can be read and matches its digest.
+    pub(super) fn load(&mut self, name: &str) -> Option<Bytes> {
+        if !self.success.files.contains_key(name) {
+            return None;
+        }
+        match self.published.read(name) {
+            Ok(bytes) => {
+                let intact = self.judge(name, sha256(&bytes), bytes.len() as u64);
+                intact.then(|| Bytes::from(bytes))
+            }
+            Err(error) => {
+                self.unreadable(name, &error);
+                None
+            }
+        }
+    }
+
+    /// Compares the digest that a file was found to have.
+    pub(super) fn judge(&mut self, name: &str, found: Digest, size: u64) -> bool {
+        self.seen.insert(name.to_owned());
+        let Some(expected) = self.success.files.get(name) else {
+            return false;
+        };
+        let intact = *expected == found;
+        self.digests.expect(intact, || {
+            format!(
+                "{name}: its SHA-256 is {found} where {SUCCESS} says {expected}: it was changed or \
+                 cut after publishing: copy it again or run the job again"
+            )
+        });
+        if intact {
+            self.sizes.insert(name.to_owned(), size);
+        }
+        intact
+    }
+
+    pub(super) fn unreadable(&mut self, name: &str, error: &std::io::Error) {
+        self.seen.insert(name.to_owned());
+        self.digests.fail(format!(
+            "{name}: cannot be read: {error}: copy it again or run the job again"
+        ));
+    }
+
+    /// Numbers of the parts that `_SUCCESS` names, ascending.
+    pub(super) fn parts(&self, of: impl Fn(names::Published) -> Option<u32>) -> Vec<u32> {
+        let named = self.success.files.keys();
+        let mut parts: Vec<u32> = named
+            .filter_map(|name| of(names::published(name)?))
+            .collect();
+        parts.sort_unstable();
+        parts
+    }
+
+    /// Reads what no check has asked for, for its digest alone.
+    fn read_rest(&mut self) {
+        let names: Vec<_> = self.success.files.keys().cloned().collect();
+        for name in names {
+            if !self.seen.contains(&name) {
+                match digest_of(self.published, &name) {
+                    Ok((found, size)) => drop(self.judge(&name, found, size)),
+                    Err(error) => self.unreadable(&name, &error),
+                }
+            }
+        }
+    }
+}
+
+fn digest_of(published: &dyn Published, name: &str) -> std::io::Result<(Digest, u64)> {
+    let mut hash = Hasher(Sha256::new());
+    let mut stream = published.open(name)?;
+    let size = copy(&mut stream as &mut dyn Read, &mut hash)?;
+    Ok((Digest(hash.0.finalize().into()), size))
+}
+
+struct Hasher(Sha256);
+
+impl std::io::Write for Hasher {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.update(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}

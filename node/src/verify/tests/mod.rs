@@ -1,0 +1,5 @@
+//! A small published result, whole and damaged in every way.
+
+mod damage;
+mod fixture;
+mod forgery;
