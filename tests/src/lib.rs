@@ -1,3 +1,30 @@
-//! Fixtures shared by the integration tests.
+//! Fixtures shared by the integration tests, and the rules of style and layering they check.
 
+pub mod layering;
+pub mod rust_code;
 pub mod sandbox;
+pub mod tidy;
+
+use std::path::{Path, PathBuf};
+
+/// The folder that holds the workspace.
+pub fn repo_root() -> PathBuf {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent();
+    root.expect("this crate lies in a folder of the workspace")
+        .to_path_buf()
+}
+
+/// The folder `../shared` with data too large for the repository, if it is there. If not, `test` is
+/// said to be skipped.
+#[expect(
+    clippy::print_stderr,
+    reason = "a test that is skipped must be seen to be skipped"
+)]
+pub fn shared(test: &str) -> Option<PathBuf> {
+    let shared = repo_root().join("../shared");
+    if shared.is_dir() {
+        return Some(shared);
+    }
+    eprintln!("skipped: {test}: ../shared is not there");
+    None
+}

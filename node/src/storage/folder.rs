@@ -1,6 +1,7 @@
 //! Photographs in a local folder.
 //!
-//! A file's version is its modification time, size and inode, looked at before and after it is read.
+//! A file's version is its modification time, size and inode, looked at before and after it is
+//! read.
 
 use std::fs::{self, File};
 use std::io::{self, Read};

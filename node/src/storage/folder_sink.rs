@@ -3,18 +3,18 @@
 use std::collections::BTreeSet;
 use std::fmt;
 use std::fs::{self, File};
-use std::io::{self, Read, Write};
+use std::io::{self, Read};
 use std::ops::Range;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use tokio::task;
 use tracing::warn;
 
+use crate::storage::folder_writer::{FolderWriter, blocking, move_into_place};
 use crate::storage::publish::{Step, can_exchange, perform, plan};
 use crate::storage::sink::{ObjectWriter, Sink, SinkError, check_name, is_private};
 use crate::storage::staging::Staging;
@@ -67,15 +67,6 @@ struct Shared {
 struct State {
     staging: Option<Arc<Staging>>,
     finals: Option<BTreeSet<String>>,
-}
-
-struct FolderWriter {
-    file: Option<File>,
-    tmp: PathBuf,
-    to: PathBuf,
-    written: u64,
-    /// Keeps the staging folder while the object is under construction.
-    _staging: Arc<Staging>,
 }
 
 impl FolderSink {
@@ -244,7 +235,7 @@ impl Sink for FolderSink {
 }
 
 impl Shared {
-    fn lock(&self) -> std::sync::MutexGuard<'_, State> {
+    fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -255,16 +246,8 @@ impl Shared {
     fn create(&self, name: &str) -> Result<FolderWriter, SinkError> {
         self.check_write(name)?;
         let staging = self.staging()?;
-        let tmp = self.tmp(&staging);
-        let file = File::create_new(&tmp).map_err(|error| SinkError::from_io(&tmp, error))?;
-        let to = staging.out().join(name);
-        Ok(FolderWriter {
-            file: Some(file),
-            tmp,
-            to,
-            written: 0,
-            _staging: staging,
-        })
+        let (tmp, to) = (self.tmp(&staging), staging.out().join(name));
+        FolderWriter::create(tmp, to, staging)
     }
 
     /// A public name is written only once it is announced.
@@ -367,66 +350,4 @@ impl Shared {
         self.lock().staging = None;
         Ok(())
     }
-}
-
-#[async_trait]
-impl ObjectWriter for FolderWriter {
-    async fn write(&mut self, bytes: Bytes) -> Result<(), SinkError> {
-        let mut file = self.file.take().ok_or(SinkError::Closed)?;
-        self.written += bytes.len() as u64;
-        let path = self.tmp.clone();
-        let place = path.display().to_string();
-        let write = move || match file.write_all(&bytes) {
-            Ok(()) => Ok(file),
-            Err(error) => Err(SinkError::from_io(&path, error)),
-        };
-        self.file = Some(blocking(&place, write).await?);
-        Ok(())
-    }
-
-    async fn finish(mut self: Box<Self>) -> Result<u64, SinkError> {
-        let place = self.to.display().to_string();
-        blocking(&place, move || self.appear()).await
-    }
-}
-
-impl FolderWriter {
-    fn append(&mut self, bytes: &[u8]) -> Result<(), SinkError> {
-        let file = self.file.as_mut().ok_or(SinkError::Closed)?;
-        self.written += bytes.len() as u64;
-        file.write_all(bytes)
-            .map_err(|error| SinkError::from_io(&self.tmp, error))
-    }
-
-    fn appear(&mut self) -> Result<u64, SinkError> {
-        // Without its file the object is broken: an earlier write failed, or was never awaited.
-        self.file.take().ok_or(SinkError::Closed)?;
-        move_into_place(&self.tmp, &self.to)?;
-        Ok(self.written)
-    }
-}
-
-impl Drop for FolderWriter {
-    fn drop(&mut self) {
-        // After `appear` there is nothing of this name, and that is all that can go wrong.
-        let _ = fs::remove_file(&self.tmp);
-    }
-}
-
-fn move_into_place(tmp: &Path, to: &Path) -> Result<(), SinkError> {
-    let folder = to.parent().unwrap_or(to);
-    fs::create_dir_all(folder).map_err(|error| SinkError::from_io(folder, error))?;
-    fs::rename(tmp, to).map_err(|error| SinkError::from_io(to, error))
-}
-
-async fn blocking<T: Send + 'static>(
-    place: &str,
-    call: impl FnOnce() -> Result<T, SinkError> + Send + 'static,
-) -> Result<T, SinkError> {
-    task::spawn_blocking(call).await.unwrap_or_else(|ended| {
-        Err(SinkError::Unavailable {
-            place: place.to_owned(),
-            source: Box::new(ended),
-        })
-    })
 }

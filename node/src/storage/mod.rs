@@ -6,6 +6,7 @@
 
 mod folder;
 mod folder_sink;
+mod folder_writer;
 pub mod label;
 pub mod manifest;
 mod names;

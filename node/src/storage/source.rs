@@ -33,8 +33,8 @@ pub struct Entry {
 /// Why a listed object can never be read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Problem {
-    /// The name of the file, or of a folder above it, is not UTF-8; `%XX` stands in the key for each
-    /// byte that is not.
+    /// The name of the file, or of a folder above it, is not UTF-8; `%XX` stands in the key for
+    /// each byte that is not.
     NameNotUtf8,
     /// A symbolic link that leads nowhere, or to itself.
     LinkDangling,

@@ -96,9 +96,8 @@ impl Walk {
             }
             name.part().clone_into(&mut level.last);
             let path = level.path.join(name.on_disk());
-            let problem = level
-                .problem
-                .or((!name.is_utf8()).then_some(Problem::NameNotUtf8));
+            let unreadable = (!name.is_utf8()).then_some(Problem::NameNotUtf8);
+            let problem = level.problem.or(unreadable);
             if let Some(entry) = self.meet(&name, key, path, problem)? {
                 self.summary.keys += 1;
                 self.summary.bytes += entry.size;

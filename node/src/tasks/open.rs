@@ -102,7 +102,7 @@ impl JobContext {
         let size = preprocess.size;
         let dim = extractor.dim(size.height as usize, size.width as usize);
         if settings.pca.is_some() && let Some(available) = available_memory() {
-            pca::check(dim, TREE_DEPTH, available)?;
+            pca::check_memory(dim, TREE_DEPTH, available)?;
         }
         let (from, to) = (folder(&settings.from)?, folder(&settings.to)?);
         let source = FolderSource::open(from, &[to.to_owned()])?;

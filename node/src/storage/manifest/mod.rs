@@ -1,12 +1,13 @@
 //! The listing, cut into blocks of consecutive keys: what every later step reads its keys from.
 //!
-//! One object, of which a reader takes one block; nothing ever holds all keys. Layout, integers
-//! little-endian:
+//! One object, of which a reader takes one block; nothing ever holds all keys. Integers are
+//! little-endian; in entries they are varints as in protobuf (times zigzag), and texts follow their
+//! length:
 //!
 //! ```text
 //! header   "FNMANIFEST", version u16, rows per part u32
 //! blocks   per block: its entries, each
-//!            varint + key, varint size, zigzag varint modification time, varint + validator, problem u8
+//!            key, size, modification time, validator, problem u8
 //! index    per block: its length u32, its SHA-256
 //! footer   keys u64, bytes u64, blocks u32, listing digest, "FNINDEX\n"
 //! ```
