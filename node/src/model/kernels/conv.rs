@@ -215,15 +215,20 @@ unsafe fn block<L: Lanes, const P: usize, const V: usize, const PACKED: bool>(
                 weights = weights.add(V * L::WIDTH);
             }
         }
+        // Plain ranges and small bodies: they unroll, which keeps `sums` in registers.
+        if let Some(residual) = job.residual {
+            for p in 0..P {
+                for v in 0..V {
+                    let at = places[p] + v * L::WIDTH;
+                    sums[p][v] = L::add(sums[p][v], L::load(residual.as_ptr().add(at)));
+                }
+            }
+        }
         let (low, high) = (L::splat(job.low), L::splat(job.high));
-        for (pixel, &place) in sums.iter().zip(places) {
-            for (v, &sum) in pixel.iter().enumerate() {
-                let at = place + v * L::WIDTH;
-                let sum = match job.residual {
-                    Some(residual) => L::add(sum, L::load(residual.as_ptr().add(at))),
-                    None => sum,
-                };
-                L::store(out.add(at), L::min(L::max(sum, low), high));
+        for p in 0..P {
+            for v in 0..V {
+                let at = places[p] + v * L::WIDTH;
+                L::store(out.add(at), L::min(L::max(sums[p][v], low), high));
             }
         }
     }
