@@ -78,14 +78,13 @@ fn check_supported(frame: &Frame) -> Result<(), DecodeError> {
 
 /// Whether the first component is the finest, and the others are coarser by powers of two.
 fn usual_sampling(components: &[Component]) -> bool {
-    let [first, others @ ..] = components else {
+    let Some(first) = components.first() else {
         return false;
     };
-    let coarser = |fine: u8, coarse: u8| fine.is_power_of_two() && fine % coarse == 0;
-    others.is_empty()
-        || others.iter().all(|other| {
-            coarser(first.horizontal, other.horizontal) && coarser(first.vertical, other.vertical)
-        })
+    let divides = |fine: u8, coarse: u8| fine.is_power_of_two() && fine.is_multiple_of(coarse);
+    components.iter().all(|other| {
+        divides(first.horizontal, other.horizontal) && divides(first.vertical, other.vertical)
+    })
 }
 
 /// Bytes that the decoder holds besides the RGB result: the stored samples where they are not
