@@ -17,7 +17,7 @@ use super::published::Published;
 use super::report;
 use super::verdict::{Check, Verdict};
 use crate::output::digest::sha256;
-use crate::output::names::{self, PCA_FILES, REPORT, SUCCESS};
+use crate::output::names::{self, Name, PCA_FILES, REPORT, SUCCESS};
 use crate::output::{Report, Success};
 
 /// Checks a published result. Never fails and never panics: what cannot be read is a finding.
@@ -67,8 +67,8 @@ fn check_listing(published: &dyn Published, success: &Success) -> Check {
     let mut aside = 0u64;
     for name in &listed {
         match names::published(name) {
-            Some(names::Published::Success) => {}
-            Some(names::Published::Aside) => aside += 1,
+            Some(Name::Success) => {}
+            Some(Name::Aside) => aside += 1,
             _ => check.expect(missing.remove(name.as_str()).is_some(), || {
                 format!("{name}: is not part of the result: remove it, or run the job again")
             }),
@@ -231,7 +231,7 @@ impl Folder<'_> {
     }
 
     /// Numbers of the parts that `_SUCCESS` names, ascending.
-    pub(super) fn parts(&self, of: impl Fn(names::Published) -> Option<u32>) -> Vec<u32> {
+    pub(super) fn parts(&self, of: impl Fn(Name) -> Option<u32>) -> Vec<u32> {
         let named = self.success.files.keys();
         let mut parts: Vec<u32> = named
             .filter_map(|name| of(names::published(name)?))

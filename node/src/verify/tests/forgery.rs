@@ -208,11 +208,11 @@ fn a_changed_digit_an_added_line_and_a_lost_line_of_the_table_are_found() {
         ),
         (
             format!("{table}x,,1.0,2.0\n"),
-            "12 bytes follow the last row",
+            "11 bytes follow the last row",
         ),
         (
             format!("{}\n", lines[..lines.len() - 1].join("\n")),
-            "after row 10",
+            "after row 11, around `Apple/013.jpg`, 6 lines on",
         ),
         (table.replace("pca_1", "pc_1"), "in its header"),
     ] {
