@@ -77,8 +77,8 @@ def table(out: Path, features: pd.DataFrame) -> None:
     assert not any(row[1].startswith("=") for row in rows)
     polars = pl.read_csv(out / "pca.csv")
     assert np.array_equal(polars[:, 2:].to_numpy().astype(np.float32), scores)
-    duck = duckdb.sql(f"select count(*) from read_csv('{out}/pca.csv', strict_mode=true)").fetchall()
-    assert duck[0][0] == len(scores)
+    source = f"read_csv('{out}/pca.csv', strict_mode=true)"
+    assert duckdb.sql(f"select count(*) from {source}").fetchall()[0][0] == len(scores)
     pd.read_csv(out / "scree.csv")
 
 

@@ -1,5 +1,5 @@
 //! Numbers as text: the shortest decimal that reads back to the same bits. One formatter, that of
-//! serde_json, for tables, pictures and reports alike, so that no two files disagree about a number.
+//! serde_json, for tables, pictures and reports alike, so that no two files disagree.
 
 /// Appends a finite single as the shortest decimal that reads back to it, `-0` as `0.0`. Of two
 /// that are equally near, the one with an even last digit. The very small and the very large have

@@ -1,4 +1,4 @@
-//! Results whose digests agree and whose contents do not: what a program with a fault would publish.
+//! Results whose digests agree and whose contents do not: what a faulty program would publish.
 
 use bytes::Bytes;
 
