@@ -64,6 +64,15 @@ fn check_listing(published: &dyn Published, success: &Success) -> Check {
         }
     };
     let mut missing: BTreeMap<&str, ()> = success.files.keys().map(|n| (n.as_str(), ())).collect();
+    for name in success.files.keys() {
+        let part_of_it = !matches!(
+            names::published(name),
+            None | Some(Name::Success | Name::Aside)
+        );
+        check.expect(part_of_it, || {
+            format!("{SUCCESS}: names {name}, which is no part of a result of this release")
+        });
+    }
     let mut aside = 0u64;
     for name in &listed {
         match names::published(name) {
@@ -97,9 +106,7 @@ fn check_contents<A: Arithmetic>(folder: &mut Folder<'_>, arithmetic: &A) -> Vec
             None
         }
     };
-    let with_pca = PCA_FILES
-        .iter()
-        .any(|name| folder.success.files.contains_key(*name))
+    let with_pca = folder.success.files.keys().any(|name| of_pca(name))
         || report.as_ref().is_some_and(|report| report.pca.is_some());
     let (on_model, model) = match with_pca {
         true => model::load(folder),
@@ -114,6 +121,9 @@ fn check_contents<A: Arithmetic>(folder: &mut Folder<'_>, arithmetic: &A) -> Vec
     );
     folder.read_rest();
     if let Some(report) = &report {
+        on_report.expect(report.pca.is_some() == with_pca, || {
+            format!("{REPORT}: knows of no components where files hold some: run the job again")
+        });
         report::check(report, folder, model.as_ref(), &mut on_report);
     }
     let [moments, certificate] = certify(arithmetic, &walk, model.as_ref());
@@ -130,6 +140,11 @@ fn check_contents<A: Arithmetic>(folder: &mut Folder<'_>, arithmetic: &A) -> Vec
         checks.extend([moments, certificate]);
     }
     checks
+}
+
+/// Whether a file is there only if components were asked for.
+fn of_pca(name: &str) -> bool {
+    matches!(names::published(name), Some(Name::Scores(_))) || PCA_FILES.contains(&name)
 }
 
 /// Compares the model with the moments of the features, if both are whole.

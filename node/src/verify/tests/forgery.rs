@@ -299,7 +299,17 @@ fn a_copy_of_the_model_that_says_something_else_is_found() {
 }
 
 #[test]
+fn a_file_that_is_no_part_of_a_result_is_found_though_success_names_it() {
+    let verdict = forged(|memory, _| {
+        memory.0.insert("notes.txt".to_owned(), b"by hand".to_vec());
+    });
+    assert_fails(&verdict, "listing", "_SUCCESS: names notes.txt", &[]);
+}
+
+#[test]
 fn a_report_that_does_not_fit_is_found() {
+    let verdict = forged(|_, report| report.pca = None);
+    assert_fails(&verdict, "report", "knows of no components", &[]);
     let verdict = forged(|_, report| report.certificate[0].value = 1.0);
     assert_fails(
         &verdict,
