@@ -1,12 +1,12 @@
 //! The scores as one CSV table: UTF-8, RFC 4180 quoting, `\n` after every line.
 //!
-//! The table is written in chunks, one per run of partitions, so that it never has to be held whole:
-//! its bytes are `csv_header` followed by `csv_rows` of every partition in order.
+//! The table is written in chunks, one per run of partitions, and never held whole: its bytes are
+//! `csv_header` followed by `csv_rows` of every partition in order.
 //!
-//! A spreadsheet runs a cell that begins like a formula. Keys and labels come from whoever fills the
-//! bucket, so such a cell is written behind a single quote `'`. A cell that begins with `'` gets one
-//! more, which makes the rule reversible: to undo it, take one leading `'` off, if there is one
-//! (pandas: `table["path"].str.removeprefix("'")`). Numbers are never touched.
+//! A spreadsheet runs a cell that begins like a formula. Keys and labels come from whoever fills
+//! the bucket, so such a cell is written behind a single quote `'`. A cell that begins with `'`
+//! gets one more, which makes the rule reversible: to undo it, take one leading `'` off, if there
+//! is one (pandas: `table["path"].str.removeprefix("'")`). Numbers are never touched.
 
 use crate::output::columns::check_rows;
 use crate::output::decimal::push_f32;

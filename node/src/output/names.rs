@@ -37,7 +37,7 @@ const FOLDERS: [&str; 5] = ["features/", "pca/", "model/", "_quarantine/", RUN_P
 
 /// What a name stands for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Published {
+pub enum Name {
     /// Feature rows of one partition.
     Features(u32),
     /// Scores of one partition.
@@ -68,23 +68,23 @@ pub fn quarantine_part(partition: u32) -> String {
 }
 
 /// What `name`, relative to the output folder, stands for; `None` if fruitnode never wrote it.
-pub fn published(name: &str) -> Option<Published> {
+pub fn published(name: &str) -> Option<Name> {
     if name == SUCCESS {
-        return Some(Published::Success);
+        return Some(Name::Success);
     }
     if name.starts_with(RUN_PREFIX) || FOLDERS.contains(&name) {
-        return Some(Published::Aside);
+        return Some(Name::Aside);
     }
     let singles = PCA_FILES.iter().chain([&REPORT]);
     if let Some(single) = singles.into_iter().find(|single| **single == name) {
-        return Some(Published::Single(single));
+        return Some(Name::Single(single));
     }
     let (folder, part) = name.rsplit_once('/')?;
     let partition = partition_of(part)?;
     match folder {
-        "features" => Some(Published::Features(partition)),
-        "pca" => Some(Published::Scores(partition)),
-        "_quarantine" => Some(Published::Quarantine(partition)),
+        "features" => Some(Name::Features(partition)),
+        "pca" => Some(Name::Scores(partition)),
+        "_quarantine" => Some(Name::Quarantine(partition)),
         _ => None,
     }
 }
@@ -110,26 +110,23 @@ mod tests {
         for partition in [0, 7, 99_999, 100_000, u32::MAX] {
             assert_eq!(
                 published(&features_part(partition)),
-                Some(Published::Features(partition))
+                Some(Name::Features(partition))
             );
             assert_eq!(
                 published(&scores_part(partition)),
-                Some(Published::Scores(partition))
+                Some(Name::Scores(partition))
             );
             assert_eq!(
                 published(&quarantine_part(partition)),
-                Some(Published::Quarantine(partition))
+                Some(Name::Quarantine(partition))
             );
         }
         for single in PCA_FILES.into_iter().chain([REPORT]) {
-            assert_eq!(published(single), Some(Published::Single(single)));
+            assert_eq!(published(single), Some(Name::Single(single)));
         }
-        assert_eq!(published("_SUCCESS"), Some(Published::Success));
-        assert_eq!(
-            published("_run/job-7/features/p0-a1"),
-            Some(Published::Aside)
-        );
-        assert_eq!(published("features/"), Some(Published::Aside));
+        assert_eq!(published("_SUCCESS"), Some(Name::Success));
+        assert_eq!(published("_run/job-7/features/p0-a1"), Some(Name::Aside));
+        assert_eq!(published("features/"), Some(Name::Aside));
     }
 
     #[test]

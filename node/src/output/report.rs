@@ -143,6 +143,7 @@ struct Version {
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
+    use crate::output::digest::sha256;
 
     pub(crate) fn example() -> Report {
         Report {
@@ -209,6 +210,13 @@ pub(crate) mod tests {
         assert!(Report::parse(&text.as_bytes()[..text.len() / 2]).is_err());
         assert!(Report::parse(b"").is_err());
         assert!(Report::parse(&b"[".repeat(100_000)).is_err());
+    }
+
+    /// A digest that changes here means that published bytes change: say so in the release notes.
+    #[test]
+    fn the_bytes_are_those_of_the_last_release() {
+        let digest = sha256(&example().to_bytes()).hex();
+        assert_eq!(digest[..16], *"a207909d2458b70f");
     }
 
     #[test]

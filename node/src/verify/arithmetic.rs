@@ -11,7 +11,8 @@ pub trait Arithmetic {
     /// Moments of `values`, rows of `dim` values.
     fn of_rows(&self, values: &[f32], dim: usize) -> Self::Moments;
 
-    /// Moments of the rows of both, those of `left` first.
+    /// Moments of the rows of both, those of `left` first. Both are of equal width: the walk has
+    /// compared it with the model's before.
     fn merge(&self, left: Self::Moments, right: Self::Moments) -> Self::Moments;
 
     /// The moments opened for comparison.

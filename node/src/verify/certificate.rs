@@ -101,11 +101,18 @@ impl Covariance<'_> {
                 .zip(self.model.scale)
                 .map(|(v, s)| v / s)
                 .collect();
-            let mut square = 0.0;
-            for (i, of_column) in self.whole.products.chunks(dim).enumerate() {
-                let stretched = dot(of_column, &scaled) / (self.model.scale[i] * self.freedom());
-                square += (stretched - eigenvalue * component[i]).powi(2);
+            // Column by column of the symmetric products, so that the inner loop vectorises.
+            let mut stretched = vec![0.0; dim];
+            for (of_column, factor) in self.whole.products.chunks(dim).zip(&scaled) {
+                for (sum, product) in stretched.iter_mut().zip(of_column) {
+                    *sum += product * factor;
+                }
             }
+            let off = |i: usize| {
+                let due = stretched[i] / (self.model.scale[i] * self.freedom());
+                due - eigenvalue * component[i]
+            };
+            let square: f64 = (0..dim).map(|i| off(i).powi(2)).sum();
             worst = worst.max(square.sqrt() / largest);
             if square.is_nan() {
                 return f64::NAN;
@@ -164,8 +171,9 @@ fn ratios(model: &FittedView<'_>, sum: f64) -> f64 {
 
 /// How many components have no positive entry among those that are largest in absolute value.
 fn signs(model: &FittedView<'_>) -> f64 {
-    // Entries that rounding cannot tell apart count as equally large.
-    const NEARLY: f64 = 1.0 - 1e-9;
+    // Entries that differ by a millionth count as equally large when the sign is chosen; the second
+    // millionth is for rounding.
+    const NEARLY: f64 = 1.0 - 2e-6;
     let turned = |component: &&[f64]| {
         let largest = component.iter().fold(0.0f64, |most, v| most.max(v.abs()));
         !component.iter().any(|value| *value >= largest * NEARLY)

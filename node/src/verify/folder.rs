@@ -17,7 +17,7 @@ use super::published::Published;
 use super::report;
 use super::verdict::{Check, Verdict};
 use crate::output::digest::sha256;
-use crate::output::names::{self, PCA_FILES, REPORT, SUCCESS};
+use crate::output::names::{self, Name, PCA_FILES, REPORT, SUCCESS};
 use crate::output::{Report, Success};
 
 /// Checks a published result. Never fails and never panics: what cannot be read is a finding.
@@ -64,11 +64,20 @@ fn check_listing(published: &dyn Published, success: &Success) -> Check {
         }
     };
     let mut missing: BTreeMap<&str, ()> = success.files.keys().map(|n| (n.as_str(), ())).collect();
+    for name in success.files.keys() {
+        let part_of_it = !matches!(
+            names::published(name),
+            None | Some(Name::Success | Name::Aside)
+        );
+        check.expect(part_of_it, || {
+            format!("{SUCCESS}: names {name}, which is no part of a result of this release")
+        });
+    }
     let mut aside = 0u64;
     for name in &listed {
         match names::published(name) {
-            Some(names::Published::Success) => {}
-            Some(names::Published::Aside) => aside += 1,
+            Some(Name::Success) => {}
+            Some(Name::Aside) => aside += 1,
             _ => check.expect(missing.remove(name.as_str()).is_some(), || {
                 format!("{name}: is not part of the result: remove it, or run the job again")
             }),
@@ -97,9 +106,7 @@ fn check_contents<A: Arithmetic>(folder: &mut Folder<'_>, arithmetic: &A) -> Vec
             None
         }
     };
-    let with_pca = PCA_FILES
-        .iter()
-        .any(|name| folder.success.files.contains_key(*name))
+    let with_pca = folder.success.files.keys().any(|name| of_pca(name))
         || report.as_ref().is_some_and(|report| report.pca.is_some());
     let (on_model, model) = match with_pca {
         true => model::load(folder),
@@ -114,6 +121,9 @@ fn check_contents<A: Arithmetic>(folder: &mut Folder<'_>, arithmetic: &A) -> Vec
     );
     folder.read_rest();
     if let Some(report) = &report {
+        on_report.expect(report.pca.is_some() == with_pca, || {
+            format!("{REPORT}: knows of no components where files hold some: run the job again")
+        });
         report::check(report, folder, model.as_ref(), &mut on_report);
     }
     let [moments, certificate] = certify(arithmetic, &walk, model.as_ref());
@@ -130,6 +140,11 @@ fn check_contents<A: Arithmetic>(folder: &mut Folder<'_>, arithmetic: &A) -> Vec
         checks.extend([moments, certificate]);
     }
     checks
+}
+
+/// Whether a file is there only if components were asked for.
+fn of_pca(name: &str) -> bool {
+    matches!(names::published(name), Some(Name::Scores(_))) || PCA_FILES.contains(&name)
 }
 
 /// Compares the model with the moments of the features, if both are whole.
@@ -231,7 +246,7 @@ impl Folder<'_> {
     }
 
     /// Numbers of the parts that `_SUCCESS` names, ascending.
-    pub(super) fn parts(&self, of: impl Fn(names::Published) -> Option<u32>) -> Vec<u32> {
+    pub(super) fn parts(&self, of: impl Fn(Name) -> Option<u32>) -> Vec<u32> {
         let named = self.success.files.keys();
         let mut parts: Vec<u32> = named
             .filter_map(|name| of(names::published(name)?))

@@ -28,7 +28,8 @@ impl Keys {
     /// Takes in the next key of the features.
     pub(super) fn good(&mut self, key: &str, file: &str, check: &mut Check) {
         follow(&mut self.last_good, key, file, check);
-        while let Some(bad) = self.waiting.pop_front_if(|bad| bad.as_str() <= key) {
+        while self.waiting.front().is_some_and(|bad| bad.as_str() <= key) {
+            let bad = self.waiting.pop_front().expect("there is a front");
             check.expect(bad != key, || {
                 format!("{file}: `{key}` stands in the quarantine as well: run the job again")
             });

@@ -93,14 +93,13 @@ fn check_target(view: &FittedView<'_>, check: &mut Check) {
             });
         }
         Target::Share(asked) => {
-            let cumulative = view.cumulative();
-            let k = view.k();
-            let enough = view.share() >= asked - SHARE_SLACK;
+            let (k, share, cumulative) = (view.k(), view.share(), view.cumulative());
+            let enough = share >= asked - SHARE_SLACK;
             let needless = k >= 2 && cumulative[k - 2] >= asked + SHARE_SLACK;
             check.expect(enough && !needless, || {
                 format!(
-                    "{MODEL_JSON}: {k} components, which keep {}, are not the fewest that keep {asked}",
-                    view.share()
+                    "{MODEL_JSON}: {k} components, which keep {share}, are not the fewest that \
+                     keep {asked}"
                 )
             });
         }

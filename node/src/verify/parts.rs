@@ -10,7 +10,7 @@ use super::folder::Folder;
 use super::keys::Keys;
 use super::model::Model;
 use super::verdict::Check;
-use crate::output::names::{self, CSV, Published as Name, REPORT};
+use crate::output::names::{self, CSV, Name, REPORT};
 use crate::output::{
     FittedView, Report, read_features_part, read_quarantine_part, read_scores_part,
 };

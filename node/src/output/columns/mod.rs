@@ -1,11 +1,9 @@
 //! Rows as Parquet and back. One file per partition and kind, readable by Spark, pandas, polars
 //! and DuckDB alike.
 //!
-//! | table | columns |
-//! |---|---|
-//! | features | `path` string, `label` string or null, `size` int64, `modified` timestamp (UTC, microseconds), `features` list of float32 |
-//! | scores | the same with `pca` in place of `features` |
-//! | quarantine | the first four, `code` string, `detail` string |
+//! All begin with `path` (string), `label` (string or null), `size` (int64) and `modified` (UTC
+//! timestamp in microseconds). Then come `features` or `pca` (list of float32), and in the
+//! quarantine `code` and `detail` (strings).
 
 mod check;
 mod read;

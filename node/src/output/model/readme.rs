@@ -6,7 +6,7 @@ use std::fmt::Write;
 use crate::output::decimal::fixed;
 use crate::output::error::WriteError;
 use crate::output::model::arrays::FittedView;
-use crate::output::model::facts::Standardize;
+use crate::output::model::facts::{ModelFacts, Standardize};
 use crate::output::model::words::{divisor, meaning};
 
 const PYTHON: &str = r#"```python
@@ -75,11 +75,7 @@ fn write_all(model: &FittedView<'_>, text: &mut String) -> std::fmt::Result {
         "| components that the data determine | {} |",
         facts.rank
     )?;
-    writeln!(
-        text,
-        "| columns | {} |",
-        columns(facts.standardize, facts.scale_ddof)
-    )?;
+    writeln!(text, "| columns | {} |", columns(facts))?;
     writeln!(text, "| convention | {} |", facts.convention)?;
     writeln!(text, "| weights, SHA-256 | `{}` |", facts.weights.sha256)?;
     writeln!(
@@ -101,14 +97,20 @@ fn write_all(model: &FittedView<'_>, text: &mut String) -> std::fmt::Result {
     writeln!(text, "## In Spark\n\n{}", spark(facts.centred))
 }
 
-fn columns(standardize: Standardize, scale_ddof: u32) -> String {
-    match standardize {
-        Standardize::None => "as they are".to_owned(),
-        Standardize::Mean => "mean subtracted".to_owned(),
-        Standardize::MeanStd => format!(
-            "mean subtracted, divided by the standard deviation (divisor {})",
-            divisor(scale_ddof)
-        ),
+fn columns(facts: &ModelFacts) -> String {
+    let mut done = Vec::new();
+    if facts.centred {
+        done.push("mean subtracted".to_owned());
+    }
+    if facts.standardize == Standardize::MeanStd {
+        let divisor = divisor(facts.scale_ddof);
+        done.push(format!(
+            "divided by the standard deviation (divisor {divisor})"
+        ));
+    }
+    match done.is_empty() {
+        true => "as they are".to_owned(),
+        false => done.join(", "),
     }
 }
 

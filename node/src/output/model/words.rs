@@ -1,5 +1,5 @@
-//! `model/model.json`: the facts, and in words what each array means under them. Two conventions
-//! are in use for nearly everything that a PCA calls by one name, so the file says which it follows.
+//! `model/model.json`: the facts, and in words what each array means under them. For nearly every
+//! name in a PCA two conventions are in use, so the file says which it follows.
 
 use std::collections::BTreeMap;
 

@@ -10,15 +10,16 @@ use crate::output::model::FittedView;
 pub fn scree_csv(model: &FittedView<'_>) -> Result<Vec<u8>, WriteError> {
     model.check()?;
     let mut text = String::from("component,eigenvalue,ratio,cumulative,kept\n");
-    let cumulative = model.cumulative();
-    for at in 0..model.facts.rank as usize {
+    let shares = model.ratios.iter().zip(model.cumulative());
+    let lines = model.eigenvalues.iter().zip(shares).enumerate();
+    for (at, (eigenvalue, (ratio, cumulative))) in lines.take(model.facts.rank as usize) {
         writeln!(
             text,
             "{},{},{},{},{}",
             at + 1,
-            shortest(model.eigenvalues[at]),
-            shortest(model.ratios[at]),
-            shortest(cumulative[at]),
+            shortest(*eigenvalue),
+            shortest(*ratio),
+            shortest(cumulative),
             at < model.k()
         )
         .expect("a String takes all");

@@ -82,9 +82,9 @@ impl Arithmetic for Plain {
         }
         let mut products = vec![0.0; dim * dim];
         for row in values.chunks(dim) {
-            for at in 0..dim * dim {
+            for (at, product) in products.iter_mut().enumerate() {
                 let (i, j) = (at / dim, at % dim);
-                products[at] += (f64::from(row[i]) - mean[i]) * (f64::from(row[j]) - mean[j]);
+                *product += (f64::from(row[i]) - mean[i]) * (f64::from(row[j]) - mean[j]);
             }
         }
         Whole {
@@ -154,7 +154,8 @@ fn partitions() -> Vec<(FeatureRows, Vec<BadRow>)> {
         for at in 0..keys {
             let subject = Subject {
                 path: format!("Apple/{key:03}.jpg"),
-                label: Some("Apple".to_owned()),
+                label: [Some("Apple"), Some("=Pomme, \"d'été\""), None][key as usize % 3]
+                    .map(str::to_owned),
                 size: 4_000 + key,
                 modified_us: 1_700_000_000_000_000,
             };

@@ -1,4 +1,4 @@
-//! Results whose digests agree and whose contents do not: what a program with a fault would publish.
+//! Results whose digests agree and whose contents do not: what a faulty program would publish.
 
 use bytes::Bytes;
 
@@ -208,11 +208,11 @@ fn a_changed_digit_an_added_line_and_a_lost_line_of_the_table_are_found() {
         ),
         (
             format!("{table}x,,1.0,2.0\n"),
-            "12 bytes follow the last row",
+            "11 bytes follow the last row",
         ),
         (
             format!("{}\n", lines[..lines.len() - 1].join("\n")),
-            "after row 10",
+            "after row 11, around `Apple/013.jpg`, 6 lines on",
         ),
         (table.replace("pca_1", "pc_1"), "in its header"),
     ] {
@@ -299,7 +299,17 @@ fn a_copy_of_the_model_that_says_something_else_is_found() {
 }
 
 #[test]
+fn a_file_that_is_no_part_of_a_result_is_found_though_success_names_it() {
+    let verdict = forged(|memory, _| {
+        memory.0.insert("notes.txt".to_owned(), b"by hand".to_vec());
+    });
+    assert_fails(&verdict, "listing", "_SUCCESS: names notes.txt", &[]);
+}
+
+#[test]
 fn a_report_that_does_not_fit_is_found() {
+    let verdict = forged(|_, report| report.pca = None);
+    assert_fails(&verdict, "report", "knows of no components", &[]);
     let verdict = forged(|_, report| report.certificate[0].value = 1.0);
     assert_fails(
         &verdict,
