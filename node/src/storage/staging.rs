@@ -211,7 +211,7 @@ fn clear_dead(staging: &Path, out: &Path) -> Result<(), SinkError> {
     }
 }
 
-/// Removes a staging folder whose lock is held, the lock last: what is left by a death on the way is
+/// Removes a staging folder whose lock is held, the lock last: what a death on the way leaves is
 /// removed by the next run. A result that was being replaced, and whose place is empty, goes back
 /// there first.
 fn clear(staging: &Path, out: &Path) -> Result<(), SinkError> {
