@@ -45,6 +45,9 @@ impl FolderSource {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 return Err(ListError::Missing { from: uri });
             }
+            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
+                return Err(ListError::FolderDenied { folder: uri });
+            }
             Err(source) => {
                 return Err(ListError::Unavailable {
                     place: uri,

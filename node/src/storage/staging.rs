@@ -10,6 +10,7 @@ use std::io::{self, Read, Write};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::process;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use rustix::fs::{FlockOperation, flock};
 use rustix::io::Errno;
@@ -27,6 +28,9 @@ const HOLDER_BYTES_MAX: u64 = 512;
 #[derive(Debug)]
 pub(super) struct Staging {
     path: PathBuf,
+    target: PathBuf,
+    /// Whether it has been removed: by now the name may belong to another run.
+    removed: AtomicBool,
     /// Keeps the lock; the system lets go of it when the process ends.
     _lock: File,
 }
@@ -72,7 +76,15 @@ impl Staging {
             Ok(file)
         });
         match prepared {
-            Ok(file) => Ok(Self { path, _lock: file }),
+            Ok(lock) => {
+                let (target, removed) = (out.to_path_buf(), AtomicBool::new(false));
+                Ok(Self {
+                    path,
+                    target,
+                    removed,
+                    _lock: lock,
+                })
+            }
             Err(error) => {
                 let _ = fs::remove_dir_all(&path);
                 Err(lock_trouble(out, &lock, error))
@@ -101,13 +113,15 @@ impl Staging {
         old_in(&self.path)
     }
 
-    /// Removes the folder with all it holds.
+    /// Removes the folder with all it holds, after putting back an earlier result whose place is
+    /// empty. Does nothing the second time.
     pub(super) fn remove(&self) -> Result<(), SinkError> {
-        match fs::remove_dir_all(&self.path) {
-            Ok(()) => Ok(()),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-            Err(error) => Err(SinkError::from_io(&self.path, error)),
+        if self.removed.load(Ordering::Acquire) {
+            return Ok(());
         }
+        clear(&self.path, &self.target)?;
+        self.removed.store(true, Ordering::Release);
+        Ok(())
     }
 
     /// Lets go of the lock and leaves everything, as the death of the process would.
@@ -172,34 +186,62 @@ fn turn(parent: &Path) -> Result<Option<File>, SinkError> {
     }
 }
 
-/// Removes the staging folder of a dead run. If that run died between the two renames of a
-/// replacement, the earlier result goes back to its place first.
+/// Removes the staging folder of a dead run.
 fn clear_dead(staging: &Path, out: &Path) -> Result<(), SinkError> {
     let lock = staging.join(LOCK);
-    let taken = match take_lock(&lock, false) {
+    match take_lock(&lock, false) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             // It died before it had a lock, and is empty; or it is no staging folder, and stays.
             let _ = fs::remove_dir(staging);
-            return Ok(());
+            Ok(())
         }
-        Err(error) => return Err(lock_trouble(out, &lock, error)),
-        Ok(Some(taken)) => taken,
+        Err(error) => Err(lock_trouble(out, &lock, error)),
         Ok(None) => {
             let holder = holder(&lock);
-            return Err(SinkError::Busy {
+            Err(SinkError::Busy {
                 out: out.display().to_string(),
                 holder,
-            });
+            })
         }
-    };
+        Ok(Some(_held)) => {
+            clear(staging, out)?;
+            info!(staging = %staging.display(), "removed what a dead run left");
+            Ok(())
+        }
+    }
+}
+
+/// Removes a staging folder whose lock is held, the lock last: what a death on the way leaves is
+/// removed by the next run. A result that was being replaced, and whose place is empty, goes back
+/// there first.
+fn clear(staging: &Path, out: &Path) -> Result<(), SinkError> {
     let old = old_in(staging);
     if old.exists() && !out.exists() {
         fs::rename(&old, out).map_err(|error| SinkError::from_io(out, error))?;
-        info!(out = %out.display(), "put back the result that a dead run was replacing");
+        info!(out = %out.display(), "put back the result that was being replaced");
     }
-    fs::remove_dir_all(staging).map_err(|error| SinkError::from_io(staging, error))?;
-    info!(staging = %staging.display(), "removed what a dead run left");
-    drop(taken);
+    let removed = remove_but_lock(staging)
+        .and_then(|()| fs::remove_file(staging.join(LOCK)))
+        .and_then(|()| fs::remove_dir(staging));
+    match removed {
+        // The run it belonged to was just ending, and removed it itself.
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        removed => removed.map_err(|error| SinkError::from_io(staging, error)),
+    }
+}
+
+fn remove_but_lock(staging: &Path) -> io::Result<()> {
+    for entry in fs::read_dir(staging)? {
+        let entry = entry?;
+        if entry.file_name() == LOCK {
+            continue;
+        }
+        if entry.file_type()?.is_dir() {
+            fs::remove_dir_all(entry.path())?;
+        } else {
+            fs::remove_file(entry.path())?;
+        }
+    }
     Ok(())
 }
 
@@ -248,7 +290,7 @@ fn holder(lock: &Path) -> String {
 mod tests {
     use std::fs;
 
-    use super::{Staging, is_staging};
+    use super::{Staging, is_staging, remove_but_lock};
     use crate::storage::sink::SinkError;
 
     #[test]
@@ -268,6 +310,44 @@ mod tests {
         Staging::open(&folder.path().join("other"), "job-2").unwrap();
         drop(first);
         Staging::open(&out, "job-2").unwrap();
+    }
+
+    #[test]
+    fn a_run_that_has_ended_leaves_the_next_of_the_same_name_alone() {
+        let folder = tempfile::tempdir().unwrap();
+        let out = folder.path().join("out");
+        let ended = Staging::open(&out, "job").unwrap();
+        ended.remove().unwrap();
+        let next = Staging::open(&out, "job").unwrap();
+        drop(ended);
+        assert!(next.out().exists());
+    }
+
+    #[test]
+    fn a_removal_that_was_cut_off_is_finished_by_the_next_run() {
+        let folder = tempfile::tempdir().unwrap();
+        let out = folder.path().join("out");
+        let dead = Staging::open(&out, "job-1").unwrap();
+        let left = dead.path().to_path_buf();
+        fs::write(dead.out().join("part"), "half").unwrap();
+        remove_but_lock(&left).unwrap();
+        dead.die();
+        Staging::open(&out, "job-2").unwrap();
+        assert!(!left.exists());
+        fs::create_dir(&left).unwrap();
+        Staging::open(&out, "job-2").unwrap();
+        assert!(!left.exists(), "nothing but the folder was left");
+    }
+
+    #[test]
+    fn a_replacement_that_fails_half_way_puts_the_earlier_result_back() {
+        let folder = tempfile::tempdir().unwrap();
+        let out = folder.path().join("out");
+        let staging = Staging::open(&out, "job").unwrap();
+        fs::create_dir(staging.old()).unwrap();
+        fs::write(staging.old().join("part"), "earlier").unwrap();
+        drop(staging);
+        assert_eq!(fs::read_to_string(out.join("part")).unwrap(), "earlier");
     }
 
     #[test]

@@ -271,7 +271,7 @@ fn a_folder_that_may_not_be_read_is_named() {
     let root = tempfile::tempdir().unwrap();
     touch(root.path(), "closed/1.jpg");
     let closed = root.path().join("closed");
-    fs::set_permissions(&closed, fs::Permissions::from_mode(0)).unwrap();
+    fs::set_permissions(&closed, fs::Permissions::from_mode(0o000)).unwrap();
     let words = refusal(root.path(), &everything());
     fs::set_permissions(&closed, fs::Permissions::from_mode(0o700)).unwrap();
     assert!(words.contains("closed may not be read"), "{words}");

@@ -154,6 +154,6 @@ fn a_file_without_rights_is_a_row() {
     }
     let root = tempfile::tempdir().unwrap();
     let (source, entry) = listed(root.path());
-    fs::set_permissions(root.path().join("1.jpg"), fs::Permissions::from_mode(0)).unwrap();
+    fs::set_permissions(root.path().join("1.jpg"), fs::Permissions::from_mode(0o000)).unwrap();
     assert_eq!(code(&source, &entry), "denied");
 }
