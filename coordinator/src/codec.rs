@@ -33,11 +33,7 @@ pub enum CodecError {
 
 /// Bytes of a log entry.
 pub fn encode(command: &Command) -> Vec<u8> {
-    v1::Command {
-        format_version: FORMAT_VERSION,
-        command: Some(to_proto(command)),
-    }
-    .encode_to_vec()
+    v1::Command { format_version: FORMAT_VERSION, command: Some(to_proto(command)) }.encode_to_vec()
 }
 
 /// The command in a log entry.
@@ -52,17 +48,14 @@ pub fn decode(bytes: &[u8]) -> Result<Command, CodecError> {
 fn to_proto(command: &Command) -> v1::command::Command {
     use v1::command::Command as Wire;
     match command {
-        Command::AddNode {
-            node,
-            slots,
-            compute_class,
-            fit_class,
-        } => Wire::AddNode(v1::command::AddNode {
-            node: node.0,
-            slots: *slots,
-            compute_class: compute_class.clone(),
-            fit_class: fit_class.clone(),
-        }),
+        Command::AddNode { node, slots, compute_class, fit_class } => {
+            Wire::AddNode(v1::command::AddNode {
+                node: node.0,
+                slots: *slots,
+                compute_class: compute_class.clone(),
+                fit_class: fit_class.clone(),
+            })
+        }
         Command::LoseNode { node } => Wire::LoseNode(v1::command::LoseNode { node: node.0 }),
         Command::SubmitJob { job, spec } => Wire::SubmitJob(v1::command::SubmitJob {
             job: job.0.clone(),
@@ -71,50 +64,32 @@ fn to_proto(command: &Command) -> v1::command::Command {
         Command::CancelJob { job } => {
             Wire::CancelJob(v1::command::CancelJob { job: job.0.clone() })
         }
-        Command::Grant {
-            job,
-            task,
-            attempt,
-            node,
-        } => Wire::Grant(v1::command::Grant {
+        Command::Grant { job, task, attempt, node } => Wire::Grant(v1::command::Grant {
             job: job.0.clone(),
             task: Some(task_to_proto(*task)),
             attempt: attempt.0,
             node: node.0,
         }),
-        Command::Accept {
-            job,
-            task,
-            attempt,
-            result,
-        } => Wire::Accept(v1::command::Accept {
+        Command::Accept { job, task, attempt, result } => Wire::Accept(v1::command::Accept {
             job: job.0.clone(),
             task: Some(task_to_proto(*task)),
             attempt: attempt.0,
             result: Some(result_to_proto(result)),
         }),
-        Command::Fail {
-            job,
-            task,
-            attempt,
-            reason,
-            detail,
-        } => Wire::Fail(v1::command::Fail {
+        Command::Fail { job, task, attempt, reason, detail } => Wire::Fail(v1::command::Fail {
             job: job.0.clone(),
             task: Some(task_to_proto(*task)),
             attempt: attempt.0,
             reason: reason_to_proto(*reason),
             detail: detail.clone(),
         }),
-        Command::DropMoments {
-            job,
-            tree_node,
-            node,
-        } => Wire::DropMoments(v1::command::DropMoments {
-            job: job.0.clone(),
-            tree_node: Some(tree_node_to_proto(*tree_node)),
-            node: node.0,
-        }),
+        Command::DropMoments { job, tree_node, node } => {
+            Wire::DropMoments(v1::command::DropMoments {
+                job: job.0.clone(),
+                tree_node: Some(tree_node_to_proto(*tree_node)),
+                node: node.0,
+            })
+        }
     }
 }
 
@@ -127,16 +102,12 @@ fn from_proto(command: v1::command::Command) -> Result<Command, CodecError> {
             compute_class: add.compute_class,
             fit_class: add.fit_class,
         },
-        Wire::LoseNode(lose) => Command::LoseNode {
-            node: NodeId(lose.node),
-        },
+        Wire::LoseNode(lose) => Command::LoseNode { node: NodeId(lose.node) },
         Wire::SubmitJob(submit) => Command::SubmitJob {
             job: JobId(submit.job),
             spec: spec_from_proto(submit.spec.ok_or(CodecError::Field("spec"))?),
         },
-        Wire::CancelJob(cancel) => Command::CancelJob {
-            job: JobId(cancel.job),
-        },
+        Wire::CancelJob(cancel) => Command::CancelJob { job: JobId(cancel.job) },
         Wire::Grant(grant) => Command::Grant {
             job: JobId(grant.job),
             task: task_from_proto(grant.task)?,
@@ -204,29 +175,21 @@ fn task_to_proto(task: Task) -> v1::Task {
 
 fn task_from_proto(task: Option<v1::Task>) -> Result<Task, CodecError> {
     use v1::task::Task as Wire;
-    Ok(
-        match task
-            .and_then(|task| task.task)
-            .ok_or(CodecError::Field("task"))?
-        {
-            Wire::List(_) => Task::List,
-            Wire::Extract(p) => Task::Extract(PartitionId(p)),
-            Wire::Remake(p) => Task::Remake(PartitionId(p)),
-            Wire::Merge(node) => Task::Merge(tree_node_from_proto(Some(node))?),
-            Wire::Fit(_) => Task::Fit,
-            Wire::Project(p) => Task::Project(PartitionId(p)),
-            Wire::Publish(_) => Task::Publish,
-        },
-    )
+    Ok(match task.and_then(|task| task.task).ok_or(CodecError::Field("task"))? {
+        Wire::List(_) => Task::List,
+        Wire::Extract(p) => Task::Extract(PartitionId(p)),
+        Wire::Remake(p) => Task::Remake(PartitionId(p)),
+        Wire::Merge(node) => Task::Merge(tree_node_from_proto(Some(node))?),
+        Wire::Fit(_) => Task::Fit,
+        Wire::Project(p) => Task::Project(PartitionId(p)),
+        Wire::Publish(_) => Task::Publish,
+    })
 }
 
 fn tree_node_to_proto(node: TreeNode) -> v1::TreeNode {
     use v1::tree_node::{Block, Node};
     let node = match node {
-        TreeNode::Block { level, index } => Node::Block(Block {
-            level: level.into(),
-            index,
-        }),
+        TreeNode::Block { level, index } => Node::Block(Block { level: level.into(), index }),
         TreeNode::Fold { rank } => Node::Fold(rank),
     };
     v1::TreeNode { node: Some(node) }
@@ -235,10 +198,9 @@ fn tree_node_to_proto(node: TreeNode) -> v1::TreeNode {
 fn tree_node_from_proto(node: Option<v1::TreeNode>) -> Result<TreeNode, CodecError> {
     use v1::tree_node::Node;
     match node.and_then(|node| node.node) {
-        Some(Node::Block(block)) if block.level < 32 => Ok(TreeNode::Block {
-            level: block.level as u8,
-            index: block.index,
-        }),
+        Some(Node::Block(block)) if block.level < 32 => {
+            Ok(TreeNode::Block { level: block.level as u8, index: block.index })
+        }
         Some(Node::Fold(rank)) if rank < 32 => Ok(TreeNode::Fold { rank }),
         _ => Err(CodecError::Field("tree_node")),
     }
@@ -248,94 +210,61 @@ fn result_to_proto(result: &TaskResult) -> v1::TaskResult {
     use v1::task_result::{Extracted, Fitted, Held, Listed, Projected, Published, Result};
     let optional = |digest: Option<Digest>| digest.map(bytes).unwrap_or_default();
     let result = match *result {
-        TaskResult::Listed {
-            keys,
-            bytes: size,
-            partitions,
-            digest,
-        } => Result::Listed(Listed {
-            keys,
-            bytes: size,
-            partitions,
-            digest: bytes(digest),
-        }),
-        TaskResult::Extracted {
-            good,
-            bad,
-            features,
-            quarantine,
-            moments,
-            gets,
-            inferences,
-        } => Result::Extracted(Extracted {
-            good,
-            bad,
-            features: bytes(features),
-            quarantine: optional(quarantine),
-            moments: optional(moments),
-            gets,
-            inferences,
-        }),
-        TaskResult::Held { digest } => Result::Held(Held {
-            digest: bytes(digest),
-        }),
-        TaskResult::Fitted { digest, components } => Result::Fitted(Fitted {
-            digest: bytes(digest),
-            components,
-        }),
-        TaskResult::Projected { rows, scores, csv } => Result::Projected(Projected {
-            rows,
-            scores: bytes(scores),
-            csv: bytes(csv),
-        }),
-        TaskResult::Published { digest } => Result::Published(Published {
-            digest: bytes(digest),
-        }),
+        TaskResult::Listed { keys, bytes: size, partitions, digest } => {
+            Result::Listed(Listed { keys, bytes: size, partitions, digest: bytes(digest) })
+        }
+        TaskResult::Extracted { good, bad, features, quarantine, moments, gets, inferences } => {
+            Result::Extracted(Extracted {
+                good,
+                bad,
+                features: bytes(features),
+                quarantine: optional(quarantine),
+                moments: optional(moments),
+                gets,
+                inferences,
+            })
+        }
+        TaskResult::Held { digest } => Result::Held(Held { digest: bytes(digest) }),
+        TaskResult::Fitted { digest, components } => {
+            Result::Fitted(Fitted { digest: bytes(digest), components })
+        }
+        TaskResult::Projected { rows, scores, csv } => {
+            Result::Projected(Projected { rows, scores: bytes(scores), csv: bytes(csv) })
+        }
+        TaskResult::Published { digest } => Result::Published(Published { digest: bytes(digest) }),
     };
-    v1::TaskResult {
-        result: Some(result),
-    }
+    v1::TaskResult { result: Some(result) }
 }
 
 fn result_from_proto(result: Option<v1::TaskResult>) -> Result<TaskResult, CodecError> {
     use v1::task_result::Result as Wire;
-    Ok(
-        match result
-            .and_then(|result| result.result)
-            .ok_or(CodecError::Field("result"))?
-        {
-            Wire::Listed(listed) => TaskResult::Listed {
-                keys: listed.keys,
-                bytes: listed.bytes,
-                partitions: listed.partitions,
-                digest: digest(&listed.digest)?,
-            },
-            Wire::Extracted(extracted) => TaskResult::Extracted {
-                good: extracted.good,
-                bad: extracted.bad,
-                features: digest(&extracted.features)?,
-                quarantine: optional_digest(&extracted.quarantine)?,
-                moments: optional_digest(&extracted.moments)?,
-                gets: extracted.gets,
-                inferences: extracted.inferences,
-            },
-            Wire::Held(held) => TaskResult::Held {
-                digest: digest(&held.digest)?,
-            },
-            Wire::Fitted(fitted) => TaskResult::Fitted {
-                digest: digest(&fitted.digest)?,
-                components: fitted.components,
-            },
-            Wire::Projected(projected) => TaskResult::Projected {
-                rows: projected.rows,
-                scores: digest(&projected.scores)?,
-                csv: digest(&projected.csv)?,
-            },
-            Wire::Published(published) => TaskResult::Published {
-                digest: digest(&published.digest)?,
-            },
+    Ok(match result.and_then(|result| result.result).ok_or(CodecError::Field("result"))? {
+        Wire::Listed(listed) => TaskResult::Listed {
+            keys: listed.keys,
+            bytes: listed.bytes,
+            partitions: listed.partitions,
+            digest: digest(&listed.digest)?,
         },
-    )
+        Wire::Extracted(extracted) => TaskResult::Extracted {
+            good: extracted.good,
+            bad: extracted.bad,
+            features: digest(&extracted.features)?,
+            quarantine: optional_digest(&extracted.quarantine)?,
+            moments: optional_digest(&extracted.moments)?,
+            gets: extracted.gets,
+            inferences: extracted.inferences,
+        },
+        Wire::Held(held) => TaskResult::Held { digest: digest(&held.digest)? },
+        Wire::Fitted(fitted) => {
+            TaskResult::Fitted { digest: digest(&fitted.digest)?, components: fitted.components }
+        }
+        Wire::Projected(projected) => TaskResult::Projected {
+            rows: projected.rows,
+            scores: digest(&projected.scores)?,
+            csv: digest(&projected.csv)?,
+        },
+        Wire::Published(published) => TaskResult::Published { digest: digest(&published.digest)? },
+    })
 }
 
 fn bytes(digest: Digest) -> Vec<u8> {
@@ -343,35 +272,22 @@ fn bytes(digest: Digest) -> Vec<u8> {
 }
 
 fn digest(bytes: &[u8]) -> Result<Digest, CodecError> {
-    bytes
-        .try_into()
-        .map(Digest)
-        .map_err(|_| CodecError::Field("digest"))
+    bytes.try_into().map(Digest).map_err(|_| CodecError::Field("digest"))
 }
 
 fn optional_digest(bytes: &[u8]) -> Result<Option<Digest>, CodecError> {
-    if bytes.is_empty() {
-        Ok(None)
-    } else {
-        digest(bytes).map(Some)
-    }
+    if bytes.is_empty() { Ok(None) } else { digest(bytes).map(Some) }
 }
 
 /// The wire code of a reason is its place in [`FailureReason::ALL`], from 1: reasons are only ever
 /// appended there, as in the protobuf file.
 fn reason_to_proto(reason: FailureReason) -> i32 {
-    FailureReason::ALL
-        .iter()
-        .position(|known| *known == reason)
-        .map_or(0, |at| at as i32 + 1)
+    FailureReason::ALL.iter().position(|known| *known == reason).map_or(0, |at| at as i32 + 1)
 }
 
 fn reason_from_proto(code: i32) -> Result<FailureReason, CodecError> {
     let at = usize::try_from(code - 1).map_err(|_| CodecError::Field("reason"))?;
-    FailureReason::ALL
-        .get(at)
-        .copied()
-        .ok_or(CodecError::Field("reason"))
+    FailureReason::ALL.get(at).copied().ok_or(CodecError::Field("reason"))
 }
 
 #[cfg(test)]
@@ -382,10 +298,7 @@ mod tests {
     fn every_reason_has_the_wire_code_of_its_protobuf_name() {
         for reason in FailureReason::ALL {
             let wire = v1::FailureReason::try_from(reason_to_proto(reason)).expect("a known code");
-            let name = wire
-                .as_str_name()
-                .trim_start_matches("FAILURE_REASON_")
-                .to_lowercase();
+            let name = wire.as_str_name().trim_start_matches("FAILURE_REASON_").to_lowercase();
             assert_eq!(name, reason.code());
             assert_eq!(reason_from_proto(wire as i32).expect("round trip"), reason);
         }

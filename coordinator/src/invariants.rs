@@ -22,11 +22,7 @@ pub fn check(state: &ClusterState) -> Vec<String> {
         check_partitions(job, &mut job_broken);
         check_moments(state, job, &mut job_broken);
         check_progress(job, &mut job_broken);
-        broken.extend(
-            job_broken
-                .into_iter()
-                .map(|words| format!("job {}: {words}", job.id)),
-        );
+        broken.extend(job_broken.into_iter().map(|words| format!("job {}: {words}", job.id)));
     }
     for (id, node) in &state.nodes {
         let taken = used.get(id).copied().unwrap_or(0);
@@ -44,25 +40,16 @@ pub fn check(state: &ClusterState) -> Vec<String> {
 fn check_grants(state: &ClusterState, job: &Job, broken: &mut Vec<String>) {
     for ((task, attempt), node) in &job.granted {
         if *attempt >= job.next_attempt || *attempt == Attempt(0) {
-            broken.push(format!(
-                "GRANT: {task} has attempt {attempt}, next {}",
-                job.next_attempt
-            ));
+            broken.push(format!("GRANT: {task} has attempt {attempt}, next {}", job.next_attempt));
         }
         if !state.nodes.contains_key(node) {
-            broken.push(format!(
-                "GRANT: {task} is leased to {node}, which is no member"
-            ));
+            broken.push(format!("GRANT: {task} is leased to {node}, which is no member"));
         }
         if job.ready.contains(task) {
             broken.push(format!("GRANT: {task} is leased and offered"));
         }
     }
-    if job
-        .failures
-        .values()
-        .any(|counted| *counted >= COUNTED_FAILURES_MAX)
-    {
+    if job.failures.values().any(|counted| *counted >= COUNTED_FAILURES_MAX) {
         broken.push("GRANT: a task failed too often and is still tried".to_owned());
     }
 }
@@ -72,22 +59,13 @@ fn check_partitions(job: &Job, broken: &mut Vec<String>) {
     if job.ended() {
         return;
     }
-    let with = |status| {
-        job.partitions
-            .iter()
-            .filter(|record| record.status >= status)
-            .count()
-    };
+    let with = |status| job.partitions.iter().filter(|record| record.status >= status).count();
     if with(Status::Extracted) != job.counts.extracted as usize
         || with(Status::Projected) != job.counts.projected as usize
     {
         broken.push("ONCE: counts differ from the partitions".to_owned());
     }
-    let rows: u64 = job
-        .partitions
-        .iter()
-        .map(|record| u64::from(record.good + record.bad))
-        .sum();
+    let rows: u64 = job.partitions.iter().map(|record| u64::from(record.good + record.bad)).sum();
     if rows != job.counts.good + job.counts.bad {
         broken.push("ONCE: rows differ from the partitions".to_owned());
     }
@@ -109,21 +87,13 @@ fn check_partitions(job: &Job, broken: &mut Vec<String>) {
 /// COVER: until the fit, each extracted partition is told of by exactly one held node of the tree,
 /// or is known to be uncovered; holders are members.
 fn check_moments(state: &ClusterState, job: &Job, broken: &mut Vec<String>) {
-    if !job.spec.pca
-        || !matches!(
-            job.phase,
-            Phase::Extracting | Phase::Reducing | Phase::Fitting
-        )
-    {
+    if !job.spec.pca || !matches!(job.phase, Phase::Extracting | Phase::Reducing | Phase::Fitting) {
         return;
     }
     let mut told = vec![0u32; job.partitions.len()];
     for (tree_node, held) in &job.held {
         if !state.nodes.contains_key(&held.node) {
-            broken.push(format!(
-                "COVER: {tree_node} is held by {}, which is no member",
-                held.node
-            ));
+            broken.push(format!("COVER: {tree_node} is held by {}, which is no member", held.node));
         }
         for partition in job.plan().leaves(*tree_node) {
             told[partition as usize] += 1;
@@ -145,9 +115,6 @@ fn check_moments(state: &ClusterState, job: &Job, broken: &mut Vec<String>) {
 /// LIVE: a job that is not over has something ready or leased.
 fn check_progress(job: &Job, broken: &mut Vec<String>) {
     if !job.ended() && job.ready.is_empty() && job.granted.is_empty() {
-        broken.push(format!(
-            "LIVE: nothing is ready or leased in {:?}",
-            job.phase
-        ));
+        broken.push(format!("LIVE: nothing is ready or leased in {:?}", job.phase));
     }
 }

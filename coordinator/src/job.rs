@@ -203,9 +203,7 @@ impl Job {
 
     /// Attempts that would still be accepted, with their nodes.
     pub fn granted(&self) -> impl Iterator<Item = (Task, Attempt, NodeId)> {
-        self.granted
-            .iter()
-            .map(|(&(task, attempt), &node)| (task, attempt, node))
+        self.granted.iter().map(|(&(task, attempt), &node)| (task, attempt, node))
     }
 
     /// Shape of the reduction; empty before the listing is accepted.
@@ -236,14 +234,9 @@ impl Job {
             Task::Project(p) => Some(Inputs::Project(self.winner(p)?, self.fit?)),
             Task::Publish => {
                 let count = self.partitions.len();
-                let winners: Option<Vec<_>> = (0..count)
-                    .map(|p| self.winner(PartitionId(p as u32)))
-                    .collect();
-                Some(Inputs::Publish {
-                    listing: self.listing?,
-                    fit: self.fit,
-                    winners: winners?,
-                })
+                let winners: Option<Vec<_>> =
+                    (0..count).map(|p| self.winner(PartitionId(p as u32))).collect();
+                Some(Inputs::Publish { listing: self.listing?, fit: self.fit, winners: winners? })
             }
         }
     }
@@ -271,10 +264,7 @@ impl Job {
     }
 
     pub(crate) fn is_granted(&self, task: Task) -> bool {
-        self.granted
-            .range((task, Attempt(0))..=(task, Attempt(u32::MAX)))
-            .next()
-            .is_some()
+        self.granted.range((task, Attempt(0))..=(task, Attempt(u32::MAX))).next().is_some()
     }
 
     pub(crate) fn record(&mut self, partition: PartitionId) -> &mut PartitionRecord {

@@ -32,12 +32,7 @@ impl Job {
         if let Some(partition) = task.partition() {
             self.last.insert(node, partition);
         }
-        out.effects.push(Effect::Start {
-            job: self.id.clone(),
-            task,
-            attempt,
-            node,
-        });
+        out.effects.push(Effect::Start { job: self.id.clone(), task, attempt, node });
         true
     }
 
@@ -61,31 +56,10 @@ impl Job {
         match (task, *result) {
             (Task::List, TaskResult::Listed { partitions: 0, .. }) => {
                 let (reason, detail) = (FailureReason::InputMissing, "the listing is empty".into());
-                self.end(
-                    Outcome::Failed {
-                        task,
-                        reason,
-                        detail,
-                    },
-                    out,
-                );
+                self.end(Outcome::Failed { task, reason, detail }, out);
             }
-            (
-                Task::List,
-                TaskResult::Listed {
-                    keys,
-                    bytes,
-                    partitions,
-                    digest,
-                },
-            ) => {
-                self.listed(Listing {
-                    attempt,
-                    keys,
-                    bytes,
-                    partitions,
-                    digest,
-                });
+            (Task::List, TaskResult::Listed { keys, bytes, partitions, digest }) => {
+                self.listed(Listing { attempt, keys, bytes, partitions, digest });
             }
             (Task::Extract(p), extracted) => self.extracted(p, attempt, node, &extracted, out),
             (Task::Remake(p), TaskResult::Held { digest }) => {
@@ -97,11 +71,7 @@ impl Job {
                 self.hold(tree_node, Holding { node, digest }, out);
             }
             (Task::Fit, TaskResult::Fitted { digest, components }) => {
-                self.fit = Some(FitRecord {
-                    attempt,
-                    components,
-                    digest,
-                });
+                self.fit = Some(FitRecord { attempt, components, digest });
                 self.release_all(out);
                 self.phase = Phase::Projecting;
                 self.ready.extend((0..self.partitions.len()).map(project));
@@ -148,43 +118,22 @@ impl Job {
             }
             Decision::GiveUp => {
                 let detail = detail.to_owned();
-                self.end(
-                    Outcome::Failed {
-                        task,
-                        reason,
-                        detail,
-                    },
-                    out,
-                );
+                self.end(Outcome::Failed { task, reason, detail }, out);
             }
         }
     }
 
     /// A node is gone: its attempts end, and what it held is lost.
     pub(crate) fn lose_node(&mut self, node: NodeId, out: &mut Outbox) {
-        let attempts: Vec<_> = self
-            .granted
-            .iter()
-            .filter(|(_, on)| **on == node)
-            .map(|(key, _)| *key)
-            .collect();
-        let moments: Vec<_> = self
-            .held
-            .iter()
-            .filter(|(_, held)| held.node == node)
-            .map(|(key, _)| *key)
-            .collect();
+        let attempts: Vec<_> =
+            self.granted.iter().filter(|(_, on)| **on == node).map(|(key, _)| *key).collect();
+        let moments: Vec<_> =
+            self.held.iter().filter(|(_, held)| held.node == node).map(|(key, _)| *key).collect();
         for tree_node in moments {
             self.lose_moments(tree_node);
         }
         for (task, attempt) in attempts {
-            self.fail(
-                task,
-                attempt,
-                FailureReason::NodeLost,
-                "the node was lost",
-                out,
-            );
+            self.fail(task, attempt, FailureReason::NodeLost, "the node was lost", out);
         }
         self.last.remove(&node);
         self.advance();
@@ -192,11 +141,7 @@ impl Job {
 
     /// A node let go of moments.
     pub(crate) fn drop_moments(&mut self, tree_node: TreeNode, node: NodeId) {
-        if self
-            .held
-            .get(&tree_node)
-            .is_some_and(|held| held.node == node)
-        {
+        if self.held.get(&tree_node).is_some_and(|held| held.node == node) {
             self.lose_moments(tree_node);
             self.advance();
         }
@@ -206,12 +151,7 @@ impl Job {
     pub(crate) fn end(&mut self, outcome: Outcome, out: &mut Outbox) {
         for ((task, attempt), node) in std::mem::take(&mut self.granted) {
             self.free(task, node, out);
-            out.effects.push(Effect::Cancel {
-                job: self.id.clone(),
-                task,
-                attempt,
-                node,
-            });
+            out.effects.push(Effect::Cancel { job: self.id.clone(), task, attempt, node });
         }
         self.release_all(out);
         self.ready.clear();
@@ -220,18 +160,14 @@ impl Job {
         self.last.clear();
         self.partitions = Vec::new();
         self.quarantine.clear();
-        out.effects.push(Effect::End {
-            job: self.id.clone(),
-            outcome: outcome.clone(),
-        });
+        out.effects.push(Effect::End { job: self.id.clone(), outcome: outcome.clone() });
         self.phase = Phase::Ended(outcome);
     }
 
     fn listed(&mut self, listing: Listing) {
         self.listing = Some(listing);
         self.partitions = vec![PartitionRecord::default(); listing.partitions as usize];
-        self.ready
-            .extend((0..listing.partitions).map(|p| Task::Extract(PartitionId(p))));
+        self.ready.extend((0..listing.partitions).map(|p| Task::Extract(PartitionId(p))));
         self.phase = Phase::Extracting;
     }
 
@@ -243,15 +179,8 @@ impl Job {
         result: &TaskResult,
         out: &mut Outbox,
     ) {
-        let TaskResult::Extracted {
-            good,
-            bad,
-            features,
-            quarantine,
-            moments,
-            gets,
-            inferences,
-        } = *result
+        let TaskResult::Extracted { good, bad, features, quarantine, moments, gets, inferences } =
+            *result
         else {
             return;
         };
@@ -260,8 +189,7 @@ impl Job {
         record.features_attempt = attempt.0;
         record.features = features;
         (record.good, record.bad) = (good, bad);
-        self.quarantine
-            .extend(quarantine.map(|digest| (partition, digest)));
+        self.quarantine.extend(quarantine.map(|digest| (partition, digest)));
         self.counts.extracted += 1;
         self.counts.good += u64::from(good);
         self.counts.bad += u64::from(bad);
@@ -328,11 +256,7 @@ impl Job {
     }
 
     fn release(&self, tree_node: TreeNode, node: NodeId, out: &mut Outbox) {
-        out.effects.push(Effect::Release {
-            job: self.id.clone(),
-            tree_node,
-            node,
-        });
+        out.effects.push(Effect::Release { job: self.id.clone(), tree_node, node });
     }
 
     fn lose_moments(&mut self, tree_node: TreeNode) {
@@ -341,8 +265,7 @@ impl Job {
         if let Some(parent) = plan.parent(tree_node) {
             self.ready.remove(&Task::Merge(parent));
         }
-        self.uncovered
-            .extend(plan.leaves(tree_node).map(PartitionId));
+        self.uncovered.extend(plan.leaves(tree_node).map(PartitionId));
     }
 
     /// Makes a task ready, if it can be done now and nobody is at it.
@@ -353,11 +276,7 @@ impl Job {
     }
 
     fn is_due(&self, task: Task) -> bool {
-        let status = |p: PartitionId| {
-            self.partitions
-                .get(p.0 as usize)
-                .map(|record| record.status)
-        };
+        let status = |p: PartitionId| self.partitions.get(p.0 as usize).map(|record| record.status);
         match task {
             Task::List => self.listing.is_none(),
             Task::Extract(p) => status(p) == Some(Status::Pending),
@@ -377,17 +296,10 @@ impl Job {
     /// Moves to the next phase when the present one has nothing left, or back when the root
     /// moments were lost before the fit.
     fn advance(&mut self) {
-        let root_held = self
-            .plan()
-            .root()
-            .is_some_and(|root| self.held.contains_key(&root));
+        let root_held = self.plan().root().is_some_and(|root| self.held.contains_key(&root));
         match self.phase {
             Phase::Extracting if self.all_extracted() => {
-                self.phase = if self.spec.pca {
-                    Phase::Reducing
-                } else {
-                    Phase::Publishing
-                };
+                self.phase = if self.spec.pca { Phase::Reducing } else { Phase::Publishing };
                 self.offer(Task::Publish);
                 self.advance();
             }
@@ -423,12 +335,7 @@ impl Job {
         for (attempt, node) in others {
             self.granted.remove(&(task, attempt));
             self.free(task, node, out);
-            out.effects.push(Effect::Cancel {
-                job: self.id.clone(),
-                task,
-                attempt,
-                node,
-            });
+            out.effects.push(Effect::Cancel { job: self.id.clone(), task, attempt, node });
         }
     }
 

@@ -159,16 +159,8 @@ mod tests {
 
     #[test]
     fn what_no_attempt_can_mend_ends_the_job_at_once() {
-        for reason in FailureReason::ALL
-            .into_iter()
-            .filter(|reason| !reason.retryable())
-        {
-            assert_eq!(
-                after_failure(reason, 0),
-                Decision::GiveUp,
-                "{}",
-                reason.code()
-            );
+        for reason in FailureReason::ALL.into_iter().filter(|reason| !reason.retryable()) {
+            assert_eq!(after_failure(reason, 0), Decision::GiveUp, "{}", reason.code());
         }
     }
 }

@@ -22,12 +22,7 @@ pub fn grants(state: &ClusterState) -> Vec<Command> {
     let mut commands = Vec::new();
     while let Some((job, task, node)) = round.next() {
         let attempt = round.take(&job, task, node);
-        commands.push(Command::Grant {
-            job,
-            task,
-            attempt,
-            node,
-        });
+        commands.push(Command::Grant { job, task, attempt, node });
     }
     commands
 }
@@ -48,11 +43,7 @@ struct JobRound {
 
 impl<'a> Round<'a> {
     fn new(state: &'a ClusterState) -> Self {
-        let free = state
-            .nodes
-            .iter()
-            .map(|(id, node)| (*id, node.slots - node.used))
-            .collect();
+        let free = state.nodes.iter().map(|(id, node)| (*id, node.slots - node.used)).collect();
         let live = state.jobs.values().filter(|job| !job.ended());
         let jobs = live
             .map(|job| {
@@ -87,10 +78,7 @@ impl<'a> Round<'a> {
         {
             *free -= 1;
         }
-        let round = self
-            .jobs
-            .get_mut(job)
-            .expect("a job that was assigned from is in the round");
+        let round = self.jobs.get_mut(job).expect("a job that was assigned from is in the round");
         let attempt = Attempt(self.state.jobs[job].next_attempt.0 + round.taken.len() as u32);
         round.taken.insert(task);
         if let Some(partition) = task.partition() {
@@ -104,12 +92,7 @@ impl<'a> Round<'a> {
 
     fn assign(&self, job: &Job, round: &JobRound, kind: TaskKind) -> Option<(Task, NodeId)> {
         let open = |task: &Task| !round.taken.contains(task);
-        let first = || {
-            job.ready
-                .iter()
-                .filter(|task| task.kind() == kind)
-                .find(|task| open(task))
-        };
+        let first = || job.ready.iter().filter(|task| task.kind() == kind).find(|task| open(task));
         match kind {
             TaskKind::Merge => {
                 let task = *first()?;
@@ -180,13 +163,8 @@ impl<'a> Round<'a> {
 
     /// Where the node's share of the partitions begins.
     fn share(&self, job: &Job, node: NodeId, fits: impl Fn(&Node) -> bool) -> u32 {
-        let fitting: Vec<_> = self
-            .state
-            .nodes
-            .iter()
-            .filter(|(_, node)| fits(node))
-            .map(|(id, _)| *id)
-            .collect();
+        let fitting: Vec<_> =
+            self.state.nodes.iter().filter(|(_, node)| fits(node)).map(|(id, _)| *id).collect();
         let rank = fitting.iter().position(|id| *id == node).unwrap_or(0) as u64;
         let partitions = job.partitions.len() as u64;
         (partitions * rank / fitting.len().max(1) as u64) as u32

@@ -45,11 +45,7 @@ impl ClusterState {
                 node.used -= 1;
             }
         }
-        debug_assert_eq!(
-            invariants::check(self),
-            Vec::<String>::new(),
-            "after {command:?}"
-        );
+        debug_assert_eq!(invariants::check(self), Vec::<String>::new(), "after {command:?}");
         out.effects
     }
 
@@ -95,12 +91,7 @@ impl ClusterState {
 
     fn transition(&mut self, command: &Command, out: &mut Outbox) {
         match command {
-            Command::AddNode {
-                node,
-                slots,
-                compute_class,
-                fit_class,
-            } => {
+            Command::AddNode { node, slots, compute_class, fit_class } => {
                 self.nodes.entry(*node).or_insert_with(|| Node {
                     slots: *slots,
                     used: 0,
@@ -110,27 +101,18 @@ impl ClusterState {
             }
             Command::LoseNode { node } => {
                 if self.nodes.remove(node).is_some() {
-                    self.jobs
-                        .values_mut()
-                        .for_each(|job| job.lose_node(*node, out));
+                    self.jobs.values_mut().for_each(|job| job.lose_node(*node, out));
                 }
             }
             Command::SubmitJob { job, spec } => {
-                self.jobs
-                    .entry(job.clone())
-                    .or_insert_with(|| Job::new(job.clone(), spec.clone()));
+                self.jobs.entry(job.clone()).or_insert_with(|| Job::new(job.clone(), spec.clone()));
             }
             Command::CancelJob { job } => {
                 if let Some(job) = self.live(job) {
                     job.end(Outcome::Cancelled, out);
                 }
             }
-            Command::Grant {
-                job,
-                task,
-                attempt,
-                node,
-            } => {
+            Command::Grant { job, task, attempt, node } => {
                 let Some(lessee) = self.nodes.get_mut(node) else {
                     return;
                 };
@@ -142,32 +124,17 @@ impl ClusterState {
                     lessee.used += slots;
                 }
             }
-            Command::Accept {
-                job,
-                task,
-                attempt,
-                result,
-            } => {
+            Command::Accept { job, task, attempt, result } => {
                 if let Some(job) = self.live(job) {
                     job.accept(*task, *attempt, result, out);
                 }
             }
-            Command::Fail {
-                job,
-                task,
-                attempt,
-                reason,
-                detail,
-            } => {
+            Command::Fail { job, task, attempt, reason, detail } => {
                 if let Some(job) = self.live(job) {
                     job.fail(*task, *attempt, *reason, detail, out);
                 }
             }
-            Command::DropMoments {
-                job,
-                tree_node,
-                node,
-            } => {
+            Command::DropMoments { job, tree_node, node } => {
                 if let Some(job) = self.live(job) {
                     job.drop_moments(*tree_node, *node);
                 }

@@ -37,10 +37,7 @@ pub enum TreeNode {
 impl TreeNode {
     /// The leaf of one partition.
     pub fn leaf(partition: u32) -> Self {
-        Self::Block {
-            level: 0,
-            index: partition,
-        }
+        Self::Block { level: 0, index: partition }
     }
 }
 
@@ -72,14 +69,11 @@ impl ReducePlan {
     /// Complete blocks that no larger complete block holds, from left to right.
     pub fn peaks(self) -> impl DoubleEndedIterator<Item = TreeNode> {
         let partitions = self.partitions;
-        (0..32u8)
-            .rev()
-            .filter(move |level| partitions >> level & 1 == 1)
-            .map(move |level| {
-                // Everything left of this peak is made of larger blocks.
-                let index = (partitions >> level) - 1;
-                TreeNode::Block { level, index }
-            })
+        (0..32u8).rev().filter(move |level| partitions >> level & 1 == 1).map(move |level| {
+            // Everything left of this peak is made of larger blocks.
+            let index = (partitions >> level) - 1;
+            TreeNode::Block { level, index }
+        })
     }
 
     /// Where the whole sum ends up. `None` without partitions.
@@ -97,10 +91,7 @@ impl ReducePlan {
             TreeNode::Fold { rank: 0 } => None,
             TreeNode::Fold { rank } => Some(TreeNode::Fold { rank: rank - 1 }),
             TreeNode::Block { level, index } => {
-                let above = TreeNode::Block {
-                    level: level + 1,
-                    index: index / 2,
-                };
+                let above = TreeNode::Block { level: level + 1, index: index / 2 };
                 if self.is_complete(above) {
                     return Some(above);
                 }
@@ -120,14 +111,8 @@ impl ReducePlan {
         match node {
             TreeNode::Block { level: 0, .. } => None,
             TreeNode::Block { level, index } => Some((
-                TreeNode::Block {
-                    level: level - 1,
-                    index: index * 2,
-                },
-                TreeNode::Block {
-                    level: level - 1,
-                    index: index * 2 + 1,
-                },
+                TreeNode::Block { level: level - 1, index: index * 2 },
+                TreeNode::Block { level: level - 1, index: index * 2 + 1 },
             )),
             TreeNode::Fold { rank } => {
                 let mut peaks = self.peaks().skip(rank as usize);
@@ -153,10 +138,8 @@ impl ReducePlan {
         match node {
             TreeNode::Block { level, index } => index << level..(index + 1) << level,
             TreeNode::Fold { rank } => {
-                let first = self
-                    .peaks()
-                    .nth(rank as usize)
-                    .map_or(0, |peak| self.leaves(peak).start);
+                let first =
+                    self.peaks().nth(rank as usize).map_or(0, |peak| self.leaves(peak).start);
                 first..self.partitions
             }
         }
@@ -202,9 +185,7 @@ mod tests {
     fn the_shape_is_that_of_a_mountain_range() {
         let of = |n| {
             let plan = ReducePlan::new(n);
-            plan.root()
-                .map(|root| shape(plan, root))
-                .unwrap_or_default()
+            plan.root().map(|root| shape(plan, root)).unwrap_or_default()
         };
         assert_eq!(of(0), "");
         assert_eq!(of(1), "0");
@@ -236,11 +217,7 @@ mod tests {
                 open.extend([right, left]);
             }
             assert_eq!(leaves, (0..n).collect::<Vec<_>>());
-            assert!(
-                plan.depth() <= 2 * n.ilog2() + 1,
-                "depth {} of {n}",
-                plan.depth()
-            );
+            assert!(plan.depth() <= 2 * n.ilog2() + 1, "depth {} of {n}", plan.depth());
         }
     }
 

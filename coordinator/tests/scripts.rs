@@ -40,10 +40,8 @@ use fruitnode_coordinator::tree::TreeNode;
 #[test]
 fn every_script_plays_as_written() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata");
-    let mut scripts: Vec<PathBuf> = fs::read_dir(&folder)
-        .unwrap()
-        .map(|entry| entry.unwrap().path())
-        .collect();
+    let mut scripts: Vec<PathBuf> =
+        fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().path()).collect();
     scripts.sort();
     assert!(!scripts.is_empty());
     let mut wrong = Vec::new();
@@ -53,11 +51,7 @@ fn every_script_plays_as_written() {
         if std::env::var_os("UPDATE_SCRIPTS").is_some() {
             fs::write(&script, played).unwrap();
         } else if played != text {
-            wrong.push(format!(
-                "{}:\n{}",
-                script.display(),
-                first_difference(&text, &played)
-            ));
+            wrong.push(format!("{}:\n{}", script.display(), first_difference(&text, &played)));
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
@@ -67,10 +61,7 @@ fn first_difference(expected: &str, actual: &str) -> String {
     let pairs = expected.lines().zip(actual.lines()).enumerate();
     for (number, (expected, actual)) in pairs {
         if expected != actual {
-            return format!(
-                "line {}\n  expected {expected}\n  actual   {actual}",
-                number + 1
-            );
+            return format!("line {}\n  expected {expected}\n  actual   {actual}", number + 1);
         }
     }
     "one is longer than the other".to_owned()
@@ -78,10 +69,7 @@ fn first_difference(expected: &str, actual: &str) -> String {
 
 /// Plays a script on a fresh state and returns it with what really happened.
 fn play(text: &str) -> String {
-    let mut world = World {
-        state: ClusterState::default(),
-        index: 0,
-    };
+    let mut world = World { state: ClusterState::default(), index: 0 };
     let mut played = String::new();
     let mut lines = text.lines();
     let mut happened = String::new();
@@ -89,11 +77,7 @@ fn play(text: &str) -> String {
         played.push_str(line);
         played.push('\n');
         if line == "----" {
-            played.push_str(if happened.is_empty() {
-                "nothing\n"
-            } else {
-                &happened
-            });
+            played.push_str(if happened.is_empty() { "nothing\n" } else { &happened });
             happened.clear();
             for skipped in lines.by_ref() {
                 if skipped.is_empty() {
@@ -122,10 +106,7 @@ impl World {
                 for grant in schedule::grants(&self.state) {
                     self.apply(grant, out);
                 }
-                assert!(
-                    schedule::grants(&self.state).is_empty(),
-                    "scheduling is not complete"
-                );
+                assert!(schedule::grants(&self.state).is_empty(), "scheduling is not complete");
             }
             "show" => self.show(&job(), out),
             "inputs" => self.inputs(&job(), task(words[2]), out),
@@ -139,9 +120,7 @@ impl World {
 
     fn command(&self, words: &[&str]) -> Command {
         let option = |name: &str| {
-            let value = words
-                .iter()
-                .find_map(|word| word.strip_prefix(name)?.strip_prefix('='));
+            let value = words.iter().find_map(|word| word.strip_prefix(name)?.strip_prefix('='));
             value.map(str::to_owned)
         };
         let number = |name: &str, default: u32| {
@@ -156,15 +135,10 @@ impl World {
                 compute_class: option("compute").unwrap_or_else(|| "cpu".into()),
                 fit_class: option("fit").unwrap_or_else(|| "f".into()),
             },
-            "lose" => Command::LoseNode {
-                node: node(words[1]),
-            },
+            "lose" => Command::LoseNode { node: node(words[1]) },
             "submit" => {
                 let pca = option("pca").as_deref() != Some("no");
-                Command::SubmitJob {
-                    job: job(),
-                    spec: spec(number("rows", 4), pca),
-                }
+                Command::SubmitJob { job: job(), spec: spec(number("rows", 4), pca) }
             }
             "cancel" => Command::CancelJob { job: job() },
             "grant" => Command::Grant {
@@ -176,12 +150,7 @@ impl World {
             "accept" => {
                 let task = task(words[2]);
                 let result = self.result(&job(), task, &number);
-                Command::Accept {
-                    job: job(),
-                    task,
-                    attempt: attempt(),
-                    result,
-                }
+                Command::Accept { job: job(), task, attempt: attempt(), result }
             }
             "fail" => Command::Fail {
                 job: job(),
@@ -215,12 +184,7 @@ impl World {
             Task::List => {
                 let keys = u64::from(number("keys", 8));
                 let partitions = partition::count(keys, spec.rows_per_part).expect("few keys");
-                TaskResult::Listed {
-                    keys,
-                    bytes: keys * 10,
-                    partitions,
-                    digest,
-                }
+                TaskResult::Listed { keys, bytes: keys * 10, partitions, digest }
             }
             Task::Extract(_) => {
                 let (good, bad) = (number("good", 4), number("bad", 0));
@@ -235,15 +199,10 @@ impl World {
                 }
             }
             Task::Remake(_) | Task::Merge(_) => TaskResult::Held { digest },
-            Task::Fit => TaskResult::Fitted {
-                digest,
-                components: number("k", 2),
-            },
-            Task::Project(_) => TaskResult::Projected {
-                rows: number("rows", 4),
-                scores: digest,
-                csv: digest,
-            },
+            Task::Fit => TaskResult::Fitted { digest, components: number("k", 2) },
+            Task::Project(_) => {
+                TaskResult::Projected { rows: number("rows", 4), scores: digest, csv: digest }
+            }
             Task::Publish => TaskResult::Published { digest },
         }
     }
@@ -253,11 +212,7 @@ impl World {
         let phase = match job.phase() {
             Phase::Ended(Outcome::Succeeded { .. }) => "succeeded".to_owned(),
             Phase::Ended(Outcome::Cancelled) => "cancelled".to_owned(),
-            Phase::Ended(Outcome::Failed {
-                task,
-                reason,
-                detail,
-            }) => {
+            Phase::Ended(Outcome::Failed { task, reason, detail }) => {
                 format!("failed at {task} with {}: {detail}", reason.code())
             }
             phase => format!("{phase:?}").to_lowercase(),
@@ -290,15 +245,10 @@ impl World {
             }
             Some(Inputs::Fit(root, at)) => format!("{root} on {}", at.node),
             Some(Inputs::Project(winner, fit)) => {
-                format!(
-                    "features of {}, fit of {}",
-                    winner.features_attempt, fit.attempt
-                )
+                format!("features of {}, fit of {}", winner.features_attempt, fit.attempt)
             }
             Some(Inputs::Publish { winners, .. }) => {
-                let parts = winners
-                    .iter()
-                    .map(|winner| winner.features_attempt.to_string());
+                let parts = winners.iter().map(|winner| winner.features_attempt.to_string());
                 format!("features of {}", parts.collect::<Vec<_>>().join(" "))
             }
         };
@@ -320,37 +270,16 @@ fn spec(rows_per_part: u32, pca: bool) -> JobSpec {
 
 fn print_effect(effect: &Effect, out: &mut String) {
     let line = match effect {
-        Effect::Start {
-            job,
-            task,
-            attempt,
-            node,
-        } => format!("{node} start {job} {task} {attempt}"),
-        Effect::Cancel {
-            job,
-            task,
-            attempt,
-            node,
-        } => {
+        Effect::Start { job, task, attempt, node } => {
+            format!("{node} start {job} {task} {attempt}")
+        }
+        Effect::Cancel { job, task, attempt, node } => {
             format!("{node} cancel {job} {task} {attempt}")
         }
-        Effect::Release {
-            job,
-            tree_node,
-            node,
-        } => format!("{node} release {job} {tree_node}"),
-        Effect::End {
-            job,
-            outcome: Outcome::Succeeded { .. },
-        } => format!("{job} succeeded"),
-        Effect::End {
-            job,
-            outcome: Outcome::Cancelled,
-        } => format!("{job} cancelled"),
-        Effect::End {
-            job,
-            outcome: Outcome::Failed { task, reason, .. },
-        } => {
+        Effect::Release { job, tree_node, node } => format!("{node} release {job} {tree_node}"),
+        Effect::End { job, outcome: Outcome::Succeeded { .. } } => format!("{job} succeeded"),
+        Effect::End { job, outcome: Outcome::Cancelled } => format!("{job} cancelled"),
+        Effect::End { job, outcome: Outcome::Failed { task, reason, .. } } => {
             format!("{job} failed at {task}: {}", reason.code())
         }
     };
@@ -358,17 +287,11 @@ fn print_effect(effect: &Effect, out: &mut String) {
 }
 
 fn node(text: &str) -> NodeId {
-    NodeId(
-        text.trim_start_matches('n')
-            .parse()
-            .expect("a node such as n1"),
-    )
+    NodeId(text.trim_start_matches('n').parse().expect("a node such as n1"))
 }
 
 fn reason(text: &str) -> FailureReason {
-    let known = FailureReason::ALL
-        .into_iter()
-        .find(|reason| reason.code() == text);
+    let known = FailureReason::ALL.into_iter().find(|reason| reason.code() == text);
     known.unwrap_or_else(|| panic!("unknown reason {text}"))
 }
 
@@ -389,15 +312,10 @@ fn task(text: &str) -> Task {
 
 fn tree_node(text: &str) -> TreeNode {
     if let Some(rank) = text.strip_prefix("fold") {
-        return TreeNode::Fold {
-            rank: rank.parse().expect("a rank"),
-        };
+        return TreeNode::Fold { rank: rank.parse().expect("a rank") };
     }
     let (first, last) = text.split_once('-').unwrap_or((text, text));
     let (first, last): (u32, u32) = (first.parse().expect("first"), last.parse().expect("last"));
     let level = (last - first + 1).ilog2() as u8;
-    TreeNode::Block {
-        level,
-        index: first >> level,
-    }
+    TreeNode::Block { level, index: first >> level }
 }

@@ -88,29 +88,18 @@ impl World {
         self.log.push(command.clone());
         for effect in self.state.apply(self.log.len() as u64, &command) {
             match effect {
-                Effect::Start {
-                    task,
-                    attempt,
-                    node,
-                    ..
-                } => {
+                Effect::Start { task, attempt, node, .. } => {
                     if let Task::Extract(p) = task {
                         assert!(!self.extracted.contains(&p), "{task} was accepted before");
                     }
-                    assert!(
-                        self.state.inputs(&job(), task).is_some(),
-                        "{task} lacks its inputs"
-                    );
+                    assert!(self.state.inputs(&job(), task).is_some(), "{task} lacks its inputs");
                     self.out.push((task, attempt, node));
                 }
                 Effect::Cancel { task, attempt, .. } => {
-                    self.out
-                        .retain(|lease| (lease.0, lease.1) != (task, attempt));
+                    self.out.retain(|lease| (lease.0, lease.1) != (task, attempt));
                     self.past.push((task, attempt));
                 }
-                Effect::Release {
-                    tree_node, node, ..
-                } => {
+                Effect::Release { tree_node, node, .. } => {
                     self.held.retain(|held| *held != (tree_node, node));
                 }
                 Effect::End { .. } => self.out.clear(),
@@ -138,23 +127,11 @@ impl World {
                 inferences: 1,
             },
             TaskKind::Merge | TaskKind::Remake => TaskResult::Held { digest },
-            TaskKind::Fit => TaskResult::Fitted {
-                digest,
-                components: 1,
-            },
-            TaskKind::Project => TaskResult::Projected {
-                rows: 1,
-                scores: digest,
-                csv: digest,
-            },
+            TaskKind::Fit => TaskResult::Fitted { digest, components: 1 },
+            TaskKind::Project => TaskResult::Projected { rows: 1, scores: digest, csv: digest },
             TaskKind::Publish => TaskResult::Published { digest },
         };
-        self.apply(Command::Accept {
-            job: job(),
-            task,
-            attempt,
-            result,
-        });
+        self.apply(Command::Accept { job: job(), task, attempt, result });
     }
 
     fn finish(&mut self, at: usize) {
@@ -164,8 +141,7 @@ impl World {
         let (task, attempt, node) = self.out.swap_remove(at);
         match task {
             Task::Extract(p) => {
-                self.held
-                    .push((fruitnode_coordinator::tree::TreeNode::leaf(p.0), node));
+                self.held.push((fruitnode_coordinator::tree::TreeNode::leaf(p.0), node));
             }
             Task::Merge(tree_node) => self.held.push((tree_node, node)),
             _ => {}
@@ -184,12 +160,7 @@ impl World {
                 let node = NodeId(self.log.len() as u64);
                 self.nodes.push(node);
                 let (compute_class, fit_class) = ("cpu".into(), "f".into());
-                self.apply(Command::AddNode {
-                    node,
-                    slots,
-                    compute_class,
-                    fit_class,
-                });
+                self.apply(Command::AddNode { node, slots, compute_class, fit_class });
             }
             Event::Lose(at) => {
                 let Some(at) = at.checked_rem(self.nodes.len()) else {
@@ -200,9 +171,7 @@ impl World {
                 self.apply(Command::LoseNode { node });
             }
             Event::Schedule => {
-                schedule::grants(&self.state)
-                    .into_iter()
-                    .for_each(|grant| self.apply(grant));
+                schedule::grants(&self.state).into_iter().for_each(|grant| self.apply(grant));
                 assert_eq!(schedule::grants(&self.state), Vec::new(), "not complete");
             }
             Event::Finish(at) => self.finish(at),
@@ -213,24 +182,14 @@ impl World {
                 let (task, attempt, _) = self.out.swap_remove(at);
                 let uncounted = [FailureReason::Cancelled, FailureReason::MomentsMissing];
                 let reason = uncounted[usize::from(lost)];
-                self.apply(Command::Fail {
-                    job: job(),
-                    task,
-                    attempt,
-                    reason,
-                    detail: "".into(),
-                });
+                self.apply(Command::Fail { job: job(), task, attempt, reason, detail: "".into() });
             }
             Event::Drop(at) => {
                 let Some(at) = at.checked_rem(self.held.len()) else {
                     return;
                 };
                 let (tree_node, node) = self.held.swap_remove(at);
-                self.apply(Command::DropMoments {
-                    job: job(),
-                    tree_node,
-                    node,
-                });
+                self.apply(Command::DropMoments { job: job(), tree_node, node });
             }
             Event::Again(at) => {
                 let Some(at) = at.checked_rem(self.out.len()) else {
@@ -244,12 +203,7 @@ impl World {
                 let highest = next.map(|lease| lease.1.0).max().unwrap_or(0);
                 // Often void, since the number must be the next: that too must change nothing.
                 let attempt = Attempt(highest + 1);
-                self.apply(Command::Grant {
-                    job: job(),
-                    task,
-                    attempt,
-                    node,
-                });
+                self.apply(Command::Grant { job: job(), task, attempt, node });
             }
             Event::Stale(at) => {
                 let Some(at) = at.checked_rem(self.past.len()) else {
@@ -258,11 +212,7 @@ impl World {
                 let (task, attempt) = self.past[at];
                 let before = format!("{:?}", self.state.job(&job()));
                 self.accept(task, attempt);
-                assert_eq!(
-                    before,
-                    format!("{:?}", self.state.job(&job())),
-                    "{task} counted twice"
-                );
+                assert_eq!(before, format!("{:?}", self.state.job(&job())), "{task} counted twice");
             }
         }
     }

@@ -1,12 +1,14 @@
 //! The fruitnode node: every side effect of the system lives in this crate.
 //!
-//! Layers, each using only what stands right of it:
-//! `cli -> actors -> {storage, pipeline, output} -> {model, pca} -> rows -> coordinator -> proto`.
+//! Layers, each using only what stands right of it, checked by `tests/tests/layering.rs`:
+//! `cli -> local -> actors -> tasks -> {fitted_file, verify, story} ->
+//! {storage, pipeline, output} -> {model, pca} -> rows -> coordinator -> proto`.
 
 pub mod actors;
 pub mod cli;
 pub mod demo;
 mod env;
+pub mod failure;
 pub mod fitted_file;
 pub mod local;
 pub mod memory;
@@ -16,6 +18,7 @@ pub mod pca;
 pub mod pipeline;
 pub mod rows;
 pub mod storage;
+pub mod story;
 pub mod tasks;
 pub mod verified;
 pub mod verify;

@@ -12,11 +12,7 @@ use tokio::sync::{mpsc, watch};
 use crate::actors::coordinator::{self, CoordinatorHandle, JobView, View};
 use crate::actors::{dispatcher, worker};
 use crate::pca;
-use crate::tasks::{JobContext, NodeContext};
-
-/// What the bits of features depend on beside photographs, weights and options: the kind of
-/// processor, and a number that is raised by whoever changes a bit.
-pub const COMPUTE_CLASS: &str = "cpu-1";
+use crate::tasks::{COMPUTE_CLASS, JobContext, NodeContext};
 
 /// Leases that the node takes at a time: one is computed while the next is fetched.
 const SLOTS: u32 = 2;

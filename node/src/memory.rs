@@ -29,9 +29,7 @@ fn available_below(root: &Path) -> Option<u64> {
 
 /// `MemAvailable`, in bytes.
 fn meminfo_available(meminfo: &str) -> Option<u64> {
-    let line = meminfo
-        .lines()
-        .find_map(|line| line.strip_prefix("MemAvailable:"))?;
+    let line = meminfo.lines().find_map(|line| line.strip_prefix("MemAvailable:"))?;
     let kib: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
     kib.checked_mul(1024)
 }
@@ -128,10 +126,7 @@ mod tests {
             ("proc/self/cgroup", "0::/a.slice/b.service\n"),
             ("sys/fs/cgroup/a.slice/memory.max", "8388608\n"),
             ("sys/fs/cgroup/a.slice/memory.current", "5242880\n"),
-            (
-                "sys/fs/cgroup/a.slice/memory.stat",
-                "anon 1\ninactive_file 1048576\n",
-            ),
+            ("sys/fs/cgroup/a.slice/memory.stat", "anon 1\ninactive_file 1048576\n"),
             ("sys/fs/cgroup/a.slice/b.service/memory.max", "max\n"),
         ]);
         assert_eq!(bytes, Some(4 * MIB));

@@ -10,16 +10,12 @@ use std::path::{Path, PathBuf};
 /// The folder that holds the workspace.
 pub fn repo_root() -> PathBuf {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent();
-    root.expect("this crate lies in a folder of the workspace")
-        .to_path_buf()
+    root.expect("this crate lies in a folder of the workspace").to_path_buf()
 }
 
 /// The folder `../shared` with data too large for the repository, if it is there. If not, `test` is
 /// said to be skipped.
-#[expect(
-    clippy::print_stderr,
-    reason = "a test that is skipped must be seen to be skipped"
-)]
+#[expect(clippy::print_stderr, reason = "a test that is skipped must be seen to be skipped")]
 pub fn shared(test: &str) -> Option<PathBuf> {
     let shared = repo_root().join("../shared");
     if shared.is_dir() {

@@ -114,10 +114,7 @@ fn prefixed_end(letters: &[char], start: usize) -> usize {
         return start;
     };
     let raw = letters[start..open].contains(&'r');
-    let hashes = letters[open..]
-        .iter()
-        .take_while(|&&letter| letter == '#')
-        .count();
+    let hashes = letters[open..].iter().take_while(|&&letter| letter == '#').count();
     match letters.get(open + hashes) {
         Some('"') if raw => {
             let mut at = open + hashes + 1;
@@ -139,9 +136,7 @@ fn prefixed_end(letters: &[char], start: usize) -> usize {
 
 fn position(letters: &[char], start: usize, wanted: fn(char) -> bool) -> Option<usize> {
     let from = letters.get(start..)?;
-    from.iter()
-        .position(|&letter| wanted(letter))
-        .map(|at| start + at)
+    from.iter().position(|&letter| wanted(letter)).map(|at| start + at)
 }
 
 #[cfg(test)]
@@ -153,10 +148,7 @@ mod tests {
         let text =
             "a /* x /* y */ z */ b // c\n\"d \\\" e\" f r#\"g \" h\"# i 'j' '\\'' k<'l> b\"m\"";
         let code = code(text);
-        assert_eq!(
-            code.split_whitespace().collect::<Vec<_>>(),
-            ["a", "b", "f", "i", "k<'l>"]
-        );
+        assert_eq!(code.split_whitespace().collect::<Vec<_>>(), ["a", "b", "f", "i", "k<'l>"]);
         assert_eq!(code.chars().count(), text.chars().count());
         assert_eq!(code.lines().count(), 2);
     }
@@ -171,10 +163,7 @@ mod tests {
     fn items_for_tests_are_cut_out_and_what_follows_is_kept() {
         let text = "a();\n#[cfg(test)]\nmod t { fn f() { x } }\nb();\n#[cfg(test)]\nmod u;\nc();";
         let kept = without_tests(text);
-        assert_eq!(
-            kept.split_whitespace().collect::<Vec<_>>(),
-            ["a();", "b();", "c();"]
-        );
+        assert_eq!(kept.split_whitespace().collect::<Vec<_>>(), ["a();", "b();", "c();"]);
         assert_eq!(kept.lines().count(), text.lines().count());
     }
 }

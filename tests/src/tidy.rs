@@ -51,18 +51,8 @@ pub const RULES: [Rule; 9] = [
 
 /// The files git knows or would know below `root`; nothing where there is no repository.
 pub fn files(root: &Path) -> io::Result<Option<Vec<TidyFile>>> {
-    let arguments = [
-        "ls-files",
-        "-z",
-        "--cached",
-        "--others",
-        "--exclude-standard",
-    ];
-    let listed = Command::new("git")
-        .arg("-C")
-        .arg(root)
-        .args(arguments)
-        .output()?;
+    let arguments = ["ls-files", "-z", "--cached", "--others", "--exclude-standard"];
+    let listed = Command::new("git").arg("-C").arg(root).args(arguments).output()?;
     if !listed.status.success() {
         return Ok(None);
     }
@@ -74,22 +64,14 @@ pub fn files(root: &Path) -> io::Result<Option<Vec<TidyFile>>> {
             continue;
         };
         let text = String::from_utf8(fs::read(&place)?).unwrap_or_default();
-        files.push(TidyFile {
-            path: path.to_owned(),
-            text,
-            bytes: metadata.len(),
-        });
+        files.push(TidyFile { path: path.to_owned(), text, bytes: metadata.len() });
     }
     Ok(Some(files))
 }
 
 /// Lines of Rust are at most [`WIDTH_MAX`] wide.
 pub fn width(file: &TidyFile) -> Vec<Objection> {
-    rust_lines(
-        file,
-        |line| line.chars().count() > WIDTH_MAX,
-        "is too wide: break it",
-    )
+    rust_lines(file, |line| line.chars().count() > WIDTH_MAX, "is too wide: break it")
 }
 
 /// Rust files have at most [`LINES_MAX`] lines.
@@ -98,10 +80,7 @@ pub fn length(file: &TidyFile) -> Vec<Objection> {
     if !file.is_rust() || lines <= LINES_MAX {
         return Vec::new();
     }
-    vec![(
-        lines,
-        format!("has more than {LINES_MAX} lines: find the seam"),
-    )]
+    vec![(lines, format!("has more than {LINES_MAX} lines: find the seam"))]
 }
 
 /// Rust files open by saying what they are for.
@@ -110,10 +89,7 @@ pub fn module_docs(file: &TidyFile) -> Vec<Objection> {
     if !file.is_rust() || opening.is_some_and(|line| line.starts_with("//! ")) {
         return Vec::new();
     }
-    vec![(
-        1,
-        "does not open with `//!` and its responsibility".to_owned(),
-    )]
+    vec![(1, "does not open with `//!` and its responsibility".to_owned())]
 }
 
 /// Outside tests, `expect` says why it cannot fail.
@@ -122,43 +98,23 @@ pub fn unwrap(file: &TidyFile) -> Vec<Objection> {
         return Vec::new();
     }
     let code = without_tests(&code(&file.text));
-    lines(
-        &code,
-        |line| line.contains(concat!(".unwrap", "()")),
-        "unwraps: say why it cannot fail",
-    )
+    lines(&code, |line| line.contains(concat!(".unwrap", "()")), "unwraps: say why it cannot fail")
 }
 
 /// Nothing is left for later in silence.
 pub fn leftover(file: &TidyFile) -> Vec<Objection> {
-    let words = [
-        concat!("TO", "DO"),
-        concat!("FIX", "ME"),
-        concat!("X", "XX"),
-    ];
-    let calls = [
-        concat!("to", "do!("),
-        concat!("unimple", "mented!("),
-        concat!("db", "g!("),
-    ];
+    let words = [concat!("TO", "DO"), concat!("FIX", "ME"), concat!("X", "XX")];
+    let calls = [concat!("to", "do!("), concat!("unimple", "mented!("), concat!("db", "g!(")];
     let found = |line: &str| {
         words.iter().any(|word| contains_word(line, word))
             || calls.iter().any(|call| line.contains(call))
     };
-    lines(
-        &file.text,
-        found,
-        "is left over: do it, or write down why not",
-    )
+    lines(&file.text, found, "is left over: do it, or write down why not")
 }
 
 /// No path of somebody's machine.
 pub fn machine_path(file: &TidyFile) -> Vec<Objection> {
-    let everywhere = [
-        concat!("/wo", "rk/"),
-        concat!("/fa", "rm/"),
-        concat!("/ro", "ot/"),
-    ];
+    let everywhere = [concat!("/wo", "rk/"), concat!("/fa", "rm/"), concat!("/ro", "ot/")];
     let in_code = [concat!("/t", "mp/"), concat!("/ho", "me/")];
     let is_code = file.is_rust() || file.path.ends_with(".py");
     let found = |line: &str| {
@@ -170,18 +126,10 @@ pub fn machine_path(file: &TidyFile) -> Vec<Objection> {
 
 /// Files are named after what they hold.
 pub fn name(file: &TidyFile) -> Vec<Objection> {
-    let empty = [
-        "utils", "util", "common", "helpers", "helper", "misc", "manager",
-    ];
-    let parts = file
-        .path
-        .split('/')
-        .map(|part| part.split('.').next().unwrap_or_default());
+    let empty = ["utils", "util", "common", "helpers", "helper", "misc", "manager"];
+    let parts = file.path.split('/').map(|part| part.split('.').next().unwrap_or_default());
     let found = parts.into_iter().find(|part| empty.contains(part));
-    found
-        .map(|part| (1, format!("`{part}` says nothing of what it holds")))
-        .into_iter()
-        .collect()
+    found.map(|part| (1, format!("`{part}` says nothing of what it holds"))).into_iter().collect()
 }
 
 /// A test that is not run says why.
@@ -198,10 +146,7 @@ pub fn size(file: &TidyFile) -> Vec<Objection> {
     if file.bytes <= FILE_BYTES_MAX {
         return Vec::new();
     }
-    vec![(
-        1,
-        format!("has {} bytes, more than {FILE_BYTES_MAX}", file.bytes),
-    )]
+    vec![(1, format!("has {} bytes, more than {FILE_BYTES_MAX}", file.bytes))]
 }
 
 impl TidyFile {
@@ -216,11 +161,7 @@ impl TidyFile {
 }
 
 fn rust_lines(file: &TidyFile, found: impl Fn(&str) -> bool, why: &str) -> Vec<Objection> {
-    if file.is_rust() {
-        lines(&file.text, found, why)
-    } else {
-        Vec::new()
-    }
+    if file.is_rust() { lines(&file.text, found, why) } else { Vec::new() }
 }
 
 fn lines(text: &str, found: impl Fn(&str) -> bool, why: &str) -> Vec<Objection> {

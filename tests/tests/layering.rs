@@ -12,52 +12,29 @@ fn breaches(module: &str, text: &str) -> Vec<String> {
 #[test]
 fn crates_depend_on_lower_layers_alone() {
     let edges = crate_edges(&metadata(&repo_root()).unwrap());
-    assert!(
-        edges
-            .iter()
-            .any(|(from, to)| from == "fruitnode-tests" && to == "fruitnode")
-    );
+    assert!(edges.iter().any(|(from, to)| from == "fruitnode-tests" && to == "fruitnode"));
     assert_eq!(upward(&edges, &CRATES), Vec::<String>::new());
 }
 
 #[test]
 fn a_dependency_upwards_or_on_an_unknown_crate_is_a_breach() {
     let edge = |from: &str, to: &str| vec![(from.to_owned(), to.to_owned())];
-    assert_eq!(
-        upward(&edge("fruitnode-coordinator", "fruitnode"), &CRATES).len(),
-        1
-    );
+    assert_eq!(upward(&edge("fruitnode-coordinator", "fruitnode"), &CRATES).len(), 1);
     assert_eq!(upward(&edge("fruitnode", "fruitnode"), &CRATES).len(), 1);
-    assert_eq!(
-        upward(&edge("fruitnode-extra", "fruitnode"), &CRATES).len(),
-        1
-    );
+    assert_eq!(upward(&edge("fruitnode-extra", "fruitnode"), &CRATES).len(), 1);
 }
 
 #[test]
 fn the_coordinator_links_nothing_that_touches_the_world() {
     let metadata = metadata(&repo_root()).unwrap();
     let coordinator = linked(&metadata, "fruitnode-coordinator");
-    assert!(
-        coordinator.contains("fruitnode-proto"),
-        "the tree is not seen"
-    );
+    assert!(coordinator.contains("fruitnode-proto"), "the tree is not seen");
     assert_eq!(banned(&coordinator, &IMPURE), Vec::<&str>::new());
 
     let node = linked(&metadata, "fruitnode");
     let found = banned(&node, &IMPURE);
-    for name in [
-        "tokio",
-        "mio",
-        "candle-core",
-        "arrow-array",
-        "rand_core",
-        "zune-jpeg",
-    ] {
-        assert!(
-            found.contains(&name),
-            "the rule does not see {name} where it is"
-        );
+    for name in ["tokio", "mio", "candle-core", "arrow-array", "rand_core", "zune-jpeg"] {
+        assert!(found.contains(&name), "the rule does not see {name} where it is");
     }
 }
 
@@ -73,10 +50,7 @@ fn a_module_that_reaches_up_or_sideways_is_a_breach() {
         ("storage", "use crate::pipeline::decode;"),
         ("pca", "fn f() { crate::model::load() }"),
         ("rows", "use crate::{env, output::{self, csv}};"),
-        (
-            "output",
-            "use crate::{\n    rows::BadRow,\n    actors::Job,\n};",
-        ),
+        ("output", "use crate::{\n    rows::BadRow,\n    actors::Job,\n};"),
         ("storage", "use crate::nowhere::X;"),
         ("storage", "use fruitnode::cli::X;"),
     ] {
@@ -102,29 +76,16 @@ fn a_library_outside_its_modules_is_a_breach() {
 #[test]
 fn what_the_layers_allow_is_no_breach() {
     for (module, text) in [
-        (
-            "actors",
-            "use crate::{storage::Sink, pca::Fit};\nuse tokio::sync::mpsc;",
-        ),
+        ("actors", "use crate::{storage::Sink, pca::Fit};\nuse tokio::sync::mpsc;"),
         (
             "model",
             "use candle_core::Tensor;\nuse crate::model::profile;\nuse crate::rows::Subject;",
         ),
-        (
-            "storage",
-            "// use crate::actors::Job;\nfn f() { g(\"crate::cli::X\") }",
-        ),
-        (
-            "storage",
-            "#[cfg(test)]\nmod tests { use crate::actors::Job; }",
-        ),
+        ("storage", "// use crate::actors::Job;\nfn f() { g(\"crate::cli::X\") }"),
+        ("storage", "#[cfg(test)]\nmod tests { use crate::actors::Job; }"),
         ("main", "fn main() { fruitnode::cli::run() }"),
         ("storage", "use fruitnode_coordinator::ids::Digest;"),
     ] {
-        assert_eq!(
-            breaches(module, text),
-            Vec::<String>::new(),
-            "{module}: {text}"
-        );
+        assert_eq!(breaches(module, text), Vec::<String>::new(), "{module}: {text}");
     }
 }

@@ -6,28 +6,17 @@ use fruitnode_tests::tidy::{FILE_BYTES_MAX, RULES, TidyFile, files};
 /// A file that breaks no rule.
 fn clean() -> TidyFile {
     let text = "//! Does one thing.\n\nfn f() -> u8 {\n    1\n}\n".to_owned();
-    TidyFile {
-        path: "node/src/thing.rs".to_owned(),
-        bytes: text.len() as u64,
-        text,
-    }
+    TidyFile { path: "node/src/thing.rs".to_owned(), bytes: text.len() as u64, text }
 }
 
 /// Names of the rules that object, in order.
 fn objecting(file: &TidyFile) -> Vec<&'static str> {
-    RULES
-        .iter()
-        .filter(|(_, rule)| !rule(file).is_empty())
-        .map(|(name, _)| *name)
-        .collect()
+    RULES.iter().filter(|(_, rule)| !rule(file).is_empty()).map(|(name, _)| *name).collect()
 }
 
 fn with(line: &str) -> TidyFile {
     let clean = clean();
-    TidyFile {
-        text: format!("{}{line}\n", clean.text),
-        ..clean
-    }
+    TidyFile { text: format!("{}{line}\n", clean.text), ..clean }
 }
 
 #[test]
@@ -40,55 +29,22 @@ fn every_rule_fires_on_what_it_names() {
     let broken = [
         ("width", with(&format!("// {}", "é".repeat(98)))),
         ("length", with(&"// line\n".repeat(500))),
-        (
-            "module docs",
-            TidyFile {
-                text: "fn f() {}\n".to_owned(),
-                ..clean()
-            },
-        ),
+        ("module docs", TidyFile { text: "fn f() {}\n".to_owned(), ..clean() }),
         ("unwrap", with(concat!("fn g() { h().unwrap", "(); }"))),
         ("leftover", with(concat!("// TO", "DO: later"))),
         ("leftover", with(concat!("fn g() { to", "do!() }"))),
-        (
-            "machine path",
-            with(concat!("const P: &str = \"/wo", "rk/x\";")),
-        ),
-        (
-            "machine path",
-            with(concat!("const P: &str = \"/t", "mp/x\";")),
-        ),
-        (
-            "name",
-            TidyFile {
-                path: "node/src/utils.rs".to_owned(),
-                ..clean()
-            },
-        ),
-        (
-            "name",
-            TidyFile {
-                path: "node/src/common/thing.rs".to_owned(),
-                ..clean()
-            },
-        ),
+        ("machine path", with(concat!("const P: &str = \"/wo", "rk/x\";"))),
+        ("machine path", with(concat!("const P: &str = \"/t", "mp/x\";"))),
+        ("name", TidyFile { path: "node/src/utils.rs".to_owned(), ..clean() }),
+        ("name", TidyFile { path: "node/src/common/thing.rs".to_owned(), ..clean() }),
         ("ignored test", with(concat!("#[ign", "ore]"))),
-        (
-            "size",
-            TidyFile {
-                bytes: FILE_BYTES_MAX + 1,
-                ..clean()
-            },
-        ),
+        ("size", TidyFile { bytes: FILE_BYTES_MAX + 1, ..clean() }),
     ];
     for (rule, file) in &broken {
         assert_eq!(objecting(file), [*rule], "{file:?}");
     }
     for (rule, _) in RULES {
-        assert!(
-            broken.iter().any(|(fired, _)| *fired == rule),
-            "`{rule}` is never seen to fire"
-        );
+        assert!(broken.iter().any(|(fired, _)| *fired == rule), "`{rule}` is never seen to fire");
     }
 }
 
@@ -98,23 +54,13 @@ fn what_only_looks_like_a_breach_is_none() {
         with(&format!("// {}", "é".repeat(97))),
         with(concat!("// never .unwrap", "() here")),
         with(concat!("const S: &str = \".unwrap", "()\";")),
-        with(concat!(
-            "#[cfg(test)]\nmod tests { fn g() { h().unwrap",
-            "() } }"
-        )),
+        with(concat!("#[cfg(test)]\nmod tests { fn g() { h().unwrap", "() } }")),
         with("// a/b/work/c and target/tmp are parts of longer paths"),
         with(concat!("// METHO", "DOLOGY")),
-        TidyFile {
-            path: "tests/tests/x.rs".to_owned(),
-            ..with(concat!("// .unwrap", "()"))
-        },
+        TidyFile { path: "tests/tests/x.rs".to_owned(), ..with(concat!("// .unwrap", "()")) },
     ];
     for file in &innocent {
-        assert!(
-            objecting(file).is_empty(),
-            "{:?}: {file:?}",
-            objecting(file)
-        );
+        assert!(objecting(file).is_empty(), "{:?}: {file:?}", objecting(file));
     }
 }
 
@@ -124,10 +70,7 @@ fn the_repository_is_tidy() {
         eprintln!("skipped: this is no git repository, so that its files cannot be told");
         return;
     };
-    assert!(
-        files.iter().any(|file| file.path == "tests/tests/tidy.rs"),
-        "the files are not seen"
-    );
+    assert!(files.iter().any(|file| file.path == "tests/tests/tidy.rs"), "the files are not seen");
     let mut objections = Vec::new();
     for file in &files {
         for (name, rule) in RULES {

@@ -30,9 +30,7 @@ pub struct Kernel {
 impl Kernel {
     /// The widest that this processor has.
     pub fn detect() -> Self {
-        Self {
-            arch: Some(Arch::new()),
-        }
+        Self { arch: Some(Arch::new()) }
     }
 
     /// The one that needs no instruction set at all: what the others are compared with.
@@ -44,9 +42,7 @@ impl Kernel {
     pub fn available() -> Vec<Self> {
         let mut kernels = vec![Self::portable()];
         #[cfg(target_arch = "x86_64")]
-        kernels.extend(pulp::x86::V3::try_new().map(|set| Self {
-            arch: Some(Arch::V3(set)),
-        }));
+        kernels.extend(pulp::x86::V3::try_new().map(|set| Self { arch: Some(Arch::V3(set)) }));
         kernels.push(Self::detect());
         kernels
     }
@@ -60,12 +56,7 @@ impl Kernel {
     /// `out[j] = fma(scale, values[j], out[j] + other[j])`: a row of a merge.
     pub(super) fn add_scaled(self, scale: f64, values: &[f64], other: &[f64], out: &mut [f64]) {
         assert!(values.len() == out.len() && other.len() == out.len());
-        self.dispatch(AddScaled {
-            scale,
-            values,
-            other,
-            out,
-        });
+        self.dispatch(AddScaled { scale, values, other, out });
     }
 
     fn dispatch<Op: WithSimd>(self, op: Op) -> Op::Output {

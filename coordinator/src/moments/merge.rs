@@ -11,10 +11,7 @@ pub(super) fn merge(
 ) -> Result<Moments, MomentsError> {
     let dim = left.dim();
     if dim != right.dim() {
-        return Err(MomentsError::DimensionMismatch {
-            left: dim,
-            right: right.dim(),
-        });
+        return Err(MomentsError::DimensionMismatch { left: dim, right: right.dim() });
     }
     if right.count == 0 {
         return Ok(left.clone());
@@ -25,12 +22,8 @@ pub(super) fn merge(
     let count = left.count + right.count;
     let right_share = right.count as f64 / count as f64;
     let weight = left.count as f64 * right_share;
-    let shift: Vec<f64> = left
-        .mean
-        .iter()
-        .zip(&right.mean)
-        .map(|(left, right)| right - left)
-        .collect();
+    let shift: Vec<f64> =
+        left.mean.iter().zip(&right.mean).map(|(left, right)| right - left).collect();
     // Equal means have shift 0, and stay what they are.
     let mean = left
         .mean
@@ -41,12 +34,7 @@ pub(super) fn merge(
     let mut m2 = left.m2.clone();
     for i in 0..dim {
         let row = row_range(dim, i);
-        kernel.add_scaled(
-            shift[i] * weight,
-            &shift[i..],
-            &right.m2[row.clone()],
-            &mut m2[row],
-        );
+        kernel.add_scaled(shift[i] * weight, &shift[i..], &right.m2[row.clone()], &mut m2[row]);
     }
     Ok(Moments { count, mean, m2 }.with_plain_nans())
 }

@@ -63,11 +63,7 @@ pub enum MomentsError {
 impl Moments {
     /// The moments of no rows.
     pub fn empty(dim: usize) -> Self {
-        Self {
-            count: 0,
-            mean: vec![0.0; dim],
-            m2: vec![0.0; packed_len(dim)],
-        }
+        Self { count: 0, mean: vec![0.0; dim], m2: vec![0.0; packed_len(dim)] }
     }
 
     /// The moments of `values.len() / dim` rows, row after row in key order.
@@ -95,11 +91,7 @@ impl Moments {
         let (dim, found) = (mean.len(), m2.len());
         let expected = packed_len(dim);
         if found != expected {
-            return Err(MomentsError::WrongLength {
-                dim,
-                found,
-                expected,
-            });
+            return Err(MomentsError::WrongLength { dim, found, expected });
         }
         Ok(Self { count, mean, m2 })
     }

@@ -1,3 +1,5 @@
+//! Moments against their definition, the tree against the whole, every kernel against the others.
+
 use proptest::collection::vec;
 use proptest::prelude::{Strategy, prop_assert, prop_assert_eq, proptest};
 
@@ -24,14 +26,9 @@ fn by_definition(values: &[f32], dim: usize) -> Moments {
     let count = values.len() / dim;
     let column = |j: usize| values.iter().skip(j).step_by(dim).map(|&v| f64::from(v));
     let shift: Vec<f64> = values[..dim].iter().map(|&v| f64::from(v)).collect();
-    let offset: Vec<f64> = (0..dim)
-        .map(|j| column(j).map(|v| v - shift[j]).sum::<f64>() / count as f64)
-        .collect();
-    let deviation = |j: usize| {
-        column(j)
-            .map(|v| (v - shift[j]) - offset[j])
-            .collect::<Vec<_>>()
-    };
+    let offset: Vec<f64> =
+        (0..dim).map(|j| column(j).map(|v| v - shift[j]).sum::<f64>() / count as f64).collect();
+    let deviation = |j: usize| column(j).map(|v| (v - shift[j]) - offset[j]).collect::<Vec<_>>();
     let deviations: Vec<Vec<f64>> = (0..dim).map(deviation).collect();
     let mut m2 = Vec::new();
     for i in 0..dim {
@@ -55,10 +52,8 @@ fn reduce(plan: ReducePlan, node: TreeNode, parts: &[Moments]) -> Moments {
 }
 
 fn reduced(values: &[f32], dim: usize, rows_per_part: usize) -> Moments {
-    let parts: Vec<Moments> = values
-        .chunks(rows_per_part * dim)
-        .map(|part| Moments::of_rows(part, dim))
-        .collect();
+    let parts: Vec<Moments> =
+        values.chunks(rows_per_part * dim).map(|part| Moments::of_rows(part, dim)).collect();
     let plan = ReducePlan::new(u32::try_from(parts.len()).expect("few parts"));
     reduce(plan, plan.root().expect("some rows"), &parts)
 }
@@ -141,24 +136,14 @@ fn moments_of_different_columns_do_not_merge() {
         Moments::merge(&Moments::empty(left), &Moments::empty(right)),
         Err(MomentsError::DimensionMismatch { left, right })
     );
-    let expected = MomentsError::WrongLength {
-        dim: 2,
-        found: 4,
-        expected: 3,
-    };
-    assert_eq!(
-        Moments::from_parts(1, vec![0.0; 2], vec![0.0; 4]),
-        Err(expected)
-    );
+    let expected = MomentsError::WrongLength { dim: 2, found: 4, expected: 3 };
+    assert_eq!(Moments::from_parts(1, vec![0.0; 2], vec![0.0; 4]), Err(expected));
 }
 
 #[test]
 fn a_far_mean_costs_no_digits() {
     // A tenth wide and 8,192 away from 0, in values that f32 holds exactly.
-    let near: Vec<f32> = rows(4096, 3, 9)
-        .iter()
-        .map(|v| (v * 16.0).round() / 1024.0)
-        .collect();
+    let near: Vec<f32> = rows(4096, 3, 9).iter().map(|v| (v * 16.0).round() / 1024.0).collect();
     let far: Vec<f32> = near.iter().map(|v| v + 8192.0).collect();
     // In one part nothing is lost at all; a merge sees means that are rounded.
     assert_eq!(reduced(&near, 3, 4096).m2(), reduced(&far, 3, 4096).m2());

@@ -17,8 +17,8 @@ use fruitnode_coordinator::task::Listing;
 use tokio::sync::{mpsc, watch};
 
 use crate::actors::dispatcher::Dispatch;
-use crate::actors::lease::Lease;
 use crate::actors::spawn::spawn;
+use crate::tasks::Lease;
 
 /// Commands that wait to become entries.
 const MAILBOX_COMMANDS_MAX: usize = 1_024;

@@ -11,8 +11,10 @@ use fruitnode_coordinator::tree::TreeNode;
 use tokio::sync::mpsc;
 
 use crate::actors::coordinator::CoordinatorHandle;
-use crate::actors::lease::{Failure, Lease, Report, ToWorker};
+use crate::actors::messages::{Report, ToWorker};
 use crate::actors::spawn::spawn;
+use crate::failure::Failure;
+use crate::tasks::Lease;
 
 /// Effects that wait to be carried out.
 pub const MAILBOX_EFFECTS_MAX: usize = 1_024;

@@ -13,7 +13,6 @@
 
 pub mod coordinator;
 pub mod dispatcher;
-pub mod lease;
+pub mod messages;
 pub mod spawn;
-pub mod story;
 pub mod worker;

@@ -11,10 +11,11 @@ use tokio::sync::mpsc;
 use tokio::task::{AbortHandle, Id, JoinError, JoinSet};
 
 use crate::actors::coordinator::CoordinatorHandle;
-use crate::actors::lease::{Failure, Lease, Report, ToWorker};
+use crate::actors::messages::{Report, ToWorker};
 use crate::actors::spawn::spawn;
 use crate::env::Moment;
-use crate::tasks::{self, JobContext, NodeContext};
+use crate::failure::Failure;
+use crate::tasks::{self, JobContext, Lease, NodeContext};
 
 /// Messages that wait for a worker.
 pub const MAILBOX_MESSAGES_MAX: usize = 256;
@@ -87,11 +88,12 @@ impl Worker {
             let began = Moment::now();
             let (id, task, attempt) = (lease.job.clone(), lease.task, lease.attempt);
             let outcome = tasks::carry_out(&node, &job, lease).await;
-            node.story.ended(node.id, task, attempt, began, outcome.as_ref().err());
+            node.story.ended(node.id, (task, attempt), began, outcome.as_ref().err());
             let report = match outcome {
                 Ok(result) => Report::Done { job: id, task, attempt, result },
                 Err(failure) => {
-                    tracing::warn!(%task, %attempt, code = failure.reason.code(), words = failure.words, "attempt failed");
+                    let (code, words) = (failure.reason.code(), &failure.words);
+                    tracing::warn!(%task, %attempt, code, words, "attempt failed");
                     Report::Failed { job: id, task, attempt, failure }
                 }
             };
@@ -115,7 +117,8 @@ impl Worker {
             Ok((id, ())) => (id, None),
             Err(error) => (error.id(), Some(error)),
         };
-        let Some(key) = self.keys.iter().find(|(_, run)| run.id() == id).map(|(key, _)| key.clone())
+        let Some(key) =
+            self.keys.iter().find(|(_, run)| run.id() == id).map(|(key, _)| key.clone())
         else {
             return;
         };
@@ -130,7 +133,7 @@ impl Worker {
     fn report_failure(&self, key: Key, failure: Failure) {
         let (job, task, attempt) = key;
         let node: NodeId = self.node.id;
-        self.node.story.ended(node, task, attempt, Moment::now(), Some(&failure));
+        self.node.story.ended(node, (task, attempt), Moment::now(), Some(&failure));
         let command = Report::Failed { job, task, attempt, failure }.into_command(node);
         let coordinator = self.coordinator.clone();
         spawn("failure-report", async move { coordinator.propose(command).await });

@@ -158,8 +158,12 @@ pub struct MachineArgs {
     #[arg(long, value_name = "N", default_value_t = batch_default(), help_heading = "Machine")]
     pub batch: NonZeroUsize,
     /// Kernels to compute with. [default: the fastest that this processor has]
-    #[arg(long, value_name = "avx512|avx2|portable", env = "FRUITNODE_KERNEL",
-          help_heading = "Machine")]
+    #[arg(
+        long,
+        value_name = "avx512|avx2|portable",
+        env = "FRUITNODE_KERNEL",
+        help_heading = "Machine"
+    )]
     pub kernel: Option<String>,
 }
 

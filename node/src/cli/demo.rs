@@ -101,5 +101,8 @@ fn show(summary: &Summary, photographs: &Path, result: &Path, terminal: &Termina
     println!("  {:<44}what was done, certified", at("report.json"));
     println!("  {:<44}the same PCA in scikit-learn", at("model/README.md"));
     println!("\nThen with photographs of your own:");
-    println!("  fruitnode run --from {} --to my-result", shell_word(&photographs.display().to_string()));
+    println!(
+        "  fruitnode run --from {} --to my-result",
+        shell_word(&photographs.display().to_string())
+    );
 }

@@ -6,9 +6,9 @@ use std::error::Error;
 use fruitnode_coordinator::retry::FailureReason;
 use serde::Serialize;
 
-use crate::actors::lease::Failure;
 use crate::cli::args::{Format, TerminalArgs};
 use crate::cli::exit::Exit;
+use crate::failure::Failure;
 
 /// Why a command failed.
 #[derive(Debug)]
@@ -35,14 +35,15 @@ impl CliError {
     /// With the words of an error and of its causes.
     pub fn of(exit: Exit, code: &'static str, error: &dyn Error) -> Self {
         // The reason is not used: only the words of the whole chain are.
-        let words = Failure::of(FailureReason::InvalidJob, error).words;
-        Self { exit, code, words }
+        Self { exit, code, words: Failure::of(FailureReason::InvalidJob, error).words }
     }
 
     /// Says it.
     #[allow(clippy::print_stdout, clippy::print_stderr, reason = "this is where a command speaks")]
     pub fn show(&self, terminal: &TerminalArgs) -> Exit {
-        eprintln!("error: {}", self.words);
+        // One line, whatever an expression's parser or a system's message brings along.
+        let line = self.words.split_whitespace().collect::<Vec<_>>().join(" ");
+        eprintln!("error: {line}");
         if terminal.output == Format::Json {
             let outcome = if self.exit == Exit::Interrupted { "interrupted" } else { "failed" };
             let document =

@@ -11,7 +11,7 @@ use tokio::sync::watch;
 
 use crate::actors::coordinator::{JobView, View};
 use crate::actors::spawn::spawn;
-use crate::actors::story::{Story, Work};
+use crate::story::{Story, Work};
 
 /// How often the line is drawn again.
 const REDRAW: Duration = Duration::from_millis(200);
@@ -25,7 +25,12 @@ pub struct ProgressLine {
 
 impl ProgressLine {
     /// Begins to show a job.
-    pub fn show(job: JobId, view: watch::Receiver<Arc<View>>, story: Arc<Story>, quiet: bool) -> Self {
+    pub fn show(
+        job: JobId,
+        view: watch::Receiver<Arc<View>>,
+        story: Arc<Story>,
+        quiet: bool,
+    ) -> Self {
         let target =
             if quiet { ProgressDrawTarget::hidden() } else { ProgressDrawTarget::stderr() };
         let bar = ProgressBar::with_draw_target(None, target);
@@ -108,12 +113,10 @@ fn spinner() -> ProgressStyle {
 }
 
 fn photographs() -> ProgressStyle {
-    style(
-        "[{bar:30}] {human_pos}/{human_len} photographs  {per_sec}  {eta} left  {wide_msg}",
-    )
-    .with_key("per_sec", |state: &indicatif::ProgressState, out: &mut dyn std::fmt::Write| {
-        let _ = write!(out, "{:.0}/s", state.per_sec());
-    })
+    style("[{bar:30}] {human_pos}/{human_len} photographs  {per_sec}  {eta} left  {wide_msg}")
+        .with_key("per_sec", |state: &indicatif::ProgressState, out: &mut dyn std::fmt::Write| {
+            let _ = write!(out, "{:.0}/s", state.per_sec());
+        })
 }
 
 fn parts() -> ProgressStyle {

@@ -10,19 +10,19 @@ use fruitnode_coordinator::job::Outcome;
 use tokio::runtime::{Builder, Runtime};
 use tokio::signal::unix::{SignalKind, signal};
 
-use crate::actors::lease::Failure;
-use crate::actors::story::Story;
 use crate::cli::args::{Format, JobArgs, MachineArgs, RunArgs, TerminalArgs};
 use crate::cli::exit::Exit;
 use crate::cli::message::CliError;
 use crate::cli::progress::ProgressLine;
 use crate::cli::summary::Summary;
 use crate::env::{Moment, unique_name, wall_ms};
-use crate::local::{COMPUTE_CLASS, LocalCluster, NODE};
+use crate::failure::Failure;
+use crate::local::{LocalCluster, NODE};
 use crate::model::Kernel;
 use crate::pca;
+use crate::story::Story;
 use crate::tasks::options::JobOptions;
-use crate::tasks::{JobContext, NodeContext, NodeOptions, Settings, network};
+use crate::tasks::{COMPUTE_CLASS, JobContext, NodeContext, NodeOptions, Settings, network};
 
 /// Threads of the reactor: it only waits, whatever the compute threads do.
 const REACTOR_THREADS: usize = 2;
@@ -99,12 +99,19 @@ async fn conduct(
     match ended {
         Some((Outcome::Succeeded { digest }, view)) => Ok((digest.hex(), view)),
         Some((Outcome::Failed { reason, detail, .. }, _)) => {
-            Err(Failure::new(reason, detail).into())
+            let words = match story.quarantine_words() {
+                Some(bad) => format!("{detail}; not read: {bad}"),
+                None => detail,
+            };
+            Err(Failure::new(reason, words).into())
         }
         Some((Outcome::Cancelled, _)) => {
             Err(CliError::new(Exit::Interrupted, "cancelled", "the job was cancelled"))
         }
-        None => Err(CliError::new(Exit::Failed, "stopped", "the coordinator stopped; this is a bug in fruitnode: report it")),
+        None => {
+            let words = "the coordinator stopped; this is a bug in fruitnode: report it";
+            Err(CliError::new(Exit::Failed, "stopped", words))
+        }
     }
 }
 

@@ -7,7 +7,7 @@ use indicatif::{HumanBytes, HumanCount};
 use serde::Serialize;
 
 use crate::actors::coordinator::JobView;
-use crate::actors::story::{Stage, Story, Work};
+use crate::story::{Stage, Story, Work};
 use crate::tasks::JobContext;
 
 /// The numbers of a finished run.
@@ -22,6 +22,8 @@ pub struct Summary {
     bytes: u64,
     good: u64,
     quarantined: u64,
+    #[serde(skip)]
+    quarantine_words: Option<String>,
     features: usize,
     components: Option<u32>,
     gets: u64,
@@ -66,15 +68,13 @@ impl Summary {
             bytes,
             good: counts.good,
             quarantined: counts.bad,
+            quarantine_words: story.quarantine_words(),
             features: context.dim,
             components: view.components,
             gets: Work::read(&story.work.gets),
             gets_per_key: ratio(Work::read(&story.work.gets), keys),
             inferences: Work::read(&story.work.inferences),
-            inferences_per_good_photograph: ratio(
-                Work::read(&story.work.inferences),
-                counts.good,
-            ),
+            inferences_per_good_photograph: ratio(Work::read(&story.work.inferences), counts.good),
             inferences_wasted: Work::read(&story.work.inferences).saturating_sub(counts.inferences),
             failed_attempts: counts.failed_attempts,
             threads,
@@ -98,9 +98,18 @@ impl Summary {
         let mut line = |name: &str, text: String| {
             let _ = writeln!(out, "  {name:<26}{text}");
         };
-        line("photographs", format!("{} ({})", HumanCount(self.photographs), HumanBytes(self.bytes)));
+        line(
+            "photographs",
+            format!("{} ({})", HumanCount(self.photographs), HumanBytes(self.bytes)),
+        );
         line("rows of features", format!("{} x {}", HumanCount(self.good), self.features));
-        line("in quarantine", HumanCount(self.quarantined).to_string());
+        line(
+            "in quarantine",
+            match &self.quarantine_words {
+                Some(words) => format!("{}: {words}", HumanCount(self.quarantined)),
+                None => "0".to_owned(),
+            },
+        );
         if let Some(components) = self.components {
             line("components", components.to_string());
         }

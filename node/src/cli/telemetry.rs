@@ -17,9 +17,7 @@ pub fn init(terminal: &TerminalArgs) {
     let color = match terminal.color {
         clap::ColorChoice::Always => true,
         clap::ColorChoice::Never => false,
-        clap::ColorChoice::Auto => {
-            stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none()
-        }
+        clap::ColorChoice::Auto => stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none(),
     };
     tracing_subscriber::fmt()
         .with_env_filter(filter)

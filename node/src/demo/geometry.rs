@@ -28,11 +28,7 @@ impl Vec3 {
     }
 
     pub(super) fn cross(self, o: Vec3) -> Vec3 {
-        vec3(
-            self.y * o.z - self.z * o.y,
-            self.z * o.x - self.x * o.z,
-            self.x * o.y - self.y * o.x,
-        )
+        vec3(self.y * o.z - self.z * o.y, self.z * o.x - self.x * o.z, self.x * o.y - self.y * o.x)
     }
 
     /// Products of the components: light on a colour.
@@ -87,11 +83,7 @@ impl Rotation {
 
     /// From the camera's axes to the body's.
     pub(super) fn to_body(self, v: Vec3) -> Vec3 {
-        vec3(
-            self.rows[0].dot(v),
-            self.rows[1].dot(v),
-            self.rows[2].dot(v),
-        )
+        vec3(self.rows[0].dot(v), self.rows[1].dot(v), self.rows[2].dot(v))
     }
 
     /// From the body's axes to the camera's.

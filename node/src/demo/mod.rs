@@ -43,10 +43,7 @@ pub enum DemoError {
     #[error("cannot write {}; choose a folder that can be written to", path.display())]
     Write { path: PathBuf, source: io::Error },
     #[error("cannot encode {} as jpeg", path.display())]
-    Encode {
-        path: PathBuf,
-        source: image::ImageError,
-    },
+    Encode { path: PathBuf, source: image::ImageError },
 }
 
 /// Draws `per_kind` photographs of each of eight kinds of fruit under `dir`, as
@@ -66,15 +63,11 @@ pub fn draw_photographs(
     }
     for kind in KINDS {
         let folder = dir.join(kind.name());
-        fs::create_dir_all(&folder).map_err(|source| DemoError::Write {
-            path: folder.clone(),
-            source,
-        })?;
+        fs::create_dir_all(&folder)
+            .map_err(|source| DemoError::Write { path: folder.clone(), source })?;
     }
     let all = KINDS.len() * per_kind as usize;
-    let threads = thread::available_parallelism()
-        .map_or(1, usize::from)
-        .min(all);
+    let threads = thread::available_parallelism().map_or(1, usize::from).min(all);
     thread::scope(|scope| {
         let (sender, drawn) = mpsc::channel();
         for first in 0..threads {
@@ -92,9 +85,7 @@ pub fn draw_photographs(
         }
         drop(sender);
         for done in 1..=all {
-            drawn
-                .recv()
-                .expect("a thread sends one outcome for each of its pictures")?;
+            drawn.recv().expect("a thread sends one outcome for each of its pictures")?;
             on_drawn(done, all);
         }
         Ok(all)

@@ -26,11 +26,7 @@ pub(super) fn render(scene: &Scene, width: u32, height: u32) -> Rgb {
                 let inside = |step: u32| (f64::from(step) + 0.5) / f64::from(RAYS);
                 let x = f64::from(column) + inside(ray % RAYS) - 0.5 * f64::from(width);
                 let y = 0.5 * f64::from(height) - f64::from(row) - inside(ray / RAYS);
-                light = light
-                    + look(
-                        scene,
-                        vec3(x * per_pixel, y * per_pixel, 0.0) - scene.center,
-                    );
+                light = light + look(scene, vec3(x * per_pixel, y * per_pixel, 0.0) - scene.center);
             }
             let light = light * (1.0 / f64::from(RAYS * RAYS));
             for part in [light.x, light.y, light.z] {
@@ -40,11 +36,7 @@ pub(super) fn render(scene: &Scene, width: u32, height: u32) -> Rgb {
             }
         }
     }
-    Rgb {
-        width,
-        height,
-        pixels,
-    }
+    Rgb { width, height, pixels }
 }
 
 /// The light that comes from a place of the picture, seen straight on.
@@ -114,12 +106,8 @@ fn openness(scene: &Scene, at: Vec3, normal: Vec3) -> f64 {
 
 fn gradient(field: impl Fn(Vec3) -> f64, at: Vec3) -> Vec3 {
     const STEP: f64 = 0.004;
-    const CORNERS: [Vec3; 4] = [
-        vec3(1.0, -1.0, -1.0),
-        vec3(-1.0, -1.0, 1.0),
-        vec3(-1.0, 1.0, -1.0),
-        vec3(1.0, 1.0, 1.0),
-    ];
+    const CORNERS: [Vec3; 4] =
+        [vec3(1.0, -1.0, -1.0), vec3(-1.0, -1.0, 1.0), vec3(-1.0, 1.0, -1.0), vec3(1.0, 1.0, 1.0)];
     CORNERS
         .into_iter()
         .map(|corner| corner * field(at + corner * STEP))
@@ -129,9 +117,5 @@ fn gradient(field: impl Fn(Vec3) -> f64, at: Vec3) -> Vec3 {
 /// Linear light to the display's curve (sRGB, IEC 61966-2-1).
 fn encode(light: f64) -> f64 {
     let light = light.clamp(0.0, 1.0);
-    if light <= 0.003_130_8 {
-        12.92 * light
-    } else {
-        1.055 * libm::pow(light, 1.0 / 2.4) - 0.055
-    }
+    if light <= 0.003_130_8 { 12.92 * light } else { 1.055 * libm::pow(light, 1.0 / 2.4) - 0.055 }
 }

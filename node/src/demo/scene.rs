@@ -45,10 +45,7 @@ impl Kind {
     }
 
     fn has_stem(self) -> bool {
-        matches!(
-            self,
-            Kind::AppleGolden | Kind::AppleRed | Kind::Pear | Kind::Plum
-        )
+        matches!(self, Kind::AppleGolden | Kind::AppleRed | Kind::Pear | Kind::Plum)
     }
 }
 
@@ -95,21 +92,13 @@ impl Scene {
             grain: random.next(),
             pose: pose(kind, random),
             zoom: random.between(1.0, 1.18) * if kind == Kind::Banana { 0.84 } else { 1.0 },
-            center: vec3(
-                random.between(-0.05, 0.05),
-                random.between(-0.05, 0.05),
-                0.0,
-            ),
+            center: vec3(random.between(-0.05, 0.05), random.between(-0.05, 0.05), 0.0),
             stem: stem(kind, random),
             leaf: leaf(kind, random),
             lamp: vec3(sin, height, 0.4 + 0.8 * cos).unit(),
             lamp_color: vec3(1.0 + warmth, 1.0, 1.0 - warmth) * power,
             walls: random.between(0.94, 1.0),
-            shadow: if random.chance(0.5) {
-                random.between(0.15, 0.4)
-            } else {
-                0.0
-            },
+            shadow: if random.chance(0.5) { random.between(0.15, 0.4) } else { 0.0 },
         }
     }
 }
@@ -118,37 +107,21 @@ impl Scene {
 fn pose(kind: Kind, random: &mut SplitMix) -> Rotation {
     let (turn, tip, lean) = match kind {
         Kind::Banana => {
-            let turn = if random.chance(0.5) {
-                0.0
-            } else {
-                std::f64::consts::PI
-            };
-            (
-                turn + random.between(-0.5, 0.5),
-                random.between(-0.3, 0.6),
-                random.between(-3.1, 3.1),
-            )
+            let turn = if random.chance(0.5) { 0.0 } else { std::f64::consts::PI };
+            (turn + random.between(-0.5, 0.5), random.between(-0.3, 0.6), random.between(-3.1, 3.1))
         }
-        Kind::Lemon => (
-            random.between(-3.1, 3.1),
-            random.between(-0.6, 0.9),
-            random.between(0.4, 2.6),
-        ),
-        Kind::Strawberry => (
-            random.between(-3.1, 3.1),
-            random.between(-0.2, 0.9),
-            random.between(-1.2, 1.2),
-        ),
-        Kind::Pear => (
-            random.between(-3.1, 3.1),
-            random.between(-0.5, 0.9),
-            random.between(-1.7, 1.7),
-        ),
-        Kind::AppleGolden | Kind::AppleRed | Kind::Orange | Kind::Plum => (
-            random.between(-3.1, 3.1),
-            random.between(-0.7, 1.5),
-            random.between(-0.9, 0.9),
-        ),
+        Kind::Lemon => {
+            (random.between(-3.1, 3.1), random.between(-0.6, 0.9), random.between(0.4, 2.6))
+        }
+        Kind::Strawberry => {
+            (random.between(-3.1, 3.1), random.between(-0.2, 0.9), random.between(-1.2, 1.2))
+        }
+        Kind::Pear => {
+            (random.between(-3.1, 3.1), random.between(-0.5, 0.9), random.between(-1.7, 1.7))
+        }
+        Kind::AppleGolden | Kind::AppleRed | Kind::Orange | Kind::Plum => {
+            (random.between(-3.1, 3.1), random.between(-0.7, 1.5), random.between(-0.9, 0.9))
+        }
     };
     Rotation::new(turn, tip, lean)
 }
@@ -157,22 +130,14 @@ fn stem(kind: Kind, random: &mut SplitMix) -> Option<Stem> {
     if !kind.has_stem() || random.chance(0.1) {
         return None;
     }
-    let sideways = vec3(
-        random.between(-0.15, 0.15),
-        0.0,
-        random.between(-0.15, 0.15),
-    );
+    let sideways = vec3(random.between(-0.15, 0.15), 0.0, random.between(-0.15, 0.15));
     let (foot, tall, thickness) = match kind {
         Kind::Pear => (0.62, random.between(0.22, 0.38), 0.026),
         Kind::Plum => (0.70, random.between(0.12, 0.25), 0.022),
         _ => (0.45, random.between(0.38, 0.55), 0.026),
     };
     let from = vec3(0.0, foot, 0.0);
-    Some(Stem {
-        from,
-        to: from + sideways + vec3(0.0, tall, 0.0),
-        thickness,
-    })
+    Some(Stem { from, to: from + sideways + vec3(0.0, tall, 0.0), thickness })
 }
 
 fn leaf(kind: Kind, random: &mut SplitMix) -> Option<Leaf> {

@@ -56,11 +56,7 @@ pub(super) fn nearest(scene: &Scene, at: Vec3) -> (f64, Part) {
 pub(super) fn calyx(scene: &Scene, at: Vec3) -> f64 {
     let star = folded(at.x, at.z, 7) + 0.3 * folded(at.x, at.z, 3);
     let edge = 0.62 - 0.22 * star - scene.shape[1] * 0.12;
-    smooth_step(
-        edge - 0.03,
-        edge + 0.03,
-        (at - vec3(0.0, 0.12, 0.0)).unit().y,
-    )
+    smooth_step(edge - 0.03, edge + 0.03, (at - vec3(0.0, 0.12, 0.0)).unit().y)
 }
 
 /// Angle along a banana, -1 at the blossom's end, 1 at the stem's, beyond them outside.
@@ -82,11 +78,7 @@ fn body(scene: &Scene, at: Vec3) -> f64 {
         Kind::AppleRed | Kind::AppleGolden => {
             let lobes = (0.015 + 0.02 * b) * folded(at.x, at.z, 5) * (1.0 - c * c) * top;
             let dips = 0.42 / (1.0 + top / 0.05) + 0.20 / (1.0 + bottom / 0.04);
-            let height = if scene.kind == Kind::AppleRed {
-                0.05
-            } else {
-                0.12
-            };
+            let height = if scene.kind == Kind::AppleRed { 0.05 } else { 0.12 };
             let radius = 0.86 + 0.07 * c + (height * a - 0.04) * c * c + lobes - dips;
             0.7 * (length - radius)
         }
@@ -108,11 +100,7 @@ fn body(scene: &Scene, at: Vec3) -> f64 {
         }
         Kind::Plum => {
             let side = (1.0 - c * c).max(0.0).sqrt();
-            let crease = if at.x > 0.0 {
-                0.05 / (1.0 + at.z * at.z / 0.006) * side
-            } else {
-                0.0
-            };
+            let crease = if at.x > 0.0 { 0.05 / (1.0 + at.z * at.z / 0.006) * side } else { 0.0 };
             let radius = 0.76 + (0.06 + 0.12 * a) * c * c - crease - 0.10 / (1.0 + top / 0.02);
             0.75 * (length - radius)
         }
@@ -120,11 +108,7 @@ fn body(scene: &Scene, at: Vec3) -> f64 {
             let shoulder = (at - vec3(0.0, 0.2, 0.0)).length() - (0.56 + 0.05 * a);
             let tip = (at - vec3(0.05 * b, -0.62, 0.0)).length() - (0.1 + 0.08 * b);
             let flesh = smooth_min(shoulder, tip, 0.85);
-            if flesh > 0.2 {
-                flesh - 0.08
-            } else {
-                0.7 * (flesh - 0.05 * calyx(scene, at))
-            }
+            if flesh > 0.2 { flesh - 0.08 } else { 0.7 * (flesh - 0.05 * calyx(scene, at)) }
         }
         Kind::Banana => banana(at, a),
     }

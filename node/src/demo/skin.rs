@@ -57,16 +57,8 @@ fn apple_red(scene: &Scene, at: Vec3) -> Surface {
     let streaks = noise(vec3(at.x * 13.0, at.y * 1.5, at.z * 13.0), scene.grain);
     let patches = clouds(at * 1.7, scene.grain ^ 1);
     let green = smooth_step(0.78, 1.0, up) * 0.8
-        + smooth_step(
-            0.55,
-            0.9,
-            0.55 * streaks + 0.75 * patches - 0.25 * scene.ripeness,
-        );
-    let red = mix(
-        vec3(0.48, 0.03, 0.03),
-        vec3(0.26, 0.008, 0.02),
-        streaks * scene.ripeness,
-    );
+        + smooth_step(0.55, 0.9, 0.55 * streaks + 0.75 * patches - 0.25 * scene.ripeness);
+    let red = mix(vec3(0.48, 0.03, 0.03), vec3(0.26, 0.008, 0.02), streaks * scene.ripeness);
     let color = mix(red, vec3(0.62, 0.42, 0.10), 0.75 * green);
     Surface {
         color: dotted(scene, at, color, vec3(0.72, 0.5, 0.3), 0.5),
@@ -78,11 +70,7 @@ fn apple_red(scene: &Scene, at: Vec3) -> Surface {
 fn apple_golden(scene: &Scene, at: Vec3) -> Surface {
     let up = at.unit().y;
     let patches = clouds(at * 1.5, scene.grain);
-    let base = mix(
-        vec3(0.46, 0.50, 0.08),
-        vec3(0.74, 0.55, 0.10),
-        scene.ripeness,
-    );
+    let base = mix(vec3(0.46, 0.50, 0.08), vec3(0.74, 0.55, 0.10), scene.ripeness);
     let blush = smooth_step(0.5, 0.85, patches + 0.25 * at.x) * scene.ripeness;
     let color = mix(base, vec3(0.70, 0.28, 0.07), 0.6 * blush);
     let russet = smooth_step(0.86, 0.99, up + 0.08 * patches);
@@ -97,11 +85,7 @@ fn apple_golden(scene: &Scene, at: Vec3) -> Surface {
 fn banana(scene: &Scene, at: Vec3) -> Surface {
     let share = along_banana(at);
     let patches = clouds(at * 4.0, scene.grain);
-    let base = mix(
-        vec3(0.66, 0.62, 0.10),
-        vec3(0.84, 0.58, 0.05),
-        scene.ripeness,
-    );
+    let base = mix(vec3(0.66, 0.62, 0.10), vec3(0.84, 0.58, 0.05), scene.ripeness);
     let green = smooth_step(0.55, 1.0, share.abs()) * (1.0 - 0.8 * scene.ripeness);
     let color = mix(base, vec3(0.28, 0.42, 0.06), 0.8 * green);
     let fine = noise(at * 15.0, scene.grain ^ 2);
@@ -118,17 +102,9 @@ fn banana(scene: &Scene, at: Vec3) -> Surface {
 fn lemon(scene: &Scene, at: Vec3) -> Surface {
     let up = at.unit().y;
     let patches = clouds(at * 2.0, scene.grain);
-    let base = mix(
-        vec3(0.72, 0.66, 0.06),
-        vec3(0.88, 0.64, 0.03),
-        scene.ripeness,
-    );
+    let base = mix(vec3(0.72, 0.66, 0.06), vec3(0.88, 0.64, 0.03), scene.ripeness);
     let green = smooth_step(0.75, 1.0, up.abs()) + smooth_step(0.6, 0.9, patches) * 0.5;
-    let color = mix(
-        base,
-        vec3(0.40, 0.46, 0.06),
-        0.6 * green * (1.0 - 0.7 * scene.ripeness),
-    );
+    let color = mix(base, vec3(0.40, 0.46, 0.06), 0.6 * green * (1.0 - 0.7 * scene.ripeness));
     let foot = smooth_step(0.992, 0.998, up);
     Surface {
         color: mix(color, vec3(0.20, 0.16, 0.06), 0.8 * foot),
@@ -140,28 +116,16 @@ fn lemon(scene: &Scene, at: Vec3) -> Surface {
 fn orange(scene: &Scene, at: Vec3) -> Surface {
     let up = at.unit().y;
     let patches = clouds(at * 1.8, scene.grain);
-    let base = mix(
-        vec3(0.88, 0.40, 0.02),
-        vec3(0.86, 0.26, 0.01),
-        scene.ripeness,
-    );
+    let base = mix(vec3(0.88, 0.40, 0.02), vec3(0.86, 0.26, 0.01), scene.ripeness);
     let color = mix(base, vec3(0.80, 0.52, 0.06), 0.35 * patches);
     let foot = smooth_step(0.990, 0.996, up);
     let color = mix(color, vec3(0.20, 0.24, 0.06), 0.9 * foot);
-    Surface {
-        color,
-        gloss: 0.35,
-        bumps: (0.04, 15.0),
-    }
+    Surface { color, gloss: 0.35, bumps: (0.04, 15.0) }
 }
 
 fn pear(scene: &Scene, at: Vec3) -> Surface {
     let patches = clouds(at * 1.9, scene.grain);
-    let base = mix(
-        vec3(0.34, 0.46, 0.08),
-        vec3(0.68, 0.56, 0.12),
-        scene.ripeness,
-    );
+    let base = mix(vec3(0.34, 0.46, 0.08), vec3(0.68, 0.56, 0.12), scene.ripeness);
     let blush = smooth_step(0.55, 0.9, patches + 0.3 * at.z) * scene.shape[1];
     let color = mix(base, vec3(0.56, 0.16, 0.06), 0.6 * blush);
     let russet = smooth_step(0.42, 0.68, at.y + 0.2 * patches - 0.08);
@@ -175,16 +139,8 @@ fn pear(scene: &Scene, at: Vec3) -> Surface {
 
 fn plum(scene: &Scene, at: Vec3) -> Surface {
     let patches = clouds(at * 2.2, scene.grain);
-    let base = mix(
-        vec3(0.20, 0.02, 0.06),
-        vec3(0.05, 0.015, 0.07),
-        scene.ripeness,
-    );
-    let color = mix(
-        base,
-        vec3(0.34, 0.05, 0.07),
-        smooth_step(0.5, 0.9, patches) * 0.7,
-    );
+    let base = mix(vec3(0.20, 0.02, 0.06), vec3(0.05, 0.015, 0.07), scene.ripeness);
+    let color = mix(base, vec3(0.34, 0.05, 0.07), smooth_step(0.5, 0.9, patches) * 0.7);
     let bloom = clouds(at * 5.0, scene.grain ^ 4) * smooth_step(0.2, 0.7, patches + 0.2 * at.y);
     Surface {
         color: mix(color, vec3(0.30, 0.30, 0.46), 0.32 * bloom),
@@ -196,22 +152,14 @@ fn plum(scene: &Scene, at: Vec3) -> Surface {
 fn strawberry(scene: &Scene, at: Vec3) -> Surface {
     let leaf = calyx(scene, at);
     let patches = clouds(at * 2.0, scene.grain);
-    let ripe = mix(
-        vec3(0.66, 0.05, 0.03),
-        vec3(0.44, 0.008, 0.02),
-        scene.ripeness,
-    );
+    let ripe = mix(vec3(0.66, 0.05, 0.03), vec3(0.44, 0.008, 0.02), scene.ripeness);
     let pale = smooth_step(0.25, 0.75, at.y + 0.2 * patches) * (1.0 - 0.6 * scene.ripeness);
     let flesh = mix(ripe, vec3(0.76, 0.36, 0.20), 0.7 * pale);
     let (seed, pit) = seeds(at);
     let flesh = mix(flesh, flesh * 0.45, pit);
     let flesh = mix(flesh, vec3(0.78, 0.56, 0.16), seed);
     let green = foliage(scene, at).color;
-    Surface {
-        color: mix(flesh, green, leaf),
-        gloss: 0.5 * (1.0 - 0.7 * leaf),
-        bumps: (0.012, 7.0),
-    }
+    Surface { color: mix(flesh, green, leaf), gloss: 0.5 * (1.0 - 0.7 * leaf), bumps: (0.012, 7.0) }
 }
 
 /// Seeds of a strawberry in staggered rows: how much of a seed, and of the pit around it.
@@ -224,10 +172,7 @@ fn seeds(at: Vec3) -> (f64, f64) {
     let dx = (turns - turns.floor() - 0.5) * 0.2;
     let dy = (at.y / ROW - row - 0.5) * ROW;
     let distance = (dx * dx * 2.2 + dy * dy).sqrt();
-    (
-        1.0 - smooth_step(0.018, 0.03, distance),
-        1.0 - smooth_step(0.025, 0.06, distance),
-    )
+    (1.0 - smooth_step(0.018, 0.03, distance), 1.0 - smooth_step(0.025, 0.06, distance))
 }
 
 /// The small dots through which the skins of apples and pears breathe.

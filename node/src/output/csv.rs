@@ -113,10 +113,7 @@ mod tests {
             &[("Apple Braeburn/0_100.jpg", Some("Apple Braeburn"))],
             &[1.0, -0.25, -0.0, 1.5e-7],
         );
-        assert_eq!(
-            text(&rows),
-            "Apple Braeburn/0_100.jpg,Apple Braeburn,1.0,-0.25,0.0,1.5e-7\n"
-        );
+        assert_eq!(text(&rows), "Apple Braeburn/0_100.jpg,Apple Braeburn,1.0,-0.25,0.0,1.5e-7\n");
     }
 
     #[test]
@@ -127,14 +124,8 @@ mod tests {
 
     #[test]
     fn commas_quotes_and_line_ends_are_quoted() {
-        let rows = table(
-            &[("a\"b", Some("x,y")), ("c\nd", Some("e\rf"))],
-            &[1.0, 2.0],
-        );
-        assert_eq!(
-            text(&rows),
-            "\"a\"\"b\",\"x,y\",1.0\n\"c\nd\",\"e\rf\",2.0\n"
-        );
+        let rows = table(&[("a\"b", Some("x,y")), ("c\nd", Some("e\rf"))], &[1.0, 2.0]);
+        assert_eq!(text(&rows), "\"a\"\"b\",\"x,y\",1.0\n\"c\nd\",\"e\rf\",2.0\n");
     }
 
     #[test]
@@ -156,24 +147,16 @@ mod tests {
             ("a=1", "a=1"),
             ("1-2.jpg", "1-2.jpg"),
         ] {
-            assert_eq!(
-                text(&table(&[(key, None)], &[0.5])),
-                format!("{cell},,0.5\n")
-            );
+            assert_eq!(text(&table(&[(key, None)], &[0.5])), format!("{cell},,0.5\n"));
         }
     }
 
     #[test]
     fn every_cell_reads_back_to_the_key_it_came_from() {
-        for key in [
-            "=1", "'=1", "''", "\"", "\"=", "a,b", "x\n", " ", "é,\"'", "'-",
-        ] {
+        for key in ["=1", "'=1", "''", "\"", "\"=", "a,b", "x\n", " ", "é,\"'", "'-"] {
             let line = text(&table(&[(key, None)], &[1.0]));
             let cell = line.strip_suffix(",,1.0\n").unwrap();
-            let bare = match cell
-                .strip_prefix('"')
-                .and_then(|rest| rest.strip_suffix('"'))
-            {
+            let bare = match cell.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')) {
                 Some(inner) => inner.replace("\"\"", "\""),
                 None => cell.to_owned(),
             };
@@ -183,10 +166,7 @@ mod tests {
 
     #[test]
     fn chunks_put_together_are_the_whole() {
-        let whole = table(
-            &[("a", None), ("b", Some("x")), ("c", None)],
-            &[1.0, 2.0, 3.0],
-        );
+        let whole = table(&[("a", None), ("b", Some("x")), ("c", None)], &[1.0, 2.0, 3.0]);
         let first = table(&[("a", None)], &[1.0]);
         let rest = table(&[("b", Some("x")), ("c", None)], &[2.0, 3.0]);
         assert_eq!(text(&whole), text(&first) + &text(&rest));

@@ -50,11 +50,7 @@ mod tests {
             let (bits, numpy) = line.split_once(',').unwrap();
             let value = f32::from_bits(u32::from_str_radix(bits, 16).unwrap());
             let text = single(value);
-            assert_eq!(
-                digits(&text),
-                digits(numpy),
-                "{text} where NumPy has {numpy}"
-            );
+            assert_eq!(digits(&text), digits(numpy), "{text} where NumPy has {numpy}");
             assert_eq!(text.parse::<f32>().unwrap().to_bits(), value.to_bits());
             // Python reads a double first: rounding twice must not hurt.
             assert_eq!(text.parse::<f64>().unwrap() as f32, value);

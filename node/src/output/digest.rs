@@ -45,13 +45,9 @@ mod tests {
     #[test]
     fn anything_but_64_lower_case_digits_is_refused() {
         let hex = sha256(b"abc").hex();
-        for text in [
-            "",
-            &hex[1..],
-            &format!("{hex}0"),
-            &hex.to_uppercase(),
-            &format!(" {}", &hex[1..]),
-        ] {
+        for text in
+            ["", &hex[1..], &format!("{hex}0"), &hex.to_uppercase(), &format!(" {}", &hex[1..])]
+        {
             assert_eq!(parse_hex(text), None, "{text}");
         }
         assert_eq!(parse_hex(&"é".repeat(32)), None);

@@ -72,9 +72,6 @@ pub struct ReadError {
 impl ReadError {
     /// An error about bytes that should have been `format`.
     pub fn new(format: &'static str, reason: impl ToString) -> Self {
-        Self {
-            format,
-            reason: reason.to_string(),
-        }
+        Self { format, reason: reason.to_string() }
     }
 }

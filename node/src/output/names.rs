@@ -23,15 +23,8 @@ pub const MODEL_NPZ: &str = "model/pca.npz";
 pub const MODEL_README: &str = "model/README.md";
 
 /// The single files that stand beside the parts when a PCA was fitted.
-pub const PCA_FILES: [&str; 7] = [
-    CSV,
-    SCREE_CSV,
-    SCREE_SVG,
-    MODEL_SAFETENSORS,
-    MODEL_JSON,
-    MODEL_NPZ,
-    MODEL_README,
-];
+pub const PCA_FILES: [&str; 7] =
+    [CSV, SCREE_CSV, SCREE_SVG, MODEL_SAFETENSORS, MODEL_JSON, MODEL_NPZ, MODEL_README];
 
 const FOLDERS: [&str; 5] = ["features/", "pca/", "model/", "_quarantine/", RUN_PREFIX];
 
@@ -108,18 +101,9 @@ mod tests {
     #[test]
     fn every_name_is_recognised_as_what_it_is() {
         for partition in [0, 7, 99_999, 100_000, u32::MAX] {
-            assert_eq!(
-                published(&features_part(partition)),
-                Some(Name::Features(partition))
-            );
-            assert_eq!(
-                published(&scores_part(partition)),
-                Some(Name::Scores(partition))
-            );
-            assert_eq!(
-                published(&quarantine_part(partition)),
-                Some(Name::Quarantine(partition))
-            );
+            assert_eq!(published(&features_part(partition)), Some(Name::Features(partition)));
+            assert_eq!(published(&scores_part(partition)), Some(Name::Scores(partition)));
+            assert_eq!(published(&quarantine_part(partition)), Some(Name::Quarantine(partition)));
         }
         for single in PCA_FILES.into_iter().chain([REPORT]) {
             assert_eq!(published(single), Some(Name::Single(single)));

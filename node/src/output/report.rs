@@ -179,11 +179,7 @@ pub(crate) mod tests {
                 share: 1.0,
                 spectrum_head: vec![1.0, 0.0],
             }),
-            certificate: vec![Figure {
-                name: "residual".to_owned(),
-                value: 1.5e-15,
-                limit: 1e-9,
-            }],
+            certificate: vec![Figure { name: "residual".to_owned(), value: 1.5e-15, limit: 1e-9 }],
             classes: Classes {
                 compute: "cpu/1".to_owned(),
                 fit: Some("x86_64/avx2/faer-0.24.4/seq".to_owned()),
@@ -221,11 +217,7 @@ pub(crate) mod tests {
 
     #[test]
     fn a_measure_that_is_no_number_does_not_hold() {
-        let figure = |value| Figure {
-            name: "residual".to_owned(),
-            value,
-            limit: 1e-9,
-        };
+        let figure = |value| Figure { name: "residual".to_owned(), value, limit: 1e-9 };
         assert!(figure(1e-9).holds());
         assert!(!figure(2e-9).holds());
         assert!(!figure(f64::NAN).holds());

@@ -49,10 +49,7 @@ impl Success {
         for (number, line) in (1..).zip(lines.split('\n')) {
             let (digest, name) = parse_line(line)
                 .map_err(|reason| ReadError::new(FORMAT, format!("line {number} {reason}")))?;
-            if files
-                .last_key_value()
-                .is_some_and(|(last, _): (&String, _)| **last >= *name)
-            {
+            if files.last_key_value().is_some_and(|(last, _): (&String, _)| **last >= *name) {
                 let reason = format!("line {number} is out of order: `{name}`");
                 return Err(ReadError::new(FORMAT, reason));
             }
@@ -66,9 +63,7 @@ fn parse_line(line: &str) -> Result<(Digest, &str), String> {
     let (digest, name) = line.split_once("  ").ok_or("is not `<digest>  <name>`")?;
     let digest = parse_hex(digest).ok_or("does not begin with 64 hexadecimal digits")?;
     if !stays_inside(name) {
-        return Err(format!(
-            "names {name:?}, which is not a plain relative path"
-        ));
+        return Err(format!("names {name:?}, which is not a plain relative path"));
     }
     Ok((digest, name))
 }
@@ -85,10 +80,8 @@ mod tests {
     use crate::output::digest::sha256;
 
     fn of(names: &[&str]) -> Success {
-        let files = names
-            .iter()
-            .map(|name| ((*name).to_owned(), sha256(name.as_bytes())))
-            .collect();
+        let files =
+            names.iter().map(|name| ((*name).to_owned(), sha256(name.as_bytes()))).collect();
         Success { files }
     }
 
@@ -101,11 +94,7 @@ mod tests {
 
     #[test]
     fn what_was_written_is_read_back() {
-        let success = of(&[
-            "report.json",
-            "features/part-00000.parquet",
-            "model/pca.npz",
-        ]);
+        let success = of(&["report.json", "features/part-00000.parquet", "model/pca.npz"]);
         assert_eq!(Success::parse(&success.to_bytes()), Ok(success));
     }
 
@@ -128,10 +117,7 @@ mod tests {
             "s3://other/x",
         ] {
             let error = Success::parse(format!("{hex}  {name}\n").as_bytes()).unwrap_err();
-            assert!(
-                error.to_string().contains("line 1 names"),
-                "{name}: {error}"
-            );
+            assert!(error.to_string().contains("line 1 names"), "{name}: {error}");
         }
     }
 
@@ -145,14 +131,8 @@ mod tests {
             (vec![0xff, 0xfe], "not UTF-8"),
             (whole[..whole.len() - 1].to_vec(), "cut"),
             (whole[3..].to_vec(), "64 hexadecimal digits"),
-            (
-                format!("{}\n{}\n", lines[1], lines[0]).into_bytes(),
-                "line 2 is out of order",
-            ),
-            (
-                format!("{}\n{}\n", lines[0], lines[0]).into_bytes(),
-                "line 2 is out of order",
-            ),
+            (format!("{}\n{}\n", lines[1], lines[0]).into_bytes(), "line 2 is out of order"),
+            (format!("{}\n{}\n", lines[0], lines[0]).into_bytes(), "line 2 is out of order"),
             (b"hello\n".to_vec(), "line 1 is not"),
             ([&whole[..], b"\n"].concat(), "line 3 is not"),
         ] {

@@ -136,25 +136,13 @@ fn check_shapes(moments: &Moments, fitted: &Fitted) -> Result<(), CertificateVio
         ("the number of columns", fitted.dim as u64, dim),
         ("the length of the mean", fitted.mean.len() as u64, dim),
         ("the length of the scale", fitted.scale.len() as u64, dim),
-        (
-            "the length of the spectrum",
-            fitted.spectrum.len() as u64,
-            dim,
-        ),
+        ("the length of the spectrum", fitted.spectrum.len() as u64, dim),
         ("the length of the ratios", fitted.ratios.len() as u64, dim),
-        (
-            "the size of the components",
-            fitted.components.len() as u64,
-            dim * k,
-        ),
+        ("the size of the components", fitted.components.len() as u64, dim * k),
     ];
     for (what, found, expected) in lengths {
         if found != expected {
-            return Err(CertificateViolation::Foreign {
-                what,
-                found,
-                expected,
-            });
+            return Err(CertificateViolation::Foreign { what, found, expected });
         }
     }
     Ok(())
@@ -197,21 +185,16 @@ fn scaler(moments: &Moments, fitted: &Fitted) -> f64 {
     let scales = fitted.scale.iter().zip(&expected);
     let means = fitted.mean.iter().zip(moments.mean());
     largest(scales.chain(means).map(|(found, expected)| {
-        if found == expected {
-            0.0
-        } else {
-            (found - expected) / expected
-        }
+        if found == expected { 0.0 } else { (found - expected) / expected }
     }))
 }
 
 /// Largest absolute value; NaN if there is one.
 fn largest(values: impl Iterator<Item = f64>) -> f64 {
-    values.fold(0.0, |most: f64, value| {
-        if most.is_nan() || value.is_nan() {
-            f64::NAN
-        } else {
-            most.max(value.abs())
-        }
-    })
+    values.fold(
+        0.0,
+        |most: f64, value| {
+            if most.is_nan() || value.is_nan() { f64::NAN } else { most.max(value.abs()) }
+        },
+    )
 }

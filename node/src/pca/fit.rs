@@ -95,7 +95,7 @@ pub enum FitError {
     #[error("the features have no columns: check the model that made them")]
     NoColumns,
     /// No rows.
-    #[error("a pca needs at least 2 photographs and none could be read: see the quarantine")]
+    #[error("a pca needs at least 2 photographs and none could be read")]
     NoRows,
     /// One row.
     #[error(
@@ -157,11 +157,7 @@ pub enum FitError {
 pub fn fit(moments: &Moments, options: &FitOptions) -> Result<Fitted, FitError> {
     check(moments, options)?;
     let (dim, rows) = (moments.dim(), moments.count());
-    let FitOptions {
-        standardize,
-        target,
-        like,
-    } = *options;
+    let FitOptions { standardize, target, like } = *options;
 
     let constant = standardize::constant_columns(moments);
     let varying = standardize::varying_columns(moments);
@@ -178,15 +174,8 @@ pub fn fit(moments: &Moments, options: &FitOptions) -> Result<Fitted, FitError> 
     let rank = spectrum::rank(&values, rows);
     let k = match target {
         Target::Components(asked) => asked.min(rank),
-        Target::Share(share) => {
-            spectrum::components_for(share, &values, rank).map_err(|reachable| {
-                FitError::ShareUnreachable {
-                    share,
-                    reachable,
-                    rank,
-                }
-            })?
-        }
+        Target::Share(share) => spectrum::components_for(share, &values, rank)
+            .map_err(|reachable| FitError::ShareUnreachable { share, reachable, rank })?,
     };
     Ok(Fitted {
         dim,
@@ -242,9 +231,7 @@ fn check(moments: &Moments, options: &FitOptions) -> Result<(), FitError> {
         // A row of the triangle also holds later columns: the mean says whose fault it is.
         Some(row) => {
             let culprit = moments.mean().iter().position(|mean| !mean.is_finite());
-            Err(FitError::NotFinite {
-                column: culprit.unwrap_or(row),
-            })
+            Err(FitError::NotFinite { column: culprit.unwrap_or(row) })
         }
         None => Ok(()),
     }
@@ -313,10 +300,7 @@ fn warnings(
         warnings.push(Warning::ConstantColumns { count, dim });
     }
     for (first, last) in spectrum::equal_runs(values, rank, k) {
-        warnings.push(Warning::EqualVariances {
-            first: first + 1,
-            last: last + 1,
-        });
+        warnings.push(Warning::EqualVariances { first: first + 1, last: last + 1 });
     }
     warnings
 }

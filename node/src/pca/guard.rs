@@ -53,11 +53,7 @@ pub fn memory_needed(dim: usize, tree_depth: u32) -> u64 {
 pub fn check_memory(dim: usize, tree_depth: u32, available_bytes: u64) -> Result<(), GuardError> {
     let needed_bytes = memory_needed(dim, tree_depth);
     if needed_bytes > available_bytes {
-        return Err(GuardError::TooLarge {
-            dim,
-            needed_bytes,
-            available_bytes,
-        });
+        return Err(GuardError::TooLarge { dim, needed_bytes, available_bytes });
     }
     Ok(())
 }
@@ -87,9 +83,7 @@ mod tests {
     #[test]
     fn features_that_nobody_pooled_are_refused_in_words() {
         for dim in [25_088, 62_720, 100_352] {
-            let words = check_memory(dim, 10, 16 * GIB)
-                .expect_err("too large")
-                .to_string();
+            let words = check_memory(dim, 10, 16 * GIB).expect_err("too large").to_string();
             assert!(words.contains(&format!("{dim} columns")), "{words}");
             assert!(words.contains("16.0 GiB are available"), "{words}");
             assert!(words.contains("--pooling avg"), "{words}");

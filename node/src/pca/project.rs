@@ -41,10 +41,7 @@ pub(super) fn project_with(
 ) -> Result<(), ProjectError> {
     let (dim, k) = (fitted.dim, fitted.k);
     if dim == 0 || !rows.len().is_multiple_of(dim) {
-        return Err(ProjectError::NotWholeRows {
-            values: rows.len(),
-            dim,
-        });
+        return Err(ProjectError::NotWholeRows { values: rows.len(), dim });
     }
     out.clear();
     out.resize(rows.len() / dim * k, 0.0);
@@ -53,25 +50,14 @@ pub(super) fn project_with(
     }
     let components = component_panels(fitted);
     let mut scaled = vec![[0.0; TILE_ROWS]; GROUPS * dim];
-    let blocks = rows
-        .chunks(GROUPS * TILE_ROWS * dim)
-        .zip(out.chunks_mut(GROUPS * TILE_ROWS * k));
+    let blocks = rows.chunks(GROUPS * TILE_ROWS * dim).zip(out.chunks_mut(GROUPS * TILE_ROWS * k));
     for (rows, scores) in blocks {
-        for (group, scaled) in rows
-            .chunks(TILE_ROWS * dim)
-            .zip(scaled.chunks_exact_mut(dim))
-        {
+        for (group, scaled) in rows.chunks(TILE_ROWS * dim).zip(scaled.chunks_exact_mut(dim)) {
             standardize(fitted, group, scaled);
         }
-        for (panel, first) in components
-            .chunks_exact(dim)
-            .zip((0..k).step_by(TILE_COLUMNS))
-        {
+        for (panel, first) in components.chunks_exact(dim).zip((0..k).step_by(TILE_COLUMNS)) {
             let width = TILE_COLUMNS.min(k - first);
-            for (scores, scaled) in scores
-                .chunks_mut(TILE_ROWS * k)
-                .zip(scaled.chunks_exact(dim))
-            {
+            for (scores, scaled) in scores.chunks_mut(TILE_ROWS * k).zip(scaled.chunks_exact(dim)) {
                 let mut tile = [[0.0; TILE_COLUMNS]; TILE_ROWS];
                 kernel.add_products(scaled, panel, &mut tile);
                 for (scores, sums) in scores.chunks_exact_mut(k).zip(&tile) {

@@ -42,10 +42,7 @@ pub(super) fn eigen(matrix: &[f64], dim: usize) -> Result<Eigen, NoConvergence> 
         let (head, tail) = vectors.split_at_mut((dim - 1 - low) * dim);
         head[low * dim..(low + 1) * dim].swap_with_slice(&mut tail[..dim]);
     }
-    Ok(Eigen {
-        values: ascending,
-        vectors,
-    })
+    Ok(Eigen { values: ascending, vectors })
 }
 
 /// Bytes that [`eigen`] takes beside the matrix itself.
@@ -82,9 +79,6 @@ fn workspace(dim: usize) -> StackReq {
 
 /// The defaults, but said here: they decide bits.
 fn parameters() -> Spec<SelfAdjointEvdParams, f64> {
-    SelfAdjointEvdParams {
-        recursion_threshold: 128,
-        ..<SelfAdjointEvdParams as Auto<f64>>::auto()
-    }
-    .into()
+    SelfAdjointEvdParams { recursion_threshold: 128, ..<SelfAdjointEvdParams as Auto<f64>>::auto() }
+        .into()
 }

@@ -49,10 +49,7 @@ pub(super) fn cumulative(spectrum: &[f64]) -> Vec<f64> {
 pub(super) fn components_for(share: f64, spectrum: &[f64], rank: usize) -> Result<usize, f64> {
     let cumulative = cumulative(spectrum);
     let within_rank = &cumulative[..rank];
-    match within_rank
-        .iter()
-        .position(|&reached| reached >= share - SHARE_TOLERANCE)
-    {
+    match within_rank.iter().position(|&reached| reached >= share - SHARE_TOLERANCE) {
         Some(index) => Ok(index + 1),
         None => Err(within_rank.last().copied().unwrap_or(0.0)),
     }
@@ -142,9 +139,7 @@ mod tests {
 
     #[test]
     fn cumulative_shares_never_fall_and_end_at_one() {
-        let spectrum: Vec<f64> = (0..200)
-            .map(|i| libm::pow(10.0, -0.1 * f64::from(i)))
-            .collect();
+        let spectrum: Vec<f64> = (0..200).map(|i| libm::pow(10.0, -0.1 * f64::from(i))).collect();
         let shares = cumulative(&spectrum);
         assert!(shares.windows(2).all(|pair| pair[0] <= pair[1]));
         assert_eq!(shares.last(), Some(&1.0));

@@ -17,16 +17,12 @@ pub(super) fn scale(moments: &Moments, standardize: Standardize, like: Conventio
 
 /// Columns whose values are all equal. Their second moment is exactly 0, as the moments promise.
 pub(super) fn constant_columns(moments: &Moments) -> Vec<usize> {
-    (0..moments.dim())
-        .filter(|&i| moments.m2_diagonal(i) == 0.0)
-        .collect()
+    (0..moments.dim()).filter(|&i| moments.m2_diagonal(i) == 0.0).collect()
 }
 
 /// The other columns.
 pub(super) fn varying_columns(moments: &Moments) -> Vec<usize> {
-    (0..moments.dim())
-        .filter(|&i| moments.m2_diagonal(i) != 0.0)
-        .collect()
+    (0..moments.dim()).filter(|&i| moments.m2_diagonal(i) != 0.0).collect()
 }
 
 /// Covariance matrix of the scaled columns, of those given, both triangles.

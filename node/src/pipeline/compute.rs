@@ -96,8 +96,7 @@ mod tests {
 
     #[test]
     fn a_panic_costs_one_answer_and_no_thread() {
-        let pool: ComputePool<Vec<u8>> =
-            ComputePool::start(NonZeroUsize::MIN).expect("one thread");
+        let pool: ComputePool<Vec<u8>> = ComputePool::start(NonZeroUsize::MIN).expect("one thread");
         block_on(async {
             let lost = pool
                 .run(|scratch: &mut Vec<u8>| {

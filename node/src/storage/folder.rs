@@ -49,10 +49,7 @@ impl FolderSource {
                 return Err(ListError::FolderDenied { folder: uri });
             }
             Err(source) => {
-                return Err(ListError::Unavailable {
-                    place: uri,
-                    source: Box::new(source),
-                });
+                return Err(ListError::Unavailable { place: uri, source: Box::new(source) });
             }
         };
         if !metadata.is_dir() {
@@ -63,15 +60,8 @@ impl FolderSource {
             source: Box::new(source),
         })?;
         let identity = Identity::of(&metadata);
-        let shared = Shared {
-            uri,
-            root,
-            identity,
-            leave_out: leave_out.to_vec(),
-        };
-        Ok(Self {
-            shared: Arc::new(shared),
-        })
+        let shared = Shared { uri, root, identity, leave_out: leave_out.to_vec() };
+        Ok(Self { shared: Arc::new(shared) })
     }
 }
 
@@ -90,10 +80,7 @@ impl Source for FolderSource {
         let selection = selection.clone();
         let walked = task::spawn_blocking(move || shared.walk(selection, &blocks)).await;
         walked.unwrap_or_else(|ended| {
-            Err(ListError::Unavailable {
-                place: self.shared.uri.clone(),
-                source: Box::new(ended),
-            })
+            Err(ListError::Unavailable { place: self.shared.uri.clone(), source: Box::new(ended) })
         })
     }
 
@@ -101,12 +88,7 @@ impl Source for FolderSource {
         let shared = Arc::clone(&self.shared);
         let (wanted, key) = (entry.clone(), entry.key.clone());
         let read = task::spawn_blocking(move || shared.read(&wanted, bytes_max)).await;
-        read.unwrap_or_else(|ended| {
-            Err(GetError::Unavailable {
-                key,
-                source: Box::new(ended),
-            })
-        })
+        read.unwrap_or_else(|ended| Err(GetError::Unavailable { key, source: Box::new(ended) }))
     }
 }
 
@@ -124,9 +106,7 @@ impl Shared {
             .collect();
         let mut walk = Walk::start(&self.root, &self.uri, selection, leave_out)?;
         let mut block = Vec::with_capacity(BLOCK_ENTRIES);
-        let stopped = || ListError::Stopped {
-            from: self.uri.clone(),
-        };
+        let stopped = || ListError::Stopped { from: self.uri.clone() };
         while let Some(entry) = walk.next()? {
             block.push(entry);
             if block.len() == BLOCK_ENTRIES {
@@ -143,17 +123,10 @@ impl Shared {
     fn read(&self, entry: &Entry, bytes_max: u64) -> Result<Bytes, GetError> {
         let key = || entry.key.clone();
         if let Some(problem) = entry.problem {
-            return Err(GetError::Listed {
-                key: key(),
-                problem,
-            });
+            return Err(GetError::Listed { key: key(), problem });
         }
         if entry.size > bytes_max {
-            return Err(GetError::TooLarge {
-                key: key(),
-                size: entry.size,
-                bytes_max,
-            });
+            return Err(GetError::TooLarge { key: key(), size: entry.size, bytes_max });
         }
         let Some(below) = below(&entry.key) else {
             return Err(GetError::Gone { key: key() });
@@ -207,24 +180,15 @@ fn below(key: &str) -> Option<&Path> {
     let plain =
         |part: &str| !part.is_empty() && part != "." && part != ".." && !part.contains('\0');
     let path = Path::new(key);
-    let normal = path
-        .components()
-        .all(|part| matches!(part, Component::Normal(_)));
+    let normal = path.components().all(|part| matches!(part, Component::Normal(_)));
     (normal && key.split('/').all(plain)).then_some(path)
 }
 
 fn leads_nowhere(error: &io::Error) -> bool {
     let looped = error.raw_os_error() == Some(rustix::io::Errno::LOOP.raw_os_error());
-    looped
-        || matches!(
-            error.kind(),
-            io::ErrorKind::NotFound | io::ErrorKind::NotADirectory
-        )
+    looped || matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
 }
 
 fn unavailable(key: String, source: io::Error) -> GetError {
-    GetError::Unavailable {
-        key,
-        source: Box::new(source),
-    }
+    GetError::Unavailable { key, source: Box::new(source) }
 }

@@ -76,23 +76,11 @@ impl FolderSink {
         let uri = target.out.display().to_string();
         let out = target::resolve(target.out, target.from)?;
         let staging = Staging::open(&out, target.job)?;
-        let state = State {
-            staging: Some(Arc::new(staging)),
-            finals: None,
-        };
+        let state = State { staging: Some(Arc::new(staging)), finals: None };
         let (mode, is_ours, state) = (target.mode, target.is_ours, Mutex::new(state));
-        let shared = Shared {
-            uri,
-            out,
-            mode,
-            is_ours,
-            state,
-            begun: AtomicU64::new(0),
-        };
+        let shared = Shared { uri, out, mode, is_ours, state, begun: AtomicU64::new(0) };
         shared.replaces()?;
-        Ok(Self {
-            shared: Arc::new(shared),
-        })
+        Ok(Self { shared: Arc::new(shared) })
     }
 
     /// Runs file calls where they block nobody.
@@ -143,8 +131,7 @@ impl Sink for FolderSink {
         self.blocking(move |shared| {
             let (mut file, size, path) = shared.open_at(&name)?;
             let mut bytes = Vec::with_capacity(usize::try_from(size).unwrap_or_default());
-            file.read_to_end(&mut bytes)
-                .map_err(|error| SinkError::from_io(&path, error))?;
+            file.read_to_end(&mut bytes).map_err(|error| SinkError::from_io(&path, error))?;
             Ok(bytes.into())
         })
         .await
@@ -155,15 +142,11 @@ impl Sink for FolderSink {
         self.blocking(move |shared| {
             let (file, size, path) = shared.open_at(&name)?;
             let trouble = |error| SinkError::from_io(&path, error);
-            let length = range
-                .end
-                .checked_sub(range.start)
-                .filter(|_| range.end <= size);
+            let length = range.end.checked_sub(range.start).filter(|_| range.end <= size);
             let length = length.and_then(|length| usize::try_from(length).ok());
             let length = length.ok_or_else(|| trouble(io::ErrorKind::UnexpectedEof.into()))?;
             let mut bytes = vec![0; length];
-            file.read_exact_at(&mut bytes, range.start)
-                .map_err(trouble)?;
+            file.read_exact_at(&mut bytes, range.start).map_err(trouble)?;
             Ok(bytes.into())
         })
         .await
@@ -171,8 +154,7 @@ impl Sink for FolderSink {
 
     async fn promote(&self, from: &str, to: &str) -> Result<(), SinkError> {
         let (from, to) = (from.to_owned(), to.to_owned());
-        self.blocking(move |shared| shared.promote(&from, &to))
-            .await
+        self.blocking(move |shared| shared.promote(&from, &to)).await
     }
 
     async fn remove(&self, name: &str) -> Result<(), SinkError> {
@@ -211,10 +193,7 @@ impl Sink for FolderSink {
             check_name(name)?;
             if is_private(name) {
                 let why = "names under `_run/` are not part of a result";
-                return Err(SinkError::BadName {
-                    name: name.clone(),
-                    why,
-                });
+                return Err(SinkError::BadName { name: name.clone(), why });
             }
         }
         self.shared.lock().finals = Some(finals.iter().cloned().collect());
@@ -256,20 +235,14 @@ impl Shared {
         let state = self.lock();
         match &state.finals {
             _ if is_private(name) => Ok(()),
-            None => Err(SinkError::NotBegun {
-                name: name.to_owned(),
-            }),
+            None => Err(SinkError::NotBegun { name: name.to_owned() }),
             Some(finals) if finals.contains(name) => Ok(()),
-            Some(_) => Err(SinkError::NotAnnounced {
-                name: name.to_owned(),
-            }),
+            Some(_) => Err(SinkError::NotAnnounced { name: name.to_owned() }),
         }
     }
 
     fn tmp(&self, staging: &Staging) -> PathBuf {
-        staging
-            .tmp()
-            .join(self.begun.fetch_add(1, Ordering::Relaxed).to_string())
+        staging.tmp().join(self.begun.fetch_add(1, Ordering::Relaxed).to_string())
     }
 
     fn open(&self, name: &str) -> Result<(File, u64), SinkError> {
@@ -282,12 +255,10 @@ impl Shared {
         let opened = File::open(&path).and_then(|file| Ok((file.metadata()?, file)));
         match opened {
             Ok((metadata, file)) if metadata.is_file() => Ok((file, metadata.len(), path)),
-            Ok(_) => Err(SinkError::Missing {
-                name: name.to_owned(),
-            }),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Err(SinkError::Missing {
-                name: name.to_owned(),
-            }),
+            Ok(_) => Err(SinkError::Missing { name: name.to_owned() }),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                Err(SinkError::Missing { name: name.to_owned() })
+            }
             Err(error) => Err(SinkError::from_io(&path, error)),
         }
     }

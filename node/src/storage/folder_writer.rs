@@ -32,13 +32,7 @@ impl FolderWriter {
     ) -> Result<Self, SinkError> {
         let file = File::create_new(&tmp).map_err(|error| SinkError::from_io(&tmp, error))?;
         let file = Some(file);
-        Ok(Self {
-            file,
-            tmp,
-            to,
-            written: 0,
-            _staging: staging,
-        })
+        Ok(Self { file, tmp, to, written: 0, _staging: staging })
     }
 
     /// Appends bytes, on a thread that may block.
@@ -101,9 +95,6 @@ pub(super) async fn blocking<T: Send + 'static>(
     call: impl FnOnce() -> Result<T, SinkError> + Send + 'static,
 ) -> Result<T, SinkError> {
     task::spawn_blocking(call).await.unwrap_or_else(|ended| {
-        Err(SinkError::Unavailable {
-            place: place.to_owned(),
-            source: Box::new(ended),
-        })
+        Err(SinkError::Unavailable { place: place.to_owned(), source: Box::new(ended) })
     })
 }

@@ -52,11 +52,7 @@ impl LabelRule {
             }
             Self::Regex(regex) => {
                 let found = regex.captures(key)?;
-                let group = if found.len() > 1 {
-                    found.get(1)
-                } else {
-                    found.get(0)
-                };
+                let group = if found.len() > 1 { found.get(1) } else { found.get(0) };
                 group.map(|group| group.as_str())
             }
         };
@@ -112,21 +108,14 @@ mod tests {
 
     #[test]
     fn the_folder_that_holds_the_file_is_the_label() {
-        assert_eq!(
-            label("parent-dir", "Test/Apple Braeburn/3_100.jpg").unwrap(),
-            "Apple Braeburn"
-        );
+        assert_eq!(label("parent-dir", "Test/Apple Braeburn/3_100.jpg").unwrap(), "Apple Braeburn");
         assert_eq!(label("parent-dir", "Apple/1.jpg").unwrap(), "Apple");
     }
 
     #[test]
     fn a_file_at_the_top_has_no_label() {
         assert_eq!(label("parent-dir", "1.jpg"), None);
-        assert_eq!(
-            label("parent-dir", "a//1.jpg"),
-            None,
-            "a folder without a name"
-        );
+        assert_eq!(label("parent-dir", "a//1.jpg"), None, "a folder without a name");
         assert_eq!(label("none", "Apple/1.jpg"), None);
     }
 
@@ -135,11 +124,7 @@ mod tests {
         assert_eq!(label("regex:^([^/_]+)_", "apple_07.jpg").unwrap(), "apple");
         assert_eq!(label("regex:[a-z]+", "07-pear.jpg").unwrap(), "pear");
         assert_eq!(label("regex:^(\\d)", "apple.jpg"), None);
-        assert_eq!(
-            label("regex:x(y)?", "x.jpg"),
-            None,
-            "the group took no part"
-        );
+        assert_eq!(label("regex:x(y)?", "x.jpg"), None, "the group took no part");
         assert_eq!(label("regex:a:b", "a:b.jpg").unwrap(), "a:b");
     }
 

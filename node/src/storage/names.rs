@@ -105,9 +105,7 @@ impl Name {
     fn write(&self, out: &mut impl Write) -> io::Result<()> {
         out.write_all(&[self.kind as u8, u8::from(self.raw.is_some())])?;
         write_bytes(out, self.part.as_bytes())?;
-        self.raw
-            .as_ref()
-            .map_or(Ok(()), |raw| write_bytes(out, raw))
+        self.raw.as_ref().map_or(Ok(()), |raw| write_bytes(out, raw))
     }
 
     /// The next name of a run, or nothing at its end.
@@ -117,22 +115,12 @@ impl Name {
             return Ok(None);
         }
         run.read_exact(&mut head[1..])?;
-        let kind = [
-            Kind::File,
-            Kind::Folder,
-            Kind::Dangling,
-            Kind::Denied,
-            Kind::Other,
-        ]
-        .into_iter()
-        .find(|kind| *kind as u8 == head[0])
-        .ok_or_else(damaged)?;
+        let kind = [Kind::File, Kind::Folder, Kind::Dangling, Kind::Denied, Kind::Other]
+            .into_iter()
+            .find(|kind| *kind as u8 == head[0])
+            .ok_or_else(damaged)?;
         let part = String::from_utf8(read_bytes(run)?).map_err(|_| damaged())?;
-        let raw = if head[1] == 1 {
-            Some(read_bytes(run)?)
-        } else {
-            None
-        };
+        let raw = if head[1] == 1 { Some(read_bytes(run)?) } else { None };
         Ok(Some(Self { part, kind, raw }))
     }
 }
@@ -184,19 +172,10 @@ impl Merge {
     fn new(file: File, ends: &[u64]) -> io::Result<Self> {
         let file = Arc::new(file);
         let mut at = 0;
-        let mut merge = Self {
-            runs: Vec::new(),
-            heads: BinaryHeap::new(),
-        };
+        let mut merge = Self { runs: Vec::new(), heads: BinaryHeap::new() };
         for (run, end) in ends.iter().enumerate() {
-            let segment = Segment {
-                file: Arc::clone(&file),
-                at,
-                end: *end,
-            };
-            merge
-                .runs
-                .push(BufReader::with_capacity(RUN_BUFFER_BYTES, segment));
+            let segment = Segment { file: Arc::clone(&file), at, end: *end };
+            merge.runs.push(BufReader::with_capacity(RUN_BUFFER_BYTES, segment));
             merge.refill(run)?;
             at = *end;
         }
@@ -293,10 +272,7 @@ fn read_bytes(run: &mut impl Read) -> io::Result<Vec<u8>> {
 }
 
 fn damaged() -> io::Error {
-    io::Error::new(
-        io::ErrorKind::InvalidData,
-        "a temporary file of the listing is damaged",
-    )
+    io::Error::new(io::ErrorKind::InvalidData, "a temporary file of the listing is damaged")
 }
 
 /// Writes `%XX` for each byte that is not part of a UTF-8 character.
@@ -334,10 +310,7 @@ mod tests {
     }
 
     fn read(folder: &tempfile::TempDir, run_names_max: usize) -> Vec<Name> {
-        SortedNames::read(folder.path(), run_names_max)
-            .unwrap()
-            .collect::<Result<_, _>>()
-            .unwrap()
+        SortedNames::read(folder.path(), run_names_max).unwrap().collect::<Result<_, _>>().unwrap()
     }
 
     #[test]
@@ -368,11 +341,7 @@ mod tests {
         let folder = folder_of_many_kinds();
         let held = read(&folder, RUN_NAMES_MAX);
         for run_names_max in [1, 2, 3, 11] {
-            assert_eq!(
-                read(&folder, run_names_max),
-                held,
-                "{run_names_max} names at a time"
-            );
+            assert_eq!(read(&folder, run_names_max), held, "{run_names_max} names at a time");
         }
     }
 

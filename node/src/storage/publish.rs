@@ -70,9 +70,7 @@ pub(super) fn perform(
         Step::Rename => fs::rename(&built, out).map_err(|error| match error.kind() {
             io::ErrorKind::DirectoryNotEmpty
             | io::ErrorKind::AlreadyExists
-            | io::ErrorKind::NotADirectory => SinkError::Taken {
-                out: out.display().to_string(),
-            },
+            | io::ErrorKind::NotADirectory => SinkError::Taken { out: out.display().to_string() },
             _ => SinkError::from_io(out, error),
         }),
         Step::Exchange => renameat_with(CWD, &built, CWD, out, RenameFlags::EXCHANGE)
@@ -142,16 +140,8 @@ mod tests {
     /// What a reader sees: nothing, or the contents of all files, which must agree.
     fn seen(out: &Path) -> Option<String> {
         let text = fs::read_to_string(out.join("features/part")).ok()?;
-        assert_eq!(
-            fs::read_to_string(out.join("report")).unwrap(),
-            text,
-            "a mixture"
-        );
-        assert_eq!(
-            fs::read_to_string(out.join("_SUCCESS")).unwrap(),
-            text,
-            "a mixture"
-        );
+        assert_eq!(fs::read_to_string(out.join("report")).unwrap(), text, "a mixture");
+        assert_eq!(fs::read_to_string(out.join("_SUCCESS")).unwrap(), text, "a mixture");
         Some(text)
     }
 
@@ -180,32 +170,19 @@ mod tests {
             let moved =
                 steps[..done].contains(&Step::Rename) || steps[..done].contains(&Step::Exchange);
             let aside = steps[..done].contains(&Step::MoveAside);
-            let wanted = if moved {
-                Some("new")
-            } else {
-                earlier.filter(|_| !aside)
-            };
+            let wanted = if moved { Some("new") } else { earlier.filter(|_| !aside) };
             assert_eq!(seen(&out).as_deref(), wanted, "after {:?}", &steps[..done]);
 
             let next = Staging::open(&out, "next").unwrap();
             let kept = if moved { Some("new") } else { earlier };
-            assert_eq!(
-                seen(&out).as_deref(),
-                kept,
-                "recovered after {:?}",
-                &steps[..done]
-            );
+            assert_eq!(seen(&out).as_deref(), kept, "recovered after {:?}", &steps[..done]);
             build(&next.out(), "next");
             for step in plan(kept.is_some(), exchange) {
                 perform(step, &next, &out, b"next").unwrap();
             }
             drop(next);
             assert_eq!(seen(&out).as_deref(), Some("next"));
-            assert_eq!(
-                fs::read_dir(folder.path()).unwrap().count(),
-                1,
-                "something was left"
-            );
+            assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1, "something was left");
         }
     }
 

@@ -39,11 +39,7 @@ pub struct PatternError {
 impl Selection {
     /// Everything that matches, at any depth.
     pub fn recursive(pattern: Pattern) -> Self {
-        Self {
-            pattern,
-            recursive: true,
-            limit: None,
-        }
+        Self { pattern, recursive: true, limit: None }
     }
 }
 
@@ -55,14 +51,8 @@ impl Pattern {
             .literal_separator(true)
             .backslash_escape(true)
             .build()
-            .map_err(|source| PatternError {
-                text: text.to_owned(),
-                source,
-            })?;
-        Ok(Self {
-            text: text.to_owned(),
-            matcher: glob.compile_matcher(),
-        })
+            .map_err(|source| PatternError { text: text.to_owned(), source })?;
+        Ok(Self { text: text.to_owned(), matcher: glob.compile_matcher() })
     }
 
     /// Whether the key is taken.
@@ -97,13 +87,7 @@ mod tests {
 
     #[test]
     fn the_default_takes_photographs_of_any_case_at_any_depth() {
-        for key in [
-            "a.jpg",
-            "x/y/B.JPEG",
-            "Apple Braeburn/0 1.Png",
-            ".hidden.webp",
-            "a\nb.jpg",
-        ] {
+        for key in ["a.jpg", "x/y/B.JPEG", "Apple Braeburn/0 1.Png", ".hidden.webp", "a\nb.jpg"] {
             assert!(matches(DEFAULT_PATTERN, key), "{key:?}");
         }
         for key in ["a.gif", "jpg", "a.jpg.txt", "a.jpg/readme"] {

@@ -209,14 +209,10 @@ impl SinkError {
         let place = place.display().to_string();
         match source.kind() {
             io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Self::Full { place },
-            io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => Self::Refused {
-                place,
-                source: Box::new(source),
-            },
-            _ => Self::Unavailable {
-                place,
-                source: Box::new(source),
-            },
+            io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
+                Self::Refused { place, source: Box::new(source) }
+            }
+            _ => Self::Unavailable { place, source: Box::new(source) },
         }
     }
 }
@@ -234,10 +230,7 @@ pub(super) fn check_name(name: &str) -> Result<(), SinkError> {
         "the marker is written by the commit alone"
     } else if name.starts_with('/') {
         "it is absolute"
-    } else if name
-        .split('/')
-        .any(|part| part.is_empty() || part == "." || part == "..")
-    {
+    } else if name.split('/').any(|part| part.is_empty() || part == "." || part == "..") {
         "a part of it is empty, `.` or `..`"
     } else if name.split('/').any(|part| part.len() > PART_BYTES_MAX) {
         "a part of it is longer than 255 bytes"
@@ -246,10 +239,7 @@ pub(super) fn check_name(name: &str) -> Result<(), SinkError> {
     } else {
         return Ok(());
     };
-    Err(SinkError::BadName {
-        name: name.to_owned(),
-        why,
-    })
+    Err(SinkError::BadName { name: name.to_owned(), why })
 }
 
 #[cfg(test)]
@@ -263,9 +253,7 @@ mod tests {
 
     #[test]
     fn names_that_could_lead_elsewhere_are_refused() {
-        for name in [
-            "", "/x", "..", "a/../b", "./a", "a//b", "a/", "a\0b", "a\nb", "a\\b",
-        ] {
+        for name in ["", "/x", "..", "a/../b", "./a", "a//b", "a/", "a\0b", "a\nb", "a\\b"] {
             assert!(check_name(name).is_err(), "{name:?}");
         }
         assert!(check_name("_SUCCESS").is_err());
@@ -281,25 +269,10 @@ mod tests {
         let reason = |kind: io::ErrorKind| {
             SinkError::from_io(Path::new("out/x"), io::Error::from(kind)).reason()
         };
-        assert_eq!(
-            reason(io::ErrorKind::StorageFull),
-            FailureReason::StorageFull
-        );
-        assert_eq!(
-            reason(io::ErrorKind::QuotaExceeded),
-            FailureReason::StorageFull
-        );
-        assert_eq!(
-            reason(io::ErrorKind::ReadOnlyFilesystem),
-            FailureReason::StorageRefused
-        );
-        assert_eq!(
-            reason(io::ErrorKind::PermissionDenied),
-            FailureReason::StorageRefused
-        );
-        assert_eq!(
-            reason(io::ErrorKind::TimedOut),
-            FailureReason::StorageUnavailable
-        );
+        assert_eq!(reason(io::ErrorKind::StorageFull), FailureReason::StorageFull);
+        assert_eq!(reason(io::ErrorKind::QuotaExceeded), FailureReason::StorageFull);
+        assert_eq!(reason(io::ErrorKind::ReadOnlyFilesystem), FailureReason::StorageRefused);
+        assert_eq!(reason(io::ErrorKind::PermissionDenied), FailureReason::StorageRefused);
+        assert_eq!(reason(io::ErrorKind::TimedOut), FailureReason::StorageUnavailable);
     }
 }

@@ -49,10 +49,7 @@ impl Staging {
         check_name(job)?;
         if job.contains('/') || job.contains(MARK) {
             let why = "the name of a job holds no `/` and no `.fruitnode-`";
-            return Err(SinkError::BadName {
-                name: job.to_owned(),
-                why,
-            });
+            return Err(SinkError::BadName { name: job.to_owned(), why });
         }
         let parent = out.parent().unwrap_or(out);
         // Between looking for others and holding our own lock nobody else may look.
@@ -78,12 +75,7 @@ impl Staging {
         match prepared {
             Ok(lock) => {
                 let (target, removed) = (out.to_path_buf(), AtomicBool::new(false));
-                Ok(Self {
-                    path,
-                    target,
-                    removed,
-                    _lock: lock,
-                })
+                Ok(Self { path, target, removed, _lock: lock })
             }
             Err(error) => {
                 let _ = fs::remove_dir_all(&path);
@@ -198,10 +190,7 @@ fn clear_dead(staging: &Path, out: &Path) -> Result<(), SinkError> {
         Err(error) => Err(lock_trouble(out, &lock, error)),
         Ok(None) => {
             let holder = holder(&lock);
-            Err(SinkError::Busy {
-                out: out.display().to_string(),
-                holder,
-            })
+            Err(SinkError::Busy { out: out.display().to_string(), holder })
         }
         Ok(Some(_held)) => {
             clear(staging, out)?;
@@ -247,12 +236,7 @@ fn remove_but_lock(staging: &Path) -> io::Result<()> {
 
 /// The locked file, or nothing if someone else holds the lock.
 fn take_lock(lock: &Path, create: bool) -> io::Result<Option<File>> {
-    let file = File::options()
-        .read(true)
-        .write(true)
-        .create(create)
-        .truncate(false)
-        .open(lock)?;
+    let file = File::options().read(true).write(true).create(create).truncate(false).open(lock)?;
     match flock(&file, FlockOperation::NonBlockingLockExclusive) {
         Ok(()) => Ok(Some(file)),
         Err(Errno::WOULDBLOCK) => Ok(None),
@@ -262,15 +246,9 @@ fn take_lock(lock: &Path, create: bool) -> io::Result<Option<File>> {
 
 fn lock_trouble(out: &Path, lock: &Path, error: io::Error) -> SinkError {
     let lacking = [Errno::NOLCK, Errno::NOTSUP, Errno::NOSYS, Errno::OPNOTSUPP];
-    if lacking
-        .iter()
-        .any(|lack| error.raw_os_error() == Some(lack.raw_os_error()))
-    {
+    if lacking.iter().any(|lack| error.raw_os_error() == Some(lack.raw_os_error())) {
         let why = "lies on a file system without file locks: choose a folder on another one";
-        return SinkError::Unfit {
-            out: out.display().to_string(),
-            why,
-        };
+        return SinkError::Unfit { out: out.display().to_string(), why };
     }
     SinkError::from_io(lock, error)
 }
@@ -279,11 +257,7 @@ fn holder(lock: &Path) -> String {
     let mut text = String::new();
     let read =
         File::open(lock).and_then(|file| file.take(HOLDER_BYTES_MAX).read_to_string(&mut text));
-    if read.is_err() || text.is_empty() {
-        "it does not say which".to_owned()
-    } else {
-        text
-    }
+    if read.is_err() || text.is_empty() { "it does not say which".to_owned() } else { text }
 }
 
 #[cfg(test)]
@@ -303,10 +277,7 @@ mod tests {
         let words = error.to_string();
         assert!(matches!(error, SinkError::Busy { .. }), "{words}");
         assert!(words.contains("job job-1"), "{words}");
-        assert!(
-            words.contains(&format!("process {}", std::process::id())),
-            "{words}"
-        );
+        assert!(words.contains(&format!("process {}", std::process::id())), "{words}");
         Staging::open(&folder.path().join("other"), "job-2").unwrap();
         drop(first);
         Staging::open(&out, "job-2").unwrap();
@@ -356,9 +327,7 @@ mod tests {
         let out = folder.path().join("out");
         fs::write(folder.path().join(".out.fruitnode-file"), "not ours").unwrap();
         fs::create_dir_all(folder.path().join(".out.fruitnode-folder/not/ours")).unwrap();
-        Staging::open(&folder.path().join("out.fruitnode-x"), "job-1")
-            .unwrap()
-            .die();
+        Staging::open(&folder.path().join("out.fruitnode-x"), "job-1").unwrap().die();
         let dead = Staging::open(&out, "job-1").unwrap();
         fs::write(dead.out().join("part"), "half").unwrap();
         let left = dead.path().to_path_buf();
@@ -367,10 +336,7 @@ mod tests {
         let next = Staging::open(&out, "job-2").unwrap();
         assert!(!left.exists());
         drop(next);
-        let names: Vec<_> = fs::read_dir(folder.path())
-            .unwrap()
-            .map(|e| e.unwrap())
-            .collect();
+        let names: Vec<_> = fs::read_dir(folder.path()).unwrap().map(|e| e.unwrap()).collect();
         assert_eq!(names.len(), 3, "{names:?}");
     }
 
@@ -391,10 +357,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         for job in ["", "a/b", "..", "a\nb"] {
             let error = Staging::open(&folder.path().join("out"), job).unwrap_err();
-            assert!(
-                matches!(error, SinkError::BadName { .. }),
-                "{job:?}: {error}"
-            );
+            assert!(matches!(error, SinkError::BadName { .. }), "{job:?}: {error}");
         }
     }
 }

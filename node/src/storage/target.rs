@@ -24,15 +24,10 @@ pub(super) enum Content {
 /// The absolute path of the target without symbolic links, after making the folders above it.
 /// Refuses what a folder cannot take the place of, and a target that holds the source `from`.
 pub(super) fn resolve(out: &Path, from: Option<&Path>) -> Result<PathBuf, SinkError> {
-    let unfit = |why| SinkError::Unfit {
-        out: out.display().to_string(),
-        why,
-    };
+    let unfit = |why| SinkError::Unfit { out: out.display().to_string(), why };
     let trouble = |error| SinkError::from_io(out, error);
     if out.as_os_str().is_empty() {
-        return Err(unfit(
-            "is empty: name the folder that shall hold the result",
-        ));
+        return Err(unfit("is empty: name the folder that shall hold the result"));
     }
     match fs::symlink_metadata(out) {
         Ok(_) => {}
@@ -49,20 +44,14 @@ pub(super) fn resolve(out: &Path, from: Option<&Path>) -> Result<PathBuf, SinkEr
         real => real.map_err(trouble)?,
     };
     if !fs::metadata(&real).map_err(trouble)?.is_dir() {
-        return Err(unfit(
-            "is not a folder: choose a folder for the result, or a new name",
-        ));
+        return Err(unfit("is not a folder: choose a folder for the result, or a new name"));
     }
     if let Some(from) = from.and_then(|from| fs::canonicalize(from).ok()) {
         if from == real {
-            return Err(unfit(
-                "is the folder the photographs come from: choose another one",
-            ));
+            return Err(unfit("is the folder the photographs come from: choose another one"));
         }
         if from.starts_with(&real) {
-            return Err(unfit(
-                "holds the folder the photographs come from: choose another one",
-            ));
+            return Err(unfit("holds the folder the photographs come from: choose another one"));
         }
     }
     if is_mount_point(&real)? {
@@ -84,9 +73,7 @@ pub(super) fn content(out: &Path, is_ours: fn(&str) -> bool) -> Result<Content, 
     }
     let mut files = BTreeSet::new();
     collect(out, "", &mut files)?;
-    let foreign = files
-        .into_iter()
-        .find(|(name, plain)| !plain || !is_ours(name));
+    let foreign = files.into_iter().find(|(name, plain)| !plain || !is_ours(name));
     Ok(foreign.map_or(Content::Ours, |(name, _)| Content::Foreign(name)))
 }
 
@@ -96,9 +83,7 @@ pub(super) fn public_names(built: &Path) -> Result<BTreeSet<String>, SinkError> 
     collect(built, "", &mut files)?;
     // The marker may be there from a commit that failed after it was written.
     let public = files.into_iter().map(|(name, _)| name);
-    Ok(public
-        .filter(|name| !is_private(name) && name != SUCCESS)
-        .collect())
+    Ok(public.filter(|name| !is_private(name) && name != SUCCESS).collect())
 }
 
 /// Gives the new folder the permissions of the one it replaces.
@@ -113,18 +98,13 @@ pub(super) fn keep_permissions(out: &Path, built: &Path) -> Result<(), SinkError
 
 /// A target that is not there yet: makes the folders above it, durably.
 fn resolve_absent(out: &Path) -> Result<PathBuf, SinkError> {
-    let unfit = |why| SinkError::Unfit {
-        out: out.display().to_string(),
-        why,
-    };
+    let unfit = |why| SinkError::Unfit { out: out.display().to_string(), why };
     let absolute = std::path::absolute(out).map_err(|error| SinkError::from_io(out, error))?;
     let (Some(parent), Some(name)) = (absolute.parent(), absolute.file_name()) else {
         return Err(unfit("does not end in the name of a folder: give one"));
     };
-    let missing: Vec<&Path> = parent
-        .ancestors()
-        .take_while(|folder| fs::symlink_metadata(folder).is_err())
-        .collect();
+    let missing: Vec<&Path> =
+        parent.ancestors().take_while(|folder| fs::symlink_metadata(folder).is_err()).collect();
     match fs::create_dir_all(parent) {
         Err(error)
             if matches!(
@@ -132,9 +112,7 @@ fn resolve_absent(out: &Path) -> Result<PathBuf, SinkError> {
                 io::ErrorKind::NotADirectory | io::ErrorKind::AlreadyExists
             ) =>
         {
-            return Err(unfit(
-                "lies below something that is not a folder: choose another place",
-            ));
+            return Err(unfit("lies below something that is not a folder: choose another place"));
         }
         made => made.map_err(|error| SinkError::from_io(parent, error))?,
     }

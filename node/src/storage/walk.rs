@@ -47,10 +47,7 @@ struct Level {
 impl Identity {
     /// The identity of what the metadata describe.
     pub(super) fn of(metadata: &Metadata) -> Self {
-        Self {
-            device: metadata.dev(),
-            inode: metadata.ino(),
-        }
+        Self { device: metadata.dev(), inode: metadata.ino() }
     }
 }
 
@@ -65,13 +62,7 @@ impl Walk {
     ) -> Result<Self, ListError> {
         let summary = ListSummary::default();
         let from = from.to_owned();
-        let mut walk = Self {
-            from,
-            selection,
-            leave_out,
-            levels: Vec::new(),
-            summary,
-        };
+        let mut walk = Self { from, selection, leave_out, levels: Vec::new(), summary };
         if !walk.enter(root.to_path_buf(), String::new(), None)? {
             return Err(ListError::Missing { from: walk.from });
         }
@@ -109,20 +100,12 @@ impl Walk {
 
     /// What was met. A walk that found nothing is an error, which says what was there instead.
     pub(super) fn finish(self) -> Result<ListSummary, ListError> {
-        let Self {
-            from,
-            selection,
-            summary,
-            ..
-        } = self;
+        let Self { from, selection, summary, .. } = self;
         if summary.keys > 0 || summary.limited {
             return Ok(summary);
         }
         if summary.subfolders > 0 {
-            return Err(ListError::OnlySubfolders {
-                from,
-                subfolders: summary.subfolders,
-            });
+            return Err(ListError::OnlySubfolders { from, subfolders: summary.subfolders });
         }
         if let Some(example) = summary.skipped_examples.first() {
             return Err(ListError::NothingMatches {
@@ -217,14 +200,7 @@ impl Walk {
             Err(error) => return Err(folder_trouble(&path, error)),
         };
         let last = String::new();
-        self.levels.push(Level {
-            path,
-            prefix,
-            identity,
-            problem,
-            names,
-            last,
-        });
+        self.levels.push(Level { path, prefix, identity, problem, names, last });
         Ok(true)
     }
 }
@@ -232,35 +208,20 @@ impl Walk {
 /// What tells this version of a file from the next one.
 pub(super) fn validator(metadata: &Metadata) -> String {
     let (seconds, nanoseconds) = (metadata.mtime(), metadata.mtime_nsec());
-    format!(
-        "{seconds}.{nanoseconds:09}-{}-{}",
-        metadata.size(),
-        metadata.ino()
-    )
+    format!("{seconds}.{nanoseconds:09}-{}-{}", metadata.size(), metadata.ino())
 }
 
 fn entry(key: String, metadata: &Metadata, problem: Option<Problem>) -> Entry {
-    let modified_us = metadata
-        .mtime()
-        .saturating_mul(1_000_000)
-        .saturating_add(metadata.mtime_nsec() / 1_000);
-    Entry {
-        key,
-        size: metadata.size(),
-        validator: validator(metadata),
-        modified_us,
-        problem,
-    }
+    let modified_us =
+        metadata.mtime().saturating_mul(1_000_000).saturating_add(metadata.mtime_nsec() / 1_000);
+    Entry { key, size: metadata.size(), validator: validator(metadata), modified_us, problem }
 }
 
 /// A link that cannot be followed is listed with the link's own metadata and no size.
 fn unreadable(key: String, path: &Path, problem: Problem) -> Result<Entry, ListError> {
     let metadata = fs::symlink_metadata(path)
         .map_err(|error| folder_trouble(path.parent().unwrap_or(path), error))?;
-    Ok(Entry {
-        size: 0,
-        ..entry(key, &metadata, Some(problem))
-    })
+    Ok(Entry { size: 0, ..entry(key, &metadata, Some(problem)) })
 }
 
 fn folder_trouble(folder: &Path, error: io::Error) -> ListError {
@@ -268,8 +229,5 @@ fn folder_trouble(folder: &Path, error: io::Error) -> ListError {
     if error.kind() == io::ErrorKind::PermissionDenied {
         return ListError::FolderDenied { folder: place };
     }
-    ListError::Unavailable {
-        place,
-        source: Box::new(error),
-    }
+    ListError::Unavailable { place, source: Box::new(error) }
 }

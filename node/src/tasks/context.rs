@@ -12,14 +12,14 @@ use fruitnode_coordinator::retry::FailureReason;
 use fruitnode_coordinator::task::Listing;
 use tokio::sync::{OnceCell, OwnedSemaphorePermit, Semaphore};
 
-use crate::actors::lease::Failure;
-use crate::actors::story::Story;
+use crate::failure::Failure;
 use crate::model::Extractor;
 use crate::pipeline::compute::ComputePool;
 use crate::pipeline::{DecodeError, Limits, Preprocess, PreprocessWorkspace, decode};
 use crate::rows::Subject;
 use crate::storage::manifest::ManifestReader;
 use crate::storage::{Entry, Sink, Source};
+use crate::story::Story;
 use crate::tasks::held::HeldMoments;
 use crate::tasks::{Settings, objects, sha256};
 

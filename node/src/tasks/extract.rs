@@ -14,12 +14,15 @@ use fruitnode_coordinator::task::{Listing, TaskResult};
 use fruitnode_coordinator::tree::{ReducePlan, TreeNode};
 use futures_util::{StreamExt, TryStreamExt, stream};
 
-use crate::actors::lease::Failure;
-use crate::actors::story::Work;
+use crate::failure::Failure;
 use crate::output;
 use crate::rows::{BadRow, FeatureRows, Subject};
 use crate::storage::{Entry, GetError};
+use crate::story::{Story, Work};
 use crate::tasks::{JobContext, NodeContext, Scratch, objects, sha256};
+
+/// Reads of one batch that are under way together.
+const FETCHES_PER_BATCH_MAX: usize = 16;
 
 /// One photograph on its way.
 enum Fetched {
@@ -96,20 +99,17 @@ async fn visit(
         .await?;
     let gets = fetched.iter().filter(|(read, _)| *read).count() as u32;
     let context = Arc::clone(job);
-    let work = Arc::clone(&node.story);
+    let story = Arc::clone(&node.story);
     let rows = node
         .pool
         .run(move |scratch| {
-            let infer = |(_, fetched)| infer(&context, &work.work, scratch, fetched);
+            let infer = |(_, fetched)| infer(&context, &story, scratch, fetched);
             fetched.into_iter().map(infer).collect::<Result<Vec<_>, Failure>>()
         })
         .await
         .map_err(|error| Failure::of(FailureReason::Panic, &error))??;
     Ok((gets, rows))
 }
-
-/// Reads of one batch that are under way together.
-const FETCHES_PER_BATCH_MAX: usize = 16;
 
 /// Reads one photograph. What is wrong with it makes a row; what is wrong with the world, a failure.
 async fn fetch(
@@ -120,7 +120,6 @@ async fn fetch(
     let subject = job.subject(&entry);
     if let Some(problem) = entry.problem {
         let (code, detail) = (problem.code().to_owned(), problem.words().to_owned());
-        Work::add(&node.story.work.bad, 1);
         return Ok((false, Fetched::Bad(BadRow { subject, code, detail })));
     }
     match job.source.get(&entry, job.limits.file_bytes).await {
@@ -130,7 +129,6 @@ async fn fetch(
             Ok((true, Fetched::Bytes(subject, bytes)))
         }
         Err(error) if error.is_content() => {
-            Work::add(&node.story.work.bad, 1);
             let (code, detail) = (error.code().to_owned(), error.to_string());
             // An answer of any kind is a completed read, but what was never asked for is none.
             let asked = !matches!(error, GetError::TooLarge { .. } | GetError::Listed { .. });
@@ -143,23 +141,27 @@ async fn fetch(
 
 fn infer(
     job: &JobContext,
-    work: &Work,
+    story: &Story,
     scratch: &mut Scratch,
     fetched: Fetched,
 ) -> Result<Inferred, Failure> {
     let (subject, bytes) = match fetched {
         Fetched::Bytes(subject, bytes) => (subject, bytes),
-        Fetched::Bad(bad) => return Ok(Inferred::Bad(bad)),
+        Fetched::Bad(bad) => {
+            story.quarantined(&bad);
+            return Ok(Inferred::Bad(bad));
+        }
     };
     match job.features(scratch, &bytes)? {
         Ok(values) => {
-            Work::add(&work.inferences, 1);
+            Work::add(&story.work.inferences, 1);
             Ok(Inferred::Good(subject, values))
         }
         Err(error) => {
-            Work::add(&work.bad, 1);
             let (code, detail) = (error.code().to_owned(), error.to_string());
-            Ok(Inferred::Bad(BadRow { subject, code, detail }))
+            let bad = BadRow { subject, code, detail };
+            story.quarantined(&bad);
+            Ok(Inferred::Bad(bad))
         }
     }
 }

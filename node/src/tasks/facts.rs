@@ -7,12 +7,10 @@ use fruitnode_coordinator::task::Listing;
 use serde::{Deserialize, Serialize};
 
 use crate::fitted_file::FittedFile;
-use crate::local::COMPUTE_CLASS;
 use crate::output::ReadError;
 use crate::output::model::{Setting, Weights};
-use crate::output::report::{
-    Classes, Components, Counts, File, Report, SCHEMA_VERSION,
-};
+use crate::output::report::{Classes, Components, Counts, File, Report, SCHEMA_VERSION};
+use crate::tasks::COMPUTE_CLASS;
 use crate::tasks::JobContext;
 
 /// Shares of the first components that the report repeats from the model.
@@ -136,10 +134,13 @@ fn warnings(listed: &ListingFacts, counts: &Counts, fitted: Option<&FittedFile>)
     let mut warnings = Vec::new();
     if counts.bad > 0 {
         let (bad, listed) = (counts.bad, counts.listed);
-        warnings.push(format!("{bad} of {listed} photographs are in `_quarantine/`, not in the features"));
+        warnings.push(format!(
+            "{bad} of {listed} photographs are in `_quarantine/`, not in the features"
+        ));
     }
     if listed.skipped > 0 {
-        warnings.push(format!("{} files do not match the pattern and were left out", listed.skipped));
+        warnings
+            .push(format!("{} files do not match the pattern and were left out", listed.skipped));
     }
     if listed.others > 0 {
         warnings.push(format!("{} pipes, devices or sockets were left out", listed.others));

@@ -3,7 +3,7 @@
 use fruitnode_coordinator::moments::MomentsError;
 use fruitnode_coordinator::retry::FailureReason;
 
-use crate::actors::lease::Failure;
+use crate::failure::Failure;
 use crate::output::{ReadError, WriteError};
 use crate::pca::{CertificateViolation, FitError, ProjectError};
 use crate::storage::SinkError;

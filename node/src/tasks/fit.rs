@@ -7,7 +7,7 @@ use fruitnode_coordinator::retry::FailureReason;
 use fruitnode_coordinator::task::{Holding, TaskResult};
 use fruitnode_coordinator::tree::TreeNode;
 
-use crate::actors::lease::Failure;
+use crate::failure::Failure;
 use crate::fitted_file::FittedFile;
 use crate::pca;
 use crate::tasks::reduce::held;

@@ -6,7 +6,7 @@ use std::sync::atomic::Ordering;
 use fruitnode_coordinator::ids::Attempt;
 use fruitnode_coordinator::task::TaskResult;
 
-use crate::actors::lease::Failure;
+use crate::failure::Failure;
 use crate::storage::manifest::write_manifest;
 use crate::tasks::facts::ListingFacts;
 use crate::tasks::{JobContext, NodeContext, objects};

@@ -7,11 +7,12 @@ mod facts;
 mod failure;
 mod fit;
 pub mod held;
+mod lease;
 mod list;
 pub mod network;
 pub mod objects;
-pub mod options;
 mod open;
+pub mod options;
 mod project;
 mod publish;
 mod reduce;
@@ -24,11 +25,16 @@ use fruitnode_coordinator::retry::FailureReason;
 use fruitnode_coordinator::task::{Inputs, Task, TaskResult};
 use sha2::{Digest as _, Sha256};
 
-use crate::actors::lease::{Failure, Lease};
+use crate::failure::Failure;
 
 pub use context::{JobContext, NodeContext, NodeOptions, Scratch};
+pub use lease::Lease;
 pub use open::OpenError;
 pub use settings::{Settings, SettingsError};
+
+/// What the bits of features depend on beside photographs, weights and options: the kind of
+/// processor, and a number that is raised by whoever changes a bit.
+pub const COMPUTE_CLASS: &str = "cpu-1";
 
 /// Carries out one lease.
 ///

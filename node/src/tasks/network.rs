@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use fruitnode_coordinator::retry::FailureReason;
 
-use crate::actors::lease::Failure;
+use crate::failure::Failure;
 use crate::model::{self, Extractor, Kernel, Pooling, WeightsError};
 
 /// Largest file of weights, in bytes. ResNet50 and VGG16 with their classifiers stay below it.

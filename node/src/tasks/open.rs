@@ -8,13 +8,13 @@ use fruitnode_coordinator::ids::JobId;
 use fruitnode_coordinator::retry::FailureReason;
 use tokio::sync::OnceCell;
 
-use crate::actors::lease::Failure;
+use crate::failure::Failure;
 use crate::memory::available_memory;
 use crate::model::Extractor;
 use crate::output::names;
 use crate::pca::{self, GuardError};
-use crate::pipeline::preprocess::{Preprocess, PreprocessError};
 use crate::pipeline::Limits;
+use crate::pipeline::preprocess::{Preprocess, PreprocessError};
 use crate::storage::{FolderSink, FolderSource, FolderTarget, ListError, SinkError};
 use crate::tasks::network::{self, NetworkError};
 use crate::tasks::{JobContext, Settings};
@@ -98,10 +98,13 @@ impl JobContext {
             return Err(OpenError::OtherWeights { found, expected });
         }
         let declared = extractor.declared();
-        let preprocess = Preprocess::settle(&settings.flags, &declared, &extractor.family().profile())?;
+        let preprocess =
+            Preprocess::settle(&settings.flags, &declared, &extractor.family().profile())?;
         let size = preprocess.size;
         let dim = extractor.dim(size.height as usize, size.width as usize);
-        if settings.pca.is_some() && let Some(available) = available_memory() {
+        if settings.pca.is_some()
+            && let Some(available) = available_memory()
+        {
             pca::check_memory(dim, TREE_DEPTH, available)?;
         }
         let (from, to) = (folder(&settings.from)?, folder(&settings.to)?);

@@ -48,7 +48,9 @@ pub enum OptionsError {
     #[error("the job's options cannot be read")]
     Malformed(#[from] serde_json::Error),
     /// Written by a release that knows more.
-    #[error("the job's options have version {0}, this release reads up to {VERSION}: upgrade this node")]
+    #[error(
+        "the job's options have version {0}, this release reads up to {VERSION}: upgrade this node"
+    )]
     TooNew(u32),
 }
 

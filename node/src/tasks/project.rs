@@ -5,7 +5,7 @@ use std::sync::Arc;
 use fruitnode_coordinator::ids::{Attempt, PartitionId};
 use fruitnode_coordinator::task::{FitRecord, TaskResult, Winner};
 
-use crate::actors::lease::Failure;
+use crate::failure::Failure;
 use crate::fitted_file::FittedFile;
 use crate::output;
 use crate::pca;

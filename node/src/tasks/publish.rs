@@ -10,8 +10,8 @@ use fruitnode_coordinator::retry::FailureReason;
 use fruitnode_coordinator::task::{FitRecord, Listing, TaskResult, Winner};
 use sha2::{Digest as _, Sha256};
 
-use crate::actors::lease::Failure;
 use crate::env::host_name;
+use crate::failure::Failure;
 use crate::fitted_file::FittedFile;
 use crate::output::report::{Counts, File};
 use crate::output::success::Success;

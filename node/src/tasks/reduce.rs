@@ -8,7 +8,7 @@ use fruitnode_coordinator::retry::FailureReason;
 use fruitnode_coordinator::task::{Holding, TaskResult, Winner};
 use fruitnode_coordinator::tree::TreeNode;
 
-use crate::actors::lease::Failure;
+use crate::failure::Failure;
 use crate::output;
 use crate::tasks::{JobContext, NodeContext, objects};
 

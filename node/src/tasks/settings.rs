@@ -6,7 +6,7 @@ use std::str::FromStr;
 use fruitnode_coordinator::job::JobSpec;
 use fruitnode_coordinator::retry::FailureReason;
 
-use crate::actors::lease::Failure;
+use crate::failure::Failure;
 use crate::model::profile::Filter;
 use crate::model::{Pooling, UnknownPooling};
 use crate::pca::{Convention, FitOptions, Standardize, Target};
@@ -108,8 +108,7 @@ impl Settings {
         options: JobOptions,
     ) -> Result<Self, SettingsError> {
         let pattern = Pattern::parse(&options.pattern)?;
-        let selection =
-            Selection { pattern, recursive: options.recursive, limit: options.limit };
+        let selection = Selection { pattern, recursive: options.recursive, limit: options.limit };
         Ok(Self {
             from,
             to,

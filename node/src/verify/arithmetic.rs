@@ -84,10 +84,7 @@ mod tests {
                 forest.push(partition.to_string(), merge);
             }
             let plan = ReducePlan::new(partitions);
-            assert_eq!(
-                forest.finish(merge),
-                plan.root().map(|root| planned(plan, root))
-            );
+            assert_eq!(forest.finish(merge), plan.root().map(|root| planned(plan, root)));
         }
     }
 

@@ -49,19 +49,13 @@ pub(super) fn check_moments(whole: &Whole, model: &FittedView<'_>, check: &mut C
             "model/pca.safetensors: a scale is off by {farthest:e} of itself: run the job again"
         )
     });
-    check.figures(format!(
-        "{} rows, {dim} columns, scales within {farthest:.1e}",
-        whole.count
-    ));
+    check.figures(format!("{} rows, {dim} columns, scales within {farthest:.1e}", whole.count));
 }
 
 /// Measures what the certificate promises.
 pub(super) fn figures(whole: &Whole, model: &FittedView<'_>) -> Vec<Figure> {
-    let figure = |name: &str, value: f64, limit: f64| Figure {
-        name: name.to_owned(),
-        value,
-        limit,
-    };
+    let figure =
+        |name: &str, value: f64, limit: f64| Figure { name: name.to_owned(), value, limit };
     let covariance = Covariance { whole, model };
     let sum: f64 = model.eigenvalues.iter().sum();
     let trace = covariance.trace();
@@ -96,11 +90,8 @@ impl Covariance<'_> {
         let largest = self.model.eigenvalues.first().copied().unwrap_or(0.0);
         let mut worst = 0.0f64;
         for (component, eigenvalue) in rows(self.model).zip(self.model.eigenvalues) {
-            let scaled: Vec<f64> = component
-                .iter()
-                .zip(self.model.scale)
-                .map(|(v, s)| v / s)
-                .collect();
+            let scaled: Vec<f64> =
+                component.iter().zip(self.model.scale).map(|(v, s)| v / s).collect();
             // Column by column of the symmetric products, so that the inner loop vectorises.
             let mut stretched = vec![0.0; dim];
             for (of_column, factor) in self.whole.products.chunks(dim).zip(&scaled) {
@@ -151,22 +142,14 @@ fn orthonormality(model: &FittedView<'_>) -> f64 {
 
 /// How often an eigenvalue is larger than the one before it, or below zero.
 fn ascents(eigenvalues: &[f64]) -> f64 {
-    let up = eigenvalues
-        .windows(2)
-        .filter(|pair| pair[1] > pair[0])
-        .count();
+    let up = eigenvalues.windows(2).filter(|pair| pair[1] > pair[0]).count();
     let below = eigenvalues.iter().filter(|value| **value < 0.0).count();
     (up + below) as f64
 }
 
 fn ratios(model: &FittedView<'_>, sum: f64) -> f64 {
     let off = |(ratio, eigenvalue): (&f64, &f64)| (ratio - eigenvalue / sum).abs();
-    model
-        .ratios
-        .iter()
-        .zip(model.eigenvalues)
-        .map(off)
-        .fold(0.0, f64::max)
+    model.ratios.iter().zip(model.eigenvalues).map(off).fold(0.0, f64::max)
 }
 
 /// How many components have no positive entry among those that are largest in absolute value.

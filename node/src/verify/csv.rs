@@ -61,8 +61,7 @@ impl<'a> CsvCheck<'a> {
     /// Says that a partition's scores are unknown, so that no later line can be placed.
     pub(super) fn lose(&mut self, reason: &str) {
         self.in_step = false;
-        self.check
-            .hinder(format!("from row {} on: {reason}", self.rows));
+        self.check.hinder(format!("from row {} on: {reason}", self.rows));
     }
 
     /// Reads what is left. Returns the check, the digest and the size of the table.
@@ -91,24 +90,14 @@ impl<'a> CsvCheck<'a> {
     fn compare(&mut self, expected: &[u8], place: &str) {
         let mut found = Vec::with_capacity(expected.len());
         // An error shows again when the rest is read, and is told there.
-        let _: std::io::Result<usize> = self
-            .table
-            .by_ref()
-            .take(expected.len() as u64)
-            .read_to_end(&mut found);
+        let _: std::io::Result<usize> =
+            self.table.by_ref().take(expected.len() as u64).read_to_end(&mut found);
         self.hash.update(&found);
         self.bytes += found.len() as u64;
         if found != expected {
             self.in_step = false;
-            let same = found
-                .iter()
-                .zip(expected)
-                .take_while(|(a, b)| a == b)
-                .count();
-            let line = expected[..same]
-                .iter()
-                .filter(|byte| **byte == b'\n')
-                .count();
+            let same = found.iter().zip(expected).take_while(|(a, b)| a == b).count();
+            let line = expected[..same].iter().filter(|byte| **byte == b'\n').count();
             self.check.fail(format!(
                 "{CSV}: differs from the scores {place}, {line} lines on: copy it again or run \
                  the job again"

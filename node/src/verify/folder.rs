@@ -34,9 +34,7 @@ pub fn verify<A: Arithmetic>(published: &dyn Published, arithmetic: &A) -> Verdi
         Ok(success) => success,
         Err(reason) => {
             complete.fail(format!("{SUCCESS}: {reason}"));
-            return Verdict {
-                checks: vec![complete],
-            };
+            return Verdict { checks: vec![complete] };
         }
     };
     complete.figures(format!("{} files", success.files.len()));
@@ -65,10 +63,8 @@ fn check_listing(published: &dyn Published, success: &Success) -> Check {
     };
     let mut missing: BTreeMap<&str, ()> = success.files.keys().map(|n| (n.as_str(), ())).collect();
     for name in success.files.keys() {
-        let part_of_it = !matches!(
-            names::published(name),
-            None | Some(Name::Success | Name::Aside)
-        );
+        let part_of_it =
+            !matches!(names::published(name), None | Some(Name::Success | Name::Aside));
         check.expect(part_of_it, || {
             format!("{SUCCESS}: names {name}, which is no part of a result of this release")
         });
@@ -84,9 +80,7 @@ fn check_listing(published: &dyn Published, success: &Success) -> Check {
         }
     }
     for name in missing.into_keys() {
-        check.fail(format!(
-            "{name}: is missing: copy it again or run the job again"
-        ));
+        check.fail(format!("{name}: is missing: copy it again or run the job again"));
     }
     let public = listed.len() as u64 - aside;
     check.figures(format!("{public} public names, {aside} aside"));
@@ -112,13 +106,7 @@ fn check_contents<A: Arithmetic>(folder: &mut Folder<'_>, arithmetic: &A) -> Vec
         true => model::load(folder),
         false => (Check::new("model"), None),
     };
-    let walk = parts::walk(
-        folder,
-        arithmetic,
-        with_pca,
-        model.as_ref(),
-        report.as_ref(),
-    );
+    let walk = parts::walk(folder, arithmetic, with_pca, model.as_ref(), report.as_ref());
     folder.read_rest();
     if let Some(report) = &report {
         on_report.expect(report.pca.is_some() == with_pca, || {
@@ -127,11 +115,8 @@ fn check_contents<A: Arithmetic>(folder: &mut Folder<'_>, arithmetic: &A) -> Vec
         report::check(report, folder, model.as_ref(), &mut on_report);
     }
     let [moments, certificate] = certify(arithmetic, &walk, model.as_ref());
-    let figures = format!(
-        "{} files, {} bytes",
-        folder.sizes.len(),
-        folder.sizes.values().sum::<u64>()
-    );
+    let figures =
+        format!("{} files, {} bytes", folder.sizes.len(), folder.sizes.values().sum::<u64>());
     folder.digests.figures(figures);
     let mut checks = vec![folder.digests.clone(), on_report, walk.rows, walk.keys];
     if with_pca {
@@ -182,10 +167,8 @@ fn certify<A: Arithmetic>(
             )
         });
     }
-    let words: Vec<_> = measured
-        .iter()
-        .map(|figure| format!("{} {:.1e}", figure.name, figure.value))
-        .collect();
+    let words: Vec<_> =
+        measured.iter().map(|figure| format!("{} {:.1e}", figure.name, figure.value)).collect();
     certificate.figures(words.join(", "));
     [moments, certificate]
 }
@@ -240,17 +223,14 @@ impl Folder<'_> {
 
     pub(super) fn unreadable(&mut self, name: &str, error: &std::io::Error) {
         self.seen.insert(name.to_owned());
-        self.digests.fail(format!(
-            "{name}: cannot be read: {error}: copy it again or run the job again"
-        ));
+        self.digests
+            .fail(format!("{name}: cannot be read: {error}: copy it again or run the job again"));
     }
 
     /// Numbers of the parts that `_SUCCESS` names, ascending.
     pub(super) fn parts(&self, of: impl Fn(Name) -> Option<u32>) -> Vec<u32> {
         let named = self.success.files.keys();
-        let mut parts: Vec<u32> = named
-            .filter_map(|name| of(names::published(name)?))
-            .collect();
+        let mut parts: Vec<u32> = named.filter_map(|name| of(names::published(name)?)).collect();
         parts.sort_unstable();
         parts
     }

@@ -39,9 +39,7 @@ impl Keys {
 
 fn follow(last: &mut Option<String>, key: &str, file: &str, check: &mut Check) {
     if let Some(last) = last.as_deref().filter(|last| *last >= key) {
-        check.fail(format!(
-            "{file}: `{key}` follows `{last}`: rows are out of key order"
-        ));
+        check.fail(format!("{file}: `{key}` follows `{last}`: rows are out of key order"));
     }
     *last = Some(key.to_owned());
 }

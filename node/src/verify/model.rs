@@ -71,12 +71,7 @@ fn read(folder: &mut Folder<'_>) -> Result<Option<Model>, String> {
         .map_err(|error| format!("{MODEL_SAFETENSORS}: {error}"))?;
     match arrays.view(&facts) {
         Err(error) => Err(format!("{MODEL_SAFETENSORS} and {MODEL_JSON}: {error}")),
-        Ok(_) => Ok(Some(Model {
-            facts,
-            arrays,
-            json,
-            tensors,
-        })),
+        Ok(_) => Ok(Some(Model { facts, arrays, json, tensors })),
     }
 }
 
@@ -86,10 +81,7 @@ fn check_target(view: &FittedView<'_>, check: &mut Check) {
     match facts.target {
         Target::Components(asked) => {
             check.expect(facts.k == asked.min(facts.rank), || {
-                format!(
-                    "{MODEL_JSON}: keeps {} components where {asked} were asked for",
-                    facts.k
-                )
+                format!("{MODEL_JSON}: keeps {} components where {asked} were asked for", facts.k)
             });
         }
         Target::Share(asked) => {

@@ -108,10 +108,7 @@ impl<A: Arithmetic> Walker<'_, '_, A> {
             _ => None,
         });
         let partitions = report.map_or(features.len() as u64, |report| report.partitions.into());
-        let whole = features
-            .iter()
-            .map(|part| u64::from(*part))
-            .eq(0..partitions);
+        let whole = features.iter().map(|part| u64::from(*part)).eq(0..partitions);
         self.on_rows.expect(whole, || {
             format!(
                 "features/: has {} parts where there are {partitions} partitions, numbered from 0: \
@@ -157,11 +154,7 @@ impl<A: Arithmetic> Walker<'_, '_, A> {
     /// Counts rows, follows their keys and adds them to the moments.
     fn follow(&mut self, rows: &FeatureRows, name: &str) {
         for subject in &rows.subjects {
-            while self
-                .keys
-                .bad_up_to()
-                .is_none_or(|bad| bad <= subject.path.as_str())
-            {
+            while self.keys.bad_up_to().is_none_or(|bad| bad <= subject.path.as_str()) {
                 if !self.next_bad() {
                     break;
                 }
@@ -190,11 +183,7 @@ impl<A: Arithmetic> Walker<'_, '_, A> {
             return false;
         };
         let name = names::quarantine_part(part);
-        let rows = match self
-            .folder
-            .load(&name)
-            .map(|bytes| read_quarantine_part(&bytes))
-        {
+        let rows = match self.folder.load(&name).map(|bytes| read_quarantine_part(&bytes)) {
             Some(Ok(rows)) => rows,
             Some(Err(error)) => {
                 self.on_rows.fail(format!("{name}: {error}"));
@@ -218,10 +207,7 @@ impl<A: Arithmetic> Walker<'_, '_, A> {
     /// Compares the scores with the features, and the table with the scores.
     fn compare(&mut self, part: u32, features: Option<&FeatureRows>) {
         let name = names::scores_part(part);
-        let read = self
-            .folder
-            .load(&name)
-            .map(|bytes| read_scores_part(&bytes));
+        let read = self.folder.load(&name).map(|bytes| read_scores_part(&bytes));
         let scores = match read {
             Some(Ok(scores)) => scores,
             lost => {
@@ -245,13 +231,12 @@ impl<A: Arithmetic> Walker<'_, '_, A> {
             self.on_projection.hinder(reason);
             return;
         };
-        self.on_scores
-            .expect(scores.subjects == features.subjects, || {
-                format!(
-                    "{name}: its rows are not those of {}: run the job again",
-                    names::features_part(part)
-                )
-            });
+        self.on_scores.expect(scores.subjects == features.subjects, || {
+            format!(
+                "{name}: its rows are not those of {}: run the job again",
+                names::features_part(part)
+            )
+        });
         self.project(&name, features, &scores);
     }
 
@@ -298,20 +283,12 @@ impl<A: Arithmetic> Walker<'_, '_, A> {
         while self.next_bad() {}
         match report {
             Some(report) => self.compare_counts(report),
-            None => self
-                .on_rows
-                .hinder(format!("{REPORT} is damaged or missing")),
+            None => self.on_rows.hinder(format!("{REPORT} is damaged or missing")),
         }
-        let Counted {
-            good, bad, bytes, ..
-        } = self.counted;
-        self.on_rows.figures(format!(
-            "{good} good, {bad} bad, {bytes} bytes of photographs"
-        ));
-        self.on_keys
-            .figures(format!("{} keys, each in one row", good + bad));
-        self.on_scores
-            .figures(format!("{} rows", self.counted.scores));
+        let Counted { good, bad, bytes, .. } = self.counted;
+        self.on_rows.figures(format!("{good} good, {bad} bad, {bytes} bytes of photographs"));
+        self.on_keys.figures(format!("{} keys, each in one row", good + bad));
+        self.on_scores.figures(format!("{} rows", self.counted.scores));
         let projected = format!("{} scores, equal to the bit", self.counted.projected);
         self.on_projection.figures(projected);
         let csv = self.csv.map(|csv| {
@@ -355,9 +332,8 @@ impl<A: Arithmetic> Walker<'_, '_, A> {
                 format!("{REPORT}: says {said} {what}, the parts hold {found}: run the job again")
             });
         }
-        self.on_rows
-            .expect(said.bad_by_code == counted.bad_by_code, || {
-                format!("{REPORT}: counts other codes than _quarantine/ holds: run the job again")
-            });
+        self.on_rows.expect(said.bad_by_code == counted.bad_by_code, || {
+            format!("{REPORT}: counts other codes than _quarantine/ holds: run the job again")
+        });
     }
 }

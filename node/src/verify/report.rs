@@ -31,16 +31,10 @@ pub(super) fn check(
 }
 
 fn check_files(report: &Report, folder: &Folder<'_>, check: &mut Check) {
-    let due = folder
-        .success
-        .files
-        .iter()
-        .filter(|(name, _)| *name != REPORT);
+    let due = folder.success.files.iter().filter(|(name, _)| *name != REPORT);
     for (name, digest) in due {
         let Some(file) = report.files.get(name) else {
-            check.fail(format!(
-                "{REPORT}: does not list {name}, which {SUCCESS} does"
-            ));
+            check.fail(format!("{REPORT}: does not list {name}, which {SUCCESS} does"));
             continue;
         };
         check.expect(file.sha256 == digest.hex(), || {
@@ -48,10 +42,7 @@ fn check_files(report: &Report, folder: &Folder<'_>, check: &mut Check) {
         });
         let size = folder.sizes.get(name).copied().unwrap_or(file.bytes);
         check.expect(size == file.bytes, || {
-            format!(
-                "{REPORT}: says that {name} has {} bytes, it has {size}",
-                file.bytes
-            )
+            format!("{REPORT}: says that {name} has {} bytes, it has {size}", file.bytes)
         });
     }
     for name in report.files.keys() {
@@ -66,20 +57,8 @@ fn check_components(report: &Report, model: Option<&Model>, check: &mut Check) {
         return;
     };
     let facts = view.facts;
-    let said = (
-        pca.k,
-        pca.rank,
-        pca.standardize,
-        pca.convention.as_str(),
-        pca.target,
-    );
-    let due = (
-        facts.k,
-        facts.rank,
-        facts.standardize,
-        facts.convention.as_str(),
-        facts.target,
-    );
+    let said = (pca.k, pca.rank, pca.standardize, pca.convention.as_str(), pca.target);
+    let due = (facts.k, facts.rank, facts.standardize, facts.convention.as_str(), facts.target);
     check.expect(said == due && report.weights == facts.weights, || {
         format!("{REPORT}: describes another model than model/model.json")
     });

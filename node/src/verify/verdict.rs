@@ -44,9 +44,7 @@ pub enum Status {
 impl Verdict {
     /// Whether every check was made and passed.
     pub fn passed(&self) -> bool {
-        self.checks
-            .iter()
-            .all(|check| check.status == Status::Passed)
+        self.checks.iter().all(|check| check.status == Status::Passed)
     }
 
     /// The check of this name, if it applies.

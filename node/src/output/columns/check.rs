@@ -7,11 +7,7 @@ use crate::rows::Subject;
 pub fn check_rows(subjects: &[Subject], columns: usize, values: &[f32]) -> Result<(), WriteError> {
     check_subjects(subjects.iter())?;
     if subjects.len().checked_mul(columns) != Some(values.len()) {
-        return Err(WriteError::Shape {
-            rows: subjects.len(),
-            columns,
-            values: values.len(),
-        });
+        return Err(WriteError::Shape { rows: subjects.len(), columns, values: values.len() });
     }
     match values.iter().position(|value| !value.is_finite()) {
         None => Ok(()),
@@ -35,10 +31,7 @@ pub(super) fn check_subjects<'a>(
             });
         }
         if i64::try_from(subject.size).is_err() {
-            return Err(WriteError::Size {
-                path: subject.path.clone(),
-                size: subject.size,
-            });
+            return Err(WriteError::Size { path: subject.path.clone(), size: subject.size });
         }
         before = Some(subject);
     }

@@ -21,21 +21,13 @@ const WIDTH_MAX: usize = 1 << 24;
 /// Reads what [`features_part`](super::features_part) wrote.
 pub fn read_features_part(bytes: &Bytes) -> Result<FeatureRows, ReadError> {
     let (subjects, dim, values) = contained(Table::Features, || vectors(Table::Features, bytes))?;
-    Ok(FeatureRows {
-        subjects,
-        dim,
-        values,
-    })
+    Ok(FeatureRows { subjects, dim, values })
 }
 
 /// Reads what [`scores_part`](super::scores_part) wrote.
 pub fn read_scores_part(bytes: &Bytes) -> Result<ScoreRows, ReadError> {
     let (subjects, k, values) = contained(Table::Scores, || vectors(Table::Scores, bytes))?;
-    Ok(ScoreRows {
-        subjects,
-        k,
-        values,
-    })
+    Ok(ScoreRows { subjects, k, values })
 }
 
 /// Reads what [`quarantine_part`](super::quarantine_part) wrote.
@@ -60,10 +52,8 @@ fn bad_rows(bytes: &Bytes) -> Result<Vec<BadRow>, ReadError> {
     let mut rows = Vec::new();
     for batch in open(table, bytes)?.batches {
         let batch = batch.map_err(|error| ReadError::new(table.format(), error))?;
-        let (codes, details) = (
-            batch.column(4).as_string::<i32>(),
-            batch.column(5).as_string::<i32>(),
-        );
+        let (codes, details) =
+            (batch.column(4).as_string::<i32>(), batch.column(5).as_string::<i32>());
         for (row, subject) in subjects(table, &batch)?.into_iter().enumerate() {
             rows.push(BadRow {
                 subject,
@@ -104,10 +94,8 @@ fn open(table: Table, bytes: &Bytes) -> Result<Open, ReadError> {
         .and_then(|entry| entry.value.as_deref()?.parse().ok())
         .filter(|width| *width <= WIDTH_MAX)
         .ok_or_else(|| refuse(format!("its footer has no usable `{WIDTH_KEY}`")))?;
-    let batches = builder
-        .with_batch_size(BATCH_ROWS)
-        .build()
-        .map_err(|error| refuse(error.to_string()))?;
+    let batches =
+        builder.with_batch_size(BATCH_ROWS).build().map_err(|error| refuse(error.to_string()))?;
     Ok(Open { width, batches })
 }
 
@@ -131,10 +119,7 @@ fn vectors(table: Table, bytes: &Bytes) -> Result<(Vec<Subject>, usize, Vec<f32>
 }
 
 fn subjects(table: Table, batch: &RecordBatch) -> Result<Vec<Subject>, ReadError> {
-    let (paths, labels) = (
-        batch.column(0).as_string::<i32>(),
-        batch.column(1).as_string::<i32>(),
-    );
+    let (paths, labels) = (batch.column(0).as_string::<i32>(), batch.column(1).as_string::<i32>());
     let sizes = batch.column(2).as_primitive::<Int64Type>();
     let modified = batch.column(3).as_primitive::<TimestampMicrosecondType>();
     (0..batch.num_rows())

@@ -21,11 +21,8 @@ const GROUP_ROWS_MAX: usize = 8_192;
 /// Bytes of vector in one row group: a reader holds a whole one.
 const GROUP_BYTES_MAX: usize = 64 << 20;
 
-const BY_PATH: SortingColumn = SortingColumn {
-    column_idx: 0,
-    descending: false,
-    nulls_first: false,
-};
+const BY_PATH: SortingColumn =
+    SortingColumn { column_idx: 0, descending: false, nulls_first: false };
 
 /// The kinds of table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,3 +1,5 @@
+//! Round trips, refusals, damage, and the digests of small tables.
+
 use std::fmt::Write;
 
 use bytes::Bytes;
@@ -28,19 +30,11 @@ fn values(count: usize) -> Vec<f32> {
 }
 
 fn features(rows: usize, dim: usize) -> FeatureRows {
-    FeatureRows {
-        subjects: (0..rows).map(subject).collect(),
-        dim,
-        values: values(rows * dim),
-    }
+    FeatureRows { subjects: (0..rows).map(subject).collect(), dim, values: values(rows * dim) }
 }
 
 fn scores(rows: usize, k: usize) -> ScoreRows {
-    ScoreRows {
-        subjects: (0..rows).map(subject).collect(),
-        k,
-        values: values(rows * k),
-    }
+    ScoreRows { subjects: (0..rows).map(subject).collect(), k, values: values(rows * k) }
 }
 
 fn quarantine(rows: usize) -> Vec<BadRow> {
@@ -54,25 +48,16 @@ fn quarantine(rows: usize) -> Vec<BadRow> {
 }
 
 fn digest(bytes: &[u8]) -> String {
-    Sha256::digest(bytes)
-        .iter()
-        .fold(String::new(), |mut hex, byte| {
-            write!(hex, "{byte:02x}").unwrap();
-            hex
-        })
+    Sha256::digest(bytes).iter().fold(String::new(), |mut hex, byte| {
+        write!(hex, "{byte:02x}").unwrap();
+        hex
+    })
 }
 
 #[test]
 fn features_come_back_as_they_went() {
-    for (rows, dim) in [
-        (0, 0),
-        (0, 1_280),
-        (1, 1),
-        (5, 1_280),
-        (1_024, 7),
-        (1_025, 3),
-        (9_000, 2),
-    ] {
+    for (rows, dim) in [(0, 0), (0, 1_280), (1, 1), (5, 1_280), (1_024, 7), (1_025, 3), (9_000, 2)]
+    {
         let rows = features(rows, dim);
         let bytes = Bytes::from(features_part(&rows).unwrap());
         assert_eq!(read_features_part(&bytes).unwrap(), rows);
@@ -142,12 +127,7 @@ fn rows_that_must_not_be_published_are_refused_in_words() {
     assert!(quarantine_part(&bad).is_err());
     bad[1].subject = subject(1);
     bad[1].subject.size = u64::MAX;
-    assert!(
-        quarantine_part(&bad)
-            .unwrap_err()
-            .to_string()
-            .contains("18446744073709551615")
-    );
+    assert!(quarantine_part(&bad).unwrap_err().to_string().contains("18446744073709551615"));
 }
 
 #[test]
@@ -165,10 +145,7 @@ fn no_damage_makes_a_reader_panic() {
     let whole = features_part(&features(20, 8)).unwrap();
     for length in 0..whole.len() {
         let cut = Bytes::copy_from_slice(&whole[..length]);
-        assert!(
-            read_features_part(&cut).is_err(),
-            "cut after {length} bytes"
-        );
+        assert!(read_features_part(&cut).is_err(), "cut after {length} bytes");
     }
     let bad = quarantine_part(&quarantine(20)).unwrap();
     for at in 0..whole.len() {

@@ -33,12 +33,8 @@ pub fn quarantine_part(rows: &[BadRow]) -> Result<Vec<u8>, WriteError> {
     let mut part = Part::new(Table::Quarantine, 0)?;
     for rows in rows.chunks(BATCH_ROWS) {
         let mut columns = subject_columns(rows.iter().map(|row| &row.subject));
-        columns.push(Arc::new(StringArray::from_iter_values(
-            rows.iter().map(|row| &row.code),
-        )));
-        columns.push(Arc::new(StringArray::from_iter_values(
-            rows.iter().map(|row| &row.detail),
-        )));
+        columns.push(Arc::new(StringArray::from_iter_values(rows.iter().map(|row| &row.code))));
+        columns.push(Arc::new(StringArray::from_iter_values(rows.iter().map(|row| &row.detail))));
         part.push(columns)?;
     }
     part.finish()
@@ -71,12 +67,8 @@ fn subject_columns<'a>(subjects: impl Iterator<Item = &'a Subject> + Clone) -> V
     });
     let modified = subjects.clone().map(|subject| subject.modified_us);
     vec![
-        Arc::new(StringArray::from_iter_values(
-            subjects.clone().map(|subject| &subject.path),
-        )),
-        Arc::new(StringArray::from_iter(
-            subjects.map(|subject| subject.label.as_deref()),
-        )),
+        Arc::new(StringArray::from_iter_values(subjects.clone().map(|subject| &subject.path))),
+        Arc::new(StringArray::from_iter(subjects.map(|subject| subject.label.as_deref()))),
         Arc::new(Int64Array::from_iter_values(sizes)),
         Arc::new(TimestampMicrosecondArray::from_iter_values(modified).with_timezone("UTC")),
     ]
@@ -99,15 +91,11 @@ impl Part {
     fn push(&mut self, columns: Vec<ArrayRef>) -> Result<(), WriteError> {
         let batch = RecordBatch::try_new(self.table.schema(), columns)
             .map_err(|error| self.error(error))?;
-        self.writer
-            .write(&batch)
-            .map_err(|error| encode(self.table, error))
+        self.writer.write(&batch).map_err(|error| encode(self.table, error))
     }
 
     fn finish(self) -> Result<Vec<u8>, WriteError> {
-        self.writer
-            .into_inner()
-            .map_err(|error| encode(self.table, error))
+        self.writer.into_inner().map_err(|error| encode(self.table, error))
     }
 
     fn error(&self, error: impl ToString) -> WriteError {
@@ -116,8 +104,5 @@ impl Part {
 }
 
 fn encode(table: Table, error: impl ToString) -> WriteError {
-    WriteError::Encode {
-        format: table.format(),
-        reason: error.to_string(),
-    }
+    WriteError::Encode { format: table.format(), reason: error.to_string() }
 }

@@ -68,11 +68,7 @@ impl FittedView<'_> {
         ] {
             let found = values.iter().filter(|value| value.is_finite()).count();
             if found != expected || values.len() != expected {
-                return Err(WriteError::Model {
-                    what,
-                    expected,
-                    found,
-                });
+                return Err(WriteError::Model { what, expected, found });
             }
         }
         if self.facts.k > self.facts.rank || self.facts.rank > self.facts.dim {
@@ -108,9 +104,7 @@ impl FittedView<'_> {
     /// Mean of the eigenvalues that were left out, as scikit-learn's `noise_variance_`.
     pub fn noise_variance(&self) -> f64 {
         let rows = usize::try_from(self.facts.rows).unwrap_or(usize::MAX);
-        let left_out = self
-            .eigenvalues
-            .get(self.k()..self.eigenvalues.len().min(rows));
+        let left_out = self.eigenvalues.get(self.k()..self.eigenvalues.len().min(rows));
         match left_out.unwrap_or_default() {
             [] => 0.0,
             values => values.iter().sum::<f64>() / values.len() as f64,

@@ -23,28 +23,17 @@ pub fn model_npz(model: &FittedView<'_>) -> Result<Vec<u8>, WriteError> {
     let kept = format!("({k},)");
     let arrays = [
         ("center", doubles(&vector, &model.center())),
-        (
-            "components",
-            doubles(&format!("({k}, {dim})"), model.components),
-        ),
-        (
-            "explained_variance",
-            doubles(&kept, &model.eigenvalues[..k]),
-        ),
-        (
-            "explained_variance_ratio",
-            doubles(&kept, &model.ratios[..k]),
-        ),
+        ("components", doubles(&format!("({k}, {dim})"), model.components)),
+        ("explained_variance", doubles(&kept, &model.eigenvalues[..k])),
+        ("explained_variance_ratio", doubles(&kept, &model.ratios[..k])),
         ("mean", doubles(&vector, model.mean)),
         ("n_samples", npy("<i8", "()", &rows.to_le_bytes())),
         ("noise_variance", doubles("()", &[model.noise_variance()])),
         ("scale", doubles(&vector, model.scale)),
         ("singular_values", doubles(&kept, &model.singular_values())),
     ];
-    stored(&arrays).map_err(|error| WriteError::Encode {
-        format: "model/pca.npz",
-        reason: error.to_string(),
-    })
+    stored(&arrays)
+        .map_err(|error| WriteError::Encode { format: "model/pca.npz", reason: error.to_string() })
 }
 
 fn stored(arrays: &[(&str, Vec<u8>)]) -> Result<Vec<u8>, zip::result::ZipError> {
@@ -62,10 +51,7 @@ fn stored(arrays: &[(&str, Vec<u8>)]) -> Result<Vec<u8>, zip::result::ZipError> 
 }
 
 fn doubles(shape: &str, values: &[f64]) -> Vec<u8> {
-    let data: Vec<u8> = values
-        .iter()
-        .flat_map(|value| value.to_le_bytes())
-        .collect();
+    let data: Vec<u8> = values.iter().flat_map(|value| value.to_le_bytes()).collect();
     npy("<f8", shape, &data)
 }
 

@@ -55,33 +55,14 @@ fn write_all(model: &FittedView<'_>, text: &mut String) -> std::fmt::Result {
     writeln!(text, "# Principal components of fruit photographs\n")?;
     writeln!(text, "| | |\n|---|---|")?;
     writeln!(text, "| photographs fitted | {} |", facts.rows)?;
-    writeln!(
-        text,
-        "| features | {} of {} |",
-        facts.dim, facts.weights.family
-    )?;
-    writeln!(
-        text,
-        "| components | {} (asked: {}) |",
-        facts.k, facts.target
-    )?;
-    writeln!(
-        text,
-        "| share of the variance kept | {} % |",
-        fixed(100.0 * model.share(), 2)
-    )?;
-    writeln!(
-        text,
-        "| components that the data determine | {} |",
-        facts.rank
-    )?;
+    writeln!(text, "| features | {} of {} |", facts.dim, facts.weights.family)?;
+    writeln!(text, "| components | {} (asked: {}) |", facts.k, facts.target)?;
+    writeln!(text, "| share of the variance kept | {} % |", fixed(100.0 * model.share(), 2))?;
+    writeln!(text, "| components that the data determine | {} |", facts.rank)?;
     writeln!(text, "| columns | {} |", columns(facts))?;
     writeln!(text, "| convention | {} |", facts.convention)?;
     writeln!(text, "| weights, SHA-256 | `{}` |", facts.weights.sha256)?;
-    writeln!(
-        text,
-        "\n## What the arrays mean\n\n| name | meaning |\n|---|---|"
-    )?;
+    writeln!(text, "\n## What the arrays mean\n\n| name | meaning |\n|---|---|")?;
     for (name, words) in meaning(facts) {
         writeln!(text, "| `{name}` | {words} |")?;
     }
@@ -89,10 +70,7 @@ fn write_all(model: &FittedView<'_>, text: &mut String) -> std::fmt::Result {
         text,
         "\n`pca.safetensors` holds the means, scales, components and the whole spectrum;"
     )?;
-    writeln!(
-        text,
-        "`pca.npz` holds what scikit-learn needs, for the kept components."
-    )?;
+    writeln!(text, "`pca.npz` holds what scikit-learn needs, for the kept components.")?;
     writeln!(text, "\n## In scikit-learn\n\n{PYTHON}")?;
     writeln!(text, "## In Spark\n\n{}", spark(facts.centred))
 }
@@ -104,9 +82,7 @@ fn columns(facts: &ModelFacts) -> String {
     }
     if facts.standardize == Standardize::MeanStd {
         let divisor = divisor(facts.scale_ddof);
-        done.push(format!(
-            "divided by the standard deviation (divisor {divisor})"
-        ));
+        done.push(format!("divided by the standard deviation (divisor {divisor})"));
     }
     match done.is_empty() {
         true => "as they are".to_owned(),

@@ -33,11 +33,7 @@ pub fn model_safetensors(model: &FittedView<'_>) -> Result<Vec<u8>, WriteError> 
         let end = offset + size_of_val(*values);
         entries.insert(
             name,
-            Entry::Tensor {
-                dtype: "F64",
-                shape: shape.clone(),
-                data_offsets: [offset, end],
-            },
+            Entry::Tensor { dtype: "F64", shape: shape.clone(), data_offsets: [offset, end] },
         );
         offset = end;
     }
@@ -56,14 +52,9 @@ pub fn model_safetensors(model: &FittedView<'_>) -> Result<Vec<u8>, WriteError> 
 pub fn read_model_safetensors(bytes: &[u8]) -> Result<ModelArrays, ReadError> {
     let tensors = SafeTensors::deserialize(bytes).map_err(|error| ReadError::new(FORMAT, error))?;
     let of = |name: &str| -> Result<Vec<f64>, ReadError> {
-        let tensor = tensors
-            .tensor(name)
-            .map_err(|error| ReadError::new(FORMAT, error))?;
+        let tensor = tensors.tensor(name).map_err(|error| ReadError::new(FORMAT, error))?;
         if tensor.dtype() != Dtype::F64 {
-            return Err(ReadError::new(
-                FORMAT,
-                format!("`{name}` is not of doubles"),
-            ));
+            return Err(ReadError::new(FORMAT, format!("`{name}` is not of doubles")));
         }
         let values = tensor.data().chunks_exact(size_of::<f64>());
         Ok(values
@@ -83,11 +74,7 @@ pub fn read_model_safetensors(bytes: &[u8]) -> Result<ModelArrays, ReadError> {
 #[serde(untagged)]
 enum Entry {
     Metadata(BTreeMap<&'static str, String>),
-    Tensor {
-        dtype: &'static str,
-        shape: Vec<usize>,
-        data_offsets: [usize; 2],
-    },
+    Tensor { dtype: &'static str, shape: Vec<usize>, data_offsets: [usize; 2] },
 }
 
 fn metadata(model: &FittedView<'_>) -> BTreeMap<&'static str, String> {
@@ -102,10 +89,7 @@ fn metadata(model: &FittedView<'_>) -> BTreeMap<&'static str, String> {
         ("rows", facts.rows.to_string()),
         ("scale_ddof", facts.scale_ddof.to_string()),
         ("schema_version", facts.schema_version.to_string()),
-        (
-            "standardize",
-            standardize.as_str().unwrap_or_default().to_owned(),
-        ),
+        ("standardize", standardize.as_str().unwrap_or_default().to_owned()),
         ("target", facts.target.to_string()),
         ("weights_sha256", facts.weights.sha256.clone()),
     ])

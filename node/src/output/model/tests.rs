@@ -1,3 +1,5 @@
+//! The model's files read back, and their digests.
+
 use std::io::Cursor;
 use std::io::Read;
 
@@ -91,10 +93,7 @@ fn the_npz_holds_what_scikit_learn_needs() {
 
 #[test]
 fn what_is_not_subtracted_is_zero_in_the_npz() {
-    let facts = ModelFacts {
-        centred: false,
-        ..facts()
-    };
+    let facts = ModelFacts { centred: false, ..facts() };
     let (arrays, expected) = (arrays(), [0.0; 4]);
     assert_eq!(arrays.view(&facts).unwrap().center(), expected);
 }
@@ -187,11 +186,6 @@ fn the_bytes_are_those_of_the_last_release() {
     ];
     assert_eq!(
         of.map(|bytes| sha256(&bytes).hex()[..16].to_owned()),
-        [
-            "378b657745ea40c6",
-            "11a13d725720650d",
-            "c10fb81e38dfbd14",
-            "969e417e5484c9c3"
-        ]
+        ["378b657745ea40c6", "11a13d725720650d", "c10fb81e38dfbd14", "969e417e5484c9c3"]
     );
 }

@@ -14,15 +14,10 @@ const FORMAT: &str = "model/model.json";
 /// The facts as indented JSON with a line end, preceded by what they mean.
 pub fn model_json(model: &FittedView<'_>) -> Result<Vec<u8>, WriteError> {
     model.check()?;
-    let file = ModelJson {
-        meaning: meaning(model.facts),
-        share: model.share(),
-        facts: model.facts,
-    };
-    let mut bytes = serde_json::to_vec_pretty(&file).map_err(|error| WriteError::Encode {
-        format: FORMAT,
-        reason: error.to_string(),
-    })?;
+    let file =
+        ModelJson { meaning: meaning(model.facts), share: model.share(), facts: model.facts };
+    let mut bytes = serde_json::to_vec_pretty(&file)
+        .map_err(|error| WriteError::Encode { format: FORMAT, reason: error.to_string() })?;
     bytes.push(b'\n');
     Ok(bytes)
 }

@@ -13,9 +13,8 @@ pub(super) const BOTTOM: f64 = 440.0;
 const BARS_MIN: usize = 30;
 const BARS_MAX: usize = 60;
 /// Distances between ticks to choose from, in shares.
-const STEPS: [f64; 13] = [
-    0.000_1, 0.000_2, 0.000_5, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0,
-];
+const STEPS: [f64; 13] =
+    [0.000_1, 0.000_2, 0.000_5, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0];
 /// More ticks than this on an axis are a ladder.
 const TICKS_MAX: f64 = 6.0;
 

@@ -66,10 +66,7 @@ impl Plot<'_> {
              viewBox=\"0 0 {WIDTH} {HEIGHT}\" role=\"img\" aria-labelledby=\"title summary\">"
         )?;
         out.write_str(STYLE)?;
-        writeln!(
-            out,
-            "<rect class=\"ground\" width=\"{WIDTH}\" height=\"{HEIGHT}\"/>"
-        )?;
+        writeln!(out, "<rect class=\"ground\" width=\"{WIDTH}\" height=\"{HEIGHT}\"/>")?;
         self.headings(out)?;
         self.legend(out)?;
         self.axes(out)?;
@@ -91,10 +88,7 @@ impl Plot<'_> {
             "<title id=\"title\">Share of variance by component</title>\n\
              <text class=\"title\" x=\"{LEFT}\" y=\"32\">Share of variance by component</text>"
         )?;
-        for tag in [
-            "desc id=\"summary\"",
-            "text class=\"quiet\" x=\"64\" y=\"56\"",
-        ] {
+        for tag in ["desc id=\"summary\"", "text class=\"quiet\" x=\"64\" y=\"56\""] {
             let name = tag.split(' ').next().unwrap_or_default();
             writeln!(
                 out,
@@ -121,10 +115,7 @@ impl Plot<'_> {
             Target::Share(share) => Some(format!("{} % asked for", px(100.0 * share))),
             Target::Components(_) => None,
         };
-        let lines = [
-            ("sum", Some("running sum (right)".to_owned())),
-            ("goal", asked),
-        ];
+        let lines = [("sum", Some("running sum (right)".to_owned())), ("goal", asked)];
         for (class, words) in lines {
             let Some(words) = words else { continue };
             writeln!(
@@ -189,11 +180,7 @@ impl Plot<'_> {
     fn bars(&self, out: &mut String) -> Written {
         let width = self.chart.pitch() * 0.76;
         for (component, ratio) in self.model.ratios.iter().take(self.chart.bars).enumerate() {
-            let class = if component < self.model.k() {
-                "kept"
-            } else {
-                "rest"
-            };
+            let class = if component < self.model.k() { "kept" } else { "rest" };
             let y = self.chart.y_ratio(*ratio);
             writeln!(
                 out,
@@ -229,12 +216,7 @@ impl Plot<'_> {
             false => (RIGHT, format!("k = {} →", grouped(k as u64))),
         };
         if k <= self.chart.bars {
-            writeln!(
-                out,
-                "<path class=\"cut\" d=\"M{x} {}V{BOTTOM}\"/>",
-                TOP - 6.0,
-                x = px(x)
-            )?;
+            writeln!(out, "<path class=\"cut\" d=\"M{x} {}V{BOTTOM}\"/>", TOP - 6.0, x = px(x))?;
         }
         writeln!(
             out,

@@ -1,3 +1,5 @@
+//! What the plot and the table of the spectrum say, and their digests.
+
 use super::chart::{Chart, LEFT, RIGHT};
 use super::*;
 use crate::output::digest::sha256;
@@ -15,14 +17,7 @@ fn falling(dim: u32, k: u32, target: Target) -> (ModelFacts, ModelArrays) {
         ratios: eigenvalues.iter().map(|value| value / total).collect(),
         eigenvalues,
     };
-    let facts = ModelFacts {
-        dim,
-        rows: 22_688,
-        k,
-        rank: dim,
-        target,
-        ..facts()
-    };
+    let facts = ModelFacts { dim, rows: 22_688, k, rank: dim, target, ..facts() };
     (facts, arrays)
 }
 
@@ -46,12 +41,7 @@ fn the_table_has_a_line_per_component_that_the_data_determine() {
 
 #[test]
 fn the_picture_draws_thirty_to_sixty_components_if_there_are_as_many() {
-    for (rank, k, bars) in [
-        (1_280, 2, 30),
-        (1_280, 45, 45),
-        (1_280, 100, 60),
-        (12, 2, 12),
-    ] {
+    for (rank, k, bars) in [(1_280, 2, 30), (1_280, 45, 45), (1_280, 100, 60), (12, 2, 12)] {
         let picture = svg(rank, k, Target::Components(k));
         let drawn = picture.matches("<rect class=\"kept\"").count()
             + picture.matches("<rect class=\"rest\"").count();
@@ -81,13 +71,7 @@ fn the_picture_says_what_it_shows_to_those_who_cannot_see_it() {
     assert!(
         picture.contains("22,688 photographs, 1,280 features: 50 components keep 98.84 %</desc>")
     );
-    for foreign in [
-        "<script",
-        "href",
-        "http://www.w3.org/1999",
-        "@import",
-        "url(",
-    ] {
+    for foreign in ["<script", "href", "http://www.w3.org/1999", "@import", "url("] {
         assert!(!picture.contains(foreign), "{foreign}");
     }
 }

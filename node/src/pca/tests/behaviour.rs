@@ -47,15 +47,9 @@ fn targets_that_mean_nothing_are_refused() {
     let refused = |target| fit(&moments, &default(target)).expect_err("refused");
     assert_eq!(refused(Target::Components(0)), FitError::NoComponents);
     for share in [0.0, 1.0, -0.5, 95.0, f64::INFINITY] {
-        assert_eq!(
-            refused(Target::Share(share)),
-            FitError::InvalidShare { share }
-        );
+        assert_eq!(refused(Target::Share(share)), FitError::InvalidShare { share });
     }
-    assert!(matches!(
-        refused(Target::Share(f64::NAN)),
-        FitError::InvalidShare { .. }
-    ));
+    assert!(matches!(refused(Target::Share(f64::NAN)), FitError::InvalidShare { .. }));
 }
 
 #[test]
@@ -84,10 +78,7 @@ fn a_share_that_only_rounding_could_fill_is_refused_with_what_is_reachable() {
     assert_eq!((modest.rank, modest.k), (1, 1));
     let share = 1.0 - 1e-12;
     let error = fit(&moments, &default(Target::Share(share))).expect_err("out of reach");
-    let FitError::ShareUnreachable {
-        reachable, rank, ..
-    } = error
-    else {
+    let FitError::ShareUnreachable { reachable, rank, .. } = error else {
         panic!("{error}");
     };
     assert_eq!(rank, 1);
@@ -107,31 +98,21 @@ fn constant_columns_take_no_part_and_load_exactly_zero() {
         let fitted = fit(&reduced(&values, dim, 8), &everything(standardize)).expect("a fit");
         assert_eq!(fitted.constant, [0, 7]);
         assert_eq!((fitted.scale[0], fitted.scale[7]), (1.0, 1.0));
-        assert_eq!(
-            (fitted.mean[0], fitted.mean[7]),
-            (f64::from(0.1f32), f64::from(-3e20f32))
-        );
+        assert_eq!((fitted.mean[0], fitted.mean[7]), (f64::from(0.1f32), f64::from(-3e20f32)));
         assert_eq!(fitted.rank, 10);
         assert_eq!(fitted.spectrum[10..], [0.0, 0.0]);
         for c in 0..fitted.k {
             let component = fitted.component(c);
             assert_eq!((component[0].to_bits(), component[7].to_bits()), (0, 0));
         }
-        assert!(
-            fitted
-                .warnings
-                .contains(&Warning::ConstantColumns { count: 2, dim })
-        );
+        assert!(fitted.warnings.contains(&Warning::ConstantColumns { count: 2, dim }));
     }
 }
 
 #[test]
 fn the_largest_loading_is_positive_and_of_equal_ones_the_first_decides() {
-    let fitted = fit(
-        &reduced(&generator(200, 30), 30, 50),
-        &everything(Standardize::MeanStd),
-    )
-    .expect("a fit");
+    let fitted = fit(&reduced(&generator(200, 30), 30, 50), &everything(Standardize::MeanStd))
+        .expect("a fit");
     for c in 0..fitted.k {
         let component = fitted.component(c);
         let largest = component.iter().fold(0.0, |max: f64, v| max.max(v.abs()));
@@ -139,13 +120,8 @@ fn the_largest_loading_is_positive_and_of_equal_ones_the_first_decides() {
         assert!(lead.is_some_and(|&lead| lead > 0.0), "component {c}");
     }
     // Two columns that mirror each other: both loadings are as large, with opposite signs.
-    let mirrored: Vec<f32> = (0..9u8)
-        .flat_map(|r| [f32::from(r), -f32::from(r)])
-        .collect();
-    let fitted = fit(
-        &Moments::of_rows(&mirrored, 2),
-        &everything(Standardize::Mean),
-    );
+    let mirrored: Vec<f32> = (0..9u8).flat_map(|r| [f32::from(r), -f32::from(r)]).collect();
+    let fitted = fit(&Moments::of_rows(&mirrored, 2), &everything(Standardize::Mean));
     let component = fitted.expect("a fit").components;
     assert!(component[0] > 0.0 && component[1] < 0.0, "{component:?}");
 }
@@ -154,25 +130,16 @@ fn the_largest_loading_is_positive_and_of_equal_ones_the_first_decides() {
 fn equal_variances_are_named() {
     let axes = [1.0f32, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0];
     let values: Vec<f32> = axes.iter().chain(&axes.map(|v| -v)).copied().collect();
-    let fitted = fit(
-        &Moments::of_rows(&values, 3),
-        &default(Target::Components(2)),
-    );
+    let fitted = fit(&Moments::of_rows(&values, 3), &default(Target::Components(2)));
     let warnings = fitted.expect("a fit").warnings;
     assert_eq!(warnings, [Warning::EqualVariances { first: 1, last: 3 }]);
 }
 
 #[test]
 fn one_column_is_its_own_component() {
-    let fitted = fit(
-        &Moments::of_rows(&[1.0, 2.0, 6.0], 1),
-        &everything(Standardize::Mean),
-    )
-    .expect("a fit");
-    assert_eq!(
-        (fitted.k, fitted.components[0], fitted.spectrum[0]),
-        (1, 1.0, 7.0)
-    );
+    let fitted =
+        fit(&Moments::of_rows(&[1.0, 2.0, 6.0], 1), &everything(Standardize::Mean)).expect("a fit");
+    assert_eq!((fitted.k, fitted.components[0], fitted.spectrum[0]), (1, 1.0, 7.0));
     assert_eq!(fitted.ratios, [1.0]);
 }
 
@@ -181,11 +148,7 @@ fn the_conventions_differ_in_divisor_and_centring_alone() {
     let moments = reduced(&generator(50, 9), 9, 16);
     let with = |like, standardize| {
         let target = Target::Components(4);
-        let options = FitOptions {
-            standardize,
-            target,
-            like,
-        };
+        let options = FitOptions { standardize, target, like };
         fit(&moments, &options).expect("a fit")
     };
     assert!(!with(Convention::Spark, Standardize::None).centred);

@@ -10,10 +10,7 @@ fn sample() -> (Moments, Fitted) {
     let mut values = generator(120, 20);
     values.iter_mut().skip(4).step_by(20).for_each(|v| *v = 2.5);
     let moments = reduced(&values, 20, 32);
-    let fitted = fit(
-        &moments,
-        &options(Standardize::MeanStd, Target::Components(6)),
-    );
+    let fitted = fit(&moments, &options(Standardize::MeanStd, Target::Components(6)));
     (moments, fitted.expect("a fit"))
 }
 
@@ -49,10 +46,7 @@ fn each_kind_of_spoilt_fit_violates_its_own_measure() {
     assert_eq!(proof.holds(), Ok(()), "{proof:?}");
 
     assert_eq!(violated(|f| f.components[0] += 1e-6), "orthonormality_max");
-    assert_eq!(
-        violated(|f| f.components[0] = f64::NAN),
-        "orthonormality_max"
-    );
+    assert_eq!(violated(|f| f.components[0] = f64::NAN), "orthonormality_max");
     let swap = |f: &mut Fitted| f.components.rotate_left(20);
     assert_eq!(violated(swap), "residual_max");
     assert_eq!(violated(|f| f.spectrum[2] *= 1.0 + 1e-6), "residual_max");
@@ -63,10 +57,7 @@ fn each_kind_of_spoilt_fit_violates_its_own_measure() {
     };
     assert_eq!(violated(same_trace), "squares_relative");
     assert_eq!(violated(|f| f.mean[3] *= 1.0 + 1e-12), "scaler_relative");
-    assert_eq!(
-        violated(|f| f.components[4] = 1e-300),
-        "constant_loading_max"
-    );
+    assert_eq!(violated(|f| f.components[4] = 1e-300), "constant_loading_max");
     assert_eq!(violated(|f| f.ratios[0] += 1e-9), "ratios_sum_error");
     assert_eq!(violated(|f| f.spectrum.swap(12, 14)), "NotDescending");
     assert_eq!(violated(|f| f.rank += 1), "NotDescending");
@@ -75,11 +66,7 @@ fn each_kind_of_spoilt_fit_violates_its_own_measure() {
 #[test]
 fn a_fit_of_other_features_is_foreign() {
     let (moments, mut fitted) = sample();
-    let foreign = |fitted: &Fitted| {
-        certificate(&moments, fitted)
-            .expect_err("foreign")
-            .to_string()
-    };
+    let foreign = |fitted: &Fitted| certificate(&moments, fitted).expect_err("foreign").to_string();
     fitted.rows += 1;
     assert!(foreign(&fitted).contains("number of rows is 121, not 120"));
     fitted.rows -= 1;

@@ -11,11 +11,7 @@ use fruitnode_coordinator::tree::{ReducePlan, TreeNode};
 use super::{Convention, FitOptions, Standardize, Target};
 
 fn options(standardize: Standardize, target: Target) -> FitOptions {
-    FitOptions {
-        standardize,
-        target,
-        like: Convention::Default,
-    }
+    FitOptions { standardize, target, like: Convention::Default }
 }
 
 /// All that has variance.
@@ -25,10 +21,8 @@ fn everything(standardize: Standardize) -> FitOptions {
 
 /// Moments as a job makes them: partitions of some rows, merged along the tree.
 fn reduced(values: &[f32], dim: usize, rows_per_part: usize) -> Moments {
-    let parts: Vec<Moments> = values
-        .chunks(rows_per_part * dim)
-        .map(|part| Moments::of_rows(part, dim))
-        .collect();
+    let parts: Vec<Moments> =
+        values.chunks(rows_per_part * dim).map(|part| Moments::of_rows(part, dim)).collect();
     let plan = ReducePlan::new(u32::try_from(parts.len()).expect("few parts"));
     let root = plan.root().expect("at least one part");
     subtree(plan, root, &parts)

@@ -28,10 +28,7 @@ struct RecordedFit {
 fn sample(rows: usize, dim: usize, k: usize) -> (Vec<f32>, Fitted) {
     let values = generator(rows, dim);
     let moments = reduced(&values, dim, 32);
-    let fitted = fit(
-        &moments,
-        &options(Standardize::MeanStd, Target::Components(k)),
-    );
+    let fitted = fit(&moments, &options(Standardize::MeanStd, Target::Components(k)));
     (values, fitted.expect("a fit"))
 }
 
@@ -61,26 +58,13 @@ fn scores_are_those_of_the_convention_asked_for() {
         let mut out = Vec::new();
         project(&fitted, &values, &mut out).expect("whole rows");
         assert_eq!(out.len(), expected.scores.len());
-        let largest = expected
-            .scores
-            .iter()
-            .fold(0.0, |max: f64, v| max.max(v.abs()));
+        let largest = expected.scores.iter().fold(0.0, |max: f64, v| max.max(v.abs()));
         for (found, expected) in out.iter().zip(&expected.scores) {
             let error = (f64::from(*found) - expected).abs();
-            assert!(
-                error <= 1e-7 * largest,
-                "{fitted:?}: {found} for {expected}"
-            );
+            assert!(error <= 1e-7 * largest, "{fitted:?}: {found} for {expected}");
         }
-        for (found, expected) in fitted
-            .spectrum
-            .iter()
-            .zip(expected.variances.iter().flatten())
-        {
-            assert!(
-                (found / expected - 1.0).abs() < 1e-12,
-                "{found} for {expected}"
-            );
+        for (found, expected) in fitted.spectrum.iter().zip(expected.variances.iter().flatten()) {
+            assert!((found / expected - 1.0).abs() < 1e-12, "{found} for {expected}");
         }
     }
 }
@@ -93,11 +77,7 @@ fn every_kernel_gives_the_same_bits() {
         let portable = scores(Kernel::portable(), &fitted, values);
         assert_eq!(portable.len(), rows * fitted.k);
         for kernel in Kernel::available() {
-            assert_eq!(
-                scores(kernel, &fitted, values),
-                portable,
-                "{dim}: {kernel:?}"
-            );
+            assert_eq!(scores(kernel, &fitted, values), portable, "{dim}: {kernel:?}");
         }
     }
 }
@@ -159,11 +139,7 @@ fn features_of_another_width_are_refused_and_no_rows_give_no_scores() {
 fn a_constant_column_adds_nothing_to_a_score() {
     let mut values = generator(30, 6);
     values.iter_mut().skip(2).step_by(6).for_each(|v| *v = 1e30);
-    let fitted = fit(
-        &Moments::of_rows(&values, 6),
-        &everything(Standardize::Mean),
-    )
-    .expect("a fit");
+    let fitted = fit(&Moments::of_rows(&values, 6), &everything(Standardize::Mean)).expect("a fit");
     let mut out = Vec::new();
     project(&fitted, &values, &mut out).expect("whole rows");
     assert!(out.iter().all(|score| score.abs() < 1e4));

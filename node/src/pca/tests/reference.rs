@@ -68,10 +68,9 @@ fn for_each_fit(mut check: impl FnMut(&str, &Case, &Spectrum, &Fitted)) {
     for (name, case) in &cases() {
         for rows_per_part in [1, 3, case.rows] {
             let moments = reduced(&f32s(&case.values), case.dim, rows_per_part);
-            for (standardize, spectrum) in [
-                (Standardize::Mean, &case.covariance),
-                (Standardize::MeanStd, &case.correlation),
-            ] {
+            for (standardize, spectrum) in
+                [(Standardize::Mean, &case.covariance), (Standardize::MeanStd, &case.correlation)]
+            {
                 let fitted = fit(&moments, &everything(standardize)).expect(name);
                 let proof = certificate(&moments, &fitted).expect(name);
                 proof.holds().unwrap_or_else(|violation| {
@@ -87,11 +86,7 @@ fn assert_ratios(name: &str, found: &[f64], expected: &[f64]) {
     assert_eq!(found.len(), expected.len(), "{name}");
     for (i, (found, expected)) in found.iter().zip(expected).enumerate() {
         let error = (found - expected).abs();
-        let allowed = if *expected > 1e-8 {
-            1e-6 * expected
-        } else {
-            1e-13
-        };
+        let allowed = if *expected > 1e-8 { 1e-6 * expected } else { 1e-13 };
         assert!(error <= allowed, "{name} {i}: {found} for {expected}");
     }
 }
@@ -114,10 +109,7 @@ fn the_scaler_is_that_of_exact_arithmetic() {
         for column in 0..case.dim {
             let (mean, scale) = (case.mean[column], case.scale[column]);
             let error = (fitted.mean[column] - mean).abs();
-            assert!(
-                error <= 1e-14 * mean.abs() + 1e-14 * scale,
-                "{name} {column}"
-            );
+            assert!(error <= 1e-14 * mean.abs() + 1e-14 * scale, "{name} {column}");
             let expected = match fitted.standardize {
                 Standardize::MeanStd => scale,
                 Standardize::None | Standardize::Mean => 1.0,
@@ -132,11 +124,8 @@ fn the_scaler_is_that_of_exact_arithmetic() {
 fn rank_counts_the_variances_that_f64_can_tell_from_rounding() {
     for_each_fit(|name, _, spectrum, fitted| {
         let largest = spectrum.eigenvalues[0];
-        let expected = spectrum
-            .eigenvalues
-            .iter()
-            .filter(|&&value| value > 2.3e-13 * largest)
-            .count();
+        let expected =
+            spectrum.eigenvalues.iter().filter(|&&value| value > 2.3e-13 * largest).count();
         assert_eq!(fitted.rank, expected, "{name}");
         assert_eq!(fitted.k, expected, "{name}");
     });
@@ -177,9 +166,7 @@ fn equal_variances_span_what_exact_arithmetic_says() {
     // The first axis has twice the deviation; the other three are equal, and span the rest.
     assert_eq!(fitted.component(0), [1.0, 0.0, 0.0, 0.0]);
     for (i, j) in [(1, 1), (2, 2), (3, 3), (1, 2), (1, 3), (2, 3)] {
-        let projector: f64 = (1..4)
-            .map(|c| fitted.component(c)[i] * fitted.component(c)[j])
-            .sum();
+        let projector: f64 = (1..4).map(|c| fitted.component(c)[i] * fitted.component(c)[j]).sum();
         let expected = if i == j { 1.0 } else { 0.0 };
         assert!((projector - expected).abs() < 1e-14);
     }
@@ -190,10 +177,9 @@ fn a_share_takes_the_fewest_components_that_reach_it() {
     let mut compared = 0;
     for (name, case) in &cases() {
         let moments = reduced(&f32s(&case.values), case.dim, 4);
-        for (standardize, spectrum) in [
-            (Standardize::Mean, &case.covariance),
-            (Standardize::MeanStd, &case.correlation),
-        ] {
+        for (standardize, spectrum) in
+            [(Standardize::Mean, &case.covariance), (Standardize::MeanStd, &case.correlation)]
+        {
             for (share, &expected) in &spectrum.shares {
                 let share = share.parse().expect("a recorded share");
                 let options: FitOptions = options(standardize, Target::Share(share));
@@ -216,10 +202,9 @@ fn two_and_a_half_thousand_rows_have_the_shares_that_numpy_finds() {
         for (found, expected) in moments.mean().iter().zip(&large.mean) {
             assert!((found - expected).abs() <= 1e-11, "{found} {expected}");
         }
-        for (standardize, expected) in [
-            (Standardize::Mean, &large.covariance),
-            (Standardize::MeanStd, &large.correlation),
-        ] {
+        for (standardize, expected) in
+            [(Standardize::Mean, &large.covariance), (Standardize::MeanStd, &large.correlation)]
+        {
             let fitted = fit(&moments, &everything(standardize)).expect("a fit");
             assert_ratios("large", &fitted.ratios, &expected.ratios);
         }

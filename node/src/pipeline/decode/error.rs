@@ -5,10 +5,7 @@
 
 /// Why the bytes of a photograph gave no pixels. Always the content's fault: never retried.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[allow(
-    missing_docs,
-    reason = "each variant's message and `CODES` say what it means"
-)]
+#[allow(missing_docs, reason = "each variant's message and `CODES` say what it means")]
 pub enum DecodeError {
     #[error("the file has 0 bytes; upload it again")]
     Empty,
@@ -57,54 +54,24 @@ pub enum DecodeError {
 pub const CODES: &[(&str, &str)] = &[
     ("empty", "the file has no bytes"),
     ("file_too_large", "the file exceeds the limit of bytes"),
-    (
-        "unknown_format",
-        "the first bytes are of no image format known here",
-    ),
-    (
-        "unsupported_format",
-        "an image of a known format that is not decoded here",
-    ),
+    ("unknown_format", "the first bytes are of no image format known here"),
+    ("unsupported_format", "an image of a known format that is not decoded here"),
     ("zero_size", "the header gives a width or a height of 0"),
     ("side_too_long", "the header gives a side over the limit"),
-    (
-        "too_many_pixels",
-        "the header gives more pixels than the limit",
-    ),
-    (
-        "decoder_memory",
-        "decoding would need more memory than the limit",
-    ),
+    ("too_many_pixels", "the header gives more pixels than the limit"),
+    ("decoder_memory", "decoding would need more memory than the limit"),
     ("jpeg_truncated", "the JPEG has no end-of-image marker"),
-    (
-        "jpeg_corrupt",
-        "the JPEG's segments or entropy-coded data are damaged",
-    ),
+    ("jpeg_corrupt", "the JPEG's segments or entropy-coded data are damaged"),
     (
         "jpeg_unsupported",
         "arithmetic, lossless or hierarchical coding, baseline in scans, odd sampling or depth",
     ),
     ("png_truncated", "the PNG ends before its last row"),
-    (
-        "png_crc",
-        "a PNG chunk before the image data has a wrong checksum",
-    ),
-    (
-        "png_corrupt",
-        "the PNG's header, palette or compressed data are damaged",
-    ),
-    (
-        "webp_truncated",
-        "the WebP file ends before its image data do",
-    ),
-    (
-        "webp_corrupt",
-        "the WebP file's chunks or bit stream are damaged",
-    ),
-    (
-        "decoder_panic",
-        "the decoder panicked; the photograph alone is lost",
-    ),
+    ("png_crc", "a PNG chunk before the image data has a wrong checksum"),
+    ("png_corrupt", "the PNG's header, palette or compressed data are damaged"),
+    ("webp_truncated", "the WebP file ends before its image data do"),
+    ("webp_corrupt", "the WebP file's chunks or bit stream are damaged"),
+    ("decoder_panic", "the decoder panicked; the photograph alone is lost"),
 ];
 
 impl DecodeError {

@@ -33,9 +33,7 @@ pub(super) fn quiet<T>(decode: impl FnOnce() -> Result<T, DecodeError>) -> Resul
     SILENT.set(before);
     match outcome {
         Ok(result) => result,
-        Err(payload) => Err(DecodeError::DecoderPanic {
-            reason: words_of(payload.as_ref()),
-        }),
+        Err(payload) => Err(DecodeError::DecoderPanic { reason: words_of(payload.as_ref()) }),
     }
 }
 
@@ -56,25 +54,14 @@ mod tests {
     #[test]
     fn a_panic_becomes_an_error_and_the_flag_is_put_back() {
         let error = quiet::<()>(|| panic!("index {} out of range", 7)).unwrap_err();
-        assert_eq!(
-            error,
-            DecodeError::DecoderPanic {
-                reason: "index 7 out of range".to_owned()
-            }
-        );
+        assert_eq!(error, DecodeError::DecoderPanic { reason: "index 7 out of range".to_owned() });
         assert_eq!(error.code(), "decoder_panic");
-        assert!(
-            !SILENT.get(),
-            "later panics of this thread must be reported again"
-        );
+        assert!(!SILENT.get(), "later panics of this thread must be reported again");
     }
 
     #[test]
     fn values_and_errors_pass_through() {
         assert_eq!(quiet(|| Ok(5)), Ok(5));
-        assert_eq!(
-            quiet::<()>(|| Err(DecodeError::Empty)),
-            Err(DecodeError::Empty)
-        );
+        assert_eq!(quiet::<()>(|| Err(DecodeError::Empty)), Err(DecodeError::Empty));
     }
 }

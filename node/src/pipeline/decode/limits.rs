@@ -21,12 +21,7 @@ pub struct Limits {
 impl Default for Limits {
     /// 64 MiB a file, 16,384 pixels a side, 100 million pixels, 640 MiB of memory.
     fn default() -> Self {
-        Limits {
-            file_bytes: 64 << 20,
-            side: 16_384,
-            pixels: 100_000_000,
-            memory_bytes: 640 << 20,
-        }
+        Limits { file_bytes: 64 << 20, side: 16_384, pixels: 100_000_000, memory_bytes: 640 << 20 }
     }
 }
 
@@ -37,10 +32,7 @@ impl Limits {
             return Err(DecodeError::Empty);
         }
         if found > self.file_bytes {
-            return Err(DecodeError::FileTooLarge {
-                bytes: found,
-                max: self.file_bytes,
-            });
+            return Err(DecodeError::FileTooLarge { bytes: found, max: self.file_bytes });
         }
         Ok(())
     }
@@ -56,26 +48,15 @@ impl Limits {
             return Err(DecodeError::ZeroSize { width, height });
         }
         if width.max(height) > self.side {
-            return Err(DecodeError::SideTooLong {
-                width,
-                height,
-                max: self.side,
-            });
+            return Err(DecodeError::SideTooLong { width, height, max: self.side });
         }
         let pixels = u64::from(width) * u64::from(height);
         if pixels > self.pixels {
-            return Err(DecodeError::TooManyPixels {
-                width,
-                height,
-                max: self.pixels,
-            });
+            return Err(DecodeError::TooManyPixels { width, height, max: self.pixels });
         }
         let needed = working_bytes.saturating_add(3 * pixels);
         if needed > self.memory_bytes {
-            return Err(DecodeError::DecoderMemory {
-                needed,
-                max: self.memory_bytes,
-            });
+            return Err(DecodeError::DecoderMemory { needed, max: self.memory_bytes });
         }
         Ok(())
     }

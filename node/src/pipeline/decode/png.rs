@@ -51,9 +51,7 @@ fn check_head(bytes: &[u8]) -> Result<(u32, u32), DecodeError> {
         let body = bytes.get(at + 4..end).ok_or(DecodeError::PngTruncated)?;
         let sum = bytes.get(end..end + 4).ok_or(DecodeError::PngTruncated)?;
         if crc32(body) != be32(sum) {
-            return Err(DecodeError::PngCrc {
-                chunk: kind.escape_ascii().to_string(),
-            });
+            return Err(DecodeError::PngCrc { chunk: kind.escape_ascii().to_string() });
         }
         if size.is_none() {
             size = Some((be32(&body[4..8]), be32(&body[8..12])));
@@ -96,11 +94,7 @@ fn read_rows(
             Err(error) => return Err(explain(error)),
         }
     }
-    Ok(Rgb {
-        width,
-        height,
-        pixels,
-    })
+    Ok(Rgb { width, height, pixels })
 }
 
 /// Appends the row's pixels as RGB; `wide` says that samples have two bytes, high byte first.
@@ -130,15 +124,11 @@ fn explain(error: DecodingError) -> DecodeError {
 }
 
 fn corrupt(reason: &str) -> DecodeError {
-    DecodeError::PngCorrupt {
-        reason: reason.to_lowercase(),
-    }
+    DecodeError::PngCorrupt { reason: reason.to_lowercase() }
 }
 
 fn be32(bytes: &[u8]) -> u32 {
-    bytes
-        .iter()
-        .fold(0, |value, &byte| value << 8 | u32::from(byte))
+    bytes.iter().fold(0, |value, &byte| value << 8 | u32::from(byte))
 }
 
 /// CRC-32 of the PNG standard (annex D), a nibble at a time: only headers pass through here.
@@ -147,11 +137,7 @@ fn crc32(bytes: &[u8]) -> u32 {
         let mut value = nibble;
         let mut bit = 0;
         while bit < 4 {
-            value = if value & 1 == 1 {
-                0xedb8_8320 ^ (value >> 1)
-            } else {
-                value >> 1
-            };
+            value = if value & 1 == 1 { 0xedb8_8320 ^ (value >> 1) } else { value >> 1 };
             bit += 1;
         }
         value

@@ -30,14 +30,7 @@ fn photographs() -> Option<Vec<Vec<u8>>> {
     }
     paths.sort();
     let step = paths.len() / 100;
-    Some(
-        paths
-            .iter()
-            .step_by(step)
-            .take(100)
-            .map(|path| fs::read(path).unwrap())
-            .collect(),
-    )
+    Some(paths.iter().step_by(step).take(100).map(|path| fs::read(path).unwrap()).collect())
 }
 
 /// Mean absolute difference, and the share of values that differ by more than 2.
@@ -93,29 +86,16 @@ fn every_kind_of_image_gives_the_pixels_of_pillow_or_its_own_code() {
 
 #[test]
 fn a_jpeg_cut_anywhere_is_bad() {
-    for name in [
-        "baseline_420.jpg",
-        "progressive_420.jpg",
-        "restarts.jpg",
-        "with_metadata.jpg",
-    ] {
+    for name in ["baseline_420.jpg", "progressive_420.jpg", "restarts.jpg", "with_metadata.jpg"] {
         let whole = image(name);
         assert!(decode(&whole, &Limits::default()).is_ok(), "{name}");
         for cut in 0..50 {
             let length = 2 + cut * (whole.len() - 2) / 50;
             let error = decode(&whole[..length], &Limits::default()).unwrap_err();
-            assert_eq!(
-                error.code(),
-                "jpeg_truncated",
-                "{name} cut to {length} bytes"
-            );
+            assert_eq!(error.code(), "jpeg_truncated", "{name} cut to {length} bytes");
         }
         let error = decode(&whole[..whole.len() - 1], &Limits::default()).unwrap_err();
-        assert_eq!(
-            error.code(),
-            "jpeg_truncated",
-            "{name} without its last byte"
-        );
+        assert_eq!(error.code(), "jpeg_truncated", "{name} without its last byte");
     }
 }
 
@@ -133,11 +113,7 @@ fn a_damaged_file_gives_an_error_or_an_image_and_never_a_panic() {
             broken[(at * 7 + 3) % whole.len()] = (round * 37) as u8;
             match decode(&broken, &Limits::default()) {
                 Ok(rgb) => {
-                    assert_eq!(
-                        rgb.pixels.len(),
-                        3 * (rgb.width * rgb.height) as usize,
-                        "{line}"
-                    );
+                    assert_eq!(rgb.pixels.len(), 3 * (rgb.width * rgb.height) as usize, "{line}");
                     outcomes.update(&rgb.pixels);
                 }
                 Err(error) => {
@@ -148,15 +124,8 @@ fn a_damaged_file_gives_an_error_or_an_image_and_never_a_panic() {
             }
         }
     }
-    assert!(
-        refused > 1_000,
-        "{refused} of the damaged files were refused"
-    );
-    assert_eq!(
-        short_hex(outcomes),
-        DAMAGED_DIGEST,
-        "the same outcome on every CPU"
-    );
+    assert!(refused > 1_000, "{refused} of the damaged files were refused");
+    assert_eq!(short_hex(outcomes), DAMAGED_DIGEST, "the same outcome on every CPU");
 }
 
 #[test]
@@ -164,46 +133,13 @@ fn limits_speak_before_the_decoder() {
     let file = image("baseline_420.jpg");
     let code = |limits: Limits| decode(&file, &limits).unwrap_err().code();
     let all = Limits::default();
-    assert_eq!(
-        code(Limits {
-            file_bytes: 100,
-            ..all
-        }),
-        "file_too_large"
-    );
+    assert_eq!(code(Limits { file_bytes: 100, ..all }), "file_too_large");
     assert_eq!(code(Limits { side: 32, ..all }), "side_too_long");
-    assert_eq!(
-        code(Limits {
-            pixels: 33 * 25 - 1,
-            ..all
-        }),
-        "too_many_pixels"
-    );
+    assert_eq!(code(Limits { pixels: 33 * 25 - 1, ..all }), "too_many_pixels");
     let needed = 33 * 25 * 3;
-    assert_eq!(
-        code(Limits {
-            memory_bytes: needed - 1,
-            ..all
-        }),
-        "decoder_memory"
-    );
-    assert!(
-        decode(
-            &file,
-            &Limits {
-                memory_bytes: needed,
-                ..all
-            }
-        )
-        .is_ok()
-    );
-    let error = decode(
-        &image("progressive_420.jpg"),
-        &Limits {
-            memory_bytes: needed,
-            ..all
-        },
-    );
+    assert_eq!(code(Limits { memory_bytes: needed - 1, ..all }), "decoder_memory");
+    assert!(decode(&file, &Limits { memory_bytes: needed, ..all }).is_ok());
+    let error = decode(&image("progressive_420.jpg"), &Limits { memory_bytes: needed, ..all });
     assert_eq!(error.unwrap_err().code(), "decoder_memory");
     for name in ["rgb_8.png", "lossless.webp", "lossy.webp", "animated.webp"] {
         let error = decode(&image(name), &Limits { side: 8, ..all }).unwrap_err();
@@ -219,15 +155,8 @@ fn every_code_stands_in_the_table_once() {
     sorted.dedup();
     assert_eq!(sorted.len(), names.len());
     let error = decode(b"\x89PNG\r\n\x1a\n", &Limits::default()).unwrap_err();
-    assert_eq!(
-        (error.code(), names.contains(&error.code())),
-        ("png_truncated", true)
-    );
-    assert!(
-        error
-            .to_string()
-            .starts_with("the PNG ends before its last row")
-    );
+    assert_eq!((error.code(), names.contains(&error.code())), ("png_truncated", true));
+    assert!(error.to_string().starts_with("the PNG ends before its last row"));
 }
 
 /// Digests of decoded pixels (of damaged files: of pixels or words), recorded with AVX-512.
@@ -261,10 +190,7 @@ fn pixels_digest(files: impl Iterator<Item = Vec<u8>>) -> String {
 }
 
 fn short_hex(hasher: Sha256) -> String {
-    hasher.finalize()[..8]
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect()
+    hasher.finalize()[..8].iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 #[test]
@@ -282,9 +208,6 @@ fn photographs_differ_from_pillow_by_the_inverse_transform_alone() {
         found.extend(decode(&file, &Limits::default()).unwrap().pixels);
     }
     let (mean, far) = difference(&found, expected);
-    eprintln!(
-        "mean {mean:.4} levels, {:.4} % of values by more than 2",
-        100.0 * far
-    );
+    eprintln!("mean {mean:.4} levels, {:.4} % of values by more than 2", 100.0 * far);
     assert!(mean <= 0.227 && far <= 0.000_65, "mean {mean}, far {far}");
 }

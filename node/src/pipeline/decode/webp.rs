@@ -21,19 +21,13 @@ pub(super) fn decode(bytes: &[u8], limits: &Limits) -> Result<Rgb, DecodeError> 
     decoder.set_memory_limit(usize::try_from(limits.memory_bytes).unwrap_or(usize::MAX));
     let (width, height) = decoder.dimensions();
     check_size(width, height, limits)?;
-    let size = decoder
-        .output_buffer_size()
-        .ok_or_else(|| corrupt("an impossible size"))?;
+    let size = decoder.output_buffer_size().ok_or_else(|| corrupt("an impossible size"))?;
     let mut pixels = vec![0; size];
     decoder.read_image(&mut pixels).map_err(explain)?;
     if decoder.has_alpha() {
         drop_alpha(&mut pixels);
     }
-    Ok(Rgb {
-        width,
-        height,
-        pixels,
-    })
+    Ok(Rgb { width, height, pixels })
 }
 
 /// Checks the sizes that the chunks up to the first picture give, inside an animation's first
@@ -72,11 +66,7 @@ fn check_chunks(mut rest: &[u8], limits: &Limits, outermost: bool) -> Result<(),
 
 fn check_size(width: u32, height: u32, limits: &Limits) -> Result<(), DecodeError> {
     let pixels = u64::from(width) * u64::from(height);
-    limits.check_image(
-        width,
-        height,
-        WORKING_BYTES_PER_PIXEL.saturating_mul(pixels),
-    )
+    limits.check_image(width, height, WORKING_BYTES_PER_PIXEL.saturating_mul(pixels))
 }
 
 fn drop_alpha(pixels: &mut Vec<u8>) {
@@ -98,14 +88,9 @@ fn explain(error: DecodingError) -> DecodeError {
 }
 
 fn corrupt(reason: &str) -> DecodeError {
-    DecodeError::WebpCorrupt {
-        reason: reason.to_lowercase(),
-    }
+    DecodeError::WebpCorrupt { reason: reason.to_lowercase() }
 }
 
 fn le(bytes: &[u8]) -> u32 {
-    bytes
-        .iter()
-        .rev()
-        .fold(0, |value, &byte| value << 8 | u32::from(byte))
+    bytes.iter().rev().fold(0, |value, &byte| value << 8 | u32::from(byte))
 }

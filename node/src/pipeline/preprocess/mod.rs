@@ -55,10 +55,7 @@ impl Preprocess {
     /// Writes the tensor of one photograph: `height * width * 3` values (HWC), channels in
     /// `channel_order`. The allocation of `out` is reused.
     pub fn apply(&self, rgb: &Rgb, workspace: &mut PreprocessWorkspace, out: &mut Vec<f32>) {
-        let PreprocessWorkspace {
-            resize: passes,
-            resized,
-        } = workspace;
+        let PreprocessWorkspace { resize: passes, resized } = workspace;
         let Size { width, height } = self.size;
         let pixels = if (rgb.width, rgb.height) == (width, height) {
             &rgb.pixels

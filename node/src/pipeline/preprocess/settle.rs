@@ -73,16 +73,9 @@ pub enum PreprocessError {
         "neither flags, nor the weights' metadata, nor the family say the {field} of the input; \
          give {flag}, or write `{field}` into the weights' metadata"
     )]
-    Undefined {
-        field: &'static str,
-        flag: &'static str,
-    },
+    Undefined { field: &'static str, flag: &'static str },
     #[error("{field} is {value}, which no photograph can be prepared with; correct the {origin}")]
-    Unusable {
-        field: &'static str,
-        value: String,
-        origin: Origin,
-    },
+    Unusable { field: &'static str, value: String, origin: Origin },
     #[error("`{0}` is no input size; write 224 or 320x240 with sides of 1 to {SIDE_MAX}")]
     BadSize(String),
     #[error("`{0}` is no preprocessing profile; choose keras, torchvision, caffe or unit")]
@@ -100,10 +93,7 @@ impl Preprocess {
         family: &Declared,
     ) -> Result<Preprocess, PreprocessError> {
         let named = flags.profile.map(Profile::declared).unwrap_or_default();
-        let asked = Declared {
-            filter: flags.filter,
-            ..named
-        };
+        let asked = Declared { filter: flags.filter, ..named };
         let sources = [asked, *weights, *family];
         let declared_size = sources.map(|source| source.input_size.map(Size::square));
         let sizes = [flags.size, declared_size[1], declared_size[2]];
@@ -111,11 +101,8 @@ impl Preprocess {
         let (filter, filter_origin) =
             first_of(sources.map(|source| source.filter), "filter", "--resize")?;
         let profile = "--preprocess";
-        let (channel_order, channel_order_origin) = first_of(
-            sources.map(|source| source.channel_order),
-            "channel_order",
-            profile,
-        )?;
+        let (channel_order, channel_order_origin) =
+            first_of(sources.map(|source| source.channel_order), "channel_order", profile)?;
         let (scale, scale_origin) = first_of(sources.map(|source| source.scale), "scale", profile)?;
         let (mean, mean_origin) = first_of(sources.map(|source| source.mean), "mean", profile)?;
         let (std, std_origin) = first_of(sources.map(|source| source.std), "std", profile)?;
@@ -127,38 +114,17 @@ impl Preprocess {
             mean: mean_origin,
             std: std_origin,
         };
-        let sides_fit = [size.width, size.height]
-            .iter()
-            .all(|side| (1..=SIDE_MAX).contains(side));
+        let sides_fit = [size.width, size.height].iter().all(|side| (1..=SIDE_MAX).contains(side));
         usable(sides_fit, "input_size", &size, origins.size)?;
-        usable(
-            scale.is_finite() && scale != 0.0,
-            "scale",
-            &scale,
-            origins.scale,
-        )?;
+        usable(scale.is_finite() && scale != 0.0, "scale", &scale, origins.scale)?;
         for value in mean {
             usable(value.is_finite(), "mean", &value, origins.mean)?;
         }
         for value in std {
-            usable(
-                (value as f32).is_normal() && value > 0.0,
-                "std",
-                &value,
-                origins.std,
-            )?;
+            usable((value as f32).is_normal() && value > 0.0, "std", &value, origins.std)?;
         }
         let tables = Tables::new(scale, mean, std);
-        Ok(Preprocess {
-            size,
-            filter,
-            channel_order,
-            scale,
-            mean,
-            std,
-            origins,
-            tables,
-        })
+        Ok(Preprocess { size, filter, channel_order, scale, mean, std, origins, tables })
     }
 }
 
@@ -171,10 +137,7 @@ fn first_of<T>(
     flag.map(|value| (value, Origin::Flag))
         .or_else(|| weights.map(|value| (value, Origin::Weights)))
         .or_else(|| family.map(|value| (value, Origin::Family)))
-        .ok_or(PreprocessError::Undefined {
-            field,
-            flag: flag_name,
-        })
+        .ok_or(PreprocessError::Undefined { field, flag: flag_name })
 }
 
 fn usable(
@@ -186,11 +149,7 @@ fn usable(
     if condition {
         Ok(())
     } else {
-        Err(PreprocessError::Unusable {
-            field,
-            value: value.to_string(),
-            origin,
-        })
+        Err(PreprocessError::Unusable { field, value: value.to_string(), origin })
     }
 }
 
@@ -199,12 +158,9 @@ impl Profile {
     pub fn declared(self) -> Declared {
         let (channel_order, scale, mean, std) = match self {
             Profile::Keras => (ChannelOrder::Rgb, 1.0 / 127.5, [1.0; 3], [1.0; 3]),
-            Profile::Torchvision => (
-                ChannelOrder::Rgb,
-                1.0 / 255.0,
-                [0.485, 0.456, 0.406],
-                [0.229, 0.224, 0.225],
-            ),
+            Profile::Torchvision => {
+                (ChannelOrder::Rgb, 1.0 / 255.0, [0.485, 0.456, 0.406], [0.229, 0.224, 0.225])
+            }
             Profile::Caffe => (ChannelOrder::Bgr, 1.0, [103.939, 116.779, 123.68], [1.0; 3]),
             Profile::Unit => (ChannelOrder::Rgb, 1.0 / 255.0, [0.0; 3], [1.0; 3]),
         };
@@ -235,10 +191,7 @@ impl FromStr for Profile {
 impl Size {
     /// Equal sides.
     pub fn square(side: u32) -> Self {
-        Size {
-            width: side,
-            height: side,
-        }
+        Size { width: side, height: side }
     }
 }
 
@@ -249,16 +202,10 @@ impl FromStr for Size {
         let (width, height) = text.split_once('x').unwrap_or((text, text));
         let side = |digits: &str| {
             let plain = digits.bytes().all(|byte| byte.is_ascii_digit());
-            let side = digits
-                .parse()
-                .ok()
-                .filter(|side| plain && (1..=SIDE_MAX).contains(side));
+            let side = digits.parse().ok().filter(|side| plain && (1..=SIDE_MAX).contains(side));
             side.ok_or_else(|| PreprocessError::BadSize(text.to_owned()))
         };
-        Ok(Size {
-            width: side(width)?,
-            height: side(height)?,
-        })
+        Ok(Size { width: side(width)?, height: side(height)? })
     }
 }
 

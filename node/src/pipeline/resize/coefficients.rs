@@ -52,10 +52,8 @@ impl Coefficients {
             );
             let sum = exact.iter().fold(0.0, |sum, weight| sum + weight);
             self.bounds.push((first, end - first));
-            self.weights
-                .extend(exact.iter().map(|weight| fixed(weight / sum)));
-            self.weights
-                .resize(self.bounds.len() * self.per_position, 0);
+            self.weights.extend(exact.iter().map(|weight| fixed(weight / sum)));
+            self.weights.resize(self.bounds.len() * self.per_position, 0);
         }
     }
 
@@ -73,10 +71,7 @@ impl Coefficients {
     pub(super) fn taps(&self, position: usize) -> Taps<'_> {
         let (first, count) = self.bounds[position];
         let start = position * self.per_position;
-        Taps {
-            first,
-            weights: &self.weights[start..start + count],
-        }
+        Taps { first, weights: &self.weights[start..start + count] }
     }
 }
 

@@ -57,16 +57,9 @@ pub fn resize(
     workspace: &mut ResizeWorkspace,
     out: &mut Rgb,
 ) {
-    assert!(
-        width > 0 && height > 0 && src.width > 0 && src.height > 0,
-        "sides are positive"
-    );
+    assert!(width > 0 && height > 0 && src.width > 0 && src.height > 0, "sides are positive");
     let (from_w, from_h) = (src.width as usize, src.height as usize);
-    assert_eq!(
-        src.pixels.len(),
-        3 * from_w * from_h,
-        "three values a pixel"
-    );
+    assert_eq!(src.pixels.len(), 3 * from_w * from_h, "three values a pixel");
     out.width = width;
     out.height = height;
     if (src.width, src.height) == (width, height) {
@@ -78,9 +71,7 @@ pub fn resize(
     workspace.vertical.prepare(from_h, to_h, filter);
     let stride = (3 * to_w).next_multiple_of(LANES);
     workspace.strip.resize(from_w * LANES, 0);
-    workspace
-        .narrowed
-        .resize(stride * from_h.next_multiple_of(STRIP), 0);
+    workspace.narrowed.resize(stride * from_h.next_multiple_of(STRIP), 0);
     out.pixels.resize(3 * to_w * to_h, 0);
     workspace.arch.dispatch(Passes {
         src: &src.pixels,
@@ -176,9 +167,7 @@ fn weighted_sum(rows: &[u8], stride: usize, offset: usize, taps: Taps<'_>) -> [u
     let mut sums = [1i32 << (PRECISION_BITS - 1); LANES];
     let mut at = taps.first * stride + offset;
     for &weight in taps.weights {
-        let row: &[u8; LANES] = rows[at..at + LANES]
-            .try_into()
-            .expect("the range has this length");
+        let row: &[u8; LANES] = rows[at..at + LANES].try_into().expect("the range has this length");
         for (sum, &value) in sums.iter_mut().zip(row) {
             *sum = sum.wrapping_add(weight.wrapping_mul(i32::from(value)));
         }

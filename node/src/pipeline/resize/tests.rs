@@ -14,16 +14,11 @@ use crate::pipeline::decode::Rgb;
 fn noise(width: u32, height: u32) -> Rgb {
     let mut state = u64::from(width * 1_000 + height);
     let mut next = || {
-        state = state
-            .wrapping_mul(6_364_136_223_846_793_005)
-            .wrapping_add(1_442_695_040_888_963_407);
+        state =
+            state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         (state >> 56) as u8
     };
-    Rgb {
-        width,
-        height,
-        pixels: (0..3 * width * height).map(|_| next()).collect(),
-    }
+    Rgb { width, height, pixels: (0..3 * width * height).map(|_| next()).collect() }
 }
 
 fn filter_named(name: &str) -> Filter {
@@ -42,25 +37,12 @@ fn random_sizes_give_the_bytes_of_pillow() {
     let mut checked = 0;
     for line in fs::read_to_string(list).unwrap().lines() {
         let words: Vec<&str> = line.split(' ').collect();
-        let sides: Vec<u32> = words[..4]
-            .iter()
-            .map(|word| word.parse().unwrap())
-            .collect();
+        let sides: Vec<u32> = words[..4].iter().map(|word| word.parse().unwrap()).collect();
         let src = noise(sides[0], sides[1]);
-        resize(
-            &src,
-            sides[2],
-            sides[3],
-            filter_named(words[4]),
-            &mut workspace,
-            &mut out,
-        );
+        resize(&src, sides[2], sides[3], filter_named(words[4]), &mut workspace, &mut out);
         assert_eq!((out.width, out.height), (sides[2], sides[3]));
         let digest = Sha256::digest(&out.pixels);
-        let found: String = digest[..8]
-            .iter()
-            .map(|byte| format!("{byte:02x}"))
-            .collect();
+        let found: String = digest[..8].iter().map(|byte| format!("{byte:02x}")).collect();
         assert_eq!(found, words[5], "{line}");
         checked += 1;
     }
@@ -71,14 +53,7 @@ fn random_sizes_give_the_bytes_of_pillow() {
 fn the_same_size_is_a_copy() {
     let src = noise(31, 7);
     let mut out = Rgb::default();
-    resize(
-        &src,
-        31,
-        7,
-        Filter::Bicubic,
-        &mut ResizeWorkspace::default(),
-        &mut out,
-    );
+    resize(&src, 31, 7, Filter::Bicubic, &mut ResizeWorkspace::default(), &mut out);
     assert_eq!(out, src);
 }
 
@@ -90,14 +65,7 @@ fn a_used_workspace_changes_nothing() {
         let src = noise(from, from + 1);
         resize(&src, to, to / 2, Filter::Bilinear, &mut used, &mut out);
         let mut fresh = Rgb::default();
-        resize(
-            &src,
-            to,
-            to / 2,
-            Filter::Bilinear,
-            &mut ResizeWorkspace::default(),
-            &mut fresh,
-        );
+        resize(&src, to, to / 2, Filter::Bilinear, &mut ResizeWorkspace::default(), &mut fresh);
         assert_eq!(out, fresh);
     }
 }
@@ -121,15 +89,8 @@ fn golden_photographs_give_the_bytes_of_pillow() {
         let filter = filter_named(name.split('_').next().unwrap());
         let size = 3 * (width * height) as usize;
         let expected = npy(golden.join(format!("resized_{name}_u8.npy")), 16 * size);
-        for (pixels, expected) in decoded
-            .chunks_exact(30_000)
-            .zip(expected.chunks_exact(size))
-        {
-            let src = Rgb {
-                width: 100,
-                height: 100,
-                pixels: pixels.to_vec(),
-            };
+        for (pixels, expected) in decoded.chunks_exact(30_000).zip(expected.chunks_exact(size)) {
+            let src = Rgb { width: 100, height: 100, pixels: pixels.to_vec() };
             resize(&src, width, height, filter, &mut workspace, &mut out);
             assert!(out.pixels == expected, "{name}");
         }

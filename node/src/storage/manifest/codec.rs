@@ -82,9 +82,7 @@ impl<'a> Cursor<'a> {
         }
         let (head, rest) = self.0.split_at_checked(length).ok_or(Damage::Short)?;
         self.0 = rest;
-        str::from_utf8(head)
-            .map(str::to_owned)
-            .map_err(|_| Damage::Text)
+        str::from_utf8(head).map(str::to_owned).map_err(|_| Damage::Text)
     }
 
     fn varint(&mut self) -> Result<u64, Damage> {

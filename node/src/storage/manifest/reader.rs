@@ -56,11 +56,7 @@ impl ManifestReader {
         if digest.is_some_and(|digest| digest != index.summary.digest) {
             return Err(Damage::Digest.into());
         }
-        Ok(Self {
-            sink,
-            name: name.to_owned(),
-            index,
-        })
+        Ok(Self { sink, name: name.to_owned(), index })
     }
 
     /// What the manifest says of the whole listing.
@@ -71,14 +67,11 @@ impl ManifestReader {
     /// The entries of one partition, in key order.
     pub async fn block(&self, partition: u32) -> Result<Vec<Entry>, ManifestError> {
         let partitions = self.index.summary.partitions;
-        let block =
-            self.index
-                .blocks
-                .get(partition as usize)
-                .ok_or(ManifestError::NoSuchPartition {
-                    partition,
-                    partitions,
-                })?;
+        let block = self
+            .index
+            .blocks
+            .get(partition as usize)
+            .ok_or(ManifestError::NoSuchPartition { partition, partitions })?;
         let range = block.start..block.start + u64::from(block.length);
         let bytes: Bytes = self.sink.get_range(&self.name, range).await?;
         if sha256(&[&bytes]) != block.digest {
@@ -112,14 +105,7 @@ impl Index {
             return Err(Damage::Range.into());
         }
         let digest = sha256(&[header, index, footer]);
-        let summary = ManifestSummary {
-            digest,
-            listing,
-            keys,
-            bytes,
-            partitions,
-            rows_per_part,
-        };
+        let summary = ManifestSummary { digest, listing, keys, bytes, partitions, rows_per_part };
         let mut blocks = Vec::with_capacity(partitions as usize);
         let (mut start, mut cursor) = (HEADER_BYTES as u64, Cursor(index));
         for _ in 0..partitions {
@@ -127,11 +113,7 @@ impl Index {
             if length as usize > BLOCK_BYTES_MAX {
                 return Err(Damage::Range.into());
             }
-            blocks.push(Block {
-                start,
-                length,
-                digest,
-            });
+            blocks.push(Block { start, length, digest });
             start += u64::from(length);
         }
         if start != blocks_end {
@@ -141,12 +123,7 @@ impl Index {
     }
 
     fn rows(&self, partition: u32) -> u32 {
-        let ManifestSummary {
-            keys,
-            partitions,
-            rows_per_part,
-            ..
-        } = self.summary;
+        let ManifestSummary { keys, partitions, rows_per_part, .. } = self.summary;
         if partition + 1 < partitions {
             return rows_per_part;
         }
@@ -163,11 +140,7 @@ fn partitions(footer: &[u8]) -> Result<u32, Damage> {
     if cursor.array()? != *MAGIC_END {
         return Err(Damage::Magic);
     }
-    if partitions > PARTITIONS_MAX {
-        Err(Damage::Range)
-    } else {
-        Ok(partitions)
-    }
+    if partitions > PARTITIONS_MAX { Err(Damage::Range) } else { Ok(partitions) }
 }
 
 /// Reads exactly `rows` entries. No more memory is taken than the bytes account for.
@@ -181,9 +154,5 @@ pub(super) fn entries(bytes: &[u8], rows: u32) -> Result<Vec<Entry>, Damage> {
         }
         entries.push(entry);
     }
-    if cursor.0.is_empty() {
-        Ok(entries)
-    } else {
-        Err(Damage::Long)
-    }
+    if cursor.0.is_empty() { Ok(entries) } else { Err(Damage::Long) }
 }

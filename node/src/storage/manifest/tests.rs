@@ -39,10 +39,7 @@ fn encode(listing: &[Entry], rows_per_part: u32) -> (Vec<u8>, ManifestSummary) {
 
 fn refusal(entries: &[Entry]) -> ManifestError {
     let (mut writer, _) = ManifestWriter::new(2).unwrap();
-    entries
-        .iter()
-        .find_map(|entry| writer.push(entry).err())
-        .unwrap()
+    entries.iter().find_map(|entry| writer.push(entry).err()).unwrap()
 }
 
 struct Room {
@@ -56,26 +53,14 @@ impl Room {
         let folder = tempfile::tempdir().unwrap();
         let out = folder.path().join("out");
         let (mode, is_ours) = (Mode::Error, |_: &str| true);
-        let target = FolderTarget {
-            out: &out,
-            from: None,
-            job: "j",
-            mode,
-            is_ours,
-        };
+        let target = FolderTarget { out: &out, from: None, job: "j", mode, is_ours };
         let sink = Arc::new(FolderSink::open(&target).unwrap());
-        Self {
-            runtime: Runtime::new().unwrap(),
-            folder,
-            sink,
-        }
+        Self { runtime: Runtime::new().unwrap(), folder, sink }
     }
 
     fn read(&self, bytes: &[u8], digest: Option<Digest>) -> Result<Vec<Vec<Entry>>, ManifestError> {
         self.runtime.block_on(async {
-            self.sink
-                .put("_run/manifest", Bytes::copy_from_slice(bytes))
-                .await?;
+            self.sink.put("_run/manifest", Bytes::copy_from_slice(bytes)).await?;
             let sink = Arc::clone(&self.sink);
             let reader = ManifestReader::open(sink, "_run/manifest", digest).await?;
             let mut blocks = Vec::new();
@@ -100,10 +85,7 @@ fn every_entry_comes_back_in_its_block() {
         assert_eq!(blocks, wanted, "{keys} keys");
         assert_eq!(summary.partitions as usize, wanted.len());
         assert_eq!(summary.keys, u64::from(keys));
-        assert_eq!(
-            summary.bytes,
-            listing.iter().map(|entry| entry.size).sum::<u64>()
-        );
+        assert_eq!(summary.bytes, listing.iter().map(|entry| entry.size).sum::<u64>());
     }
 }
 
@@ -128,11 +110,7 @@ fn the_digests_say_what_changed() {
             2 => changed[8].modified_us += 1,
             _ => changed[8].problem = Some(Problem::NameNotUtf8),
         }
-        assert_ne!(
-            encode(&changed, 4).1.listing,
-            first.listing,
-            "change {change}"
-        );
+        assert_ne!(encode(&changed, 4).1.listing, first.listing, "change {change}");
     }
 }
 
@@ -143,14 +121,8 @@ fn no_changed_or_missing_byte_goes_unnoticed() {
     for at in 0..bytes.len() {
         let mut damaged = bytes.clone();
         damaged[at] ^= 0x41;
-        assert!(
-            room.read(&damaged, Some(summary.digest)).is_err(),
-            "byte {at}"
-        );
-        assert!(
-            room.read(&bytes[..at], Some(summary.digest)).is_err(),
-            "cut at {at}"
-        );
+        assert!(room.read(&damaged, Some(summary.digest)).is_err(), "byte {at}");
+        assert!(room.read(&bytes[..at], Some(summary.digest)).is_err(), "cut at {at}");
     }
     assert!(room.read(&[&bytes[..], b"x"].concat(), None).is_err());
 }
@@ -172,18 +144,12 @@ fn hostile_numbers_are_refused_before_anything_is_allocated() {
         let mut damaged = bytes.clone();
         damaged[at..at + 4].copy_from_slice(&value.to_le_bytes());
         let error = room.read(&damaged, None).unwrap_err();
-        assert!(
-            matches!(error, ManifestError::Damaged(_)),
-            "{what}: {error}"
-        );
+        assert!(matches!(error, ManifestError::Damaged(_)), "{what}: {error}");
     }
     let mut later = bytes;
     later[10] = 2;
     let error = room.read(&later, None).unwrap_err();
-    assert!(
-        matches!(error, ManifestError::Version { version: 2 }),
-        "{error}"
-    );
+    assert!(matches!(error, ManifestError::Version { version: 2 }), "{error}");
 }
 
 #[test]
@@ -192,10 +158,7 @@ fn hostile_blocks_are_refused() {
     assert_eq!(entries(b"\x09abc", 1), Err(Damage::Short));
     assert_eq!(entries(b"\x01\xFF\0\0\0\0", 1), Err(Damage::Text));
     assert_eq!(entries(b"\x01a\0\0\0\x09", 1), Err(Damage::Range));
-    assert_eq!(
-        entries(b"\x01b\0\0\0\0\x01a\0\0\0\0", 2),
-        Err(Damage::Order)
-    );
+    assert_eq!(entries(b"\x01b\0\0\0\0\x01a\0\0\0\0", 2), Err(Damage::Order));
     assert_eq!(entries(b"\x01a\0\0\0\0\0", 1), Err(Damage::Long));
     assert_eq!(entries(b"\x01a\0\0\0\0", u32::MAX), Err(Damage::Short));
 }
@@ -207,10 +170,7 @@ fn a_listing_out_of_order_or_over_a_limit_is_refused() {
     assert!(matches!(twice, ManifestError::OutOfOrder { .. }), "{twice}");
     let back = refusal(&[second, first.clone()]);
     assert!(matches!(back, ManifestError::OutOfOrder { .. }), "{back}");
-    let long = refusal(&[Entry {
-        key: "k".repeat(20_000),
-        ..first
-    }]);
+    let long = refusal(&[Entry { key: "k".repeat(20_000), ..first }]);
     assert!(matches!(long, ManifestError::TooLarge { .. }), "{long}");
     assert!(ManifestWriter::new(0).is_err());
     assert!(ManifestWriter::new(ROWS_PER_PART_MAX + 1).is_err());
@@ -233,17 +193,11 @@ fn a_folder_becomes_a_manifest_and_a_failed_listing_leaves_none() {
         for i in 0..3_000 {
             fs::write(from.join(format!("Apple/{i:04}.jpg")), "x").unwrap();
         }
-        (
-            failed,
-            write_manifest(&source, &selection, 1_000, sink, name, &mut progress).await,
-        )
+        (failed, write_manifest(&source, &selection, 1_000, sink, name, &mut progress).await)
     });
     assert!(matches!(failed, Err(ManifestError::List(_))), "{failed:?}");
     let (manifest, summary) = written.unwrap();
-    assert_eq!(
-        (manifest.keys, manifest.partitions, summary.keys),
-        (3_000, 3, 3_000)
-    );
+    assert_eq!((manifest.keys, manifest.partitions, summary.keys), (3_000, 3, 3_000));
     assert_eq!(told.last(), Some(&3_000));
     assert!(told.len() > 1, "a long listing speaks before its end");
     let block = room.runtime.block_on(async {
@@ -252,8 +206,5 @@ fn a_folder_becomes_a_manifest_and_a_failed_listing_leaves_none() {
         reader.block(2).await
     });
     let block = block.unwrap();
-    assert_eq!(
-        (block.len(), block[0].key.as_str()),
-        (1_000, "Apple/2000.jpg")
-    );
+    assert_eq!((block.len(), block[0].key.as_str()), (1_000, "Apple/2000.jpg"));
 }

@@ -34,9 +34,7 @@ impl ManifestWriter {
     /// A writer, and the header with which the manifest begins.
     pub fn new(rows_per_part: u32) -> Result<(Self, Vec<u8>), ManifestError> {
         if rows_per_part == 0 || rows_per_part > ROWS_PER_PART_MAX {
-            return Err(ManifestError::RowsPerPart {
-                rows: rows_per_part,
-            });
+            return Err(ManifestError::RowsPerPart { rows: rows_per_part });
         }
         let writer = Self {
             rows_per_part,
@@ -74,11 +72,7 @@ impl ManifestWriter {
 
     /// The last bytes: what is left of a block, index and footer.
     pub fn finish(mut self) -> (Vec<u8>, ManifestSummary) {
-        let mut tail = if self.rows > 0 {
-            self.cut()
-        } else {
-            Vec::new()
-        };
+        let mut tail = if self.rows > 0 { self.cut() } else { Vec::new() };
         let listing: [u8; 32] = self.listing.finalize().into();
         let mut footer = Vec::with_capacity(FOOTER_BYTES);
         footer.extend_from_slice(&self.keys.to_le_bytes());
@@ -107,17 +101,12 @@ impl ManifestWriter {
             return Err(too_large("the validator", entry, VALIDATOR_BYTES_MAX));
         }
         if self.partitions == PARTITIONS_MAX {
-            return Err(too_large(
-                "the number of parts",
-                entry,
-                PARTITIONS_MAX as usize,
-            ));
+            return Err(too_large("the number of parts", entry, PARTITIONS_MAX as usize));
         }
         match &self.last {
-            Some(after) if *after >= entry.key => Err(ManifestError::OutOfOrder {
-                key: entry.key.clone(),
-                after: after.clone(),
-            }),
+            Some(after) if *after >= entry.key => {
+                Err(ManifestError::OutOfOrder { key: entry.key.clone(), after: after.clone() })
+            }
             Some(_) | None => Ok(()),
         }
     }
@@ -143,9 +132,5 @@ pub(super) fn header(rows_per_part: u32) -> Vec<u8> {
 }
 
 fn too_large(what: &'static str, entry: &Entry, limit: usize) -> ManifestError {
-    ManifestError::TooLarge {
-        what,
-        start: entry.key.chars().take(SHOWN_CHARS).collect(),
-        limit,
-    }
+    ManifestError::TooLarge { what, start: entry.key.chars().take(SHOWN_CHARS).collect(), limit }
 }

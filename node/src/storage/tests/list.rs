@@ -46,80 +46,55 @@ fn list(
 
 fn keys(root: &Path, selection: &Selection) -> (Vec<String>, ListSummary) {
     let (entries, summary) = list(&FolderSource::open(root, &[]).unwrap(), selection).unwrap();
-    (
-        entries.into_iter().map(|entry| entry.key).collect(),
-        summary,
-    )
+    (entries.into_iter().map(|entry| entry.key).collect(), summary)
 }
 
 fn refusal(root: &Path, selection: &Selection) -> String {
-    list(&FolderSource::open(root, &[]).unwrap(), selection)
-        .unwrap_err()
-        .to_string()
+    list(&FolderSource::open(root, &[]).unwrap(), selection).unwrap_err().to_string()
 }
 
 #[test]
 fn any_tree_is_listed_in_byte_order_of_its_keys() {
     let part = prop::sample::select(vec!["a", "a-", "a.jpg", "a0", "é", "%", " ", "_", "A"]);
     let tree = prop::collection::btree_set(prop::collection::vec(part, 1..4), 1..40);
-    let runner = &mut TestRunner::new(Config {
-        cases: 60,
-        failure_persistence: None,
-        ..Config::default()
-    });
+    let runner =
+        &mut TestRunner::new(Config { cases: 60, failure_persistence: None, ..Config::default() });
     runner
-        .run(
-            &tree.prop_map(|tree| tree.into_iter().collect::<Vec<_>>()),
-            |tree| {
-                let root = tempfile::tempdir().unwrap();
-                for parts in &tree {
-                    touch(root.path(), &format!("{}/end.jpg", parts.join("/")));
-                    let file = root.path().join(parts.join("/")).with_file_name("a+.jpg");
-                    fs::write(file, "").unwrap();
-                }
-                let (keys, _) = keys(root.path(), &everything());
-                let mut wanted: Vec<String> = tree
-                    .iter()
-                    .map(|parts| format!("{}/end.jpg", parts.join("/")))
-                    .chain(tree.iter().map(|parts| {
-                        let above = parts[..parts.len() - 1].iter();
-                        above
-                            .copied()
-                            .chain(["a+.jpg"])
-                            .collect::<Vec<_>>()
-                            .join("/")
-                    }))
-                    .collect();
-                wanted.sort();
-                wanted.dedup();
-                assert_eq!(keys, wanted);
-                Ok(())
-            },
-        )
+        .run(&tree.prop_map(|tree| tree.into_iter().collect::<Vec<_>>()), |tree| {
+            let root = tempfile::tempdir().unwrap();
+            for parts in &tree {
+                touch(root.path(), &format!("{}/end.jpg", parts.join("/")));
+                let file = root.path().join(parts.join("/")).with_file_name("a+.jpg");
+                fs::write(file, "").unwrap();
+            }
+            let (keys, _) = keys(root.path(), &everything());
+            let mut wanted: Vec<String> = tree
+                .iter()
+                .map(|parts| format!("{}/end.jpg", parts.join("/")))
+                .chain(tree.iter().map(|parts| {
+                    let above = parts[..parts.len() - 1].iter();
+                    above.copied().chain(["a+.jpg"]).collect::<Vec<_>>().join("/")
+                }))
+                .collect();
+            wanted.sort();
+            wanted.dedup();
+            assert_eq!(keys, wanted);
+            Ok(())
+        })
         .unwrap();
 }
 
 #[test]
 fn what_does_not_match_is_counted_and_named() {
     let root = tempfile::tempdir().unwrap();
-    for key in [
-        "1.jpg",
-        "a/2.PNG",
-        "a/notes.txt",
-        "b/Thumbs.db",
-        ".hidden.jpg",
-        "c/.x/3.webp",
-    ] {
+    for key in ["1.jpg", "a/2.PNG", "a/notes.txt", "b/Thumbs.db", ".hidden.jpg", "c/.x/3.webp"] {
         touch(root.path(), key);
     }
     let (keys, summary) = keys(root.path(), &everything());
     assert_eq!(keys, [".hidden.jpg", "1.jpg", "a/2.PNG", "c/.x/3.webp"]);
     assert_eq!((summary.keys, summary.skipped), (4, 2));
     assert_eq!(summary.skipped_examples, ["a/notes.txt", "b/Thumbs.db"]);
-    assert_eq!(
-        summary.bytes,
-        keys.iter().map(|key| key.len() as u64).sum::<u64>()
-    );
+    assert_eq!(summary.bytes, keys.iter().map(|key| key.len() as u64).sum::<u64>());
 }
 
 #[test]
@@ -128,13 +103,7 @@ fn a_limit_takes_the_first_keys_in_order() {
     for key in ["b/1.jpg", "a/2.jpg", "a-b/3.jpg", "a/1.jpg"] {
         touch(root.path(), key);
     }
-    let (keys, summary) = keys(
-        root.path(),
-        &Selection {
-            limit: Some(2),
-            ..everything()
-        },
-    );
+    let (keys, summary) = keys(root.path(), &Selection { limit: Some(2), ..everything() });
     assert_eq!(keys, ["a-b/3.jpg", "a/1.jpg"]);
     assert!(summary.limited);
 }
@@ -143,15 +112,9 @@ fn a_limit_takes_the_first_keys_in_order() {
 fn a_flat_listing_counts_the_folders_it_does_not_enter() {
     let root = tempfile::tempdir().unwrap();
     touch(root.path(), "a/1.jpg");
-    let flat = Selection {
-        recursive: false,
-        ..everything()
-    };
+    let flat = Selection { recursive: false, ..everything() };
     let words = refusal(root.path(), &flat);
-    assert!(
-        words.contains("1 subfolders") && words.contains("--recursive"),
-        "{words}"
-    );
+    assert!(words.contains("1 subfolders") && words.contains("--recursive"), "{words}");
     touch(root.path(), "2.jpg");
     let (keys, summary) = keys(root.path(), &flat);
     assert_eq!((keys, summary.subfolders), (vec!["2.jpg".to_owned()], 1));
@@ -166,10 +129,7 @@ fn sources_without_a_photograph_are_refused_in_words() {
     assert!(refusal(root.path(), &everything()).contains("holds no file"));
     touch(root.path(), "notes.txt");
     let words = refusal(root.path(), &everything());
-    assert!(
-        words.contains("`notes.txt`") && words.contains("--pattern"),
-        "{words}"
-    );
+    assert!(words.contains("`notes.txt`") && words.contains("--pattern"), "{words}");
     let file = FolderSource::open(&root.path().join("notes.txt"), &[]).unwrap_err();
     assert!(matches!(file, ListError::NotAFolder { .. }), "{file}");
 }
@@ -185,10 +145,7 @@ fn links_are_followed_and_those_that_lead_nowhere_are_rows_too() {
     symlink("nowhere", root.path().join("lost.jpg")).unwrap();
     let source = FolderSource::open(root.path(), &[]).unwrap();
     let (entries, _) = list(&source, &everything()).unwrap();
-    let found: Vec<_> = entries
-        .iter()
-        .map(|entry| (entry.key.as_str(), entry.problem))
-        .collect();
+    let found: Vec<_> = entries.iter().map(|entry| (entry.key.as_str(), entry.problem)).collect();
     let wanted = [
         ("file.jpg", None),
         ("folder/x.jpg", None),
@@ -205,10 +162,7 @@ fn a_link_to_a_folder_above_it_is_refused_by_name() {
     touch(root.path(), "a/b/1.jpg");
     symlink("..", root.path().join("a/b/up")).unwrap();
     let words = refusal(root.path(), &everything());
-    assert!(
-        words.contains("a/b/up is a symbolic link") && words.contains("remove"),
-        "{words}"
-    );
+    assert!(words.contains("a/b/up is a symbolic link") && words.contains("remove"), "{words}");
 }
 
 #[test]
@@ -220,10 +174,7 @@ fn names_that_are_not_utf8_are_listed_with_their_problem() {
     fs::write(name(b"f\xFF/good.jpg"), "").unwrap();
     let source = FolderSource::open(root.path(), &[]).unwrap();
     let (entries, _) = list(&source, &everything()).unwrap();
-    let found: Vec<_> = entries
-        .iter()
-        .map(|entry| (entry.key.as_str(), entry.problem))
-        .collect();
+    let found: Vec<_> = entries.iter().map(|entry| (entry.key.as_str(), entry.problem)).collect();
     let bad = Some(Problem::NameNotUtf8);
     assert_eq!(found, [("f%FF/good.jpg", bad), ("p%E9ch.jpg", bad)]);
     fs::write(root.path().join("p%E9ch.jpg"), "").unwrap();
@@ -249,13 +200,8 @@ fn the_target_and_what_is_being_built_are_left_out_whatever_path_leads_there() {
     touch(root.path(), "out/plots/scree.png");
     symlink("out", root.path().join("link")).unwrap();
     let other = root.path().join("other");
-    let target = FolderTarget {
-        out: &other,
-        from: None,
-        job: "j",
-        mode: Mode::Error,
-        is_ours: |_| true,
-    };
+    let target =
+        FolderTarget { out: &other, from: None, job: "j", mode: Mode::Error, is_ours: |_| true };
     let _sink = FolderSink::open(&target).unwrap();
     let source = FolderSource::open(root.path(), &[root.path().join("out"), other]).unwrap();
     let (entries, summary) = list(&source, &everything()).unwrap();
@@ -284,8 +230,6 @@ fn a_listing_ends_when_nobody_listens() {
     let source = FolderSource::open(root.path(), &[]).unwrap();
     let (blocks, received) = mpsc::channel(1);
     drop(received);
-    let stopped = runtime()
-        .block_on(source.list(&everything(), blocks))
-        .unwrap_err();
+    let stopped = runtime().block_on(source.list(&everything(), blocks)).unwrap_err();
     assert!(matches!(stopped, ListError::Stopped { .. }), "{stopped}");
 }

@@ -109,15 +109,9 @@ fn a_file_that_is_gone_is_a_row_and_a_source_that_is_gone_is_another_attempt() {
 fn what_is_too_large_or_known_to_be_bad_is_not_opened() {
     let root = tempfile::tempdir().unwrap();
     let (source, entry) = listed(root.path());
-    let large = Entry {
-        size: MAX + 1,
-        ..entry.clone()
-    };
+    let large = Entry { size: MAX + 1, ..entry.clone() };
     assert_eq!(code(&source, &large), "file_too_large");
-    let bad = Entry {
-        problem: Some(Problem::NameNotUtf8),
-        ..entry
-    };
+    let bad = Entry { problem: Some(Problem::NameNotUtf8), ..entry };
     assert_eq!(code(&source, &bad), "name_not_utf8");
 }
 
@@ -129,20 +123,8 @@ fn no_key_leads_out_of_the_source() {
     let (source, entry) = listed(&folder);
     fs::copy(folder.join("1.jpg"), root.path().join("secret")).unwrap();
     let secret = root.path().join("secret").display().to_string();
-    for key in [
-        "../secret",
-        "./1.jpg",
-        "x/../1.jpg",
-        "",
-        "/",
-        "1.jpg/",
-        "a\0b",
-        &secret,
-    ] {
-        let hostile = Entry {
-            key: key.to_owned(),
-            ..entry.clone()
-        };
+    for key in ["../secret", "./1.jpg", "x/../1.jpg", "", "/", "1.jpg/", "a\0b", &secret] {
+        let hostile = Entry { key: key.to_owned(), ..entry.clone() };
         assert_eq!(code(&source, &hostile), "gone", "{key:?}");
     }
 }

@@ -14,24 +14,12 @@ fn is_ours(name: &str) -> bool {
 }
 
 fn open(out: &Path, mode: Mode) -> Result<FolderSink, SinkError> {
-    FolderSink::open(&FolderTarget {
-        out,
-        from: None,
-        job: "job-1",
-        mode,
-        is_ours,
-    })
+    FolderSink::open(&FolderTarget { out, from: None, job: "job-1", mode, is_ours })
 }
 
 fn open_beside(out: &Path, from: &Path) -> Result<FolderSink, SinkError> {
     let mode = Mode::Overwrite;
-    FolderSink::open(&FolderTarget {
-        out,
-        from: Some(from),
-        job: "job-1",
-        mode,
-        is_ours,
-    })
+    FolderSink::open(&FolderTarget { out, from: Some(from), job: "job-1", mode, is_ours })
 }
 
 fn refusal(opened: Result<FolderSink, SinkError>) -> String {
@@ -68,16 +56,10 @@ fn a_result_appears_whole_and_leaves_nothing_beside_it() {
     let sink = open(&out, Mode::Error).unwrap();
     assert!(!out.exists());
     runtime().block_on(publish(&sink, "text")).unwrap();
-    assert_eq!(
-        fs::read_to_string(out.join("features/part-0")).unwrap(),
-        "text"
-    );
+    assert_eq!(fs::read_to_string(out.join("features/part-0")).unwrap(), "text");
     assert_eq!(fs::read_to_string(out.join(SUCCESS)).unwrap(), "text");
     assert_eq!(names(out.parent().unwrap()), ["out"]);
-    assert!(matches!(
-        runtime().block_on(sink.get("features/part-0")),
-        Err(SinkError::Closed)
-    ));
+    assert!(matches!(runtime().block_on(sink.get("features/part-0")), Err(SinkError::Closed)));
 }
 
 #[test]
@@ -85,22 +67,11 @@ fn a_first_result_is_kept_unless_overwriting_is_asked_for() {
     let (_room, out) = room();
     fs::create_dir(&out).unwrap();
     fs::set_permissions(&out, fs::Permissions::from_mode(0o750)).unwrap();
-    runtime()
-        .block_on(publish(&open(&out, Mode::Error).unwrap(), "first"))
-        .unwrap();
+    runtime().block_on(publish(&open(&out, Mode::Error).unwrap(), "first")).unwrap();
     assert!(refusal(open(&out, Mode::Error)).contains("--mode overwrite"));
-    runtime()
-        .block_on(publish(&open(&out, Mode::Overwrite).unwrap(), "second"))
-        .unwrap();
-    assert_eq!(
-        fs::read_to_string(out.join("features/part-0")).unwrap(),
-        "second"
-    );
-    assert_eq!(
-        fs::metadata(&out).unwrap().mode() & 0o777,
-        0o750,
-        "permissions are kept"
-    );
+    runtime().block_on(publish(&open(&out, Mode::Overwrite).unwrap(), "second")).unwrap();
+    assert_eq!(fs::read_to_string(out.join("features/part-0")).unwrap(), "second");
+    assert_eq!(fs::metadata(&out).unwrap().mode() & 0o777, 0o750, "permissions are kept");
 }
 
 #[test]
@@ -113,10 +84,7 @@ fn overwriting_refuses_what_is_not_a_result_and_names_it() {
     let sink = open(&out, Mode::Overwrite).unwrap();
     symlink("nowhere", out.join(SUCCESS)).unwrap();
     let error = runtime().block_on(publish(&sink, "late")).unwrap_err();
-    assert!(
-        matches!(error, SinkError::Foreign { .. }),
-        "looked at again at the end: {error}"
-    );
+    assert!(matches!(error, SinkError::Foreign { .. }), "looked at again at the end: {error}");
     assert_eq!(names(&out), [SUCCESS]);
 }
 
@@ -148,9 +116,7 @@ fn a_target_behind_a_link_is_replaced_where_it_lies() {
     let (room, out) = room();
     fs::create_dir(room.path().join("real")).unwrap();
     symlink("real", &out).unwrap();
-    runtime()
-        .block_on(publish(&open(&out, Mode::Error).unwrap(), "text"))
-        .unwrap();
+    runtime().block_on(publish(&open(&out, Mode::Error).unwrap(), "text")).unwrap();
     assert!(fs::symlink_metadata(&out).unwrap().is_symlink());
     assert!(room.path().join("real").join(SUCCESS).exists());
 }
@@ -163,10 +129,7 @@ fn an_aborted_or_forgotten_job_leaves_nothing() {
         sink.put("_run/story", Bytes::from("x")).await.unwrap();
         sink.abort().await.unwrap();
         sink.abort().await.unwrap();
-        assert!(matches!(
-            sink.commit(Bytes::new()).await,
-            Err(SinkError::Closed)
-        ));
+        assert!(matches!(sink.commit(Bytes::new()).await, Err(SinkError::Closed)));
     });
     drop(open(&out, Mode::Error).unwrap());
     assert!(names(room.path()).is_empty());
@@ -179,9 +142,7 @@ fn nothing_public_is_written_unannounced_and_nothing_announced_is_left_out() {
     runtime().block_on(async {
         let put = sink.put("features/a", Bytes::new()).await.unwrap_err();
         assert!(matches!(put, SinkError::NotBegun { .. }), "{put}");
-        sink.begin(&["features/a".to_owned(), "features/b".to_owned()])
-            .await
-            .unwrap();
+        sink.begin(&["features/a".to_owned(), "features/b".to_owned()]).await.unwrap();
         let put = sink.put("features/c", Bytes::new()).await.unwrap_err();
         assert!(matches!(put, SinkError::NotAnnounced { .. }), "{put}");
         sink.put("features/a", Bytes::new()).await.unwrap();
@@ -204,10 +165,7 @@ fn an_object_appears_when_it_is_finished_and_not_before() {
     runtime().block_on(async {
         let mut writer = sink.create("_run/table").await.unwrap();
         writer.write(Bytes::from("one,")).await.unwrap();
-        assert!(matches!(
-            sink.size("_run/table").await,
-            Err(SinkError::Missing { .. })
-        ));
+        assert!(matches!(sink.size("_run/table").await, Err(SinkError::Missing { .. })));
         writer.write(Bytes::from("two")).await.unwrap();
         assert_eq!(writer.finish().await.unwrap(), 7);
         assert_eq!(sink.get("_run/table").await.unwrap(), "one,two");

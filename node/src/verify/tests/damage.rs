@@ -17,19 +17,13 @@ fn verdict(memory: &Memory) -> Verdict {
 /// Names of the files that a result is made of, `_SUCCESS` aside.
 fn public(memory: &Memory) -> Vec<String> {
     let names = memory.0.keys();
-    names
-        .filter(|name| !name.starts_with("_run/") && *name != names::SUCCESS)
-        .cloned()
-        .collect()
+    names.filter(|name| !name.starts_with("_run/") && *name != names::SUCCESS).cloned().collect()
 }
 
 fn assert_names(verdict: &Verdict, check: &str, name: &str) {
     let check = verdict.check(check).unwrap();
     assert_eq!(check.status, Status::Failed, "{name}: {}", check.name);
-    let named = check
-        .findings
-        .iter()
-        .any(|finding| finding.starts_with(&format!("{name}: ")));
+    let named = check.findings.iter().any(|finding| finding.starts_with(&format!("{name}: ")));
     assert!(named, "{name}: {:?}", check.findings);
 }
 
@@ -39,10 +33,7 @@ fn a_whole_result_passes_whatever_its_convention() {
         for centred in [true, false] {
             let (memory, _) = published(&facts(standardize, centred));
             let verdict = verdict(&memory);
-            assert!(
-                verdict.passed(),
-                "{standardize:?}, centred {centred}:\n{verdict}"
-            );
+            assert!(verdict.passed(), "{standardize:?}, centred {centred}:\n{verdict}");
             let names: Vec<_> = verdict.checks.iter().map(|check| check.name).collect();
             assert_eq!(
                 names,
@@ -82,9 +73,7 @@ fn the_figures_are_those_of_the_result() {
 #[test]
 fn a_result_without_components_needs_none_of_their_files() {
     let (mut memory, mut report) = published(&facts(Standardize::Mean, true));
-    memory
-        .0
-        .retain(|name, _| name.starts_with("features/") || name.starts_with("_quarantine/"));
+    memory.0.retain(|name, _| name.starts_with("features/") || name.starts_with("_quarantine/"));
     report.pca = None;
     report.certificate.clear();
     report.classes.fit = None;
@@ -146,11 +135,7 @@ fn two_files_that_changed_places_are_found() {
 
 #[test]
 fn a_file_that_does_not_belong_is_found_and_one_below_run_is_not() {
-    for name in [
-        "features/part-00003.parquet",
-        "thesis.docx",
-        "model/pca.pkl",
-    ] {
+    for name in ["features/part-00003.parquet", "thesis.docx", "model/pca.pkl"] {
         let mut memory = whole();
         memory.0.insert(name.to_owned(), Vec::new());
         assert_names(&verdict(&memory), "listing", name);
@@ -164,11 +149,7 @@ fn a_file_that_does_not_belong_is_found_and_one_below_run_is_not() {
 fn without_a_usable_success_nothing_else_is_looked_at() {
     let whole = whole();
     let success = whole.0[names::SUCCESS].clone();
-    for damaged in [
-        None,
-        Some(Vec::new()),
-        Some(success[..success.len() - 5].to_vec()),
-    ] {
+    for damaged in [None, Some(Vec::new()), Some(success[..success.len() - 5].to_vec())] {
         let mut memory = whole.clone();
         match damaged {
             None => memory.0.remove(names::SUCCESS),

@@ -45,9 +45,7 @@ impl Memory {
             let digest = sha256(&self.0[&name]);
             (name, digest)
         });
-        let success = Success {
-            files: files.collect(),
-        };
+        let success = Success { files: files.collect() };
         self.0.insert(names::SUCCESS.to_owned(), success.to_bytes());
     }
 
@@ -56,10 +54,7 @@ impl Memory {
             !name.starts_with("_run/") && *name != names::SUCCESS && *name != but
         });
         let file = |(name, bytes): (&String, &Vec<u8>)| {
-            let file = File {
-                bytes: bytes.len() as u64,
-                sha256: sha256(bytes).hex(),
-            };
+            let file = File { bytes: bytes.len() as u64, sha256: sha256(bytes).hex() };
             (name.clone(), file)
         };
         public.map(file).collect()
@@ -87,31 +82,20 @@ impl Arithmetic for Plain {
                 *product += (f64::from(row[i]) - mean[i]) * (f64::from(row[j]) - mean[j]);
             }
         }
-        Whole {
-            count: count as u64,
-            mean,
-            products,
-        }
+        Whole { count: count as u64, mean, products }
     }
 
     fn merge(&self, left: Whole, right: Whole) -> Whole {
         let dim = left.mean.len();
         let (n, m) = (left.count as f64, right.count as f64);
-        let apart: Vec<f64> = left
-            .mean
-            .iter()
-            .zip(&right.mean)
-            .map(|(a, b)| b - a)
-            .collect();
+        let apart: Vec<f64> = left.mean.iter().zip(&right.mean).map(|(a, b)| b - a).collect();
         let product = |at: usize| {
             let between = apart[at / dim] * apart[at % dim] * n * m / (n + m);
             left.products[at] + right.products[at] + between
         };
         Whole {
             count: left.count + right.count,
-            mean: (0..dim)
-                .map(|j| left.mean[j] + apart[j] * m / (n + m))
-                .collect(),
+            mean: (0..dim).map(|j| left.mean[j] + apart[j] * m / (n + m)).collect(),
             products: (0..dim * dim).map(product).collect(),
         }
     }
@@ -144,13 +128,7 @@ fn partitions() -> Vec<(FeatureRows, Vec<BadRow>)> {
     let mut key = 0;
     let mut all = Vec::new();
     for (partition, keys) in KEYS.into_iter().enumerate() {
-        let (mut good, mut bad) = (
-            FeatureRows {
-                dim: DIM,
-                ..FeatureRows::default()
-            },
-            Vec::new(),
-        );
+        let (mut good, mut bad) = (FeatureRows { dim: DIM, ..FeatureRows::default() }, Vec::new());
         for at in 0..keys {
             let subject = Subject {
                 path: format!("Apple/{key:03}.jpg"),
@@ -170,8 +148,7 @@ fn partitions() -> Vec<(FeatureRows, Vec<BadRow>)> {
             }
             good.subjects.push(subject);
             let common = next();
-            good.values
-                .extend((0..DIM).map(|j| common * j as f32 + next()));
+            good.values.extend((0..DIM).map(|j| common * j as f32 + next()));
         }
         all.push((good, bad));
     }
@@ -180,16 +157,12 @@ fn partitions() -> Vec<(FeatureRows, Vec<BadRow>)> {
 
 /// Eigenvalues and vectors (in rows) of a symmetric matrix, by Jacobi's rotations.
 fn eigen(mut matrix: Vec<f64>, dim: usize) -> Vec<(f64, Vec<f64>)> {
-    let mut vectors: Vec<f64> = (0..dim * dim)
-        .map(|at| f64::from(u8::from(at % (dim + 1) == 0)))
-        .collect();
+    let mut vectors: Vec<f64> =
+        (0..dim * dim).map(|at| f64::from(u8::from(at % (dim + 1) == 0))).collect();
     for _ in 0..60 {
         for (p, q) in (0..dim).flat_map(|p| (p + 1..dim).map(move |q| (p, q))) {
             let theta = 0.5
-                * f64::atan2(
-                    2.0 * matrix[p * dim + q],
-                    matrix[q * dim + q] - matrix[p * dim + p],
-                );
+                * f64::atan2(2.0 * matrix[p * dim + q], matrix[q * dim + q] - matrix[p * dim + p]);
             let (s, c) = theta.sin_cos();
             for j in 0..dim {
                 let (a, b) = (matrix[j * dim + p], matrix[j * dim + q]);
@@ -204,32 +177,18 @@ fn eigen(mut matrix: Vec<f64>, dim: usize) -> Vec<(f64, Vec<f64>)> {
         }
     }
     let mut pairs: Vec<(f64, Vec<f64>)> = (0..dim)
-        .map(|i| {
-            (
-                matrix[i * dim + i].max(0.0),
-                vectors[i * dim..(i + 1) * dim].to_vec(),
-            )
-        })
+        .map(|i| (matrix[i * dim + i].max(0.0), vectors[i * dim..(i + 1) * dim].to_vec()))
         .collect();
     pairs.sort_by(|a, b| b.0.total_cmp(&a.0));
     for (_, vector) in &mut pairs {
-        let largest = vector
-            .iter()
-            .copied()
-            .max_by(|a, b| a.abs().total_cmp(&b.abs()))
-            .unwrap();
-        vector
-            .iter_mut()
-            .for_each(|value| *value *= largest.signum());
+        let largest = vector.iter().copied().max_by(|a, b| a.abs().total_cmp(&b.abs())).unwrap();
+        vector.iter_mut().for_each(|value| *value *= largest.signum());
     }
     pairs
 }
 
 pub(super) fn facts(standardize: Standardize, centred: bool) -> ModelFacts {
-    let good = partitions()
-        .iter()
-        .map(|(good, _)| good.subjects.len() as u64)
-        .sum();
+    let good = partitions().iter().map(|(good, _)| good.subjects.len() as u64).sum();
     ModelFacts {
         schema_version: SCHEMA_VERSION,
         dim: DIM as u32,
@@ -258,13 +217,9 @@ pub(super) fn facts(standardize: Standardize, centred: bool) -> ModelFacts {
 }
 
 fn fit(facts: &ModelFacts) -> ModelArrays {
-    let leaves = partitions()
-        .into_iter()
-        .map(|(good, _)| Plain.of_rows(&good.values, DIM));
+    let leaves = partitions().into_iter().map(|(good, _)| Plain.of_rows(&good.values, DIM));
     // Three partitions: the first two, then the third.
-    let whole = leaves
-        .reduce(|left, right| Plain.merge(left, right))
-        .unwrap();
+    let whole = leaves.reduce(|left, right| Plain.merge(left, right)).unwrap();
     let freedom = whole.count as f64 - 1.0;
     let scale: Vec<f64> = (0..DIM)
         .map(|j| match facts.standardize {
@@ -280,11 +235,7 @@ fn fit(facts: &ModelFacts) -> ModelArrays {
     ModelArrays {
         mean: whole.mean,
         scale,
-        components: pairs
-            .iter()
-            .take(K)
-            .flat_map(|(_, vector)| vector.clone())
-            .collect(),
+        components: pairs.iter().take(K).flat_map(|(_, vector)| vector.clone()).collect(),
         eigenvalues: pairs.iter().map(|(value, _)| *value).collect(),
         ratios: pairs.iter().map(|(value, _)| value / total).collect(),
     }
@@ -307,25 +258,15 @@ pub(super) fn published(facts: &ModelFacts) -> (Memory, Report) {
         csv.extend(csv_rows(&scores).unwrap());
         counts.good += good.subjects.len() as u64;
         counts.bad += bad.len() as u64;
-        bytes += good
-            .subjects
-            .iter()
-            .map(|subject| subject.size)
-            .sum::<u64>();
+        bytes += good.subjects.iter().map(|subject| subject.size).sum::<u64>();
         bytes += bad.iter().map(|row| row.subject.size).sum::<u64>();
         for row in &bad {
             *counts.bad_by_code.entry(row.code.clone()).or_default() += 1;
         }
-        files.insert(
-            names::features_part(partition),
-            features_part(&good).unwrap(),
-        );
+        files.insert(names::features_part(partition), features_part(&good).unwrap());
         files.insert(names::scores_part(partition), scores_part(&scores).unwrap());
         if !bad.is_empty() {
-            files.insert(
-                names::quarantine_part(partition),
-                quarantine_part(&bad).unwrap(),
-            );
+            files.insert(names::quarantine_part(partition), quarantine_part(&bad).unwrap());
         }
     }
     counts.listed = counts.good + counts.bad;
@@ -368,15 +309,8 @@ fn report(view: &FittedView<'_>, counts: Counts, bytes: u64) -> Report {
             share: view.share(),
             spectrum_head: view.ratios[..3].to_vec(),
         }),
-        certificate: vec![Figure {
-            name: "orthonormality".to_owned(),
-            value: 1e-15,
-            limit: 1e-10,
-        }],
-        classes: Classes {
-            compute: "cpu/1".to_owned(),
-            fit: Some(facts.fit_class.clone()),
-        },
+        certificate: vec![Figure { name: "orthonormality".to_owned(), value: 1e-15, limit: 1e-10 }],
+        classes: Classes { compute: "cpu/1".to_owned(), fit: Some(facts.fit_class.clone()) },
         warnings: Vec::new(),
         files: BTreeMap::new(),
     }

@@ -21,20 +21,13 @@ fn forged(change: impl FnOnce(&mut Memory, &mut Report)) -> Verdict {
     change(&mut memory, &mut report);
     memory.seal(report);
     let verdict = verify(&memory, &Plain);
-    assert_eq!(
-        verdict.check("digests").unwrap().status,
-        Status::Passed,
-        "{verdict}"
-    );
+    assert_eq!(verdict.check("digests").unwrap().status, Status::Passed, "{verdict}");
     verdict
 }
 
 /// Asserts that a check failed with these words, and which others did.
 fn assert_fails(verdict: &Verdict, check: &str, words: &str, others: &[&str]) {
-    let failed = verdict
-        .checks
-        .iter()
-        .filter(|check| check.status == Status::Failed);
+    let failed = verdict.checks.iter().filter(|check| check.status == Status::Failed);
     let mut expected = vec![check];
     expected.extend(others);
     let mut failed: Vec<_> = failed.map(|check| check.name).collect();
@@ -42,10 +35,7 @@ fn assert_fails(verdict: &Verdict, check: &str, words: &str, others: &[&str]) {
     expected.sort_unstable();
     assert_eq!(failed, expected, "{verdict}");
     let findings = &verdict.check(check).unwrap().findings;
-    assert!(
-        findings.iter().any(|finding| finding.contains(words)),
-        "{findings:?}"
-    );
+    assert!(findings.iter().any(|finding| finding.contains(words)), "{findings:?}");
 }
 
 fn features(memory: &mut Memory, part: u32, change: impl FnOnce(&mut FeatureRows)) {
@@ -101,16 +91,9 @@ fn a_lost_row_is_missed_by_the_count() {
 #[test]
 fn a_key_in_both_tables_is_found() {
     let verdict = forged(|memory, _| {
-        quarantine(memory, 0, |rows| {
-            rows[0].subject.path = "Apple/002.jpg".to_owned()
-        });
+        quarantine(memory, 0, |rows| rows[0].subject.path = "Apple/002.jpg".to_owned());
     });
-    assert_fails(
-        &verdict,
-        "keys",
-        "`Apple/002.jpg` stands in the quarantine as well",
-        &[],
-    );
+    assert_fails(&verdict, "keys", "`Apple/002.jpg` stands in the quarantine as well", &[]);
 }
 
 #[test]
@@ -126,54 +109,34 @@ fn a_whole_lost_partition_is_found() {
         memory.0.remove("features/part-00001.parquet");
         memory.0.remove("pca/part-00001.parquet");
     });
-    assert_fails(
-        &verdict,
-        "rows",
-        "has 2 parts where there are 3 partitions",
-        &["csv"],
-    );
+    assert_fails(&verdict, "rows", "has 2 parts where there are 3 partitions", &["csv"]);
 }
 
 #[test]
 fn partitions_in_another_order_are_found() {
     let verdict = forged(|memory, _| {
         let first = memory.0.remove("features/part-00000.parquet").unwrap();
-        let second = memory
-            .0
-            .insert("features/part-00001.parquet".to_owned(), first)
-            .unwrap();
-        memory
-            .0
-            .insert("features/part-00000.parquet".to_owned(), second);
+        let second = memory.0.insert("features/part-00001.parquet".to_owned(), first).unwrap();
+        memory.0.insert("features/part-00000.parquet".to_owned(), second);
     });
     let keys = verdict.check("keys").unwrap();
-    assert!(
-        keys.findings[0].contains("rows are out of key order"),
-        "{verdict}"
-    );
+    assert!(keys.findings[0].contains("rows are out of key order"), "{verdict}");
 }
 
 #[test]
 fn a_feature_that_is_off_by_one_bit_is_found() {
     let verdict = forged(|memory, _| {
-        features(memory, 1, |rows| {
-            rows.values[3] = f32::from_bits(rows.values[3].to_bits() ^ 1)
-        });
+        features(memory, 1, |rows| rows.values[3] = f32::from_bits(rows.values[3].to_bits() ^ 1));
     });
     // The components still fit within the tolerance; the means and one score do not, to the bit.
     let moments = verdict.check("moments").unwrap();
-    assert!(
-        moments.findings[0].contains("1 means are not those of features/"),
-        "{verdict}"
-    );
+    assert!(moments.findings[0].contains("1 means are not those of features/"), "{verdict}");
 }
 
 #[test]
 fn a_score_that_is_off_by_one_bit_is_found() {
     let verdict = forged(|memory, _| {
-        scores(memory, 2, |rows| {
-            rows.values[1] = f32::from_bits(rows.values[1].to_bits() ^ 1)
-        });
+        scores(memory, 2, |rows| rows.values[1] = f32::from_bits(rows.values[1].to_bits() ^ 1));
     });
     let words = "pca/part-00002.parquet: 1 scores are not those of the model, first \
                  `Apple/013.jpg`, component 2";
@@ -183,16 +146,9 @@ fn a_score_that_is_off_by_one_bit_is_found() {
 #[test]
 fn scores_under_another_label_are_found() {
     let verdict = forged(|memory, _| {
-        scores(memory, 0, |rows| {
-            rows.subjects[0].label = Some("Pear".to_owned())
-        });
+        scores(memory, 0, |rows| rows.subjects[0].label = Some("Pear".to_owned()));
     });
-    assert_fails(
-        &verdict,
-        "scores",
-        "its rows are not those of features/",
-        &["csv"],
-    );
+    assert_fails(&verdict, "scores", "its rows are not those of features/", &["csv"]);
 }
 
 #[test]
@@ -202,14 +158,8 @@ fn a_changed_digit_an_added_line_and_a_lost_line_of_the_table_are_found() {
     let lines: Vec<_> = table.lines().collect();
     let digit = table.rfind('1').unwrap();
     for (changed, words) in [
-        (
-            format!("{}2{}", &table[..digit], &table[digit + 1..]),
-            "differs from the scores after",
-        ),
-        (
-            format!("{table}x,,1.0,2.0\n"),
-            "11 bytes follow the last row",
-        ),
+        (format!("{}2{}", &table[..digit], &table[digit + 1..]), "differs from the scores after"),
+        (format!("{table}x,,1.0,2.0\n"), "11 bytes follow the last row"),
         (
             format!("{}\n", lines[..lines.len() - 1].join("\n")),
             "after row 11, around `Apple/013.jpg`, 6 lines on",
@@ -233,35 +183,20 @@ fn components_that_are_not_those_of_the_features_are_found() {
         });
     });
     let certificate = verdict.check("certificate").unwrap();
-    assert!(
-        certificate
-            .findings
-            .iter()
-            .any(|f| f.contains("residual is")),
-        "{verdict}"
-    );
+    assert!(certificate.findings.iter().any(|f| f.contains("residual is")), "{verdict}");
 }
 
 #[test]
 fn a_spectrum_that_is_out_of_order_or_does_not_add_up_is_found() {
     for (change, words) in [
-        (
-            (|a: &mut ModelArrays| a.eigenvalues.swap(3, 4)) as fn(&mut ModelArrays),
-            "ascents is",
-        ),
+        ((|a: &mut ModelArrays| a.eigenvalues.swap(3, 4)) as fn(&mut ModelArrays), "ascents is"),
         (|a| a.eigenvalues[4] *= 0.5, "trace is"),
-        (
-            |a| a.components.iter_mut().for_each(|v| *v = -*v),
-            "signs is",
-        ),
+        (|a| a.components.iter_mut().for_each(|v| *v = -*v), "signs is"),
         (|a| a.ratios[4] += 1e-6, "ratios is"),
     ] {
         let verdict = forged(|memory, _| model(memory, |_, arrays| change(arrays)));
         let certificate = verdict.check("certificate").unwrap();
-        assert!(
-            certificate.findings.iter().any(|f| f.contains(words)),
-            "{words}: {verdict}"
-        );
+        assert!(certificate.findings.iter().any(|f| f.contains(words)), "{words}: {verdict}");
     }
 }
 
@@ -282,19 +217,9 @@ fn too_many_components_for_the_share_that_was_asked_are_found() {
 
 #[test]
 fn a_copy_of_the_model_that_says_something_else_is_found() {
-    for name in [
-        names::MODEL_NPZ,
-        names::MODEL_README,
-        names::SCREE_CSV,
-        names::SCREE_SVG,
-    ] {
+    for name in [names::MODEL_NPZ, names::MODEL_README, names::SCREE_CSV, names::SCREE_SVG] {
         let verdict = forged(|memory, _| memory.0.get_mut(name).unwrap().push(b' '));
-        assert_fails(
-            &verdict,
-            "model",
-            &format!("{name}: does not say what the model says"),
-            &[],
-        );
+        assert_fails(&verdict, "model", &format!("{name}: does not say what the model says"), &[]);
     }
 }
 
@@ -311,12 +236,7 @@ fn a_report_that_does_not_fit_is_found() {
     let verdict = forged(|_, report| report.pca = None);
     assert_fails(&verdict, "report", "knows of no components", &[]);
     let verdict = forged(|_, report| report.certificate[0].value = 1.0);
-    assert_fails(
-        &verdict,
-        "report",
-        "certifies that orthonormality is 1e0",
-        &[],
-    );
+    assert_fails(&verdict, "report", "certifies that orthonormality is 1e0", &[]);
     let verdict = forged(|_, report| report.pca.as_mut().unwrap().share = 0.5);
     assert_fails(&verdict, "report", "other shares of the variance", &[]);
     let verdict = forged(|_, report| report.weights.sha256 = "11".repeat(32));
@@ -340,10 +260,7 @@ fn files_that_are_no_tables_at_all_are_findings_and_not_panics() {
                 memory.0.insert(name.to_owned(), content.to_vec());
             });
             let findings: Vec<_> = verdict.checks.iter().flat_map(|c| &c.findings).collect();
-            assert!(
-                findings.iter().any(|finding| finding.starts_with(name)),
-                "{name}: {verdict}"
-            );
+            assert!(findings.iter().any(|finding| finding.starts_with(name)), "{name}: {verdict}");
         }
     }
 }

@@ -21,11 +21,7 @@ pub(super) fn inks_to_rgb(samples: &[u8], ycck: bool) -> Vec<u8> {
     let mut pixels = Vec::with_capacity(samples.len() / 4 * 3);
     for s in samples.chunks_exact(4) {
         let first = [s[0], s[1], s[2]];
-        let inks = if ycck {
-            rgb_of_ycc(first)
-        } else {
-            first.map(|v| 255 - v)
-        };
+        let inks = if ycck { rgb_of_ycc(first) } else { first.map(|v| 255 - v) };
         let light = i32::from(s[3]);
         for ink in inks {
             let shade = i32::from(ink) * light + 128;
@@ -48,9 +44,7 @@ fn rgb_of_ycc([y, cb, cr]: [u8; 3]) -> [u8; 3] {
     let cb = i32::from(cb).wrapping_sub(128);
     let cr = i32::from(cr).wrapping_sub(128);
     let red = CR_TO_R.wrapping_mul(cr).wrapping_add(HALF);
-    let green = HALF
-        .wrapping_sub(CB_TO_G.wrapping_mul(cb))
-        .wrapping_sub(CR_TO_G.wrapping_mul(cr));
+    let green = HALF.wrapping_sub(CB_TO_G.wrapping_mul(cb)).wrapping_sub(CR_TO_G.wrapping_mul(cr));
     let blue = CB_TO_B.wrapping_mul(cb).wrapping_add(HALF);
     [red, green, blue].map(|part| clamp(y.wrapping_add(part >> 16)))
 }

@@ -86,9 +86,7 @@ pub(super) fn walk(bytes: &[u8]) -> Result<Frame, DecodeError> {
                 transform = payload.get(11).copied().or(transform);
             }
             SOS => {
-                let frame = header
-                    .as_mut()
-                    .ok_or_else(|| corrupt("a scan before the frame"))?;
+                let frame = header.as_mut().ok_or_else(|| corrupt("a scan before the frame"))?;
                 if !scanned {
                     frame.jfif = jfif;
                     frame.transform = transform;
@@ -108,10 +106,7 @@ fn next_marker(bytes: &[u8], from: usize, scanned: bool) -> Result<(u8, usize), 
     let mut at = from;
     loop {
         let rest = bytes.get(at..).ok_or(DecodeError::JpegTruncated)?;
-        let skip = rest
-            .iter()
-            .position(|&b| b == 0xff)
-            .ok_or(DecodeError::JpegTruncated)?;
+        let skip = rest.iter().position(|&b| b == 0xff).ok_or(DecodeError::JpegTruncated)?;
         if skip > 0 && !scanned {
             return Err(corrupt("bytes between two segments"));
         }
@@ -137,9 +132,7 @@ fn segment(bytes: &[u8], at: usize) -> Result<&[u8], DecodeError> {
     if length < 2 {
         return Err(corrupt("a segment of impossible length"));
     }
-    bytes
-        .get(at + 2..at + length)
-        .ok_or(DecodeError::JpegTruncated)
+    bytes.get(at + 2..at + length).ok_or(DecodeError::JpegTruncated)
 }
 
 fn frame_header(sof: u8, payload: &[u8]) -> Result<Frame, DecodeError> {
@@ -147,21 +140,13 @@ fn frame_header(sof: u8, payload: &[u8]) -> Result<Frame, DecodeError> {
         return Err(corrupt("a short frame header"));
     };
     if rest.len() != 3 * usize::from(count) {
-        return Err(corrupt(
-            "a frame header whose length and components disagree",
-        ));
+        return Err(corrupt("a frame header whose length and components disagree"));
     }
     let components: Vec<Component> = rest
         .chunks_exact(3)
-        .map(|c| Component {
-            id: c[0],
-            horizontal: c[1] >> 4,
-            vertical: c[1] & 15,
-        })
+        .map(|c| Component { id: c[0], horizontal: c[1] >> 4, vertical: c[1] & 15 })
         .collect();
-    if components
-        .iter()
-        .any(|c| !(1..=4).contains(&c.horizontal) || !(1..=4).contains(&c.vertical))
+    if components.iter().any(|c| !(1..=4).contains(&c.horizontal) || !(1..=4).contains(&c.vertical))
     {
         return Err(corrupt("a sampling factor outside 1 to 4"));
     }
@@ -179,9 +164,7 @@ fn frame_header(sof: u8, payload: &[u8]) -> Result<Frame, DecodeError> {
 }
 
 pub(super) fn corrupt(reason: &str) -> DecodeError {
-    DecodeError::JpegCorrupt {
-        reason: reason.to_owned(),
-    }
+    DecodeError::JpegCorrupt { reason: reason.to_owned() }
 }
 
 #[cfg(test)]
@@ -202,10 +185,7 @@ mod tests {
         file.extend([1, 2, 0xff, 0, 3, 0xff, 0xd3, 4, 0xff, 0xff, 0xd9, 9, 9]);
         let frame = walk(&file).unwrap();
         assert_eq!((frame.width, frame.height, frame.sof), (30, 20, 2));
-        assert_eq!(
-            (frame.components[0].horizontal, frame.components[0].vertical),
-            (2, 1)
-        );
+        assert_eq!((frame.components[0].horizontal, frame.components[0].vertical), (2, 1));
         assert_eq!(frame.transform, Some(2));
         assert_eq!(&file[frame.adobe_at[0]..][..5], b"Adobe");
     }
@@ -222,11 +202,7 @@ mod tests {
         let mut file = HEADER.to_vec();
         file.extend([1, 2, 3, 0xff, 0xd9]);
         for length in 2..file.len() {
-            assert_eq!(
-                walk(&file[..length]),
-                Err(DecodeError::JpegTruncated),
-                "{length} bytes"
-            );
+            assert_eq!(walk(&file[..length]), Err(DecodeError::JpegTruncated), "{length} bytes");
         }
         assert!(walk(&file).is_ok());
     }

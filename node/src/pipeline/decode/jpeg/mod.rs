@@ -50,11 +50,7 @@ pub(super) fn decode(bytes: &[u8], limits: &Limits) -> Result<Rgb, DecodeError> 
         Meaning::Cmyk => color::inks_to_rgb(&samples, false),
         Meaning::Ycck => color::inks_to_rgb(&samples, true),
     };
-    Ok(Rgb {
-        width,
-        height,
-        pixels,
-    })
+    Ok(Rgb { width, height, pixels })
 }
 
 fn check_supported(frame: &Frame) -> Result<(), DecodeError> {
@@ -98,25 +94,12 @@ fn working_bytes(frame: &Frame) -> u64 {
     if frame.sof != 2 {
         return samples;
     }
-    let h_max = frame
-        .components
-        .iter()
-        .map(|c| c.horizontal)
-        .max()
-        .unwrap_or(1);
-    let v_max = frame
-        .components
-        .iter()
-        .map(|c| c.vertical)
-        .max()
-        .unwrap_or(1);
+    let h_max = frame.components.iter().map(|c| c.horizontal).max().unwrap_or(1);
+    let v_max = frame.components.iter().map(|c| c.vertical).max().unwrap_or(1);
     let blocks_wide = u64::from(frame.width).div_ceil(8 * u64::from(h_max));
     let blocks_high = u64::from(frame.height).div_ceil(8 * u64::from(v_max));
-    let per_unit: u64 = frame
-        .components
-        .iter()
-        .map(|c| u64::from(c.horizontal) * u64::from(c.vertical))
-        .sum();
+    let per_unit: u64 =
+        frame.components.iter().map(|c| u64::from(c.horizontal) * u64::from(c.vertical)).sum();
     samples + blocks_wide * blocks_high * per_unit * 64 * size_of::<i16>() as u64
 }
 
@@ -179,18 +162,12 @@ fn without_adobe<'a>(bytes: &'a [u8], frame: &Frame) -> Cow<'a, [u8]> {
 fn explain(error: DecodeErrors) -> DecodeError {
     match error {
         DecodeErrors::ExhaustedData => DecodeError::JpegTruncated,
-        other => DecodeError::JpegCorrupt {
-            reason: words(&other.to_string()),
-        },
+        other => DecodeError::JpegCorrupt { reason: words(&other.to_string()) },
     }
 }
 
 /// The decoder's words as one lowercase line without quotes or final stop.
 fn words(text: &str) -> String {
-    let line: String = text
-        .chars()
-        .map(|c| if c.is_control() { ' ' } else { c })
-        .collect();
-    line.trim_matches(|c: char| c == '"' || c == '.' || c.is_whitespace())
-        .to_lowercase()
+    let line: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+    line.trim_matches(|c: char| c == '"' || c == '.' || c.is_whitespace()).to_lowercase()
 }

@@ -2,15 +2,16 @@
 //! It goes to `_run/` and to the terminal, never into a published file.
 
 use std::collections::BTreeMap;
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use fruitnode_coordinator::ids::{Attempt, NodeId};
 use fruitnode_coordinator::task::{Task, TaskKind};
 use serde::Serialize;
 
-use crate::actors::lease::Failure;
 use crate::env::Moment;
+use crate::failure::Failure;
+use crate::rows::BadRow;
 
 /// Failures told one by one; the rest are only counted.
 const FAILURES_TOLD_MAX: usize = 1_000;
@@ -49,6 +50,7 @@ pub struct Story {
     began_wall_ms: u64,
     stages: Mutex<BTreeMap<TaskKind, Stage>>,
     failures: Mutex<Vec<FailureLine>>,
+    bad: Mutex<BTreeMap<String, Bad>>,
     /// Counters of work.
     pub work: Work,
 }
@@ -66,6 +68,14 @@ pub struct Stage {
     pub last_ended_ms: u64,
     /// Sum over attempts, milliseconds.
     pub busy_ms: u64,
+}
+
+/// Photographs with one code.
+#[derive(Debug, Clone, Serialize)]
+struct Bad {
+    count: u64,
+    /// The first in key order among those seen.
+    example: String,
 }
 
 #[derive(Debug, Clone, Serialize)]
@@ -92,7 +102,7 @@ pub struct StoryFile {
     gets: u64,
     bytes: u64,
     inferences: u64,
-    quarantined: u64,
+    quarantined: BTreeMap<String, Bad>,
     failures: Vec<FailureLine>,
 }
 
@@ -104,6 +114,7 @@ impl Story {
             began_wall_ms,
             stages: Mutex::default(),
             failures: Mutex::default(),
+            bad: Mutex::default(),
             work: Work::default(),
         }
     }
@@ -113,11 +124,40 @@ impl Story {
         self.began
     }
 
+    /// Takes note of a photograph that becomes a row of the quarantine.
+    pub fn quarantined(&self, row: &BadRow) {
+        Work::add(&self.work.bad, 1);
+        let path = &row.subject.path;
+        let mut bad = lock(&self.bad);
+        let seen =
+            bad.entry(row.code.clone()).or_insert_with(|| Bad { count: 0, example: path.clone() });
+        seen.count += 1;
+        if *path < seen.example {
+            seen.example.clone_from(path);
+        }
+    }
+
+    /// What is in quarantine and why, in words: the codes, how often, and an example of each.
+    pub fn quarantine_words(&self) -> Option<String> {
+        let bad = lock(&self.bad);
+        let words = bad.iter().map(|(code, Bad { count, example })| match count {
+            1 => format!("{code} (`{example}`)"),
+            _ => format!("{count} x {code} (first `{example}`)"),
+        });
+        if bad.is_empty() { None } else { Some(words.collect::<Vec<_>>().join(", ")) }
+    }
+
     /// Takes note of an attempt that ended.
-    pub fn ended(&self, node: NodeId, task: Task, attempt: Attempt, began: Moment, failure: Option<&Failure>) {
+    pub fn ended(
+        &self,
+        node: NodeId,
+        (task, attempt): (Task, Attempt),
+        began: Moment,
+        failure: Option<&Failure>,
+    ) {
         let ended_ms = millis(self.began.elapsed());
         let began_ms = millis(began.since(self.began));
-        let mut stages = self.stages.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let mut stages = lock(&self.stages);
         let first = Stage { first_began_ms: began_ms, ..Stage::default() };
         let stage = stages.entry(task.kind()).or_insert(first);
         stage.first_began_ms = stage.first_began_ms.min(began_ms);
@@ -128,7 +168,7 @@ impl Story {
             return;
         };
         stage.failed += 1;
-        let mut failures = self.failures.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let mut failures = lock(&self.failures);
         if failures.len() < FAILURES_TOLD_MAX {
             failures.push(FailureLine {
                 at_ms: ended_ms,
@@ -143,13 +183,13 @@ impl Story {
 
     /// Stages in the order of the job.
     pub fn stages(&self) -> BTreeMap<String, Stage> {
-        let stages = self.stages.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let stages = lock(&self.stages);
         stages.iter().map(|(kind, stage)| (format!("{kind:?}").to_lowercase(), *stage)).collect()
     }
 
     /// The story so far, for `_run/`.
     pub fn file(&self, job: &str, host: Option<String>, threads: usize) -> StoryFile {
-        let failures = self.failures.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let failures = lock(&self.failures);
         StoryFile {
             schema_version: 1,
             job: job.to_owned(),
@@ -162,10 +202,14 @@ impl Story {
             gets: Work::read(&self.work.gets),
             bytes: Work::read(&self.work.bytes),
             inferences: Work::read(&self.work.inferences),
-            quarantined: Work::read(&self.work.bad),
+            quarantined: lock(&self.bad).clone(),
             failures: failures.clone(),
         }
     }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn millis(duration: std::time::Duration) -> u64 {
