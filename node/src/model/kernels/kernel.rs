@@ -3,12 +3,12 @@
 use std::fmt;
 use std::str::FromStr;
 
-#[cfg(target_arch = "x86_64")]
-use crate::model::kernels::{avx2, avx512};
 use crate::model::kernels::conv::Conv;
 use crate::model::kernels::depthwise::Depthwise;
 use crate::model::kernels::lanes::Lanes;
 use crate::model::kernels::portable;
+#[cfg(target_arch = "x86_64")]
+use crate::model::kernels::{avx2, avx512};
 
 /// A set of CPU instructions. Results have the same bits with each.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -39,7 +39,10 @@ impl Kernel {
     /// The fastest that this CPU can run.
     #[must_use]
     pub fn best() -> Self {
-        let runnable = Self::ALL.into_iter().rev().find(|kernel| kernel.runs_here());
+        let runnable = Self::ALL
+            .into_iter()
+            .rev()
+            .find(|kernel| kernel.runs_here());
         runnable.unwrap_or(Self::Portable)
     }
 
