@@ -12,33 +12,33 @@ use serde::de::{Error as _, MapAccess, Visitor};
 use crate::model::error::WeightsError;
 
 /// Longest header accepted, in bytes; real ones have tens of kilobytes.
-pub const HEADER_BYTES_MAX: u64 = 10_000_000;
+pub(crate) const HEADER_BYTES_MAX: u64 = 10_000_000;
 
 const LENGTH_BYTES: usize = 8;
 const METADATA_KEY: &str = "__metadata__";
 
 /// Where a tensor lies and what it is.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Entry {
+pub(crate) struct Entry {
     /// Type of the values as declared, such as `F32`.
-    pub dtype: String,
+    pub(crate) dtype: String,
     /// Lengths of the axes.
-    pub shape: Vec<usize>,
+    pub(crate) shape: Vec<usize>,
     /// First byte, counted from the first byte of data.
-    pub start: usize,
+    pub(crate) start: usize,
     /// End, likewise; at least `start` and inside the file.
-    pub end: usize,
+    pub(crate) end: usize,
 }
 
 /// A header whose tensors are known to fit in the file.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Header {
+pub(crate) struct Header {
     /// The tensors by name.
-    pub tensors: BTreeMap<String, Entry>,
+    pub(crate) tensors: BTreeMap<String, Entry>,
     /// Free text of the file's maker.
-    pub metadata: BTreeMap<String, String>,
+    pub(crate) metadata: BTreeMap<String, String>,
     /// Place of the first byte of data in the file.
-    pub data: usize,
+    pub(crate) data: usize,
 }
 
 impl Header {
@@ -47,7 +47,7 @@ impl Header {
     /// # Errors
     ///
     /// One for each way in which header and file can disagree, naming the tensor.
-    pub fn parse(file: &[u8]) -> Result<Self, WeightsError> {
+    pub(crate) fn parse(file: &[u8]) -> Result<Self, WeightsError> {
         let (length, rest) = file
             .split_first_chunk::<LENGTH_BYTES>()
             .ok_or(WeightsError::TooShort { len: file.len() })?;

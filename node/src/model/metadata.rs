@@ -14,13 +14,13 @@ const QUOTED_CHARS_MAX: usize = 64;
 
 /// Everything read from the metadata; `None` where they are silent.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
-pub struct Metadata {
+pub(crate) struct Metadata {
     /// What the network expects of its input.
-    pub declared: Declared,
+    pub(crate) declared: Declared,
     /// Rule for borders.
-    pub padding: Option<Padding>,
+    pub(crate) padding: Option<Padding>,
     /// Epsilon of the batch norms.
-    pub epsilon: Option<f64>,
+    pub(crate) epsilon: Option<f64>,
 }
 
 impl Metadata {
@@ -32,7 +32,7 @@ impl Metadata {
     /// # Errors
     ///
     /// A value cannot be read, is out of range, or contradicts the tensors.
-    pub fn read(
+    pub(crate) fn read(
         archive: &Archive,
         family: Family,
         width: Option<u32>,

@@ -95,13 +95,13 @@ impl Family {
 
 /// A file of weights that was understood.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Recognised {
+pub(crate) struct Recognised {
     /// Who saved it.
-    pub family: Family,
+    pub(crate) family: Family,
     /// The network's channels and depths, read off the shapes.
-    pub variant: Variant,
+    pub(crate) variant: Variant,
     /// Names behind each layer of [`Variant::table`], in its order.
-    pub names: Vec<LayerNames>,
+    pub(crate) names: Vec<LayerNames>,
 }
 
 impl Recognised {
@@ -111,7 +111,7 @@ impl Recognised {
     ///
     /// No family fits, a tensor is missing, or there is one that the network has no place for:
     /// a sister network with the same names must not pass for this one.
-    pub fn of(archive: &Archive) -> Result<Self, WeightsError> {
+    pub(crate) fn of(archive: &Archive) -> Result<Self, WeightsError> {
         let has = |name: &str| archive.shape(name).is_some();
         let prefix = if has("mobilenet_v2.conv_stem.first_conv.convolution.weight") {
             TRANSFORMERS_PREFIX

@@ -58,7 +58,11 @@ impl Pooling {
                     out.copy_from_slice(&map[..out.len()]);
                     for pixel in map.chunks_exact(panel) {
                         for (most, &value) in out.iter_mut().zip(pixel) {
-                            *most = if value > *most { value } else { *most };
+                            *most = if value > *most || value.is_nan() {
+                                value
+                            } else {
+                                *most
+                            };
                         }
                     }
                 }

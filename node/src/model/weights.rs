@@ -8,7 +8,7 @@ use crate::model::table::Layer;
 
 /// A parsed file of weights.
 #[derive(Debug)]
-pub struct Archive<'a> {
+pub(crate) struct Archive<'a> {
     header: Header,
     data: &'a [u8],
 }
@@ -19,20 +19,20 @@ impl<'a> Archive<'a> {
     /// # Errors
     ///
     /// See [`Header::parse`].
-    pub fn parse(file: &'a [u8]) -> Result<Self, WeightsError> {
+    pub(crate) fn parse(file: &'a [u8]) -> Result<Self, WeightsError> {
         let header = Header::parse(file)?;
         let data = &file[header.data..];
         Ok(Self { header, data })
     }
 
     /// Names of all tensors, sorted.
-    pub fn names(&self) -> impl Iterator<Item = &str> {
+    pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
         self.header.tensors.keys().map(String::as_str)
     }
 
     /// Shape of a tensor, if it is there.
     #[must_use]
-    pub fn shape(&self, name: &str) -> Option<&[usize]> {
+    pub(crate) fn shape(&self, name: &str) -> Option<&[usize]> {
         self.header
             .tensors
             .get(name)
@@ -41,7 +41,7 @@ impl<'a> Archive<'a> {
 
     /// What the file's maker says under `key`.
     #[must_use]
-    pub fn metadata(&self, key: &str) -> Option<&str> {
+    pub(crate) fn metadata(&self, key: &str) -> Option<&str> {
         self.header.metadata.get(key).map(String::as_str)
     }
 
@@ -51,7 +51,7 @@ impl<'a> Archive<'a> {
     ///
     /// The tensor is missing, has another shape or no type of 16 or 32 bits, is empty, or holds a
     /// value that is not finite. `family` names the weights in the message.
-    pub fn values(
+    pub(crate) fn values(
         &self,
         name: &str,
         shape: &[usize],
@@ -113,11 +113,11 @@ impl<'a> Archive<'a> {
 
 /// Names of the tensors behind one layer.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct LayerNames {
+pub(crate) struct LayerNames {
     /// The convolution's weights, without bias.
-    pub weight: String,
+    pub(crate) weight: String,
     /// What stands before `.weight`, `.bias`, `.running_mean` and `.running_var` of the batch norm.
-    pub norm: String,
+    pub(crate) norm: String,
 }
 
 /// A layer's weights with its batch norm folded in.
@@ -136,7 +136,7 @@ impl Folded {
     /// # Errors
     ///
     /// As [`Archive::values`], or a variance is negative, or the result is not finite.
-    pub fn read(
+    pub(crate) fn read(
         archive: &Archive,
         layer: &Layer,
         names: &LayerNames,

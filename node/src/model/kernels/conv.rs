@@ -229,11 +229,12 @@ unsafe fn block<L: Lanes, const P: usize, const V: usize, const PACKED: bool>(
                 }
             }
         }
+        // In this order of operands a NaN passes the clamp and is found in the features.
         let (low, high) = (L::splat(job.low), L::splat(job.high));
         for p in 0..P {
             for v in 0..V {
                 let at = places[p] + v * L::WIDTH;
-                L::store(out.add(at), L::min(L::max(sums[p][v], low), high));
+                L::store(out.add(at), L::min(high, L::max(low, sums[p][v])));
             }
         }
     }

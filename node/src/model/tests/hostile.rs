@@ -6,6 +6,7 @@ use crate::model::header::HEADER_BYTES_MAX;
 use crate::model::kernels::{Kernel, UnavailableKernel};
 use crate::model::metadata::SIDE_MAX;
 use crate::model::naming::Family;
+use crate::model::pooling::Pooling;
 use crate::model::tests::synthetic::{File, assemble};
 
 /// A tensor in the middle of the network.
@@ -281,18 +282,36 @@ fn photographs_that_do_not_fit_are_refused() {
 }
 
 #[test]
-fn features_that_overflow_are_refused() {
-    // The residual stream has no clamp: enormous shifts in two blocks make infinity minus infinity.
+fn a_sum_that_overflows_to_no_number_is_refused_and_not_clamped_away() {
+    // The stream between blocks has no clamp: two enormous shifts add up to infinity there, and
+    // the next layer's weights of both signs make infinity minus infinity.
     let mut file = file();
     for channel in 0..8 {
-        file.set("features.3.conv.3.bias", channel, f32::MAX);
-        file.set("features.2.conv.3.bias", channel, f32::MAX);
+        for block in [2, 3] {
+            file.set(&format!("features.{block}.conv.3.bias"), channel, f32::MAX);
+            file.set(
+                &format!("features.{block}.conv.3.running_mean"),
+                channel,
+                0.0,
+            );
+        }
     }
-    let extractor = Extractor::load(&file.bytes(), &Options::default()).unwrap();
-    let mut out = vec![0.0; 1280];
-    match extractor.features(&[1.0; 32 * 32 * 3], 32, 32, &mut out) {
-        Ok(()) => assert!(out.iter().all(|value| value.is_finite())),
-        Err(error) => assert!(matches!(error, ModelError::NotFinite { .. }), "{error}"),
+    for pooling in [Pooling::Avg, Pooling::Max, Pooling::None] {
+        for kernel in Kernel::ALL.into_iter().filter(|kernel| kernel.runs_here()) {
+            let options = Options {
+                pooling,
+                kernel: Some(kernel),
+            };
+            let extractor = Extractor::load(&file.bytes(), &options).unwrap();
+            let mut out = vec![0.0; extractor.dim(32, 32)];
+            let error = extractor
+                .features(&[1.0; 32 * 32 * 3], 32, 32, &mut out)
+                .unwrap_err();
+            assert!(
+                matches!(error, ModelError::NotFinite { .. }),
+                "{kernel} {pooling}: {error}"
+            );
+        }
     }
 }
 
