@@ -26,7 +26,8 @@ def uniform(name, count):
     for byte in name.encode():
         state = (state ^ byte) * 0x100000001B3 % 2**64
     with np.errstate(over="ignore"):
-        z = np.uint64(state) + (np.arange(count, dtype=np.uint64) + np.uint64(1)) * np.uint64(0x9E3779B97F4A7C15)
+        index = np.arange(1, count + 1, dtype=np.uint64)
+        z = np.uint64(state) + index * np.uint64(0x9E3779B97F4A7C15)
         z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
         z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
         z ^= z >> np.uint64(31)
@@ -34,7 +35,7 @@ def uniform(name, count):
 
 
 def tensor(name, shape):
-    """The made-up tensor of this name: batch-norm statistics that differ, weights that keep scale."""
+    """The made-up tensor: statistics that differ by channel, weights that keep the scale."""
     u = uniform(name, int(np.prod(shape)))
     if len(shape) == 4:
         values = (u * 2 - 1) * np.sqrt(6.0 / (shape[1] * shape[2] * shape[3]))

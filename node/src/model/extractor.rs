@@ -161,8 +161,8 @@ impl Network {
         } = Recognised::of(&archive)?;
         let width = variant.width();
         let metadata = Metadata::read(&archive, family, width)?;
-        let table = variant.table(metadata.padding.unwrap_or(family.padding()));
-        let epsilon = metadata.epsilon.unwrap_or(family.epsilon());
+        let table = variant.table(metadata.padding.unwrap_or_else(|| family.padding()));
+        let epsilon = metadata.epsilon.unwrap_or_else(|| family.epsilon());
         let weights = table
             .layers
             .iter()

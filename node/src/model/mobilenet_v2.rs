@@ -13,7 +13,7 @@ pub const STAGES: usize = 7;
 /// Output channels of each stage at width 1.
 const CHANNELS: [usize; STAGES] = [16, 24, 32, 64, 96, 160, 320];
 /// Blocks of each stage at depth 1.
-const BLOCKS: [usize; STAGES] = [1, 2, 3, 4, 3, 3, 1];
+pub(crate) const BLOCKS: [usize; STAGES] = [1, 2, 3, 4, 3, 3, 1];
 /// Stride of each stage's first block.
 const STRIDES: [usize; STAGES] = [1, 2, 2, 2, 1, 2, 1];
 /// Widening inside each block but the first.
@@ -90,9 +90,9 @@ impl Variant {
             activation: Activation::Relu6,
         }];
         let mut channels = self.stem;
-        for stage in 0..STAGES {
+        for (stage, &stage_stride) in STRIDES.iter().enumerate() {
             for block in 0..self.blocks[stage] {
-                let stride = if block == 0 { STRIDES[stage] } else { 1 };
+                let stride = if block == 0 { stage_stride } else { 1 };
                 let expansion = if stage == 0 { 1 } else { EXPANSION };
                 push_block(
                     &mut layers,

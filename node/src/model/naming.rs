@@ -1,13 +1,11 @@
 //! Which family saved a file of weights, what its tensors are called, and what it expects.
 
 use crate::model::error::WeightsError;
-use crate::model::mobilenet_v2::{STAGES, Variant};
+use crate::model::mobilenet_v2::{BLOCKS, STAGES, Variant};
 use crate::model::profile::{ChannelOrder, Declared, Filter};
 use crate::model::table::Padding;
 use crate::model::weights::{Archive, LayerNames};
 
-/// Blocks of each stage where a family has but one depth.
-const BLOCKS: [usize; STAGES] = [1, 2, 3, 4, 3, 3, 1];
 /// Most blocks that are counted in one stage.
 const BLOCKS_MAX: usize = 64;
 /// What Transformers puts before every name if the network was saved with its classifier.

@@ -185,6 +185,10 @@ unsafe fn sized<L: Lanes, const V: usize, const PACKED: bool>(
 }
 
 /// `P` pixels times `V` vectors of output channels, in registers from bias to clamp.
+#[expect(
+    clippy::needless_range_loop,
+    reason = "plain ranges unroll, and `sums` stays in registers"
+)]
 #[inline(always)]
 unsafe fn block<L: Lanes, const P: usize, const V: usize, const PACKED: bool>(
     job: &Conv,
@@ -220,7 +224,6 @@ unsafe fn block<L: Lanes, const P: usize, const V: usize, const PACKED: bool>(
                 weights = weights.add(V * L::WIDTH);
             }
         }
-        // Plain ranges and small bodies: they unroll, which keeps `sums` in registers.
         if let Some(residual) = job.residual {
             for p in 0..P {
                 for v in 0..V {

@@ -108,8 +108,9 @@ impl File {
             let start = data.len();
             data.extend_from_slice(bytes);
             let end = data.len();
+            let what = format!("\"dtype\":{dtype:?},\"shape\":{shape:?}");
             entries.push(format!(
-                "{name:?}:{{\"dtype\":{dtype:?},\"shape\":{shape:?},\"data_offsets\":[{start},{end}]}}"
+                "{name:?}:{{{what},\"data_offsets\":[{start},{end}]}}"
             ));
         }
         (entries, data)
