@@ -60,10 +60,15 @@ impl Extractor {
         })
     }
 
-    /// Features of a photograph of `height * width` pixels.
+    /// Features of a photograph of `height * width` pixels; 0 for sides that [`Self::features`]
+    /// refuses.
     #[must_use]
     pub fn dim(&self, height: usize, width: usize) -> usize {
-        self.backbone.dim(height, width)
+        if takes(height, width) {
+            self.backbone.dim(height, width)
+        } else {
+            0
+        }
     }
 
     /// Computes the features of one photograph on the calling thread.
@@ -81,7 +86,7 @@ impl Extractor {
         width: usize,
         out: &mut [f32],
     ) -> Result<(), ModelError> {
-        if !(1..=SIDE_MAX).contains(&height) || !(1..=SIDE_MAX).contains(&width) {
+        if !takes(height, width) {
             return Err(ModelError::Side {
                 height,
                 width,
@@ -177,6 +182,11 @@ impl Network {
             weights,
         })
     }
+}
+
+/// Whether both sides are within the limits.
+fn takes(height: usize, width: usize) -> bool {
+    (1..=SIDE_MAX).contains(&height) && (1..=SIDE_MAX).contains(&width)
 }
 
 fn check_length(what: &'static str, found: usize, expected: usize) -> Result<(), ModelError> {

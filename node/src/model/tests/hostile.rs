@@ -266,6 +266,7 @@ fn photographs_that_do_not_fit_are_refused() {
             .features(&[], height, width, &mut out)
             .unwrap_err();
         assert!(matches!(error, ModelError::Side { .. }), "{error}");
+        assert_eq!(extractor.dim(height, width), 0);
     }
     let error = extractor.features(&[0.0; 11], 2, 2, &mut out).unwrap_err();
     assert_eq!(
