@@ -12,8 +12,10 @@ pub enum WeightsError {
         len: usize,
     },
     /// The header would be larger than any honest one.
-    #[error("the weights declare a header of {declared} bytes, above the limit of {limit}: \
-             this is not a safetensors file of weights")]
+    #[error(
+        "the weights declare a header of {declared} bytes, above the limit of {limit}: \
+             this is not a safetensors file of weights"
+    )]
     HeaderTooLong {
         /// Bytes declared.
         declared: u64,
@@ -21,8 +23,10 @@ pub enum WeightsError {
         limit: u64,
     },
     /// The header does not fit in the file.
-    #[error("the weights declare a header of {declared} bytes, but only {available} follow: \
-             the file is truncated, fetch it again")]
+    #[error(
+        "the weights declare a header of {declared} bytes, but only {available} follow: \
+             the file is truncated, fetch it again"
+    )]
     HeaderTruncated {
         /// Bytes declared.
         declared: u64,
@@ -42,8 +46,10 @@ pub enum WeightsError {
         name: String,
     },
     /// A tensor's bytes are not in the file.
-    #[error("tensor {name:?} lies at bytes {start}..{end} of {len}: the file is truncated or its \
-             header wrong, fetch it again")]
+    #[error(
+        "tensor {name:?} lies at bytes {start}..{end} of {len}: the file is truncated or its \
+             header wrong, fetch it again"
+    )]
     OutOfRange {
         /// The tensor.
         name: String,
@@ -63,8 +69,10 @@ pub enum WeightsError {
         other: String,
     },
     /// Bytes that belong to no tensor.
-    #[error("{bytes} bytes before tensor {name:?} or the end belong to no tensor: save the \
-             weights again")]
+    #[error(
+        "{bytes} bytes before tensor {name:?} or the end belong to no tensor: save the \
+             weights again"
+    )]
     Gap {
         /// The tensor behind them, or the last one.
         name: String,
@@ -72,8 +80,10 @@ pub enum WeightsError {
         bytes: usize,
     },
     /// Shape and bytes disagree.
-    #[error("tensor {name:?} of shape {shape:?} and type {dtype} cannot have {bytes} bytes: save \
-             the weights again")]
+    #[error(
+        "tensor {name:?} of shape {shape:?} and type {dtype} cannot have {bytes} bytes: save \
+             the weights again"
+    )]
     Size {
         /// The tensor.
         name: String,
@@ -85,8 +95,10 @@ pub enum WeightsError {
         bytes: u64,
     },
     /// No family has these tensors.
-    #[error("no known family of weights has a tensor {example:?}: use MobileNetV2 as torchvision, \
-             timm or Transformers save it")]
+    #[error(
+        "no known family of weights has a tensor {example:?}: use MobileNetV2 as torchvision, \
+             timm or Transformers save it"
+    )]
     Unrecognised {
         /// The first tensor's name.
         example: String,
@@ -116,8 +128,10 @@ pub enum WeightsError {
         dtype: String,
     },
     /// A shape that the network does not have.
-    #[error("tensor {name:?} has shape {found:?} where {expected} is expected: these are the \
-             weights of another network")]
+    #[error(
+        "tensor {name:?} has shape {found:?} where {expected} is expected: these are the \
+             weights of another network"
+    )]
     Shape {
         /// The tensor.
         name: String,
@@ -143,8 +157,10 @@ pub enum WeightsError {
         index: usize,
     },
     /// Metadata that cannot be right.
-    #[error("the metadata of the weights say {key} = {value:?}, expected {expected}: correct \
-             or remove it")]
+    #[error(
+        "the metadata of the weights say {key} = {value:?}, expected {expected}: correct \
+             or remove it"
+    )]
     Metadata {
         /// The key.
         key: &'static str,

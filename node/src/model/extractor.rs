@@ -48,21 +48,27 @@ impl Extractor {
     pub fn load(bytes: &[u8], options: &Options) -> Result<Self, WeightsError> {
         let engine = Engine::new(options.kernel)?;
         let network = Network::read(bytes)?;
-        let backbone =
-            Backbone::new(network.table, &network.weights, engine, options.pooling);
+        let backbone = Backbone::new(network.table, &network.weights, engine, options.pooling);
         Ok(Self {
             backbone,
             family: network.family,
-            width: network.width.map(|hundredths| f64::from(hundredths) / 100.0),
+            width: network
+                .width
+                .map(|hundredths| f64::from(hundredths) / 100.0),
             declared: network.declared,
             sha256: hex(&Sha256::digest(bytes)),
         })
     }
 
-    /// Features of a photograph of `height * width` pixels.
+    /// Features of a photograph of `height * width` pixels; 0 for sides that [`Self::features`]
+    /// refuses.
     #[must_use]
     pub fn dim(&self, height: usize, width: usize) -> usize {
-        self.backbone.dim(height, width)
+        if takes(height, width) {
+            self.backbone.dim(height, width)
+        } else {
+            0
+        }
     }
 
     /// Computes the features of one photograph on the calling thread.
@@ -80,13 +86,16 @@ impl Extractor {
         width: usize,
         out: &mut [f32],
     ) -> Result<(), ModelError> {
-        if !(1..=SIDE_MAX).contains(&height) || !(1..=SIDE_MAX).contains(&width) {
-            return Err(ModelError::Side { height, width, limit: SIDE_MAX });
+        if !takes(height, width) {
+            return Err(ModelError::Side {
+                height,
+                width,
+                limit: SIDE_MAX,
+            });
         }
         check_length("input", input.len(), height * width * COLOURS)?;
         check_length("output", out.len(), self.dim(height, width))?;
-        let photograph =
-            Tensor::from_slice(input, (1, height, width, COLOURS), &Device::Cpu)?;
+        let photograph = Tensor::from_slice(input, (1, height, width, COLOURS), &Device::Cpu)?;
         let features = photograph.apply_op1_no_bwd(&self.backbone)?.squeeze(0)?;
         out.copy_from_slice(&features.to_vec1::<f32>()?);
         match out.iter().position(|value| !value.is_finite()) {
@@ -150,26 +159,45 @@ impl Network {
     /// The file is damaged or of no known family.
     pub fn read(bytes: &[u8]) -> Result<Self, WeightsError> {
         let archive = Archive::parse(bytes)?;
-        let Recognised { family, variant, names } = Recognised::of(&archive)?;
+        let Recognised {
+            family,
+            variant,
+            names,
+        } = Recognised::of(&archive)?;
         let width = variant.width();
         let metadata = Metadata::read(&archive, family, width)?;
-        let table = variant.table(metadata.padding.unwrap_or(family.padding()));
-        let epsilon = metadata.epsilon.unwrap_or(family.epsilon());
+        let table = variant.table(metadata.padding.unwrap_or_else(|| family.padding()));
+        let epsilon = metadata.epsilon.unwrap_or_else(|| family.epsilon());
         let weights = table
             .layers
             .iter()
             .zip(&names)
             .map(|(layer, names)| Folded::read(&archive, layer, names, epsilon, family.name()))
             .collect::<Result<_, _>>()?;
-        Ok(Self { family, width, declared: metadata.declared, table, weights })
+        Ok(Self {
+            family,
+            width,
+            declared: metadata.declared,
+            table,
+            weights,
+        })
     }
+}
+
+/// Whether both sides are within the limits.
+fn takes(height: usize, width: usize) -> bool {
+    (1..=SIDE_MAX).contains(&height) && (1..=SIDE_MAX).contains(&width)
 }
 
 fn check_length(what: &'static str, found: usize, expected: usize) -> Result<(), ModelError> {
     if found == expected {
         Ok(())
     } else {
-        Err(ModelError::Length { what, found, expected })
+        Err(ModelError::Length {
+            what,
+            found,
+            expected,
+        })
     }
 }
 

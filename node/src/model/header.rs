@@ -12,33 +12,33 @@ use serde::de::{Error as _, MapAccess, Visitor};
 use crate::model::error::WeightsError;
 
 /// Longest header accepted, in bytes; real ones have tens of kilobytes.
-pub const HEADER_BYTES_MAX: u64 = 10_000_000;
+pub(crate) const HEADER_BYTES_MAX: u64 = 10_000_000;
 
 const LENGTH_BYTES: usize = 8;
 const METADATA_KEY: &str = "__metadata__";
 
 /// Where a tensor lies and what it is.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Entry {
+pub(crate) struct Entry {
     /// Type of the values as declared, such as `F32`.
-    pub dtype: String,
+    pub(crate) dtype: String,
     /// Lengths of the axes.
-    pub shape: Vec<usize>,
+    pub(crate) shape: Vec<usize>,
     /// First byte, counted from the first byte of data.
-    pub start: usize,
+    pub(crate) start: usize,
     /// End, likewise; at least `start` and inside the file.
-    pub end: usize,
+    pub(crate) end: usize,
 }
 
 /// A header whose tensors are known to fit in the file.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Header {
+pub(crate) struct Header {
     /// The tensors by name.
-    pub tensors: BTreeMap<String, Entry>,
+    pub(crate) tensors: BTreeMap<String, Entry>,
     /// Free text of the file's maker.
-    pub metadata: BTreeMap<String, String>,
+    pub(crate) metadata: BTreeMap<String, String>,
     /// Place of the first byte of data in the file.
-    pub data: usize,
+    pub(crate) data: usize,
 }
 
 impl Header {
@@ -47,20 +47,26 @@ impl Header {
     /// # Errors
     ///
     /// One for each way in which header and file can disagree, naming the tensor.
-    pub fn parse(file: &[u8]) -> Result<Self, WeightsError> {
+    pub(crate) fn parse(file: &[u8]) -> Result<Self, WeightsError> {
         let (length, rest) = file
             .split_first_chunk::<LENGTH_BYTES>()
             .ok_or(WeightsError::TooShort { len: file.len() })?;
         let declared = u64::from_le_bytes(*length);
         if declared > HEADER_BYTES_MAX {
-            return Err(WeightsError::HeaderTooLong { declared, limit: HEADER_BYTES_MAX });
+            return Err(WeightsError::HeaderTooLong {
+                declared,
+                limit: HEADER_BYTES_MAX,
+            });
         }
         let json_len = usize::try_from(declared).expect("the limit fits in a usize");
-        let json = rest
-            .get(..json_len)
-            .ok_or(WeightsError::HeaderTruncated { declared, available: rest.len() })?;
-        let raw: RawHeader = serde_json::from_slice(json)
-            .map_err(|error| WeightsError::Header { detail: error.to_string() })?;
+        let json = rest.get(..json_len).ok_or(WeightsError::HeaderTruncated {
+            declared,
+            available: rest.len(),
+        })?;
+        let raw: RawHeader =
+            serde_json::from_slice(json).map_err(|error| WeightsError::Header {
+                detail: error.to_string(),
+            })?;
         let data_len = rest.len() - json_len;
         let mut tensors = BTreeMap::new();
         for (name, raw) in raw.tensors {
@@ -70,7 +76,11 @@ impl Header {
             }
         }
         check_cover(&tensors, data_len)?;
-        Ok(Self { tensors, metadata: raw.metadata, data: LENGTH_BYTES + json_len })
+        Ok(Self {
+            tensors,
+            metadata: raw.metadata,
+            data: LENGTH_BYTES + json_len,
+        })
     }
 }
 
@@ -94,9 +104,17 @@ impl RawEntry {
         let [start, end] = self.data_offsets;
         if start > end || end > data_len as u64 {
             let name = name.to_owned();
-            return Err(WeightsError::OutOfRange { name, start, end, len: data_len });
+            return Err(WeightsError::OutOfRange {
+                name,
+                start,
+                end,
+                len: data_len,
+            });
         }
-        let count = self.shape.iter().try_fold(1u64, |count, &axis| count.checked_mul(axis));
+        let count = self
+            .shape
+            .iter()
+            .try_fold(1u64, |count, &axis| count.checked_mul(axis));
         let bytes = end - start;
         let agrees = match bytes_per_value(&self.dtype) {
             Some(size) => count.and_then(|count| count.checked_mul(size)) == Some(bytes),
@@ -105,7 +123,12 @@ impl RawEntry {
         };
         if !agrees {
             let (name, shape, dtype) = (name.to_owned(), self.shape, self.dtype);
-            return Err(WeightsError::Size { name, shape, dtype, bytes });
+            return Err(WeightsError::Size {
+                name,
+                shape,
+                dtype,
+                bytes,
+            });
         }
         let fits = |value: u64| usize::try_from(value).unwrap_or(usize::MAX);
         Ok(Entry {
@@ -156,16 +179,25 @@ fn check_cover(tensors: &BTreeMap<String, Entry>, len: usize) -> Result<(), Weig
     let mut last = "";
     for (name, entry) in order {
         if entry.start < covered {
-            return Err(WeightsError::Overlap { name: name.clone(), other: last.to_owned() });
+            return Err(WeightsError::Overlap {
+                name: name.clone(),
+                other: last.to_owned(),
+            });
         }
         if entry.start > covered {
             let bytes = entry.start - covered;
-            return Err(WeightsError::Gap { name: name.clone(), bytes });
+            return Err(WeightsError::Gap {
+                name: name.clone(),
+                bytes,
+            });
         }
         (covered, last) = (entry.end, name);
     }
     if covered < len {
-        return Err(WeightsError::Gap { name: last.to_owned(), bytes: len - covered });
+        return Err(WeightsError::Gap {
+            name: last.to_owned(),
+            bytes: len - covered,
+        });
     }
     Ok(())
 }

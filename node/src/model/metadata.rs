@@ -14,13 +14,13 @@ const QUOTED_CHARS_MAX: usize = 64;
 
 /// Everything read from the metadata; `None` where they are silent.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
-pub struct Metadata {
+pub(crate) struct Metadata {
     /// What the network expects of its input.
-    pub declared: Declared,
+    pub(crate) declared: Declared,
     /// Rule for borders.
-    pub padding: Option<Padding>,
+    pub(crate) padding: Option<Padding>,
     /// Epsilon of the batch norms.
-    pub epsilon: Option<f64>,
+    pub(crate) epsilon: Option<f64>,
 }
 
 impl Metadata {
@@ -32,7 +32,7 @@ impl Metadata {
     /// # Errors
     ///
     /// A value cannot be read, is out of range, or contradicts the tensors.
-    pub fn read(
+    pub(crate) fn read(
         archive: &Archive,
         family: Family,
         width: Option<u32>,
@@ -44,7 +44,10 @@ impl Metadata {
             return Err(arch.wrong(&format!("{:?}, as the tensors say", family.arch())));
         }
         if let Some(declared) = text("width") {
-            let (value, found) = (declared.positive()?, width.map(|width| f64::from(width) / 100.0));
+            let (value, found) = (
+                declared.positive()?,
+                width.map(|width| f64::from(width) / 100.0),
+            );
             if found.is_some_and(|found| (found - value).abs() > 0.005) {
                 let found = found.unwrap_or_default();
                 return Err(declared.wrong(&format!("{found}, as the shapes say")));
@@ -57,7 +60,9 @@ impl Metadata {
                 .transpose()?,
             scale: text("scale").map(|t| t.positive()).transpose()?,
             mean: text("mean").map(|t| t.triple(|_| true)).transpose()?,
-            std: text("std").map(|t| t.triple(|value| value > 0.0)).transpose()?,
+            std: text("std")
+                .map(|t| t.triple(|value| value > 0.0))
+                .transpose()?,
             filter: text("resize")
                 .map(|t| t.one_of(&[("bicubic", Filter::Bicubic), ("bilinear", Filter::Bilinear)]))
                 .transpose()?,
@@ -80,7 +85,11 @@ struct Text<'a> {
 impl Text<'_> {
     fn wrong(&self, expected: &str) -> WeightsError {
         let value = self.value.chars().take(QUOTED_CHARS_MAX).collect();
-        WeightsError::Metadata { key: self.key, value, expected: expected.to_owned() }
+        WeightsError::Metadata {
+            key: self.key,
+            value,
+            expected: expected.to_owned(),
+        }
     }
 
     fn positive(&self) -> Result<f64, WeightsError> {
@@ -100,12 +109,19 @@ impl Text<'_> {
     fn triple(&self, allowed: fn(f64) -> bool) -> Result<[f64; 3], WeightsError> {
         let values: Option<[f64; 3]> = serde_json::from_str(self.value).ok();
         values
-            .filter(|values| values.iter().all(|&value| value.is_finite() && allowed(value)))
+            .filter(|values| {
+                values
+                    .iter()
+                    .all(|&value| value.is_finite() && allowed(value))
+            })
             .ok_or_else(|| self.wrong("three numbers as in \"[0.5, 0.5, 0.5]\", std above zero"))
     }
 
     fn one_of<T: Copy>(&self, known: &[(&str, T)]) -> Result<T, WeightsError> {
-        let found = known.iter().find(|(name, _)| *name == self.value).map(|&(_, value)| value);
+        let found = known
+            .iter()
+            .find(|(name, _)| *name == self.value)
+            .map(|&(_, value)| value);
         let names: Vec<&str> = known.iter().map(|&(name, _)| name).collect();
         found.ok_or_else(|| self.wrong(&names.join(" or ")))
     }

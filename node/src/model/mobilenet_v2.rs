@@ -13,7 +13,7 @@ pub const STAGES: usize = 7;
 /// Output channels of each stage at width 1.
 const CHANNELS: [usize; STAGES] = [16, 24, 32, 64, 96, 160, 320];
 /// Blocks of each stage at depth 1.
-const BLOCKS: [usize; STAGES] = [1, 2, 3, 4, 3, 3, 1];
+pub(crate) const BLOCKS: [usize; STAGES] = [1, 2, 3, 4, 3, 3, 1];
 /// Stride of each stage's first block.
 const STRIDES: [usize; STAGES] = [1, 2, 2, 2, 1, 2, 1];
 /// Widening inside each block but the first.
@@ -64,11 +64,14 @@ impl Variant {
     #[must_use]
     pub fn width(&self) -> Option<u32> {
         let fixed_ends = self.stem == STEM_CHANNELS && self.head == HEAD_CHANNELS;
-        WIDTHS_USUAL.into_iter().chain(WIDTHS_OTHER).find(|&hundredths| {
-            let rule = Self::of_width(hundredths);
-            let ends = self.stem == rule.stem && self.head == rule.head;
-            self.channels == rule.channels && (ends || fixed_ends)
-        })
+        WIDTHS_USUAL
+            .into_iter()
+            .chain(WIDTHS_OTHER)
+            .find(|&hundredths| {
+                let rule = Self::of_width(hundredths);
+                let ends = self.stem == rule.stem && self.head == rule.head;
+                self.channels == rule.channels && (ends || fixed_ends)
+            })
     }
 
     /// The layers: stem, then expand (where there is one), depthwise and project of each block,
@@ -87,11 +90,17 @@ impl Variant {
             activation: Activation::Relu6,
         }];
         let mut channels = self.stem;
-        for stage in 0..STAGES {
+        for (stage, &stage_stride) in STRIDES.iter().enumerate() {
             for block in 0..self.blocks[stage] {
-                let stride = if block == 0 { STRIDES[stage] } else { 1 };
+                let stride = if block == 0 { stage_stride } else { 1 };
                 let expansion = if stage == 0 { 1 } else { EXPANSION };
-                push_block(&mut layers, padding, stride, expansion, self.channels[stage]);
+                push_block(
+                    &mut layers,
+                    padding,
+                    stride,
+                    expansion,
+                    self.channels[stage],
+                );
                 channels = self.channels[stage];
             }
         }
@@ -134,7 +143,12 @@ fn push_block(
     layers.push(project);
 }
 
-fn pointwise(input: usize, channels_in: usize, channels_out: usize, activation: Activation) -> Layer {
+fn pointwise(
+    input: usize,
+    channels_in: usize,
+    channels_out: usize,
+    activation: Activation,
+) -> Layer {
     Layer {
         input: Source::Layer(input),
         kernel: 1,
@@ -155,7 +169,11 @@ fn scaled(channels: usize, hundredths: u32) -> usize {
     let exact = channels * hundredths as usize;
     let unit = 100 * DIVISOR;
     let rounded = ((exact + unit / 2) / unit).max(1);
-    let rounded = if rounded * unit * 10 < exact * 9 { rounded + 1 } else { rounded };
+    let rounded = if rounded * unit * 10 < exact * 9 {
+        rounded + 1
+    } else {
+        rounded
+    };
     rounded * DIVISOR
 }
 
@@ -179,7 +197,10 @@ mod tests {
     fn channels_follow_torchvision_at_every_usual_width() {
         for &(width, stem, channels, head) in CHANNELS {
             let variant = Variant::of_width(width);
-            assert_eq!((variant.stem, variant.channels, variant.head), (stem, channels, head));
+            assert_eq!(
+                (variant.stem, variant.channels, variant.head),
+                (stem, channels, head)
+            );
         }
     }
 
@@ -190,13 +211,20 @@ mod tests {
             let found = variant.width().expect("a width follows its own rule");
             assert_eq!(Variant::of_width(found), variant);
         }
-        let odd = Variant { stem: 33, ..Variant::of_width(100) };
+        let odd = Variant {
+            stem: 33,
+            ..Variant::of_width(100)
+        };
         assert_eq!(odd.width(), None);
     }
 
     #[test]
     fn the_deeper_variants_of_timm_are_recognised_by_their_stages() {
-        let variant = Variant { stem: 32, head: 1280, ..Variant::of_width(120) };
+        let variant = Variant {
+            stem: 32,
+            head: 1280,
+            ..Variant::of_width(120)
+        };
         assert_eq!(variant.width(), Some(120));
     }
 
@@ -205,14 +233,27 @@ mod tests {
         let first = |variant: Variant| variant.table(Padding::Same).layers[2].residual;
         assert_eq!(first(Variant::of_width(100)), None);
         assert_eq!(first(Variant::of_width(25)), Some(0));
-        assert_eq!(first(Variant { first_shortcut: false, ..Variant::of_width(25) }), None);
+        assert_eq!(
+            first(Variant {
+                first_shortcut: false,
+                ..Variant::of_width(25)
+            }),
+            None
+        );
     }
 
     #[test]
     fn the_last_map_is_a_thirty_second_of_the_photograph() {
         let table = Variant::of_width(100).table(Padding::Symmetric);
         assert_eq!(table.layers.len(), 52);
-        assert_eq!(table.layers.iter().filter(|layer| layer.residual.is_some()).count(), 10);
+        assert_eq!(
+            table
+                .layers
+                .iter()
+                .filter(|layer| layer.residual.is_some())
+                .count(),
+            10
+        );
         for (side, last) in [(224, 7), (100, 4), (97, 4), (96, 3), (1, 1)] {
             assert_eq!(table.sizes(side, side).last(), Some(&(last, last)));
         }
@@ -220,7 +261,14 @@ mod tests {
             Source::Photograph => index == 0,
             Source::Layer(input) => input < index,
         };
-        assert!(table.layers.iter().map(|layer| layer.input).enumerate().all(reads_earlier));
+        assert!(
+            table
+                .layers
+                .iter()
+                .map(|layer| layer.input)
+                .enumerate()
+                .all(reads_earlier)
+        );
     }
 
     #[test]

@@ -8,6 +8,7 @@
 mod error;
 mod extractor;
 mod fused;
+mod graph;
 mod header;
 mod kernels;
 mod metadata;
@@ -20,12 +21,18 @@ mod pooling;
 pub mod profile;
 mod separable;
 mod table;
+#[cfg(test)]
+mod tests;
 mod weights;
 
 pub use error::{ModelError, WeightsError};
 pub use extractor::{Extractor, Network, Options, embedded};
 pub use fused::Backbone;
+pub use graph::Graph;
 pub use kernels::{Kernel, UnavailableKernel};
 pub use metadata::SIDE_MAX;
+pub use mobilenet_v2::{STAGES, Variant};
 pub use naming::Family;
 pub use pooling::{Pooling, UnknownPooling};
+pub use table::{Activation, Groups, Layer, Padding, Source, Table};
+pub use weights::Folded;

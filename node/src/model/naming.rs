@@ -1,13 +1,11 @@
 //! Which family saved a file of weights, what its tensors are called, and what it expects.
 
 use crate::model::error::WeightsError;
-use crate::model::mobilenet_v2::{STAGES, Variant};
+use crate::model::mobilenet_v2::{BLOCKS, STAGES, Variant};
 use crate::model::profile::{ChannelOrder, Declared, Filter};
 use crate::model::table::Padding;
 use crate::model::weights::{Archive, LayerNames};
 
-/// Blocks of each stage where a family has but one depth.
-const BLOCKS: [usize; STAGES] = [1, 2, 3, 4, 3, 3, 1];
 /// Most blocks that are counted in one stage.
 const BLOCKS_MAX: usize = 64;
 /// What Transformers puts before every name if the network was saved with its classifier.
@@ -26,8 +24,11 @@ pub enum Family {
 
 impl Family {
     /// Every family.
-    pub const ALL: [Self; 3] =
-        [Self::TorchvisionMobilenetV2, Self::TimmMobilenetV2, Self::TransformersMobilenetV2];
+    pub const ALL: [Self; 3] = [
+        Self::TorchvisionMobilenetV2,
+        Self::TimmMobilenetV2,
+        Self::TransformersMobilenetV2,
+    ];
 
     /// A stable name for reports.
     #[must_use]
@@ -92,13 +93,13 @@ impl Family {
 
 /// A file of weights that was understood.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Recognised {
+pub(crate) struct Recognised {
     /// Who saved it.
-    pub family: Family,
+    pub(crate) family: Family,
     /// The network's channels and depths, read off the shapes.
-    pub variant: Variant,
+    pub(crate) variant: Variant,
     /// Names behind each layer of [`Variant::table`], in its order.
-    pub names: Vec<LayerNames>,
+    pub(crate) names: Vec<LayerNames>,
 }
 
 impl Recognised {
@@ -108,7 +109,7 @@ impl Recognised {
     ///
     /// No family fits, a tensor is missing, or there is one that the network has no place for:
     /// a sister network with the same names must not pass for this one.
-    pub fn of(archive: &Archive) -> Result<Self, WeightsError> {
+    pub(crate) fn of(archive: &Archive) -> Result<Self, WeightsError> {
         let has = |name: &str| archive.shape(name).is_some();
         let prefix = if has("mobilenet_v2.conv_stem.first_conv.convolution.weight") {
             TRANSFORMERS_PREFIX
@@ -135,7 +136,11 @@ impl Recognised {
         let names = layer_names(family, prefix, &blocks);
         let variant = variant_of(archive, family, blocks, &names)?;
         check_strangers(archive, family, &names)?;
-        Ok(Self { family, variant, names })
+        Ok(Self {
+            family,
+            variant,
+            names,
+        })
     }
 }
 
@@ -178,7 +183,11 @@ fn variant_of(
 }
 
 /// Names of all layers in the table's order.
-fn layer_names(family: Family, prefix: &str, blocks: &[usize; STAGES]) -> Vec<LayerNames> {
+pub(super) fn layer_names(
+    family: Family,
+    prefix: &str,
+    blocks: &[usize; STAGES],
+) -> Vec<LayerNames> {
     let pair = |weight: String, norm: String| LayerNames { weight, norm };
     let torch = |base: &str, conv: &str, norm: &str| {
         pair(format!("{base}.{conv}.weight"), format!("{base}.{norm}"))
@@ -210,15 +219,22 @@ fn layer_names(family: Family, prefix: &str, blocks: &[usize; STAGES]) -> Vec<La
                 }
                 (Family::TimmMobilenetV2, 0) => {
                     let base = format!("blocks.0.{block}");
-                    names.extend([torch(&base, "conv_dw", "bn1"), torch(&base, "conv_pw", "bn2")]);
+                    names.extend([
+                        torch(&base, "conv_dw", "bn1"),
+                        torch(&base, "conv_pw", "bn2"),
+                    ]);
                 }
                 (Family::TimmMobilenetV2, _) => {
                     let base = format!("blocks.{stage}.{block}");
-                    names.extend([torch(&base, "conv_pw", "bn1"), torch(&base, "conv_dw", "bn2")]);
+                    names.extend([
+                        torch(&base, "conv_pw", "bn1"),
+                        torch(&base, "conv_dw", "bn2"),
+                    ]);
                     names.push(torch(&base, "conv_pwl", "bn3"));
                 }
                 (Family::TransformersMobilenetV2, 0) => names.extend(
-                    ["conv_3x3", "reduce_1x1"].map(|part| transformers(format!("conv_stem.{part}"))),
+                    ["conv_3x3", "reduce_1x1"]
+                        .map(|part| transformers(format!("conv_stem.{part}"))),
                 ),
                 (Family::TransformersMobilenetV2, _) => {
                     // The first block belongs to the stem, so that layers count from the second.
@@ -243,17 +259,26 @@ fn check_strangers(
     family: Family,
     names: &[LayerNames],
 ) -> Result<(), WeightsError> {
-    const NORM_PARTS: [&str; 5] =
-        ["weight", "bias", "running_mean", "running_var", "num_batches_tracked"];
+    const NORM_PARTS: [&str; 5] = [
+        "weight",
+        "bias",
+        "running_mean",
+        "running_var",
+        "num_batches_tracked",
+    ];
     let mut known = std::collections::BTreeSet::new();
     for LayerNames { weight, norm } in names {
         known.insert(weight.clone());
         known.extend(NORM_PARTS.map(|part| format!("{norm}.{part}")));
     }
-    match archive.names().find(|name| !known.contains(*name) && !name.starts_with("classifier.")) {
-        Some(name) => {
-            Err(WeightsError::Unexpected { name: name.to_owned(), family: family.name() })
-        }
+    match archive
+        .names()
+        .find(|name| !known.contains(*name) && !name.starts_with("classifier."))
+    {
+        Some(name) => Err(WeightsError::Unexpected {
+            name: name.to_owned(),
+            family: family.name(),
+        }),
         None => Ok(()),
     }
 }

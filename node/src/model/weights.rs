@@ -8,7 +8,7 @@ use crate::model::table::Layer;
 
 /// A parsed file of weights.
 #[derive(Debug)]
-pub struct Archive<'a> {
+pub(crate) struct Archive<'a> {
     header: Header,
     data: &'a [u8],
 }
@@ -19,26 +19,29 @@ impl<'a> Archive<'a> {
     /// # Errors
     ///
     /// See [`Header::parse`].
-    pub fn parse(file: &'a [u8]) -> Result<Self, WeightsError> {
+    pub(crate) fn parse(file: &'a [u8]) -> Result<Self, WeightsError> {
         let header = Header::parse(file)?;
         let data = &file[header.data..];
         Ok(Self { header, data })
     }
 
     /// Names of all tensors, sorted.
-    pub fn names(&self) -> impl Iterator<Item = &str> {
+    pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
         self.header.tensors.keys().map(String::as_str)
     }
 
     /// Shape of a tensor, if it is there.
     #[must_use]
-    pub fn shape(&self, name: &str) -> Option<&[usize]> {
-        self.header.tensors.get(name).map(|entry| entry.shape.as_slice())
+    pub(crate) fn shape(&self, name: &str) -> Option<&[usize]> {
+        self.header
+            .tensors
+            .get(name)
+            .map(|entry| entry.shape.as_slice())
     }
 
     /// What the file's maker says under `key`.
     #[must_use]
-    pub fn metadata(&self, key: &str) -> Option<&str> {
+    pub(crate) fn metadata(&self, key: &str) -> Option<&str> {
         self.header.metadata.get(key).map(String::as_str)
     }
 
@@ -48,7 +51,7 @@ impl<'a> Archive<'a> {
     ///
     /// The tensor is missing, has another shape or no type of 16 or 32 bits, is empty, or holds a
     /// value that is not finite. `family` names the weights in the message.
-    pub fn values(
+    pub(crate) fn values(
         &self,
         name: &str,
         shape: &[usize],
@@ -59,24 +62,50 @@ impl<'a> Archive<'a> {
             .header
             .tensors
             .get(name)
-            .ok_or_else(|| WeightsError::Missing { name: named(), family })?;
+            .ok_or_else(|| WeightsError::Missing {
+                name: named(),
+                family,
+            })?;
         if entry.shape != shape || shape.contains(&0) {
             let (found, expected) = (entry.shape.clone(), format!("{shape:?}"));
-            return Err(WeightsError::Shape { name: named(), found, expected });
+            return Err(WeightsError::Shape {
+                name: named(),
+                found,
+                expected,
+            });
         }
         let bytes = &self.data[entry.start..entry.end];
         let values: Vec<f32> = match entry.dtype.as_str() {
-            "F32" => bytes.as_chunks().0.iter().map(|&b| f32::from_le_bytes(b)).collect(),
-            "F16" => bytes.as_chunks().0.iter().map(|&b| f16::from_le_bytes(b).to_f32()).collect(),
-            "BF16" => {
-                bytes.as_chunks().0.iter().map(|&b| bf16::from_le_bytes(b).to_f32()).collect()
-            }
+            "F32" => bytes
+                .as_chunks()
+                .0
+                .iter()
+                .map(|&b| f32::from_le_bytes(b))
+                .collect(),
+            "F16" => bytes
+                .as_chunks()
+                .0
+                .iter()
+                .map(|&b| f16::from_le_bytes(b).to_f32())
+                .collect(),
+            "BF16" => bytes
+                .as_chunks()
+                .0
+                .iter()
+                .map(|&b| bf16::from_le_bytes(b).to_f32())
+                .collect(),
             other => {
-                return Err(WeightsError::Dtype { name: named(), dtype: other.to_owned() });
+                return Err(WeightsError::Dtype {
+                    name: named(),
+                    dtype: other.to_owned(),
+                });
             }
         };
         match values.iter().position(|value| !value.is_finite()) {
-            Some(index) => Err(WeightsError::NotFinite { name: named(), index }),
+            Some(index) => Err(WeightsError::NotFinite {
+                name: named(),
+                index,
+            }),
             None => Ok(values),
         }
     }
@@ -84,11 +113,11 @@ impl<'a> Archive<'a> {
 
 /// Names of the tensors behind one layer.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct LayerNames {
+pub(crate) struct LayerNames {
     /// The convolution's weights, without bias.
-    pub weight: String,
+    pub(crate) weight: String,
     /// What stands before `.weight`, `.bias`, `.running_mean` and `.running_var` of the batch norm.
-    pub norm: String,
+    pub(crate) norm: String,
 }
 
 /// A layer's weights with its batch norm folded in.
@@ -107,7 +136,7 @@ impl Folded {
     /// # Errors
     ///
     /// As [`Archive::values`], or a variance is negative, or the result is not finite.
-    pub fn read(
+    pub(crate) fn read(
         archive: &Archive,
         layer: &Layer,
         names: &LayerNames,
@@ -129,7 +158,10 @@ impl Folded {
             let spread = f64::from(variance[channel]) + epsilon;
             if spread <= 0.0 {
                 let name = format!("{}.running_var", names.norm);
-                return Err(WeightsError::Variance { name, index: channel });
+                return Err(WeightsError::Variance {
+                    name,
+                    index: channel,
+                });
             }
             let scale = f64::from(gamma[channel]) / spread.sqrt();
             for value in weights {

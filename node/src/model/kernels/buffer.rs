@@ -19,7 +19,9 @@ pub(crate) struct Buffer {
 impl Buffer {
     /// `len` zeros, or a few more.
     pub(crate) fn zeros(len: usize) -> Self {
-        Self { lines: vec![Line([0.0; LINE]); len.div_ceil(LINE)] }
+        Self {
+            lines: vec![Line([0.0; LINE]); len.div_ceil(LINE)],
+        }
     }
 
     /// Grows to at least `len` floats; what is there stays.
@@ -40,6 +42,8 @@ impl Buffer {
     /// All floats, to be written.
     pub(crate) fn floats_mut(&mut self) -> &mut [f32] {
         // SAFETY: as in `floats`, and borrowed mutably.
-        unsafe { slice::from_raw_parts_mut(self.lines.as_mut_ptr().cast(), self.lines.len() * LINE) }
+        unsafe {
+            slice::from_raw_parts_mut(self.lines.as_mut_ptr().cast(), self.lines.len() * LINE)
+        }
     }
 }

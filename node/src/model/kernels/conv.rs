@@ -83,10 +83,12 @@ impl Conv<'_> {
             + (self.width - 1) * self.from.pixel
             + reach.expect("a convolution has inputs");
         let last_row = (self.into.first + self.rows - 1).min(self.into.ring - 1);
-        let last_out =
-            self.into.base + last_row * self.into.row + self.width * 2 * lanes;
+        let last_out = self.into.base + last_row * self.into.row + self.width * 2 * lanes;
         assert!(last_in <= self.input.len() && last_out <= out.len());
-        assert!(self.residual.is_none_or(|residual| last_out <= residual.len()));
+        assert!(
+            self.residual
+                .is_none_or(|residual| last_out <= residual.len())
+        );
         assert!(self.weights.len() >= depth * self.vectors * lanes);
         assert!(self.bias.len() >= self.vectors * lanes);
     }
@@ -145,7 +147,10 @@ unsafe fn pixels<L: Lanes, const PACKED: bool>(
         }
         // SAFETY: `check` covers every row and column, and `split` stays within `count`.
         unsafe {
-            let input = job.input.as_ptr().add(job.from.base + row * job.from.row + start * step);
+            let input = job
+                .input
+                .as_ptr()
+                .add(job.from.base + row * job.from.row + start * step);
             if job.vectors == 2 {
                 sized::<L, 2, PACKED>(job, input, out, &places, len);
             } else {
@@ -180,6 +185,10 @@ unsafe fn sized<L: Lanes, const V: usize, const PACKED: bool>(
 }
 
 /// `P` pixels times `V` vectors of output channels, in registers from bias to clamp.
+#[expect(
+    clippy::needless_range_loop,
+    reason = "plain ranges unroll, and `sums` stays in registers"
+)]
 #[inline(always)]
 unsafe fn block<L: Lanes, const P: usize, const V: usize, const PACKED: bool>(
     job: &Conv,
@@ -215,7 +224,6 @@ unsafe fn block<L: Lanes, const P: usize, const V: usize, const PACKED: bool>(
                 weights = weights.add(V * L::WIDTH);
             }
         }
-        // Plain ranges and small bodies: they unroll, which keeps `sums` in registers.
         if let Some(residual) = job.residual {
             for p in 0..P {
                 for v in 0..V {
@@ -224,11 +232,12 @@ unsafe fn block<L: Lanes, const P: usize, const V: usize, const PACKED: bool>(
                 }
             }
         }
+        // In this order of operands a NaN passes the clamp and is found in the features.
         let (low, high) = (L::splat(job.low), L::splat(job.high));
         for p in 0..P {
             for v in 0..V {
                 let at = places[p] + v * L::WIDTH;
-                L::store(out.add(at), L::min(L::max(sums[p][v], low), high));
+                L::store(out.add(at), L::min(high, L::max(low, sums[p][v])));
             }
         }
     }

@@ -145,7 +145,7 @@ unsafe fn block<L: Lanes, const P: usize, const S: usize>(
             }
         }
         for (p, &sum) in sums.iter().enumerate() {
-            L::store(out.add(p * panel), L::min(L::max(sum, low), high));
+            L::store(out.add(p * panel), L::min(high, L::max(low, sum)));
         }
     }
 }

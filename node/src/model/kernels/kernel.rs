@@ -3,12 +3,12 @@
 use std::fmt;
 use std::str::FromStr;
 
-#[cfg(target_arch = "x86_64")]
-use crate::model::kernels::{avx2, avx512};
 use crate::model::kernels::conv::Conv;
 use crate::model::kernels::depthwise::Depthwise;
 use crate::model::kernels::lanes::Lanes;
 use crate::model::kernels::portable;
+#[cfg(target_arch = "x86_64")]
+use crate::model::kernels::{avx2, avx512};
 
 /// A set of CPU instructions. Results have the same bits with each.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -39,7 +39,10 @@ impl Kernel {
     /// The fastest that this CPU can run.
     #[must_use]
     pub fn best() -> Self {
-        let runnable = Self::ALL.into_iter().rev().find(|kernel| kernel.runs_here());
+        let runnable = Self::ALL
+            .into_iter()
+            .rev()
+            .find(|kernel| kernel.runs_here());
         runnable.unwrap_or(Self::Portable)
     }
 
@@ -122,20 +125,22 @@ impl Engine {
 
     /// A convolution of one panel of output channels.
     pub(crate) fn convolve(self, job: &Conv, out: &mut [f32]) {
-        // SAFETY: `new` has checked the CPU, `check` the bounds.
         match self.0 {
             Kernel::Portable => {
                 job.check(portable::Portable::WIDTH, portable::Portable::PIXELS, out);
+                // SAFETY: `new` has checked the CPU, `check` the bounds.
                 unsafe { portable::convolve(job, out) }
             }
             #[cfg(target_arch = "x86_64")]
             Kernel::Avx2 => {
                 job.check(avx2::Avx2::WIDTH, avx2::Avx2::PIXELS, out);
+                // SAFETY: `new` has checked the CPU, `check` the bounds.
                 unsafe { avx2::convolve(job, out) }
             }
             #[cfg(target_arch = "x86_64")]
             Kernel::Avx512 => {
                 job.check(avx512::Avx512::WIDTH, avx512::Avx512::PIXELS, out);
+                // SAFETY: `new` has checked the CPU, `check` the bounds.
                 unsafe { avx512::convolve(job, out) }
             }
             #[cfg(not(target_arch = "x86_64"))]
@@ -146,12 +151,14 @@ impl Engine {
     /// A depthwise convolution of one panel of channels.
     pub(crate) fn convolve_depthwise(self, job: &Depthwise, out: &mut [f32]) {
         job.check(self.lanes(), out);
-        // SAFETY: `new` has checked the CPU, `check` the bounds.
         match self.0 {
+            // SAFETY: `new` has checked the CPU, `check` the bounds.
             Kernel::Portable => unsafe { portable::convolve_depthwise(job, out) },
             #[cfg(target_arch = "x86_64")]
+            // SAFETY: `new` has checked the CPU, `check` the bounds.
             Kernel::Avx2 => unsafe { avx2::convolve_depthwise(job, out) },
             #[cfg(target_arch = "x86_64")]
+            // SAFETY: `new` has checked the CPU, `check` the bounds.
             Kernel::Avx512 => unsafe { avx512::convolve_depthwise(job, out) },
             #[cfg(not(target_arch = "x86_64"))]
             Kernel::Avx2 | Kernel::Avx512 => unreachable!("an engine runs here"),

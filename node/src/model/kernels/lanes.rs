@@ -29,8 +29,8 @@ pub(super) unsafe trait Lanes: Copy {
     unsafe fn fused(a: Self::Vector, b: Self::Vector, c: Self::Vector) -> Self::Vector;
     /// `a + b`.
     unsafe fn add(a: Self::Vector, b: Self::Vector) -> Self::Vector;
-    /// `a` where `a > b`, else `b`: a NaN in `a` gives `b`.
+    /// `a` where `a > b`, else `b`: a NaN in either gives `b`.
     unsafe fn max(a: Self::Vector, b: Self::Vector) -> Self::Vector;
-    /// `a` where `a < b`, else `b`: a NaN in `a` gives `b`.
+    /// `a` where `a < b`, else `b`: a NaN in either gives `b`.
     unsafe fn min(a: Self::Vector, b: Self::Vector) -> Self::Vector;
 }
