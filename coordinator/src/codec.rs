@@ -22,9 +22,7 @@ pub enum CodecError {
     #[error("log entry is not a command: {0}")]
     Malformed(#[from] prost::DecodeError),
     /// Written by a release that does more than this one can.
-    #[error(
-        "log entry has format version {0}, this release reads up to {FORMAT_VERSION}: upgrade this node"
-    )]
+    #[error("log entry has format version {0}, newer than {FORMAT_VERSION}: upgrade this node")]
     TooNew(u32),
     /// A field that no release leaves out is missing or out of range.
     #[error("log entry lacks a usable `{0}`")]

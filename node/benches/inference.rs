@@ -54,33 +54,23 @@ fn main() -> anyhow::Result<()> {
 /// Runs one thread's share of a round.
 fn work(extractor: &Extractor, plan: &Plan, thread: usize) {
     let size = plan.size;
-    let input: Vec<f32> = (0..size * size * 3)
-        .map(|i| ((i * 7 + thread) % 255) as f32 / 127.5 - 1.0)
-        .collect();
+    let input: Vec<f32> =
+        (0..size * size * 3).map(|i| ((i * 7 + thread) % 255) as f32 / 127.5 - 1.0).collect();
     let mut out = vec![0.0; extractor.dim(size, size)];
     for _ in 0..plan.images {
-        extractor
-            .features(&input, size, size, &mut out)
-            .expect("the input is finite");
+        extractor.features(&input, size, size, &mut out).expect("the input is finite");
     }
 }
 
 /// Reads the arguments; `--bench` is what cargo adds.
 fn plan(mut arguments: impl Iterator<Item = String>) -> anyhow::Result<Plan> {
-    let mut plan = Plan {
-        size: 224,
-        threads: 1,
-        rounds: 9,
-        images: 64,
-        options: Options::default(),
-    };
+    let mut plan =
+        Plan { size: 224, threads: 1, rounds: 9, images: 64, options: Options::default() };
     while let Some(flag) = arguments.next() {
         if flag == "--bench" {
             continue;
         }
-        let value = arguments
-            .next()
-            .with_context(|| format!("{flag} needs a value"))?;
+        let value = arguments.next().with_context(|| format!("{flag} needs a value"))?;
         match flag.as_str() {
             "--size" => plan.size = value.parse()?,
             "--threads" => plan.threads = value.parse()?,

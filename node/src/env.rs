@@ -29,14 +29,14 @@ impl Moment {
 
 /// Wall time in milliseconds since 1970-01-01 UTC.
 #[allow(clippy::disallowed_methods, reason = "this is the door")]
-pub fn wall_ms() -> u64 {
+pub(crate) fn wall_ms() -> u64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }
 
 /// A name that no other run has: 16 hexadecimal digits of time, process and an address chosen at
 /// random by the system.
-pub fn unique_name() -> String {
+pub(crate) fn unique_name() -> String {
     let place = Box::new(0u8);
     let mut hash = Sha256::new();
     hash.update(wall_ms().to_le_bytes());
@@ -46,6 +46,6 @@ pub fn unique_name() -> String {
 }
 
 /// Name of this machine, for the story of a run alone. `None` where the system does not tell.
-pub fn host_name() -> Option<String> {
+pub(crate) fn host_name() -> Option<String> {
     rustix::system::uname().nodename().to_str().ok().map(str::to_owned)
 }

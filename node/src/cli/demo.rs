@@ -18,7 +18,7 @@ use crate::demo::draw_photographs;
 const MARKER: &str = ".fruitnode-demo";
 
 /// Draws, runs, verifies, and says what to open.
-pub fn demo(args: &DemoArgs, terminal: &TerminalArgs) -> Result<Exit, CliError> {
+pub(super) fn demo(args: &DemoArgs, terminal: &TerminalArgs) -> Result<Exit, CliError> {
     let (photographs, result) = (args.dir.join("photographs"), args.dir.join("result"));
     claim(&args.dir)?;
     draw(&photographs, args.per_kind, terminal)?;

@@ -12,7 +12,7 @@ use crate::failure::Failure;
 
 /// Why a command failed.
 #[derive(Debug)]
-pub struct CliError {
+pub(super) struct CliError {
     exit: Exit,
     code: &'static str,
     words: String,
@@ -28,19 +28,19 @@ struct Document<'a> {
 
 impl CliError {
     /// With an exit code and a stable code of its own.
-    pub fn new(exit: Exit, code: &'static str, words: impl Into<String>) -> Self {
+    pub(super) fn new(exit: Exit, code: &'static str, words: impl Into<String>) -> Self {
         Self { exit, code, words: words.into() }
     }
 
     /// With the words of an error and of its causes.
-    pub fn of(exit: Exit, code: &'static str, error: &dyn Error) -> Self {
+    pub(super) fn of(exit: Exit, code: &'static str, error: &dyn Error) -> Self {
         // The reason is not used: only the words of the whole chain are.
         Self { exit, code, words: Failure::of(FailureReason::InvalidJob, error).words }
     }
 
     /// Says it.
     #[allow(clippy::print_stdout, clippy::print_stderr, reason = "this is where a command speaks")]
-    pub fn show(&self, terminal: &TerminalArgs) -> Exit {
+    pub(super) fn show(&self, terminal: &TerminalArgs) -> Exit {
         // One line, whatever an expression's parser or a system's message brings along.
         let line = self.words.split_whitespace().collect::<Vec<_>>().join(" ");
         eprintln!("error: {line}");

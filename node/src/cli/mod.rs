@@ -36,7 +36,7 @@ fn color_of(words: impl Iterator<Item = String>) -> clap::ColorChoice {
     let words: Vec<_> = words.collect();
     let after = words.iter().position(|word| word == "--color").and_then(|at| words.get(at + 1));
     let word = words.iter().find_map(|word| word.strip_prefix("--color="));
-    match word.or(after.map(String::as_str)) {
+    match word.or_else(|| after.map(String::as_str)) {
         Some("always") => clap::ColorChoice::Always,
         Some("never") => clap::ColorChoice::Never,
         _ => clap::ColorChoice::Auto,

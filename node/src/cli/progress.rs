@@ -18,14 +18,14 @@ const REDRAW: Duration = Duration::from_millis(200);
 
 /// The line; dropped, it disappears.
 #[derive(Debug)]
-pub struct ProgressLine {
+pub(super) struct ProgressLine {
     bar: ProgressBar,
     task: tokio::task::JoinHandle<()>,
 }
 
 impl ProgressLine {
     /// Begins to show a job.
-    pub fn show(
+    pub(super) fn show(
         job: JobId,
         view: watch::Receiver<Arc<View>>,
         story: Arc<Story>,

@@ -28,14 +28,14 @@ use crate::tasks::{COMPUTE_CLASS, JobContext, NodeContext, NodeOptions, Settings
 const REACTOR_THREADS: usize = 2;
 
 /// Runs a job and prints its summary.
-pub fn run(args: &RunArgs, terminal: &TerminalArgs) -> Result<Exit, CliError> {
+pub(super) fn run(args: &RunArgs, terminal: &TerminalArgs) -> Result<Exit, CliError> {
     let summary = execute(args, terminal)?;
     print(&summary, terminal);
     Ok(Exit::Done)
 }
 
 /// Runs a job and hands back its summary.
-pub fn execute(args: &RunArgs, terminal: &TerminalArgs) -> Result<Summary, CliError> {
+pub(super) fn execute(args: &RunArgs, terminal: &TerminalArgs) -> Result<Summary, CliError> {
     let began = Moment::now();
     let story = Arc::new(Story::begin(began, wall_ms()));
     let threads = threads(&args.machine);

@@ -12,7 +12,7 @@ use crate::tasks::JobContext;
 
 /// The numbers of a finished run.
 #[derive(Debug, Serialize)]
-pub struct Summary {
+pub(super) struct Summary {
     schema_version: u32,
     outcome: &'static str,
     job: String,
@@ -43,7 +43,7 @@ pub struct Summary {
 
 impl Summary {
     /// Of a job that succeeded.
-    pub fn of(
+    pub(super) fn of(
         id: &JobId,
         context: &JobContext,
         view: &JobView,
@@ -88,12 +88,12 @@ impl Summary {
     }
 
     /// For programs.
-    pub fn json(&self) -> String {
+    pub(super) fn json(&self) -> String {
         serde_json::to_string_pretty(self).expect("numbers and strings are always JSON")
     }
 
     /// For people.
-    pub fn table(&self) -> String {
+    pub(super) fn table(&self) -> String {
         let mut out = String::new();
         let mut line = |name: &str, text: String| {
             let _ = writeln!(out, "  {name:<26}{text}");
@@ -137,7 +137,7 @@ impl Summary {
 }
 
 /// A word that a shell takes as it stands, quoted where it would not.
-pub fn shell_word(word: &str) -> String {
+pub(super) fn shell_word(word: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:=@+,".contains(c);
     if !word.is_empty() && word.chars().all(plain) {
         return word.to_owned();

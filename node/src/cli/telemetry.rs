@@ -7,7 +7,7 @@ use tracing_subscriber::EnvFilter;
 use crate::cli::args::TerminalArgs;
 
 /// Starts logging: `RUST_LOG` decides, else `-v`.
-pub fn init(terminal: &TerminalArgs) {
+pub(super) fn init(terminal: &TerminalArgs) {
     let level = match (terminal.quiet, terminal.verbose) {
         (true, _) | (false, 0) => "error",
         (false, 1) => "fruitnode=info",

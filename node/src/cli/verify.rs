@@ -19,7 +19,7 @@ struct Document<'a> {
 
 /// Checks a result and prints every check.
 #[allow(clippy::print_stdout, reason = "this is where the command speaks")]
-pub fn verify(args: &VerifyArgs, terminal: &TerminalArgs) -> Result<Exit, CliError> {
+pub(super) fn verify(args: &VerifyArgs, terminal: &TerminalArgs) -> Result<Exit, CliError> {
     let verdict = check(&args.out)?;
     let passed = verdict.passed();
     match terminal.output {
@@ -43,7 +43,7 @@ pub fn verify(args: &VerifyArgs, terminal: &TerminalArgs) -> Result<Exit, CliErr
 }
 
 /// Checks a result.
-pub fn check(out: &Path) -> Result<Verdict, CliError> {
+pub(super) fn check(out: &Path) -> Result<Verdict, CliError> {
     let folder = ResultFolder::open(out).map_err(|error| {
         let words = format!("{}: {error}; name the folder of a result", out.display());
         CliError::new(Exit::NotFound, "input_missing", words)

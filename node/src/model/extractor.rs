@@ -52,9 +52,7 @@ impl Extractor {
         Ok(Self {
             backbone,
             family: network.family,
-            width: network
-                .width
-                .map(|hundredths| f64::from(hundredths) / 100.0),
+            width: network.width.map(|hundredths| f64::from(hundredths) / 100.0),
             declared: network.declared,
             sha256: hex(&Sha256::digest(bytes)),
         })
@@ -64,11 +62,7 @@ impl Extractor {
     /// refuses.
     #[must_use]
     pub fn dim(&self, height: usize, width: usize) -> usize {
-        if takes(height, width) {
-            self.backbone.dim(height, width)
-        } else {
-            0
-        }
+        if takes(height, width) { self.backbone.dim(height, width) } else { 0 }
     }
 
     /// Computes the features of one photograph on the calling thread.
@@ -87,11 +81,7 @@ impl Extractor {
         out: &mut [f32],
     ) -> Result<(), ModelError> {
         if !takes(height, width) {
-            return Err(ModelError::Side {
-                height,
-                width,
-                limit: SIDE_MAX,
-            });
+            return Err(ModelError::Side { height, width, limit: SIDE_MAX });
         }
         check_length("input", input.len(), height * width * COLOURS)?;
         check_length("output", out.len(), self.dim(height, width))?;
@@ -159,11 +149,7 @@ impl Network {
     /// The file is damaged or of no known family.
     pub fn read(bytes: &[u8]) -> Result<Self, WeightsError> {
         let archive = Archive::parse(bytes)?;
-        let Recognised {
-            family,
-            variant,
-            names,
-        } = Recognised::of(&archive)?;
+        let Recognised { family, variant, names } = Recognised::of(&archive)?;
         let width = variant.width();
         let metadata = Metadata::read(&archive, family, width)?;
         let table = variant.table(metadata.padding.unwrap_or_else(|| family.padding()));
@@ -174,13 +160,7 @@ impl Network {
             .zip(&names)
             .map(|(layer, names)| Folded::read(&archive, layer, names, epsilon, family.name()))
             .collect::<Result<_, _>>()?;
-        Ok(Self {
-            family,
-            width,
-            declared: metadata.declared,
-            table,
-            weights,
-        })
+        Ok(Self { family, width, declared: metadata.declared, table, weights })
     }
 }
 
@@ -190,15 +170,7 @@ fn takes(height: usize, width: usize) -> bool {
 }
 
 fn check_length(what: &'static str, found: usize, expected: usize) -> Result<(), ModelError> {
-    if found == expected {
-        Ok(())
-    } else {
-        Err(ModelError::Length {
-            what,
-            found,
-            expected,
-        })
-    }
+    if found == expected { Ok(()) } else { Err(ModelError::Length { what, found, expected }) }
 }
 
 fn hex(bytes: &[u8]) -> String {

@@ -34,18 +34,9 @@ pub struct Backbone {
 impl Backbone {
     pub(crate) fn new(table: Table, weights: &[Folded], engine: Engine, pooling: Pooling) -> Self {
         let layers = table.layers.iter().zip(weights);
-        let layers = layers
-            .map(|(layer, folded)| Packed::new(layer, folded, engine))
-            .collect();
+        let layers = layers.map(|(layer, folded)| Packed::new(layer, folded, engine)).collect();
         let plan = Plan::new(&table);
-        Self {
-            table,
-            plan,
-            layers,
-            engine,
-            pooling,
-            idle: Mutex::default(),
-        }
+        Self { table, plan, layers, engine, pooling, idle: Mutex::default() }
     }
 
     /// Features of a photograph of `height * width` pixels.
@@ -64,18 +55,11 @@ impl Backbone {
         }
         let (map, size) = pass.last_map(&space);
         self.pooling.pool(map, size, self.engine.panel(), out);
-        self.idle
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .push(space);
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner).push(space);
     }
 
     fn take_workspace(&self) -> Workspace {
-        let idle = self
-            .idle
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .pop();
+        let idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
         idle.unwrap_or_default()
     }
 }
@@ -91,10 +75,7 @@ impl CustomOp1 for Backbone {
         layout: &Layout,
     ) -> candle_core::Result<(CpuStorage, Shape)> {
         let &[1, height, width, COLOURS] = layout.dims() else {
-            bail!(
-                "the backbone takes [1, height, width, 3], not {:?}",
-                layout.dims()
-            );
+            bail!("the backbone takes [1, height, width, 3], not {:?}", layout.dims());
         };
         if height == 0 || width == 0 {
             bail!("the backbone takes no empty photograph");
@@ -103,12 +84,7 @@ impl CustomOp1 for Backbone {
             bail!("the backbone takes a contiguous photograph");
         };
         let mut features = vec![0.0; self.dim(height, width)];
-        self.run(
-            &storage.as_slice::<f32>()?[start..end],
-            height,
-            width,
-            &mut features,
-        );
+        self.run(&storage.as_slice::<f32>()?[start..end], height, width, &mut features);
         let shape = Shape::from((1, features.len()));
         Ok((CpuStorage::F32(features), shape))
     }

@@ -53,20 +53,14 @@ impl Header {
             .ok_or(WeightsError::TooShort { len: file.len() })?;
         let declared = u64::from_le_bytes(*length);
         if declared > HEADER_BYTES_MAX {
-            return Err(WeightsError::HeaderTooLong {
-                declared,
-                limit: HEADER_BYTES_MAX,
-            });
+            return Err(WeightsError::HeaderTooLong { declared, limit: HEADER_BYTES_MAX });
         }
         let json_len = usize::try_from(declared).expect("the limit fits in a usize");
-        let json = rest.get(..json_len).ok_or(WeightsError::HeaderTruncated {
-            declared,
-            available: rest.len(),
-        })?;
-        let raw: RawHeader =
-            serde_json::from_slice(json).map_err(|error| WeightsError::Header {
-                detail: error.to_string(),
-            })?;
+        let json = rest
+            .get(..json_len)
+            .ok_or(WeightsError::HeaderTruncated { declared, available: rest.len() })?;
+        let raw: RawHeader = serde_json::from_slice(json)
+            .map_err(|error| WeightsError::Header { detail: error.to_string() })?;
         let data_len = rest.len() - json_len;
         let mut tensors = BTreeMap::new();
         for (name, raw) in raw.tensors {
@@ -76,11 +70,7 @@ impl Header {
             }
         }
         check_cover(&tensors, data_len)?;
-        Ok(Self {
-            tensors,
-            metadata: raw.metadata,
-            data: LENGTH_BYTES + json_len,
-        })
+        Ok(Self { tensors, metadata: raw.metadata, data: LENGTH_BYTES + json_len })
     }
 }
 
@@ -104,17 +94,9 @@ impl RawEntry {
         let [start, end] = self.data_offsets;
         if start > end || end > data_len as u64 {
             let name = name.to_owned();
-            return Err(WeightsError::OutOfRange {
-                name,
-                start,
-                end,
-                len: data_len,
-            });
+            return Err(WeightsError::OutOfRange { name, start, end, len: data_len });
         }
-        let count = self
-            .shape
-            .iter()
-            .try_fold(1u64, |count, &axis| count.checked_mul(axis));
+        let count = self.shape.iter().try_fold(1u64, |count, &axis| count.checked_mul(axis));
         let bytes = end - start;
         let agrees = match bytes_per_value(&self.dtype) {
             Some(size) => count.and_then(|count| count.checked_mul(size)) == Some(bytes),
@@ -123,12 +105,7 @@ impl RawEntry {
         };
         if !agrees {
             let (name, shape, dtype) = (name.to_owned(), self.shape, self.dtype);
-            return Err(WeightsError::Size {
-                name,
-                shape,
-                dtype,
-                bytes,
-            });
+            return Err(WeightsError::Size { name, shape, dtype, bytes });
         }
         let fits = |value: u64| usize::try_from(value).unwrap_or(usize::MAX);
         Ok(Entry {
@@ -179,25 +156,16 @@ fn check_cover(tensors: &BTreeMap<String, Entry>, len: usize) -> Result<(), Weig
     let mut last = "";
     for (name, entry) in order {
         if entry.start < covered {
-            return Err(WeightsError::Overlap {
-                name: name.clone(),
-                other: last.to_owned(),
-            });
+            return Err(WeightsError::Overlap { name: name.clone(), other: last.to_owned() });
         }
         if entry.start > covered {
             let bytes = entry.start - covered;
-            return Err(WeightsError::Gap {
-                name: name.clone(),
-                bytes,
-            });
+            return Err(WeightsError::Gap { name: name.clone(), bytes });
         }
         (covered, last) = (entry.end, name);
     }
     if covered < len {
-        return Err(WeightsError::Gap {
-            name: last.to_owned(),
-            bytes: len - covered,
-        });
+        return Err(WeightsError::Gap { name: last.to_owned(), bytes: len - covered });
     }
     Ok(())
 }

@@ -44,10 +44,8 @@ impl Metadata {
             return Err(arch.wrong(&format!("{:?}, as the tensors say", family.arch())));
         }
         if let Some(declared) = text("width") {
-            let (value, found) = (
-                declared.positive()?,
-                width.map(|width| f64::from(width) / 100.0),
-            );
+            let (value, found) =
+                (declared.positive()?, width.map(|width| f64::from(width) / 100.0));
             if found.is_some_and(|found| (found - value).abs() > 0.005) {
                 let found = found.unwrap_or_default();
                 return Err(declared.wrong(&format!("{found}, as the shapes say")));
@@ -60,9 +58,7 @@ impl Metadata {
                 .transpose()?,
             scale: text("scale").map(|t| t.positive()).transpose()?,
             mean: text("mean").map(|t| t.triple(|_| true)).transpose()?,
-            std: text("std")
-                .map(|t| t.triple(|value| value > 0.0))
-                .transpose()?,
+            std: text("std").map(|t| t.triple(|value| value > 0.0)).transpose()?,
             filter: text("resize")
                 .map(|t| t.one_of(&[("bicubic", Filter::Bicubic), ("bilinear", Filter::Bilinear)]))
                 .transpose()?,
@@ -85,11 +81,7 @@ struct Text<'a> {
 impl Text<'_> {
     fn wrong(&self, expected: &str) -> WeightsError {
         let value = self.value.chars().take(QUOTED_CHARS_MAX).collect();
-        WeightsError::Metadata {
-            key: self.key,
-            value,
-            expected: expected.to_owned(),
-        }
+        WeightsError::Metadata { key: self.key, value, expected: expected.to_owned() }
     }
 
     fn positive(&self) -> Result<f64, WeightsError> {
@@ -109,19 +101,12 @@ impl Text<'_> {
     fn triple(&self, allowed: fn(f64) -> bool) -> Result<[f64; 3], WeightsError> {
         let values: Option<[f64; 3]> = serde_json::from_str(self.value).ok();
         values
-            .filter(|values| {
-                values
-                    .iter()
-                    .all(|&value| value.is_finite() && allowed(value))
-            })
+            .filter(|values| values.iter().all(|&value| value.is_finite() && allowed(value)))
             .ok_or_else(|| self.wrong("three numbers as in \"[0.5, 0.5, 0.5]\", std above zero"))
     }
 
     fn one_of<T: Copy>(&self, known: &[(&str, T)]) -> Result<T, WeightsError> {
-        let found = known
-            .iter()
-            .find(|(name, _)| *name == self.value)
-            .map(|&(_, value)| value);
+        let found = known.iter().find(|(name, _)| *name == self.value).map(|&(_, value)| value);
         let names: Vec<&str> = known.iter().map(|&(name, _)| name).collect();
         found.ok_or_else(|| self.wrong(&names.join(" or ")))
     }

@@ -64,14 +64,11 @@ impl Variant {
     #[must_use]
     pub fn width(&self) -> Option<u32> {
         let fixed_ends = self.stem == STEM_CHANNELS && self.head == HEAD_CHANNELS;
-        WIDTHS_USUAL
-            .into_iter()
-            .chain(WIDTHS_OTHER)
-            .find(|&hundredths| {
-                let rule = Self::of_width(hundredths);
-                let ends = self.stem == rule.stem && self.head == rule.head;
-                self.channels == rule.channels && (ends || fixed_ends)
-            })
+        WIDTHS_USUAL.into_iter().chain(WIDTHS_OTHER).find(|&hundredths| {
+            let rule = Self::of_width(hundredths);
+            let ends = self.stem == rule.stem && self.head == rule.head;
+            self.channels == rule.channels && (ends || fixed_ends)
+        })
     }
 
     /// The layers: stem, then expand (where there is one), depthwise and project of each block,
@@ -94,13 +91,7 @@ impl Variant {
             for block in 0..self.blocks[stage] {
                 let stride = if block == 0 { stage_stride } else { 1 };
                 let expansion = if stage == 0 { 1 } else { EXPANSION };
-                push_block(
-                    &mut layers,
-                    padding,
-                    stride,
-                    expansion,
-                    self.channels[stage],
-                );
+                push_block(&mut layers, padding, stride, expansion, self.channels[stage]);
                 channels = self.channels[stage];
             }
         }
@@ -169,11 +160,7 @@ fn scaled(channels: usize, hundredths: u32) -> usize {
     let exact = channels * hundredths as usize;
     let unit = 100 * DIVISOR;
     let rounded = ((exact + unit / 2) / unit).max(1);
-    let rounded = if rounded * unit * 10 < exact * 9 {
-        rounded + 1
-    } else {
-        rounded
-    };
+    let rounded = if rounded * unit * 10 < exact * 9 { rounded + 1 } else { rounded };
     rounded * DIVISOR
 }
 
@@ -197,10 +184,7 @@ mod tests {
     fn channels_follow_torchvision_at_every_usual_width() {
         for &(width, stem, channels, head) in CHANNELS {
             let variant = Variant::of_width(width);
-            assert_eq!(
-                (variant.stem, variant.channels, variant.head),
-                (stem, channels, head)
-            );
+            assert_eq!((variant.stem, variant.channels, variant.head), (stem, channels, head));
         }
     }
 
@@ -211,20 +195,13 @@ mod tests {
             let found = variant.width().expect("a width follows its own rule");
             assert_eq!(Variant::of_width(found), variant);
         }
-        let odd = Variant {
-            stem: 33,
-            ..Variant::of_width(100)
-        };
+        let odd = Variant { stem: 33, ..Variant::of_width(100) };
         assert_eq!(odd.width(), None);
     }
 
     #[test]
     fn the_deeper_variants_of_timm_are_recognised_by_their_stages() {
-        let variant = Variant {
-            stem: 32,
-            head: 1280,
-            ..Variant::of_width(120)
-        };
+        let variant = Variant { stem: 32, head: 1280, ..Variant::of_width(120) };
         assert_eq!(variant.width(), Some(120));
     }
 
@@ -233,27 +210,14 @@ mod tests {
         let first = |variant: Variant| variant.table(Padding::Same).layers[2].residual;
         assert_eq!(first(Variant::of_width(100)), None);
         assert_eq!(first(Variant::of_width(25)), Some(0));
-        assert_eq!(
-            first(Variant {
-                first_shortcut: false,
-                ..Variant::of_width(25)
-            }),
-            None
-        );
+        assert_eq!(first(Variant { first_shortcut: false, ..Variant::of_width(25) }), None);
     }
 
     #[test]
     fn the_last_map_is_a_thirty_second_of_the_photograph() {
         let table = Variant::of_width(100).table(Padding::Symmetric);
         assert_eq!(table.layers.len(), 52);
-        assert_eq!(
-            table
-                .layers
-                .iter()
-                .filter(|layer| layer.residual.is_some())
-                .count(),
-            10
-        );
+        assert_eq!(table.layers.iter().filter(|layer| layer.residual.is_some()).count(), 10);
         for (side, last) in [(224, 7), (100, 4), (97, 4), (96, 3), (1, 1)] {
             assert_eq!(table.sizes(side, side).last(), Some(&(last, last)));
         }
@@ -261,14 +225,7 @@ mod tests {
             Source::Photograph => index == 0,
             Source::Layer(input) => input < index,
         };
-        assert!(
-            table
-                .layers
-                .iter()
-                .map(|layer| layer.input)
-                .enumerate()
-                .all(reads_earlier)
-        );
+        assert!(table.layers.iter().map(|layer| layer.input).enumerate().all(reads_earlier));
     }
 
     #[test]

@@ -24,11 +24,8 @@ pub enum Family {
 
 impl Family {
     /// Every family.
-    pub const ALL: [Self; 3] = [
-        Self::TorchvisionMobilenetV2,
-        Self::TimmMobilenetV2,
-        Self::TransformersMobilenetV2,
-    ];
+    pub const ALL: [Self; 3] =
+        [Self::TorchvisionMobilenetV2, Self::TimmMobilenetV2, Self::TransformersMobilenetV2];
 
     /// A stable name for reports.
     #[must_use]
@@ -136,11 +133,7 @@ impl Recognised {
         let names = layer_names(family, prefix, &blocks);
         let variant = variant_of(archive, family, blocks, &names)?;
         check_strangers(archive, family, &names)?;
-        Ok(Self {
-            family,
-            variant,
-            names,
-        })
+        Ok(Self { family, variant, names })
     }
 }
 
@@ -153,10 +146,9 @@ fn variant_of(
 ) -> Result<Variant, WeightsError> {
     let channels_out = |layer: usize| {
         let name = &names[layer].weight;
-        let shape = archive.shape(name).ok_or_else(|| WeightsError::Missing {
-            name: name.clone(),
-            family: family.name(),
-        })?;
+        let shape = archive
+            .shape(name)
+            .ok_or_else(|| WeightsError::Missing { name: name.clone(), family: family.name() })?;
         match shape {
             &[channels, _, _, _] if channels > 0 => Ok(channels),
             _ => Err(WeightsError::Shape {
@@ -193,10 +185,7 @@ pub(super) fn layer_names(
         pair(format!("{base}.{conv}.weight"), format!("{base}.{norm}"))
     };
     let transformers = |part: String| {
-        pair(
-            format!("{prefix}{part}.convolution.weight"),
-            format!("{prefix}{part}.normalization"),
-        )
+        pair(format!("{prefix}{part}.convolution.weight"), format!("{prefix}{part}.normalization"))
     };
     let mut names = vec![match family {
         Family::TorchvisionMobilenetV2 => torch("features.0", "0", "1"),
@@ -219,17 +208,11 @@ pub(super) fn layer_names(
                 }
                 (Family::TimmMobilenetV2, 0) => {
                     let base = format!("blocks.0.{block}");
-                    names.extend([
-                        torch(&base, "conv_dw", "bn1"),
-                        torch(&base, "conv_pw", "bn2"),
-                    ]);
+                    names.extend([torch(&base, "conv_dw", "bn1"), torch(&base, "conv_pw", "bn2")]);
                 }
                 (Family::TimmMobilenetV2, _) => {
                     let base = format!("blocks.{stage}.{block}");
-                    names.extend([
-                        torch(&base, "conv_pw", "bn1"),
-                        torch(&base, "conv_dw", "bn2"),
-                    ]);
+                    names.extend([torch(&base, "conv_pw", "bn1"), torch(&base, "conv_dw", "bn2")]);
                     names.push(torch(&base, "conv_pwl", "bn3"));
                 }
                 (Family::TransformersMobilenetV2, 0) => names.extend(
@@ -259,26 +242,17 @@ fn check_strangers(
     family: Family,
     names: &[LayerNames],
 ) -> Result<(), WeightsError> {
-    const NORM_PARTS: [&str; 5] = [
-        "weight",
-        "bias",
-        "running_mean",
-        "running_var",
-        "num_batches_tracked",
-    ];
+    const NORM_PARTS: [&str; 5] =
+        ["weight", "bias", "running_mean", "running_var", "num_batches_tracked"];
     let mut known = std::collections::BTreeSet::new();
     for LayerNames { weight, norm } in names {
         known.insert(weight.clone());
         known.extend(NORM_PARTS.map(|part| format!("{norm}.{part}")));
     }
-    match archive
-        .names()
-        .find(|name| !known.contains(*name) && !name.starts_with("classifier."))
-    {
-        Some(name) => Err(WeightsError::Unexpected {
-            name: name.to_owned(),
-            family: family.name(),
-        }),
+    match archive.names().find(|name| !known.contains(*name) && !name.starts_with("classifier.")) {
+        Some(name) => {
+            Err(WeightsError::Unexpected { name: name.to_owned(), family: family.name() })
+        }
         None => Ok(()),
     }
 }

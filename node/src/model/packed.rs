@@ -44,9 +44,7 @@ impl Packed {
 
     /// Vectors of panel `index` that hold channels.
     pub(crate) fn vectors(&self, index: usize) -> usize {
-        (self.channels_out - index * 2 * self.lanes)
-            .div_ceil(self.lanes)
-            .min(2)
+        (self.channels_out - index * 2 * self.lanes).div_ceil(self.lanes).min(2)
     }
 
     /// Weights of panel `index`.

@@ -59,9 +59,7 @@ impl<'a> Pass<'a> {
         space: &mut Workspace,
     ) -> Self {
         let sizes = backbone.table.sizes(size.0, size.1);
-        space
-            .slots
-            .resize_with(backbone.plan.slot_count, Buffer::default);
+        space.slots.resize_with(backbone.plan.slot_count, Buffer::default);
         // The first layer of a table reads the photograph, and no other does (see `Plan`).
         let reader = &backbone.table.layers[0];
         let (top, bottom) = reader.border(size.0);
@@ -82,11 +80,7 @@ impl<'a> Pass<'a> {
             middle.copy_from_slice(&photograph[(row - top) * floats..][..floats]);
             after.fill(0.0);
         }
-        Self {
-            backbone,
-            sizes,
-            padded,
-        }
+        Self { backbone, sizes, padded }
     }
 
     /// Does one piece of work, from stored maps to a stored map.
@@ -102,16 +96,8 @@ impl<'a> Pass<'a> {
                 let operand = self.operand(layer, 0, space);
                 self.convolve(layer, &operand, (0, self.sizes[layer].0), space, &mut map);
             }
-            Work::Separable {
-                first,
-                depthwise,
-                project,
-            } => {
-                let block = Block {
-                    input: self.block_input(first, depthwise),
-                    depthwise,
-                    project,
-                };
+            Work::Separable { first, depthwise, project } => {
+                let block = Block { input: self.block_input(first, depthwise), depthwise, project };
                 let mut memory = std::mem::take(&mut space.block);
                 self.separable(block, &mut memory, space, &mut map);
                 space.block = memory;
@@ -149,12 +135,7 @@ impl<'a> Pass<'a> {
             Source::Photograph => {
                 // Channels and columns are neighbours: one stretch for each row of the kernel.
                 let (pitch, len) = (self.padded.1 * COLOURS, layer.kernel * COLOURS);
-                let runs = (0..layer.kernel)
-                    .map(|ky| Run {
-                        offset: ky * pitch,
-                        len,
-                    })
-                    .collect();
+                let runs = (0..layer.kernel).map(|ky| Run { offset: ky * pitch, len }).collect();
                 (space.photograph.floats(), self.padded.1, COLOURS, runs)
             }
             Source::Layer(input) => {
@@ -164,11 +145,7 @@ impl<'a> Pass<'a> {
             }
         };
         let pitch = layer.stride * columns * pixel;
-        let from = From {
-            base: row * pitch,
-            row: pitch,
-            pixel: layer.stride * pixel,
-        };
+        let from = From { base: row * pitch, row: pitch, pixel: layer.stride * pixel };
         Operand { floats, from, runs }
     }
 
@@ -176,10 +153,7 @@ impl<'a> Pass<'a> {
     pub(super) fn panel_runs(&self, channels: usize, stride: usize) -> Vec<Run> {
         let panel = self.backbone.engine.panel();
         (0..channels.div_ceil(panel))
-            .map(|p| Run {
-                offset: p * stride,
-                len: panel.min(channels - p * panel),
-            })
+            .map(|p| Run { offset: p * stride, len: panel.min(channels - p * panel) })
             .collect()
     }
 
@@ -194,20 +168,12 @@ impl<'a> Pass<'a> {
     ) {
         let width = self.sizes[index].1;
         let pitch = width * self.backbone.engine.panel();
-        let into = Into {
-            base: start * pitch,
-            row: pitch,
-            ring: usize::MAX,
-            first: 0,
-        };
+        let into = Into { base: start * pitch, row: pitch, ring: usize::MAX, first: 0 };
         let panel_floats = self.panel_floats(index);
         let residual = self.backbone.table.layers[index].residual;
         let residual = residual.map(|layer| self.map(layer, space));
         let panels = map.floats_mut().chunks_exact_mut(panel_floats);
-        for (panel, out) in panels
-            .take(self.backbone.layers[index].panels())
-            .enumerate()
-        {
+        for (panel, out) in panels.take(self.backbone.layers[index].panels()).enumerate() {
             let job = Conv {
                 residual: residual.map(|floats| &floats[panel * panel_floats..]),
                 ..self.panel_job(index, panel, operand, (end - start, width), into)

@@ -34,9 +34,7 @@ impl Work {
     pub(crate) fn head(self) -> usize {
         match self {
             Self::Single(layer) => layer,
-            Self::Separable {
-                first, depthwise, ..
-            } => first.unwrap_or(depthwise),
+            Self::Separable { first, depthwise, .. } => first.unwrap_or(depthwise),
         }
     }
 }
@@ -69,11 +67,7 @@ impl Plan {
             index = work.last() + 1;
         }
         let (slots, slot_count) = assign_slots(table, &works);
-        Self {
-            works,
-            slots,
-            slot_count,
-        }
+        Self { works, slots, slot_count }
     }
 }
 
@@ -95,33 +89,16 @@ fn readers(table: &Table) -> Vec<Vec<usize>> {
 fn fuse(table: &Table, readers: &[Vec<usize>], index: usize) -> Work {
     let layer = &table.layers[index];
     let per_channel = |index: usize| {
-        table
-            .layers
-            .get(index)
-            .is_some_and(|layer| layer.groups == Groups::PerChannel)
+        table.layers.get(index).is_some_and(|layer| layer.groups == Groups::PerChannel)
     };
     if layer.groups == Groups::PerChannel {
-        assert!(
-            readers[index] == [index + 1],
-            "a depthwise layer is followed by a pointwise one"
-        );
-        return Work::Separable {
-            first: None,
-            depthwise: index,
-            project: index + 1,
-        };
+        assert!(readers[index] == [index + 1], "a depthwise layer is followed by a pointwise one");
+        return Work::Separable { first: None, depthwise: index, project: index + 1 };
     }
     let from_photograph = layer.input == Source::Photograph;
-    assert!(
-        from_photograph || layer.kernel == 1,
-        "wide kernels read the photograph alone"
-    );
+    assert!(from_photograph || layer.kernel == 1, "wide kernels read the photograph alone");
     if per_channel(index + 1) && readers[index] == [index + 1] && layer.residual.is_none() {
-        return Work::Separable {
-            first: Some(index),
-            depthwise: index + 1,
-            project: index + 2,
-        };
+        return Work::Separable { first: Some(index), depthwise: index + 1, project: index + 2 };
     }
     Work::Single(index)
 }
@@ -141,10 +118,7 @@ fn assign_slots(table: &Table, works: &[Work]) -> (Vec<Option<usize>>, usize) {
     // For each buffer, the time from which it is free again.
     let mut free_from: Vec<usize> = Vec::new();
     for (time, work) in works.iter().enumerate() {
-        let slot = free_from
-            .iter()
-            .position(|&free| free <= time)
-            .unwrap_or(free_from.len());
+        let slot = free_from.iter().position(|&free| free <= time).unwrap_or(free_from.len());
         let busy_until = last_use[work.last()] + 1;
         if slot == free_from.len() {
             free_from.push(busy_until);
@@ -165,11 +139,7 @@ mod tests {
     #[test]
     fn every_block_of_mobilenet_is_one_piece_of_work() {
         let plan = Plan::new(&Variant::of_width(100).table(Padding::Symmetric));
-        let stem = Work::Separable {
-            first: Some(0),
-            depthwise: 1,
-            project: 2,
-        };
+        let stem = Work::Separable { first: Some(0), depthwise: 1, project: 2 };
         assert_eq!((plan.works.len(), plan.works[0]), (18, stem));
         assert_eq!(plan.works[17], Work::Single(51));
         assert_eq!(plan.slot_count, 2);
@@ -178,11 +148,7 @@ mod tests {
     #[test]
     fn a_stem_that_a_shortcut_reads_is_kept() {
         let plan = Plan::new(&Variant::of_width(25).table(Padding::Symmetric));
-        let block = Work::Separable {
-            first: None,
-            depthwise: 1,
-            project: 2,
-        };
+        let block = Work::Separable { first: None, depthwise: 1, project: 2 };
         assert_eq!(plan.works[..2], [Work::Single(0), block]);
     }
 

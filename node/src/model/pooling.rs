@@ -58,11 +58,7 @@ impl Pooling {
                     out.copy_from_slice(&map[..out.len()]);
                     for pixel in map.chunks_exact(panel) {
                         for (most, &value) in out.iter_mut().zip(pixel) {
-                            *most = if value > *most || value.is_nan() {
-                                value
-                            } else {
-                                *most
-                            };
+                            *most = if value > *most || value.is_nan() { value } else { *most };
                         }
                     }
                 }
@@ -89,9 +85,7 @@ impl FromStr for Pooling {
     type Err = UnknownPooling;
 
     fn from_str(name: &str) -> Result<Self, Self::Err> {
-        let known = [Self::Avg, Self::Max, Self::None]
-            .into_iter()
-            .find(|p| p.name() == name);
+        let known = [Self::Avg, Self::Max, Self::None].into_iter().find(|p| p.name() == name);
         known.ok_or_else(|| UnknownPooling(name.to_owned()))
     }
 }
@@ -143,9 +137,6 @@ mod tests {
             assert_eq!(pooling.name().parse(), Ok(pooling));
         }
         let refusal = "mean".parse::<Pooling>().unwrap_err();
-        assert_eq!(
-            refusal.to_string(),
-            "there is no pooling \"mean\": use avg, max or none"
-        );
+        assert_eq!(refusal.to_string(), "there is no pooling \"mean\": use avg, max or none");
     }
 }

@@ -71,9 +71,7 @@ impl Pass<'_> {
             floats[..ring.left * panel].fill(0.0);
             floats[(ring.left + ring.map.1) * panel..].fill(0.0);
         }
-        memory
-            .strip
-            .reserve(packed.panels() * ring.strip * width * panel);
+        memory.strip.reserve(packed.panels() * ring.strip * width * panel);
         let mut made = 0;
         for (start, rows) in split(height, height.div_ceil(height.div_ceil(ring.strip))) {
             let needed = (start + rows - 1) * stride + SIDE;
@@ -90,11 +88,7 @@ impl Pass<'_> {
             let channels = self.backbone.table.layers[block.depthwise].channels_out;
             let operand = Operand {
                 floats: memory.strip.floats(),
-                from: From {
-                    base: 0,
-                    row: width * panel,
-                    pixel: panel,
-                },
+                from: From { base: 0, row: width * panel, pixel: panel },
                 runs: self.panel_runs(channels, strip_floats),
             };
             self.convolve(block.project, &operand, (start, start + rows), space, map);
@@ -118,21 +112,9 @@ impl Pass<'_> {
         let fits = |strip: &usize| {
             panels * rows_of(*strip) * pitch + strip_floats(*strip) <= BLOCK_FLOATS_MAX
         };
-        let strip = if whole {
-            height
-        } else {
-            (1..=height).take_while(fits).last().unwrap_or(1)
-        };
+        let strip = if whole { height } else { (1..=height).take_while(fits).last().unwrap_or(1) };
         let shared = strip == height;
-        Ring {
-            top,
-            left,
-            map,
-            pitch,
-            rows: rows_of(strip),
-            strip,
-            shared,
-        }
+        Ring { top, left, map, pitch, rows: rows_of(strip), strip, shared }
     }
 
     /// Makes the padded rows `start..end` of one panel of the depthwise layer's input.
@@ -157,12 +139,8 @@ impl Pass<'_> {
         match block.input {
             WideInput::Made(layer) => {
                 let operand = self.operand(layer, first - ring.top, space);
-                let into = Into {
-                    base: ring.left * panel,
-                    row: ring.pitch,
-                    ring: ring.rows,
-                    first,
-                };
+                let into =
+                    Into { base: ring.left * panel, row: ring.pitch, ring: ring.rows, first };
                 let size = (last - first, ring.map.1);
                 let job = self.panel_job(layer, index, &operand, size, into);
                 self.backbone.engine.convolve(&job, wide);

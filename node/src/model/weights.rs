@@ -33,10 +33,7 @@ impl<'a> Archive<'a> {
     /// Shape of a tensor, if it is there.
     #[must_use]
     pub(crate) fn shape(&self, name: &str) -> Option<&[usize]> {
-        self.header
-            .tensors
-            .get(name)
-            .map(|entry| entry.shape.as_slice())
+        self.header.tensors.get(name).map(|entry| entry.shape.as_slice())
     }
 
     /// What the file's maker says under `key`.
@@ -62,50 +59,24 @@ impl<'a> Archive<'a> {
             .header
             .tensors
             .get(name)
-            .ok_or_else(|| WeightsError::Missing {
-                name: named(),
-                family,
-            })?;
+            .ok_or_else(|| WeightsError::Missing { name: named(), family })?;
         if entry.shape != shape || shape.contains(&0) {
             let (found, expected) = (entry.shape.clone(), format!("{shape:?}"));
-            return Err(WeightsError::Shape {
-                name: named(),
-                found,
-                expected,
-            });
+            return Err(WeightsError::Shape { name: named(), found, expected });
         }
         let bytes = &self.data[entry.start..entry.end];
         let values: Vec<f32> = match entry.dtype.as_str() {
-            "F32" => bytes
-                .as_chunks()
-                .0
-                .iter()
-                .map(|&b| f32::from_le_bytes(b))
-                .collect(),
-            "F16" => bytes
-                .as_chunks()
-                .0
-                .iter()
-                .map(|&b| f16::from_le_bytes(b).to_f32())
-                .collect(),
-            "BF16" => bytes
-                .as_chunks()
-                .0
-                .iter()
-                .map(|&b| bf16::from_le_bytes(b).to_f32())
-                .collect(),
+            "F32" => bytes.as_chunks().0.iter().map(|&b| f32::from_le_bytes(b)).collect(),
+            "F16" => bytes.as_chunks().0.iter().map(|&b| f16::from_le_bytes(b).to_f32()).collect(),
+            "BF16" => {
+                bytes.as_chunks().0.iter().map(|&b| bf16::from_le_bytes(b).to_f32()).collect()
+            }
             other => {
-                return Err(WeightsError::Dtype {
-                    name: named(),
-                    dtype: other.to_owned(),
-                });
+                return Err(WeightsError::Dtype { name: named(), dtype: other.to_owned() });
             }
         };
         match values.iter().position(|value| !value.is_finite()) {
-            Some(index) => Err(WeightsError::NotFinite {
-                name: named(),
-                index,
-            }),
+            Some(index) => Err(WeightsError::NotFinite { name: named(), index }),
             None => Ok(values),
         }
     }
@@ -158,10 +129,7 @@ impl Folded {
             let spread = f64::from(variance[channel]) + epsilon;
             if spread <= 0.0 {
                 let name = format!("{}.running_var", names.norm);
-                return Err(WeightsError::Variance {
-                    name,
-                    index: channel,
-                });
+                return Err(WeightsError::Variance { name, index: channel });
             }
             let scale = f64::from(gamma[channel]) / spread.sqrt();
             for value in weights {

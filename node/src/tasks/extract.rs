@@ -45,7 +45,7 @@ struct Gathered {
 }
 
 /// Does the partition.
-pub async fn extract(
+pub(super) async fn extract(
     node: &Arc<NodeContext>,
     job: &Arc<JobContext>,
     partition: PartitionId,
@@ -111,7 +111,8 @@ async fn visit(
     Ok((gets, rows))
 }
 
-/// Reads one photograph. What is wrong with it makes a row; what is wrong with the world, a failure.
+/// Reads one photograph. What is wrong with it makes a row; what is wrong with the world makes a
+/// failure.
 async fn fetch(
     node: &NodeContext,
     job: &JobContext,

@@ -18,7 +18,7 @@ const SPECTRUM_HEAD: usize = 20;
 
 /// What a listing met beside photographs.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ListingFacts {
+pub(super) struct ListingFacts {
     /// Commits to every listed key, size and time.
     pub digest: String,
     /// Files that do not match the pattern.
@@ -31,7 +31,7 @@ pub struct ListingFacts {
 
 impl ListingFacts {
     /// As an object of the job.
-    pub fn encode(&self) -> Vec<u8> {
+    pub(super) fn encode(&self) -> Vec<u8> {
         serde_json::to_vec(self).expect("numbers and strings are always JSON")
     }
 
@@ -39,7 +39,7 @@ impl ListingFacts {
     ///
     /// # Errors
     /// When the bytes are damaged.
-    pub fn decode(bytes: &Bytes) -> Result<Self, ReadError> {
+    pub(super) fn decode(bytes: &Bytes) -> Result<Self, ReadError> {
         serde_json::from_slice(bytes).map_err(|error| ReadError::new("listing", error))
     }
 }
@@ -49,7 +49,10 @@ impl JobContext {
     pub fn weights(&self) -> Weights {
         Weights {
             family: self.extractor.family().name().to_owned(),
-            width: self.extractor.width().map_or("other".to_owned(), |width| width.to_string()),
+            width: self
+                .extractor
+                .width()
+                .map_or_else(|| "other".to_owned(), |width| width.to_string()),
             sha256: self.extractor.sha256().to_owned(),
             dim: self.dim as u32,
         }
@@ -69,7 +72,7 @@ impl JobContext {
 }
 
 /// The report of a job: nothing in it tells of the run.
-pub fn report(
+pub(super) fn report(
     job: &JobContext,
     listing: Listing,
     listed: &ListingFacts,

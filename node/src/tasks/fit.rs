@@ -14,7 +14,7 @@ use crate::tasks::reduce::held;
 use crate::tasks::{JobContext, NodeContext, objects, sha256};
 
 /// Fits, certifies, and writes the model for the tasks after it.
-pub async fn fit(
+pub(super) async fn fit(
     node: &Arc<NodeContext>,
     job: &Arc<JobContext>,
     attempt: Attempt,

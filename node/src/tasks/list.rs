@@ -12,7 +12,7 @@ use crate::tasks::facts::ListingFacts;
 use crate::tasks::{JobContext, NodeContext, objects};
 
 /// Lists the source and writes the manifest.
-pub async fn list(
+pub(super) async fn list(
     node: &Arc<NodeContext>,
     job: &Arc<JobContext>,
     attempt: Attempt,

@@ -26,7 +26,10 @@ pub enum NetworkError {
         source: io::Error,
     },
     /// No weights are so large.
-    #[error("{} has {bytes} bytes, more than the {WEIGHTS_BYTES_MAX} that weights may have", path.display())]
+    #[error(
+        "{} has {bytes} bytes, more than the {WEIGHTS_BYTES_MAX} that weights may have",
+        path.display()
+    )]
     TooLarge {
         /// The file.
         path: PathBuf,

@@ -13,7 +13,7 @@ use crate::rows::ScoreRows;
 use crate::tasks::{JobContext, NodeContext, objects, sha256};
 
 /// Projects the accepted features with the accepted fit.
-pub async fn project(
+pub(super) async fn project(
     node: &Arc<NodeContext>,
     job: &Arc<JobContext>,
     partition: PartitionId,

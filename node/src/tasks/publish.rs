@@ -20,7 +20,7 @@ use crate::tasks::facts::{self, ListingFacts};
 use crate::tasks::{JobContext, NodeContext, objects, sha256};
 
 /// Publishes the job.
-pub async fn publish(
+pub(super) async fn publish(
     node: &Arc<NodeContext>,
     job: &Arc<JobContext>,
     listing: Listing,

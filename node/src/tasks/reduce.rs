@@ -13,7 +13,7 @@ use crate::output;
 use crate::tasks::{JobContext, NodeContext, objects};
 
 /// Merges two neighbours. The left one is here: a merge is leased to its holder.
-pub async fn merge(
+pub(super) async fn merge(
     node: &Arc<NodeContext>,
     job: &Arc<JobContext>,
     into: TreeNode,
@@ -35,7 +35,7 @@ pub async fn merge(
 
 /// Makes a partition's moments again. Same rows, same order, same function: same bits as in the
 /// first visit.
-pub async fn remake(
+pub(super) async fn remake(
     node: &Arc<NodeContext>,
     job: &Arc<JobContext>,
     partition: PartitionId,
@@ -56,7 +56,7 @@ pub async fn remake(
 }
 
 /// Moments that the state says are here.
-pub fn held(
+pub(super) fn held(
     node: &NodeContext,
     job: &JobContext,
     tree_node: TreeNode,

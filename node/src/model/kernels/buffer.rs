@@ -19,9 +19,7 @@ pub(crate) struct Buffer {
 impl Buffer {
     /// `len` zeros, or a few more.
     pub(crate) fn zeros(len: usize) -> Self {
-        Self {
-            lines: vec![Line([0.0; LINE]); len.div_ceil(LINE)],
-        }
+        Self { lines: vec![Line([0.0; LINE]); len.div_ceil(LINE)] }
     }
 
     /// Grows to at least `len` floats; what is there stays.

@@ -85,10 +85,7 @@ impl Conv<'_> {
         let last_row = (self.into.first + self.rows - 1).min(self.into.ring - 1);
         let last_out = self.into.base + last_row * self.into.row + self.width * 2 * lanes;
         assert!(last_in <= self.input.len() && last_out <= out.len());
-        assert!(
-            self.residual
-                .is_none_or(|residual| last_out <= residual.len())
-        );
+        assert!(self.residual.is_none_or(|residual| last_out <= residual.len()));
         assert!(self.weights.len() >= depth * self.vectors * lanes);
         assert!(self.bias.len() >= self.vectors * lanes);
     }
@@ -147,10 +144,7 @@ unsafe fn pixels<L: Lanes, const PACKED: bool>(
         }
         // SAFETY: `check` covers every row and column, and `split` stays within `count`.
         unsafe {
-            let input = job
-                .input
-                .as_ptr()
-                .add(job.from.base + row * job.from.row + start * step);
+            let input = job.input.as_ptr().add(job.from.base + row * job.from.row + start * step);
             if job.vectors == 2 {
                 sized::<L, 2, PACKED>(job, input, out, &places, len);
             } else {

@@ -39,10 +39,7 @@ impl Kernel {
     /// The fastest that this CPU can run.
     #[must_use]
     pub fn best() -> Self {
-        let runnable = Self::ALL
-            .into_iter()
-            .rev()
-            .find(|kernel| kernel.runs_here());
+        let runnable = Self::ALL.into_iter().rev().find(|kernel| kernel.runs_here());
         runnable.unwrap_or(Self::Portable)
     }
 

@@ -59,23 +59,14 @@ mod tests {
             let (input, weights, bias) = (vec![0.0; input], vec![0.0; weights], vec![0.0; bias]);
             let job = Conv {
                 input: &input,
-                from: From {
-                    base: 0,
-                    row: panel,
-                    pixel: panel,
-                },
+                from: From { base: 0, row: panel, pixel: panel },
                 runs: &[Run { offset: 0, len: 3 }],
                 weights: &weights,
                 bias: &bias,
                 vectors: 2,
                 rows: 2,
                 width: 1,
-                into: Into {
-                    base: 0,
-                    row: panel,
-                    ring: 2,
-                    first: 0,
-                },
+                into: Into { base: 0, row: panel, ring: 2, first: 0 },
                 residual: None,
                 low: 0.0,
                 high: 6.0,

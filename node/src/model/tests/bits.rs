@@ -13,14 +13,8 @@ use crate::model::tests::synthetic::{File, photograph};
 #[test]
 fn every_kernel_of_this_cpu_gives_the_bits_of_the_portable_one() {
     let fixtures = [
-        (
-            File::of(Family::TorchvisionMobilenetV2, 100).bytes(),
-            (97, 66),
-        ),
-        (
-            File::of(Family::TransformersMobilenetV2, 35).bytes(),
-            (96, 128),
-        ),
+        (File::of(Family::TorchvisionMobilenetV2, 100).bytes(), (97, 66)),
+        (File::of(Family::TransformersMobilenetV2, 35).bytes(), (96, 128)),
         (File::of(Family::TimmMobilenetV2, 25).bytes(), (33, 64)),
         (File::of(Family::TimmMobilenetV2, 140).bytes(), (64, 65)),
     ];
@@ -30,10 +24,7 @@ fn every_kernel_of_this_cpu_gives_the_bits_of_the_portable_one() {
             let portable = bits(&weights, pooling, Kernel::Portable, height, width);
             for kernel in [Kernel::Avx2, Kernel::Avx512] {
                 if kernel.runs_here() {
-                    assert!(
-                        bits(&weights, pooling, kernel, height, width) == portable,
-                        "{kernel}"
-                    );
+                    assert!(bits(&weights, pooling, kernel, height, width) == portable, "{kernel}");
                     compared += 1;
                 } else {
                     eprintln!("skipped: this CPU has no {kernel}");
@@ -55,11 +46,7 @@ fn the_bits_are_those_of_the_release() {
             digest.update(bits.to_le_bytes());
         }
     }
-    let found: String = digest
-        .finalize()
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect();
+    let found: String = digest.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
     assert_eq!(found, RECORDED);
 }
 
@@ -68,13 +55,9 @@ fn neither_size_nor_strips_change_what_a_kernel_computes() {
     // At 224 the blocks are cut into strips, at different rows for each width of the panels.
     let weights = File::of(Family::TransformersMobilenetV2, 100).bytes();
     let kernels = Kernel::ALL.into_iter().filter(|kernel| kernel.runs_here());
-    let kernels: Vec<Kernel> = kernels
-        .filter(|kernel| *kernel != Kernel::Portable)
-        .collect();
-    let all: Vec<Vec<u32>> = kernels
-        .iter()
-        .map(|&kernel| bits(&weights, Pooling::Avg, kernel, 224, 224))
-        .collect();
+    let kernels: Vec<Kernel> = kernels.filter(|kernel| *kernel != Kernel::Portable).collect();
+    let all: Vec<Vec<u32>> =
+        kernels.iter().map(|&kernel| bits(&weights, Pooling::Avg, kernel, 224, 224)).collect();
     assert!(all.windows(2).all(|pair| pair[0] == pair[1]));
 }
 
@@ -105,10 +88,7 @@ fn threads_that_share_an_extractor_get_the_bits_of_one_that_does_not() {
 }
 
 fn bits(weights: &[u8], pooling: Pooling, kernel: Kernel, height: usize, width: usize) -> Vec<u32> {
-    let options = Options {
-        pooling,
-        kernel: Some(kernel),
-    };
+    let options = Options { pooling, kernel: Some(kernel) };
     let extractor = Extractor::load(weights, &options).unwrap();
     assert_eq!(extractor.kernel(), kernel);
     run(&extractor, height, width)
@@ -116,8 +96,6 @@ fn bits(weights: &[u8], pooling: Pooling, kernel: Kernel, height: usize, width: 
 
 fn run(extractor: &Extractor, height: usize, width: usize) -> Vec<u32> {
     let mut out = vec![0.0; extractor.dim(height, width)];
-    extractor
-        .features(&photograph(height, width), height, width, &mut out)
-        .unwrap();
+    extractor.features(&photograph(height, width), height, width, &mut out).unwrap();
     out.into_iter().map(f32::to_bits).collect()
 }

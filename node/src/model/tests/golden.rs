@@ -15,48 +15,29 @@ const TOLERANCE: f32 = 1e-4;
 
 #[test]
 fn features_of_photographs_at_100_pixels_agree_with_torch() {
-    agree(
-        "decoded_64x100x100x3_u8.npy",
-        "features_100_64x1280_f32.npy",
-    );
+    agree("decoded_64x100x100x3_u8.npy", "features_100_64x1280_f32.npy");
 }
 
 #[test]
 fn features_of_photographs_at_224_pixels_agree_with_torch() {
-    agree(
-        "resized_bicubic_16x224x224x3_u8.npy",
-        "features_224_bicubic_16x1280_f32.npy",
-    );
+    agree("resized_bicubic_16x224x224x3_u8.npy", "features_224_bicubic_16x1280_f32.npy");
 }
 
 fn agree(photographs: &str, features: &str) {
     let Some(folder) = golden() else { return };
     let photographs = Tensor::read_npy(folder.join(photographs)).unwrap();
-    let expected = Tensor::read_npy(folder.join(features))
-        .unwrap()
-        .to_vec2::<f32>()
-        .unwrap();
+    let expected = Tensor::read_npy(folder.join(features)).unwrap().to_vec2::<f32>().unwrap();
     let (count, height, width, _) = photographs.dims4().unwrap();
     assert_eq!(count, expected.len());
-    let pixels = photographs
-        .to_dtype(DType::F32)
-        .unwrap()
-        .flatten_from(1)
-        .unwrap();
+    let pixels = photographs.to_dtype(DType::F32).unwrap().flatten_from(1).unwrap();
     let extractor = Extractor::load(embedded(), &Options::default()).unwrap();
     let mut worst: f32 = 0.0;
     for (pixels, expected) in pixels.to_vec2::<f32>().unwrap().iter().zip(expected) {
-        let input: Vec<f32> = (0..)
-            .zip(pixels)
-            .map(|(i, v)| (v / 255.0 - MEAN[i % 3]) / STD[i % 3])
-            .collect();
+        let input: Vec<f32> =
+            (0..).zip(pixels).map(|(i, v)| (v / 255.0 - MEAN[i % 3]) / STD[i % 3]).collect();
         let mut found = vec![0.0; extractor.dim(height, width)];
-        extractor
-            .features(&input, height, width, &mut found)
-            .unwrap();
-        let greatest = expected
-            .iter()
-            .fold(0.0f32, |most, value| most.max(value.abs()));
+        extractor.features(&input, height, width, &mut found).unwrap();
+        let greatest = expected.iter().fold(0.0f32, |most, value| most.max(value.abs()));
         let difference = found.iter().zip(&expected).map(|(a, b)| (a - b).abs());
         worst = worst.max(difference.fold(0.0, f32::max) / greatest);
     }

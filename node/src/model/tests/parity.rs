@@ -79,17 +79,13 @@ fn the_fused_operation_agrees_with_plain_candle() {
 
 #[test]
 fn every_pooling_and_odd_shape_agrees_with_plain_candle() {
-    for (width, family) in [
-        (25, Family::TorchvisionMobilenetV2),
-        (50, Family::TransformersMobilenetV2),
-    ] {
+    for (width, family) in
+        [(25, Family::TorchvisionMobilenetV2), (50, Family::TransformersMobilenetV2)]
+    {
         let weights = File::of(family, width).bytes();
         let graph = Graph::new(&Network::read(&weights).unwrap(), &Device::Cpu).unwrap();
         for pooling in [Pooling::Avg, Pooling::Max, Pooling::None] {
-            let options = Options {
-                pooling,
-                ..Options::default()
-            };
+            let options = Options { pooling, ..Options::default() };
             let extractor = Extractor::load(&weights, &options).unwrap();
             for (height, across) in [(1, 1), (2, 65), (33, 1), (64, 96), (300, 40)] {
                 let found = run(&extractor, height, across);
@@ -106,29 +102,19 @@ fn every_pooling_and_odd_shape_agrees_with_plain_candle() {
 
 fn run(extractor: &Extractor, height: usize, width: usize) -> Vec<f32> {
     let mut out = vec![0.0; extractor.dim(height, width)];
-    extractor
-        .features(&photograph(height, width), height, width, &mut out)
-        .unwrap();
+    extractor.features(&photograph(height, width), height, width, &mut out).unwrap();
     out
 }
 
 fn plain(graph: &Graph, height: usize, width: usize, pooling: Pooling) -> Vec<f32> {
     let photograph = photograph(height, width);
     let photograph = Tensor::from_vec(photograph, (1, height, width, 3), &Device::Cpu).unwrap();
-    graph
-        .features(&photograph, pooling)
-        .unwrap()
-        .squeeze(0)
-        .unwrap()
-        .to_vec1()
-        .unwrap()
+    graph.features(&photograph, pooling).unwrap().squeeze(0).unwrap().to_vec1().unwrap()
 }
 
 fn difference(found: &[f32], expected: &[f32]) -> f32 {
     assert_eq!(found.len(), expected.len());
-    let greatest = expected
-        .iter()
-        .fold(0.0f32, |most, value| most.max(value.abs()));
+    let greatest = expected.iter().fold(0.0f32, |most, value| most.max(value.abs()));
     assert!(greatest > 1e-3, "the recorded features are all but zero");
     let difference = found.iter().zip(expected).map(|(a, b)| (a - b).abs());
     difference.fold(0.0, f32::max) / greatest

@@ -16,10 +16,7 @@ fn load(file: &File) -> Result<Extractor, WeightsError> {
 
 fn features(file: &File) -> Vec<f32> {
     let mut out = vec![0.0; 1280];
-    load(file)
-        .unwrap()
-        .features(&photograph(33, 32), 33, 32, &mut out)
-        .unwrap();
+    load(file).unwrap().features(&photograph(33, 32), 33, 32, &mut out).unwrap();
     out
 }
 
@@ -27,10 +24,7 @@ fn features(file: &File) -> Vec<f32> {
 fn the_embedded_weights_say_everything_about_themselves() {
     let extractor = Extractor::load(embedded(), &Options::default()).unwrap();
     assert_eq!(extractor.family(), Family::TorchvisionMobilenetV2);
-    assert_eq!(
-        (extractor.width(), extractor.dim(100, 100)),
-        (Some(1.0), 1280)
-    );
+    assert_eq!((extractor.width(), extractor.dim(100, 100)), (Some(1.0), 1280));
     assert_eq!(
         extractor.sha256(),
         "34e2516cf3d82bd6c39708a257e977b0112b40dd0846d90179337de930c25bca"
@@ -57,10 +51,7 @@ fn a_family_without_metadata_has_a_full_profile() {
         assert!(profile.scale.is_some() && profile.mean.is_some());
         assert!(profile.std.is_some() && profile.filter.is_some());
     }
-    assert_eq!(
-        Family::TransformersMobilenetV2.profile().mean,
-        Some([0.5; 3])
-    );
+    assert_eq!(Family::TransformersMobilenetV2.profile().mean, Some([0.5; 3]));
 }
 
 #[test]
@@ -81,18 +72,11 @@ fn transformers_weights_are_recognised_with_and_without_the_prefix() {
 #[test]
 fn the_deeper_variants_of_timm_are_recognised() {
     // mobilenetv2_120d: stages 1.2 times as wide, 1.4 times as deep, stem and head as they were.
-    let variant = Variant {
-        stem: 32,
-        head: 1280,
-        blocks: [1, 3, 5, 6, 5, 5, 1],
-        ..Variant::of_width(120)
-    };
+    let variant =
+        Variant { stem: 32, head: 1280, blocks: [1, 3, 5, 6, 5, 5, 1], ..Variant::of_width(120) };
     let file = File::of_variant(Family::TimmMobilenetV2, variant);
     let network = Network::read(&file.bytes()).unwrap();
-    assert_eq!(
-        (network.width, network.table.layers.len()),
-        (Some(120), 1 + 2 + 25 * 3 + 1)
-    );
+    assert_eq!((network.width, network.table.layers.len()), (Some(120), 1 + 2 + 25 * 3 + 1));
 }
 
 #[test]
@@ -101,33 +85,17 @@ fn sixteen_bit_floats_are_widened() {
     let (mut halves, mut brains) = (expected.clone(), expected.clone());
     let mut expected_brains = expected.clone();
     for (name, (_, _, bytes)) in &mut expected.tensors {
-        let values: Vec<f32> = bytes
-            .as_chunks()
-            .0
-            .iter()
-            .map(|&b| f32::from_le_bytes(b))
-            .collect();
+        let values: Vec<f32> = bytes.as_chunks().0.iter().map(|&b| f32::from_le_bytes(b)).collect();
         let half: Vec<f16> = values.iter().map(|&v| f16::from_f32(v)).collect();
         let brain: Vec<bf16> = values.iter().map(|&v| bf16::from_f32(v)).collect();
         let store = |file: &mut File, dtype: &str, bytes: Vec<u8>| {
             let tensor = file.tensors.get_mut(name).unwrap();
             (tensor.0, tensor.2) = (dtype.to_owned(), bytes);
         };
-        store(
-            &mut halves,
-            "F16",
-            half.iter().flat_map(|v| v.to_le_bytes()).collect(),
-        );
-        store(
-            &mut brains,
-            "BF16",
-            brain.iter().flat_map(|v| v.to_le_bytes()).collect(),
-        );
+        store(&mut halves, "F16", half.iter().flat_map(|v| v.to_le_bytes()).collect());
+        store(&mut brains, "BF16", brain.iter().flat_map(|v| v.to_le_bytes()).collect());
         *bytes = half.iter().flat_map(|v| v.to_f32().to_le_bytes()).collect();
-        let widened = brain
-            .iter()
-            .flat_map(|v| v.to_f32().to_le_bytes())
-            .collect();
+        let widened = brain.iter().flat_map(|v| v.to_f32().to_le_bytes()).collect();
         store(&mut expected_brains, "F32", widened);
     }
     assert_eq!(features(&halves), features(&expected));
@@ -175,11 +143,7 @@ fn metadata_that_cannot_be_right_are_refused() {
         let mut file = File::of(Family::TorchvisionMobilenetV2, 35);
         file.metadata.insert(key.to_owned(), value.to_owned());
         match load(&file) {
-            Err(WeightsError::Metadata {
-                key: found,
-                value: quoted,
-                ..
-            }) => {
+            Err(WeightsError::Metadata { key: found, value: quoted, .. }) => {
                 assert_eq!((found, quoted.as_str()), (key, value));
             }
             other => panic!("{key} = {value}: {:?}", other.err()),
@@ -196,22 +160,14 @@ fn sister_networks_with_the_same_names_are_refused() {
     let mut sister = File::of(Family::TimmMobilenetV2, 35);
     let name = "blocks.1.0.se.conv_reduce.weight";
     sister.add(name, &[4, 48, 1, 1]);
-    let expected = WeightsError::Unexpected {
-        name: name.to_owned(),
-        family: "timm/mobilenetv2",
-    };
+    let expected = WeightsError::Unexpected { name: name.to_owned(), family: "timm/mobilenetv2" };
     assert_eq!(load(&sister).unwrap_err(), expected);
     let mut other = File::default();
     other.add("conv1.weight", &[64, 3, 7, 7]);
-    let expected = WeightsError::Unrecognised {
-        example: "conv1.weight".to_owned(),
-    };
+    let expected = WeightsError::Unrecognised { example: "conv1.weight".to_owned() };
     assert_eq!(load(&other).unwrap_err(), expected);
     let empty = File::default();
-    assert!(matches!(
-        load(&empty).unwrap_err(),
-        WeightsError::Unrecognised { .. }
-    ));
+    assert!(matches!(load(&empty).unwrap_err(), WeightsError::Unrecognised { .. }));
 }
 
 #[test]
@@ -219,7 +175,6 @@ fn counters_of_batches_do_not_disturb() {
     let mut file = File::of(Family::TorchvisionMobilenetV2, 35);
     let expected = features(&file);
     let counter = ("I64".to_owned(), vec![], vec![0; 8]);
-    file.tensors
-        .insert("features.0.1.num_batches_tracked".to_owned(), counter);
+    file.tensors.insert("features.0.1.num_batches_tracked".to_owned(), counter);
     assert_eq!(features(&file), expected);
 }

@@ -23,9 +23,7 @@ fn uniform(name: &str, count: usize) -> impl Iterator<Item = f64> {
 
 /// A prepared photograph `[height, width, 3]` with values in `-2..2`.
 pub(super) fn photograph(height: usize, width: usize) -> Vec<f32> {
-    uniform("photograph", height * width * 3)
-        .map(|u| (u * 4.0 - 2.0) as f32)
-        .collect()
+    uniform("photograph", height * width * 3).map(|u| (u * 4.0 - 2.0) as f32).collect()
 }
 
 /// A safetensors file in the making: everything can be changed, nothing is checked.
@@ -54,12 +52,7 @@ impl File {
         let names = layer_names(family, prefix, &variant.blocks);
         assert_eq!(names.len(), table.layers.len());
         for (layer, names) in table.layers.iter().zip(names) {
-            let shape = [
-                layer.channels_out,
-                layer.channels_seen(),
-                layer.kernel,
-                layer.kernel,
-            ];
+            let shape = [layer.channels_out, layer.channels_seen(), layer.kernel, layer.kernel];
             file.add(&names.weight, &shape);
             for part in ["weight", "bias", "running_mean", "running_var"] {
                 file.add(&format!("{}.{part}", names.norm), &[layer.channels_out]);
@@ -81,11 +74,8 @@ impl File {
                 u - 0.5
             }
         });
-        let bytes = values
-            .flat_map(|value| (value as f32).to_le_bytes())
-            .collect();
-        self.tensors
-            .insert(name.to_owned(), ("F32".to_owned(), shape.to_vec(), bytes));
+        let bytes = values.flat_map(|value| (value as f32).to_le_bytes()).collect();
+        self.tensors.insert(name.to_owned(), ("F32".to_owned(), shape.to_vec(), bytes));
     }
 
     /// Sets one value of an F32 tensor.
@@ -109,9 +99,7 @@ impl File {
             data.extend_from_slice(bytes);
             let end = data.len();
             let what = format!("\"dtype\":{dtype:?},\"shape\":{shape:?}");
-            entries.push(format!(
-                "{name:?}:{{{what},\"data_offsets\":[{start},{end}]}}"
-            ));
+            entries.push(format!("{name:?}:{{{what},\"data_offsets\":[{start},{end}]}}"));
         }
         (entries, data)
     }
