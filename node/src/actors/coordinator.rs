@@ -16,7 +16,7 @@ use fruitnode_coordinator::state::ClusterState;
 use fruitnode_coordinator::task::Listing;
 use tokio::sync::{mpsc, watch};
 
-use crate::actors::dispatcher::Dispatch;
+use crate::actors::messages::Dispatch;
 use crate::actors::spawn::spawn;
 use crate::tasks::Lease;
 

@@ -3,71 +3,18 @@
 
 use std::collections::BTreeMap;
 
-use fruitnode_coordinator::ids::{Attempt, JobId, NodeId};
-use fruitnode_coordinator::job::Outcome;
+use fruitnode_coordinator::command::Command;
+use fruitnode_coordinator::ids::NodeId;
 use fruitnode_coordinator::retry::FailureReason;
-use fruitnode_coordinator::task::Task;
-use fruitnode_coordinator::tree::TreeNode;
 use tokio::sync::mpsc;
 
 use crate::actors::coordinator::CoordinatorHandle;
-use crate::actors::messages::{Report, ToWorker};
+use crate::actors::messages::{Dispatch, Report, ToWorker};
 use crate::actors::spawn::spawn;
 use crate::failure::Failure;
-use crate::tasks::Lease;
 
 /// Effects that wait to be carried out.
 pub const MAILBOX_EFFECTS_MAX: usize = 1_024;
-
-/// To the dispatcher.
-#[derive(Debug)]
-pub enum Dispatch {
-    /// Send a lease.
-    Start {
-        /// To whom.
-        node: NodeId,
-        /// The lease.
-        lease: Box<Lease>,
-    },
-    /// The inputs of a lease were lost before it could be sent.
-    Impossible {
-        /// To whom it was granted.
-        node: NodeId,
-        /// The job.
-        job: JobId,
-        /// The task.
-        task: Task,
-        /// The attempt.
-        attempt: Attempt,
-    },
-    /// Call a lease back.
-    Cancel {
-        /// From whom.
-        node: NodeId,
-        /// The job.
-        job: JobId,
-        /// The task.
-        task: Task,
-        /// The attempt.
-        attempt: Attempt,
-    },
-    /// Moments are no longer needed.
-    Release {
-        /// Who holds them.
-        node: NodeId,
-        /// The job.
-        job: JobId,
-        /// Which moments.
-        tree_node: TreeNode,
-    },
-    /// A job is over.
-    End {
-        /// The job.
-        job: JobId,
-        /// How it ended.
-        outcome: Outcome,
-    },
-}
 
 /// Starts the dispatcher over the workers' mailboxes. It stops with the coordinator.
 pub fn start(
@@ -110,12 +57,12 @@ async fn carry_out(
     };
     let Some(worker) = workers.get(&node) else { return };
     if worker.send(message).await.is_err() {
-        propose(coordinator, fruitnode_coordinator::command::Command::LoseNode { node });
+        propose(coordinator, Command::LoseNode { node });
     }
 }
 
 /// Proposes from a task of its own: the coordinator may be waiting for this mailbox.
-fn propose(coordinator: &CoordinatorHandle, command: fruitnode_coordinator::command::Command) {
+fn propose(coordinator: &CoordinatorHandle, command: Command) {
     let coordinator = coordinator.clone();
     spawn("dispatcher-proposal", async move { coordinator.propose(command).await });
 }

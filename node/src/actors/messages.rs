@@ -1,7 +1,8 @@
-//! What passes between the coordinator's side and the workers, in either direction.
+//! What passes between the coordinator, the dispatcher and the workers, in either direction.
 
 use fruitnode_coordinator::command::Command;
 use fruitnode_coordinator::ids::{Attempt, JobId, NodeId};
+use fruitnode_coordinator::job::Outcome;
 use fruitnode_coordinator::task::{Task, TaskResult};
 use fruitnode_coordinator::tree::TreeNode;
 
@@ -33,6 +34,56 @@ pub enum ToWorker {
     Forget {
         /// The job.
         job: JobId,
+    },
+}
+
+/// To the dispatcher.
+#[derive(Debug)]
+pub enum Dispatch {
+    /// Send a lease.
+    Start {
+        /// To whom.
+        node: NodeId,
+        /// The lease.
+        lease: Box<Lease>,
+    },
+    /// The inputs of a lease were lost before it could be sent.
+    Impossible {
+        /// To whom it was granted.
+        node: NodeId,
+        /// The job.
+        job: JobId,
+        /// The task.
+        task: Task,
+        /// The attempt.
+        attempt: Attempt,
+    },
+    /// Call a lease back.
+    Cancel {
+        /// From whom.
+        node: NodeId,
+        /// The job.
+        job: JobId,
+        /// The task.
+        task: Task,
+        /// The attempt.
+        attempt: Attempt,
+    },
+    /// Moments are no longer needed.
+    Release {
+        /// Who holds them.
+        node: NodeId,
+        /// The job.
+        job: JobId,
+        /// Which moments.
+        tree_node: TreeNode,
+    },
+    /// A job is over.
+    End {
+        /// The job.
+        job: JobId,
+        /// How it ended.
+        outcome: Outcome,
     },
 }
 

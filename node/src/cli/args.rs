@@ -133,10 +133,11 @@ pub struct JobArgs {
     /// Components: a number, a share of the variance such as 0.99, or `off`.
     #[arg(long, value_name = "K|SHARE|off", default_value = "0.95", help_heading = "PCA")]
     pub pca: String,
-    /// What is done to each feature before the PCA.
+    /// What is done to each feature before the PCA. [default: mean-std]
     #[arg(long, value_name = "none|mean|mean-std", help_heading = "PCA")]
     pub standardize: Option<String>,
     /// Follow the conventions of another library: what is centred, n-1 or n.
+    /// [default: centred, n-1]
     #[arg(long, value_name = "spark|sklearn", help_heading = "PCA")]
     pub like: Option<String>,
 

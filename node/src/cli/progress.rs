@@ -113,16 +113,20 @@ fn spinner() -> ProgressStyle {
 }
 
 fn photographs() -> ProgressStyle {
-    style("[{bar:30}] {human_pos}/{human_len} photographs  {per_sec}  {eta} left  {wide_msg}")
-        .with_key("per_sec", |state: &indicatif::ProgressState, out: &mut dyn std::fmt::Write| {
+    style("[{bar:30}] {human_pos}/{human_len} photographs  {per_sec}  {eta} left  {msg}").with_key(
+        "per_sec",
+        |state: &indicatif::ProgressState, out: &mut dyn std::fmt::Write| {
             let _ = write!(out, "{:.0}/s", state.per_sec());
-        })
+        },
+    )
 }
 
 fn parts() -> ProgressStyle {
-    style("[{bar:30}] {human_pos}/{human_len} parts  {wide_msg}")
+    style("[{bar:30}] {human_pos}/{human_len} parts  {msg}")
 }
 
+/// No template fills the whole width: the `^C` that a terminal echoes would wrap, and the line could
+/// no longer be cleared.
 fn style(template: &str) -> ProgressStyle {
     ProgressStyle::with_template(template)
         .expect("the templates here are well-formed")
