@@ -17,6 +17,8 @@ pub mod output;
 pub mod pca;
 pub mod pipeline;
 pub mod rows;
+#[cfg(test)]
+mod skipped;
 pub mod storage;
 pub mod story;
 pub mod tasks;

@@ -59,7 +59,7 @@ pub const IMPURE: [&str; 34] = [
 ];
 
 /// Modules of `node` in layers: each may use those of lower layers, and itself, alone.
-pub const MODULES: [(&str, u8); 20] = [
+pub const MODULES: [(&str, u8); 21] = [
     ("main", 11),
     ("lib", 11),
     ("cli", 10),
@@ -79,6 +79,7 @@ pub const MODULES: [(&str, u8); 20] = [
     ("rows", 3),
     ("failure", 2),
     ("memory", 2),
+    ("skipped", 2),
     ("env", 2),
 ];
 

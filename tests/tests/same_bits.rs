@@ -40,7 +40,7 @@ fn every_kernel_gives_the_same_features() {
         let line = format!("run --from in --to out --mode overwrite --limit 3 --kernel {kernel}");
         let ended = sandbox.run(&line);
         if ended.code == Some(2) && ended.stderr.contains("cannot run") {
-            eprintln!("skipped: this processor has no {kernel}");
+            fruitnode_tests::say_skipped(&format!("this processor has no {kernel}"));
             continue;
         }
         ended.done();

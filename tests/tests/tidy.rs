@@ -67,7 +67,7 @@ fn what_only_looks_like_a_breach_is_none() {
 #[test]
 fn the_repository_is_tidy() {
     let Some(files) = files(&repo_root()).unwrap() else {
-        eprintln!("skipped: this is no git repository, so that its files cannot be told");
+        fruitnode_tests::say_skipped("this is no git repository, so that its files cannot be told");
         return;
     };
     assert!(files.iter().any(|file| file.path == "tests/tests/tidy.rs"), "the files are not seen");

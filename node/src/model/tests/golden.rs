@@ -51,6 +51,6 @@ fn golden() -> Option<PathBuf> {
     if folder.is_dir() {
         return Some(folder);
     }
-    eprintln!("skipped: ../shared is not there");
+    crate::skipped::say("../shared is not there");
     None
 }

@@ -20,7 +20,7 @@ fn image(name: &str) -> Vec<u8> {
 fn photographs() -> Option<Vec<Vec<u8>>> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/data/fruits-360/Training");
     if !root.is_dir() {
-        eprintln!("skipped: ../shared is not there");
+        crate::skipped::say("../shared is not there");
         return None;
     }
     let mut paths = Vec::new();
@@ -197,7 +197,7 @@ fn short_hex(hasher: Sha256) -> String {
 fn photographs_differ_from_pillow_by_the_inverse_transform_alone() {
     let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/golden");
     let Ok(listing) = fs::read_to_string(golden.join("files.txt")) else {
-        eprintln!("skipped: ../shared is not there");
+        crate::skipped::say("../shared is not there");
         return;
     };
     let array = fs::read(golden.join("decoded_64x100x100x3_u8.npy")).unwrap();

@@ -74,7 +74,7 @@ fn a_used_workspace_changes_nothing() {
 fn golden_photographs_give_the_bytes_of_pillow() {
     let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/golden");
     if !golden.is_dir() {
-        eprintln!("skipped: ../shared is not there");
+        crate::skipped::say("../shared is not there");
         return;
     }
     let decoded = npy(golden.join("decoded_64x100x100x3_u8.npy"), 64 * 30_000);

@@ -14,7 +14,7 @@ fn runtime() -> Runtime {
 fn is_root(what: &str) -> bool {
     let root = rustix::process::geteuid().is_root();
     if root {
-        eprintln!("skipped: {what} needs a user other than root");
+        crate::skipped::say(&format!("{what} needs a user other than root"));
     }
     root
 }

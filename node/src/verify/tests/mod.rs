@@ -13,7 +13,7 @@ use crate::output::model::Standardize;
 #[test]
 fn a_result_is_left_for_python_where_asked() {
     let Ok(folder) = std::env::var("FRUITNODE_LEAVE_RESULT") else {
-        eprintln!("skipped: FRUITNODE_LEAVE_RESULT names no folder to write to");
+        crate::skipped::say("FRUITNODE_LEAVE_RESULT names no folder to write to");
         return;
     };
     for (name, standardize, centred) in [
