@@ -97,7 +97,8 @@ pub struct StoryFile {
     release: &'static str,
     threads: usize,
     began_unix_ms: u64,
-    took_ms: u64,
+    /// The story is written before the result is published: publishing is not in it.
+    until_publish_ms: u64,
     stages: BTreeMap<String, Stage>,
     gets: u64,
     bytes: u64,
@@ -197,7 +198,7 @@ impl Story {
             release: env!("CARGO_PKG_VERSION"),
             threads,
             began_unix_ms: self.began_wall_ms,
-            took_ms: millis(self.began.elapsed()),
+            until_publish_ms: millis(self.began.elapsed()),
             stages: self.stages(),
             gets: Work::read(&self.work.gets),
             bytes: Work::read(&self.work.bytes),

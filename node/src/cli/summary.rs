@@ -35,8 +35,11 @@ pub(super) struct Summary {
     threads: usize,
     kernel: String,
     preprocessing: String,
+    /// The whole job, from the first flag to the last rename.
     took_s: f64,
     photographs_per_s: f64,
+    /// While features were made: what the processor and the kernels reach.
+    photographs_per_s_features: f64,
     stages: std::collections::BTreeMap<String, Stage>,
     success_sha256: String,
 }
@@ -81,7 +84,8 @@ impl Summary {
             kernel: context.extractor.kernel().to_string(),
             preprocessing: preprocessing(context),
             took_s,
-            photographs_per_s: if extracting_s > 0.0 { keys as f64 / extracting_s } else { 0.0 },
+            photographs_per_s: keys as f64 / took_s,
+            photographs_per_s_features: keys as f64 / extracting_s.max(1e-3),
             stages,
             success_sha256,
         }
@@ -126,10 +130,14 @@ impl Summary {
         }
         line("preprocessing", self.preprocessing.clone());
         line("speed", {
-            let (rate, threads, kernel) = (self.photographs_per_s, self.threads, &self.kernel);
-            format!("{rate:.0} photographs/s on {threads} threads ({kernel})")
+            let rate = self.photographs_per_s_features;
+            let (threads, kernel) = (self.threads, &self.kernel);
+            format!("{rate:.0} photographs/s for features, {threads} threads, {kernel}")
         });
-        line("time", format!("{:.1} s", self.took_s));
+        line("time", {
+            let (took, rate) = (self.took_s, self.photographs_per_s);
+            format!("{took:.1} s, {rate:.0} photographs/s over all")
+        });
         let _ = writeln!(out, "\nresult in {}: report.json, features/, _SUCCESS", self.to);
         let _ = writeln!(out, "next: fruitnode verify {}", shell_word(&self.to));
         out
