@@ -2,11 +2,12 @@
 
 use std::process::ExitCode;
 
-use mimalloc::MiMalloc;
+use tikv_jemallocator::Jemalloc;
 
-/// The buffers of a partition are large, short-lived and of uneven sizes; glibc keeps them.
+/// The buffers of a partition are large, short-lived and of uneven sizes. With glibc and mimalloc
+/// ten times the photographs took a quarter more memory; with jemalloc they take the same.
 #[global_allocator]
-static ALLOCATOR: MiMalloc = MiMalloc;
+static ALLOCATOR: Jemalloc = Jemalloc;
 
 fn main() -> ExitCode {
     fruitnode::cli::main().into()
