@@ -28,9 +28,7 @@ pub enum DecodeError {
          as a baseline file"
     )]
     DecoderMemory { needed: u64, max: u64 },
-    #[error(
-        "the JPEG's pixels end before the picture is whole, or its end marker is missing; upload it again"
-    )]
+    #[error("the JPEG ends before its end-of-image marker; upload it again")]
     JpegTruncated,
     #[error("the JPEG is damaged ({reason}); upload it again or export it anew")]
     JpegCorrupt { reason: String },
@@ -62,7 +60,7 @@ pub const CODES: &[(&str, &str)] = &[
     ("side_too_long", "the header gives a side over the limit"),
     ("too_many_pixels", "the header gives more pixels than the limit"),
     ("decoder_memory", "decoding would need more memory than the limit"),
-    ("jpeg_truncated", "the JPEG's pixels end too early, or it has no end-of-image marker"),
+    ("jpeg_truncated", "the JPEG has no end-of-image marker"),
     ("jpeg_corrupt", "the JPEG's segments or entropy-coded data are damaged"),
     (
         "jpeg_unsupported",
