@@ -125,8 +125,7 @@ fn parts() -> ProgressStyle {
     style("[{bar:30}] {human_pos}/{human_len} parts  {msg}")
 }
 
-/// No template fills the whole width: the `^C` that a terminal echoes would wrap, and the line
-/// could no longer be cleared.
+/// No template fills the whole width, so that what a terminal echoes does not wrap.
 fn style(template: &str) -> ProgressStyle {
     ProgressStyle::with_template(template)
         .expect("the templates here are well-formed")
