@@ -13,6 +13,14 @@ pub const CSV: &str = "pca.csv";
 pub const SCREE_CSV: &str = "scree.csv";
 /// The spectrum as a picture.
 pub const SCREE_SVG: &str = "scree.svg";
+/// The spectrum as pixels.
+pub const SCREE_PNG: &str = "scree.png";
+/// The first two components as a picture.
+pub const SCATTER_SVG: &str = "scatter.svg";
+/// The first two components as pixels.
+pub const SCATTER_PNG: &str = "scatter.png";
+/// The report for people.
+pub const REPORT_HTML: &str = "report.html";
 /// Scaler and components for Rust, PyTorch and everything that reads safetensors.
 pub const MODEL_SAFETENSORS: &str = "model/pca.safetensors";
 /// The model's conventions in words and numbers.
@@ -23,8 +31,18 @@ pub const MODEL_NPZ: &str = "model/pca.npz";
 pub const MODEL_README: &str = "model/README.md";
 
 /// The single files that stand beside the parts when a PCA was fitted.
-pub const PCA_FILES: [&str; 7] =
-    [CSV, SCREE_CSV, SCREE_SVG, MODEL_SAFETENSORS, MODEL_JSON, MODEL_NPZ, MODEL_README];
+pub const PCA_FILES: [&str; 10] = [
+    CSV,
+    SCREE_CSV,
+    SCREE_SVG,
+    SCREE_PNG,
+    SCATTER_SVG,
+    SCATTER_PNG,
+    MODEL_SAFETENSORS,
+    MODEL_JSON,
+    MODEL_NPZ,
+    MODEL_README,
+];
 
 const FOLDERS: [&str; 5] = ["features/", "pca/", "model/", "_quarantine/", RUN_PREFIX];
 
@@ -68,7 +86,7 @@ pub fn published(name: &str) -> Option<Name> {
     if name.starts_with(RUN_PREFIX) || FOLDERS.contains(&name) {
         return Some(Name::Aside);
     }
-    let singles = PCA_FILES.iter().chain([&REPORT]);
+    let singles = PCA_FILES.iter().chain([&REPORT, &REPORT_HTML]);
     if let Some(single) = singles.into_iter().find(|single| **single == name) {
         return Some(Name::Single(single));
     }
@@ -105,7 +123,7 @@ mod tests {
             assert_eq!(published(&scores_part(partition)), Some(Name::Scores(partition)));
             assert_eq!(published(&quarantine_part(partition)), Some(Name::Quarantine(partition)));
         }
-        for single in PCA_FILES.into_iter().chain([REPORT]) {
+        for single in PCA_FILES.into_iter().chain([REPORT, REPORT_HTML]) {
             assert_eq!(published(single), Some(Name::Single(single)));
         }
         assert_eq!(published("_SUCCESS"), Some(Name::Success));

@@ -13,6 +13,8 @@ use sha2::{Digest as _, Sha256};
 use crate::env::host_name;
 use crate::failure::Failure;
 use crate::fitted_file::FittedFile;
+use crate::output::html::{Look, report_html};
+use crate::output::plots::{Sample, scatter};
 use crate::output::report::{Counts, File};
 use crate::output::success::Success;
 use crate::output::{self, model, names, scree};
@@ -27,7 +29,8 @@ pub(super) async fn publish(
     fit: Option<FitRecord>,
     winners: &[Winner],
 ) -> Result<TaskResult, Failure> {
-    let counts = count(job, listing, winners).await?;
+    let (counts, examples) = count(job, listing, winners).await?;
+    let mut look = Look { examples, ..Look::default() };
     if counts.good == 0 {
         let words = format!("none of the {} photographs could be read", counts.listed);
         return Err(Failure::new(FailureReason::InvalidJob, words));
@@ -45,10 +48,15 @@ pub(super) async fn publish(
     if let Some(fitted) = &fitted {
         press.csv(winners, fitted.view().k()).await?;
         press.model(fitted).await?;
+        look.scree = Some(press.scree(fitted).await?);
+        look.scatter = Some(press.scatter(winners, fitted).await?);
     }
     let name = objects::listing(&job.id, listing.attempt);
     let listed = ListingFacts::decode(&job.sink.get(&name).await?)?;
-    let report = facts::report(job, listing, &listed, counts, fitted.as_ref(), press.files.clone());
+    let files = press.files.clone();
+    let mut report = facts::report(job, listing, &listed, counts, fitted.as_ref(), files);
+    press.put(names::REPORT_HTML, report_html(&report, &look)).await?;
+    report.files.clone_from(&press.files);
     press.put(names::REPORT, report.to_bytes()).await?;
 
     let success = Success {
@@ -66,7 +74,7 @@ pub(super) async fn publish(
 
 /// Every public name of the result but `_SUCCESS`.
 fn finals(winners: &[Winner], pca: bool) -> Vec<String> {
-    let mut finals = vec![names::REPORT.to_owned()];
+    let mut finals = vec![names::REPORT.to_owned(), names::REPORT_HTML.to_owned()];
     for winner in winners {
         let partition = winner.partition.0;
         finals.push(names::features_part(partition));
@@ -81,8 +89,13 @@ fn finals(winners: &[Winner], pca: bool) -> Vec<String> {
     finals
 }
 
-/// Photographs by how they ended, from the accepted objects.
-async fn count(job: &JobContext, listing: Listing, winners: &[Winner]) -> Result<Counts, Failure> {
+/// Photographs by how they ended, from the accepted objects, and the first key of each code.
+async fn count(
+    job: &JobContext,
+    listing: Listing,
+    winners: &[Winner],
+) -> Result<(Counts, BTreeMap<String, String>), Failure> {
+    let mut examples = BTreeMap::new();
     let mut counts = Counts { listed: listing.keys, ..Counts::default() };
     for winner in winners {
         counts.good += u64::from(winner.good);
@@ -91,11 +104,13 @@ async fn count(job: &JobContext, listing: Listing, winners: &[Winner]) -> Result
         let name = objects::quarantine(&job.id, winner.partition, winner.features_attempt);
         let object = job.get_checked(&name, digest).await?;
         for row in output::read_quarantine_part(&object)? {
+            // Rows come in key order, so that the first one seen is the first there is.
+            examples.entry(row.code.clone()).or_insert(row.subject.path);
             *counts.bad_by_code.entry(row.code).or_default() += 1;
         }
     }
     if counts.good + counts.bad == counts.listed {
-        return Ok(counts);
+        return Ok((counts, examples));
     }
     let Counts { listed, good, bad, .. } = counts;
     let words = format!("{listed} photographs were listed, and {good} + {bad} rows were made");
@@ -151,8 +166,36 @@ impl Press<'_> {
         self.put(names::MODEL_JSON, model::model_json(&view)?).await?;
         self.put(names::MODEL_NPZ, model::model_npz(&view)?).await?;
         self.put(names::MODEL_README, model::model_readme(&view)?).await?;
-        self.put(names::SCREE_CSV, scree::scree_csv(&view)?).await?;
-        self.put(names::SCREE_SVG, scree::scree_svg(&view)?).await
+        self.put(names::SCREE_CSV, scree::scree_csv(&view)?).await
+    }
+
+    /// Both pictures of the spectrum; the SVG is handed back for the page.
+    async fn scree(&mut self, fitted: &FittedFile) -> Result<Vec<u8>, Failure> {
+        let view = fitted.view();
+        let svg = scree::scree_svg(&view)?;
+        self.put(names::SCREE_SVG, svg.clone()).await?;
+        self.put(names::SCREE_PNG, scree::scree_png(&view)?).await?;
+        Ok(svg)
+    }
+
+    /// Both pictures of the first components; the SVG is handed back for the page.
+    async fn scatter(
+        &mut self,
+        winners: &[Winner],
+        fitted: &FittedFile,
+    ) -> Result<Vec<u8>, Failure> {
+        let mut sample = Sample::default();
+        for winner in winners {
+            let Some((attempt, digest, _)) = winner.scores else { continue };
+            let name = objects::scores(&self.job.id, winner.partition, attempt);
+            let object = self.job.get_checked(&name, digest).await?;
+            sample.push(&output::read_scores_part(&object)?);
+        }
+        let picture = scatter(&sample, &fitted.view());
+        let svg = picture.to_svg();
+        self.put(names::SCATTER_SVG, svg.clone()).await?;
+        self.put(names::SCATTER_PNG, picture.to_png()?).await?;
+        Ok(svg)
     }
 
     async fn promote(&mut self, from: &str, to: String, digest: Digest) -> Result<(), Failure> {

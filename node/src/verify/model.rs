@@ -1,4 +1,4 @@
-//! The model's files against each other. All of them, and both files of the spectrum, are functions
+//! The model's files against each other. All of them, and the files of the spectrum, are functions
 //! of the arrays and the facts: so they are written again and must come out the same.
 
 use bytes::Bytes;
@@ -11,9 +11,9 @@ use crate::output::model::{
     read_model_json, read_model_safetensors,
 };
 use crate::output::names::{
-    MODEL_JSON, MODEL_NPZ, MODEL_README, MODEL_SAFETENSORS, SCREE_CSV, SCREE_SVG,
+    MODEL_JSON, MODEL_NPZ, MODEL_README, MODEL_SAFETENSORS, SCREE_CSV, SCREE_PNG, SCREE_SVG,
 };
-use crate::output::scree::{scree_csv, scree_svg};
+use crate::output::scree::{scree_csv, scree_png, scree_svg};
 use crate::output::{FittedView, Target};
 
 /// Least that a share may fall short of what was asked: the sum is rounded.
@@ -101,13 +101,14 @@ fn check_target(view: &FittedView<'_>, check: &mut Check) {
 type Writer = fn(&FittedView<'_>) -> Result<Vec<u8>, WriteError>;
 
 fn check_copies(folder: &mut Folder<'_>, model: &Model, view: &FittedView<'_>, check: &mut Check) {
-    let writers: [(&str, Writer); 6] = [
+    let writers: [(&str, Writer); 7] = [
         (MODEL_SAFETENSORS, model_safetensors),
         (MODEL_JSON, model_json),
         (MODEL_NPZ, model_npz),
         (MODEL_README, model_readme),
         (SCREE_CSV, scree_csv),
         (SCREE_SVG, scree_svg),
+        (SCREE_PNG, scree_png),
     ];
     for (name, write) in writers {
         let published = match name {

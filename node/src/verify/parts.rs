@@ -10,7 +10,8 @@ use super::folder::Folder;
 use super::keys::Keys;
 use super::model::Model;
 use super::verdict::Check;
-use crate::output::names::{self, CSV, Name, REPORT};
+use crate::output::names::{self, CSV, Name, REPORT, SCATTER_PNG, SCATTER_SVG};
+use crate::output::plots::{Sample, scatter};
 use crate::output::{
     FittedView, Report, read_features_part, read_quarantine_part, read_scores_part,
 };
@@ -54,6 +55,7 @@ pub(super) fn walk<A: Arithmetic>(
         keys: Keys::default(),
         quarantine: quarantine.into_iter(),
         csv: None,
+        sample: Some(Sample::default()),
         on_rows: Check::new("rows"),
         on_keys: Check::new("keys"),
         on_scores: Check::new("scores"),
@@ -90,6 +92,8 @@ struct Walker<'f, 'a, A: Arithmetic> {
     /// None without a model to compare with, and as soon as a features part is lost.
     forest: Option<Forest<A::Moments>>,
     csv: Option<CsvCheck<'a>>,
+    /// None as soon as a scores part is lost.
+    sample: Option<Sample>,
     on_rows: Check,
     on_keys: Check,
     on_scores: Check,
@@ -218,12 +222,16 @@ impl<A: Arithmetic> Walker<'_, '_, A> {
                 self.on_scores.hinder(reason.as_str());
                 self.on_projection.hinder(reason.as_str());
                 self.csv.iter_mut().for_each(|csv| csv.lose(&reason));
+                self.sample = None;
                 return;
             }
         };
         self.counted.scores += scores.subjects.len() as u64;
         if let Some(csv) = &mut self.csv {
             csv.rows(&scores);
+        }
+        if let Some(sample) = &mut self.sample {
+            sample.push(&scores);
         }
         let Some(features) = features else {
             let reason = format!("{} is damaged or missing", names::features_part(part));
@@ -288,6 +296,7 @@ impl<A: Arithmetic> Walker<'_, '_, A> {
         let Counted { good, bad, bytes, .. } = self.counted;
         self.on_rows.figures(format!("{good} good, {bad} bad, {bytes} bytes of photographs"));
         self.on_keys.figures(format!("{} keys, each in one row", good + bad));
+        self.compare_scatter();
         self.on_scores.figures(format!("{} rows", self.counted.scores));
         let projected = format!("{} scores, equal to the bit", self.counted.projected);
         self.on_projection.figures(projected);
@@ -313,6 +322,25 @@ impl<A: Arithmetic> Walker<'_, '_, A> {
             moments: self
                 .forest
                 .and_then(|forest| forest.finish(|left, right| self.arithmetic.merge(left, right))),
+        }
+    }
+
+    /// Draws the scores again, and compares both pictures.
+    fn compare_scatter(&mut self) {
+        let (Some(sample), Some(view)) = (self.sample.take(), self.view) else { return };
+        let picture = scatter(&sample, &view);
+        let drawn = [(SCATTER_SVG, Ok(picture.to_svg())), (SCATTER_PNG, picture.to_png())];
+        for (name, due) in drawn {
+            let Some(published) = self.folder.load(name) else {
+                self.on_scores.hinder(format!("{name} is damaged or missing"));
+                continue;
+            };
+            self.on_scores.expect(due.is_ok_and(|due| due == published), || {
+                format!(
+                    "{name}: does not show what pca/ holds, or another release drew it: verify \
+                     with that release"
+                )
+            });
         }
     }
 

@@ -4,9 +4,9 @@
 use std::fmt::{Result as Written, Write};
 
 use super::chart::{BOTTOM, Chart, HEIGHT, LEFT, RIGHT, TOP, WIDTH};
-use crate::output::decimal::fixed;
 use crate::output::error::WriteError;
 use crate::output::model::{FittedView, Target};
+use crate::output::plots::words::{grouped, percent, px};
 
 /// Plain rules before those for dark ground: not every program that draws SVG knows variables.
 const STYLE: &str = "\
@@ -225,27 +225,4 @@ impl Plot<'_> {
             TOP - 12.0,
         )
     }
-}
-
-/// Two decimals at most: a hundredth of a pixel is finer than any screen.
-fn px(value: f64) -> String {
-    let text = fixed(value, 2);
-    text.trim_end_matches('0').trim_end_matches('.').to_owned()
-}
-
-fn percent(share: f64, decimals: usize) -> String {
-    format!("{} %", fixed(100.0 * share, decimals))
-}
-
-/// Thousands apart, for people.
-fn grouped(number: u64) -> String {
-    let digits = number.to_string();
-    let mut out = String::new();
-    for (at, digit) in digits.chars().enumerate() {
-        if at > 0 && (digits.len() - at).is_multiple_of(3) {
-            out.push(',');
-        }
-        out.push(digit);
-    }
-    out
 }

@@ -9,8 +9,9 @@ use crate::output::model::{
     model_npz, model_readme, model_safetensors,
 };
 use crate::output::names;
+use crate::output::plots::{Sample, scatter};
 use crate::output::report::{Classes, Components, Counts, Figure, File, Report};
-use crate::output::scree::{scree_csv, scree_svg};
+use crate::output::scree::{scree_csv, scree_png, scree_svg};
 use crate::output::{
     FittedView, Success, csv_header, csv_rows, features_part, quarantine_part, scores_part,
 };
@@ -247,6 +248,7 @@ pub(super) fn published(facts: &ModelFacts) -> (Memory, Report) {
     let view = arrays.view(facts).unwrap();
     let mut files = BTreeMap::new();
     let mut csv = csv_header(K);
+    let mut sample = Sample::default();
     let mut counts = Counts::default();
     let mut bytes = 0;
     for (partition, (good, bad)) in (0..).zip(partitions()) {
@@ -256,6 +258,7 @@ pub(super) fn published(facts: &ModelFacts) -> (Memory, Report) {
             values: Plain.project(&view, &good.values),
         };
         csv.extend(csv_rows(&scores).unwrap());
+        sample.push(&scores);
         counts.good += good.subjects.len() as u64;
         counts.bad += bad.len() as u64;
         bytes += good.subjects.iter().map(|subject| subject.size).sum::<u64>();
@@ -269,11 +272,15 @@ pub(super) fn published(facts: &ModelFacts) -> (Memory, Report) {
             files.insert(names::quarantine_part(partition), quarantine_part(&bad).unwrap());
         }
     }
+    let picture = scatter(&sample, &view);
     counts.listed = counts.good + counts.bad;
     for (name, content) in [
         (names::CSV, csv),
         (names::SCREE_CSV, scree_csv(&view).unwrap()),
         (names::SCREE_SVG, scree_svg(&view).unwrap()),
+        (names::SCREE_PNG, scree_png(&view).unwrap()),
+        (names::SCATTER_SVG, picture.to_svg()),
+        (names::SCATTER_PNG, picture.to_png().unwrap()),
         (names::MODEL_SAFETENSORS, model_safetensors(&view).unwrap()),
         (names::MODEL_JSON, model_json(&view).unwrap()),
         (names::MODEL_NPZ, model_npz(&view).unwrap()),
