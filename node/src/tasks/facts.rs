@@ -61,12 +61,18 @@ impl JobContext {
     /// How photographs are prepared and who said so, for reports and models.
     pub fn preprocessing(&self) -> Vec<Setting> {
         let settings = self.preprocess.describe().into_iter();
+        let upright = Setting {
+            name: "exif_orientation".to_owned(),
+            value: "applied".to_owned(),
+            origin: "always".to_owned(),
+        };
         settings
             .map(|(name, value, origin)| Setting {
                 name: name.to_owned(),
                 value,
                 origin: origin.to_string(),
             })
+            .chain([upright])
             .collect()
     }
 }

@@ -1,11 +1,11 @@
 //! From the bytes of a photograph to RGB, as Pillow's `Image.open(..).convert("RGB")` gives it.
 //!
 //! The format is told by the bytes, never by the name. Limits are checked on headers before
-//! anything is allocated, and a decoder that panics costs one photograph. Pixels stand as the
-//! file stores them: EXIF orientation is not applied (nor does `Image.open`); it would be one
-//! step at the end of [`decode`].
+//! anything is allocated, and a decoder that panics costs one photograph. EXIF orientation is applied
+//! at the end, as `ImageOps.exif_transpose` does: a picture of fruit is upright before it is seen.
 
 mod error;
+mod exif;
 mod guard;
 mod jpeg;
 mod limits;
@@ -47,10 +47,13 @@ enum Format {
 pub fn decode(bytes: &[u8], limits: &Limits) -> Result<Rgb, DecodeError> {
     limits.check_file(bytes)?;
     let format = sniff(bytes)?;
-    guard::quiet(|| match format {
-        Format::Jpeg => jpeg::decode(bytes, limits),
-        Format::Png => png::decode(bytes, limits),
-        Format::Webp => webp::decode(bytes, limits),
+    guard::quiet(|| {
+        let stored = match format {
+            Format::Jpeg => jpeg::decode(bytes, limits),
+            Format::Png => png::decode(bytes, limits),
+            Format::Webp => webp::decode(bytes, limits),
+        }?;
+        Ok(exif::upright(stored, bytes, format))
     })
 }
 

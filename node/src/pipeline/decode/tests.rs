@@ -1,4 +1,5 @@
-//! Decoding against Pillow (images and pixels from `tests/reference/pillow_images.py`), on
+//! Decoding against Pillow (images and pixels from `tests/reference/pillow_images.py` and
+//! `exif_images.py`), on
 //! damaged files, and with whatever SIMD the CPU has.
 
 use std::fs;
@@ -82,6 +83,35 @@ fn every_kind_of_image_gives_the_pixels_of_pillow_or_its_own_code() {
     }
     assert!(expected.is_empty());
     assert!(complaints.is_empty(), "{:#?}", complaints);
+}
+
+#[test]
+fn every_orientation_and_every_hostile_exif_gives_the_picture_of_pillow() {
+    let folder = images().join("../exif");
+    let expected = fs::read(folder.join("expected.rgb")).unwrap();
+    let mut expected = expected.as_slice();
+    let index = fs::read_to_string(folder.join("index.txt")).unwrap();
+    let mut complaints = Vec::new();
+    for line in index.lines() {
+        let words: Vec<&str> = line.split(' ').collect();
+        let size: (u32, u32) = (words[1].parse().unwrap(), words[2].parse().unwrap());
+        let (pixels, rest) = expected.split_at(3 * (size.0 * size.1) as usize);
+        expected = rest;
+        match decode(&fs::read(folder.join(words[0])).unwrap(), &Limits::default()) {
+            Err(error) => complaints.push(format!("{line}: {error}")),
+            Ok(found) if (found.width, found.height) != size => {
+                complaints.push(format!("{line}: {}x{}", found.width, found.height));
+            }
+            Ok(found) => {
+                let (mean, _) = difference(&found.pixels, pixels);
+                if mean > 0.3 {
+                    complaints.push(format!("{line}: mean {mean:.3}"));
+                }
+            }
+        }
+    }
+    assert!(expected.is_empty());
+    assert!(complaints.is_empty(), "{complaints:#?}");
 }
 
 #[test]
