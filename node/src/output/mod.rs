@@ -9,6 +9,7 @@ pub mod decimal;
 pub mod digest;
 pub mod error;
 pub mod html;
+mod markup;
 pub mod model;
 pub mod names;
 pub mod plots;

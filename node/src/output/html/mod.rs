@@ -4,7 +4,5 @@
 mod page;
 #[cfg(test)]
 mod tests;
-mod text;
 
 pub use page::{Look, report_html};
-pub(crate) use text::escaped;

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 use std::fmt::{Result as Written, Write};
 
-use super::text::{base64, escaped};
 use crate::output::Report;
+use crate::output::markup::{base64, escaped};
 use crate::output::names::{CSV, REPORT, SUCCESS};
 use crate::output::plots::words::{grouped, percent};
 

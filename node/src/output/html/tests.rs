@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use super::text::base64;
 use super::*;
+use crate::output::markup::base64;
 use crate::output::report::tests::example;
 
 #[test]

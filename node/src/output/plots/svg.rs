@@ -4,7 +4,7 @@ use std::fmt::{Result as Written, Write};
 
 use super::picture::{Anchor, Form, HUES, Ink, Item, Picture};
 use super::words::px;
-use crate::output::html::escaped;
+use crate::output::markup::escaped;
 
 const STYLE: &str = "\
 <style>
@@ -70,7 +70,8 @@ fn write_item(out: &mut String, item: &Item) -> Written {
             let class = class(*ink);
             writeln!(
                 out,
-                "<rect class=\"{class}\" x=\"{x}\" y=\"{y}\" width=\"{width}\" height=\"{height}\"/>"
+                "<rect class=\"{class}\" x=\"{x}\" y=\"{y}\" width=\"{width}\" \
+                 height=\"{height}\"/>"
             )
         }
         Item::Line(ink, width, points) => {

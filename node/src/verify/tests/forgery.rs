@@ -109,7 +109,7 @@ fn a_whole_lost_partition_is_found() {
         memory.0.remove("features/part-00001.parquet");
         memory.0.remove("pca/part-00001.parquet");
     });
-    assert_fails(&verdict, "rows", "has 2 parts where there are 3 partitions", &["csv"]);
+    assert_fails(&verdict, "rows", "has 2 parts where there are 3 partitions", &["csv", "scores"]);
 }
 
 #[test]

@@ -24,7 +24,7 @@ pub(crate) fn escaped(text: &str) -> String {
 }
 
 /// Base64 (RFC 4648), for pictures inside the page.
-pub(super) fn base64(bytes: &[u8]) -> String {
+pub(crate) fn base64(bytes: &[u8]) -> String {
     let mut out = String::with_capacity(bytes.len().div_ceil(3) * 4);
     for group in bytes.chunks(3) {
         let byte = |at: usize| u32::from(group.get(at).copied().unwrap_or(0));
