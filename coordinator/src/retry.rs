@@ -36,11 +36,13 @@ pub enum FailureReason {
     TargetTaken,
     /// The node refuses the task for want of memory.
     OutOfMemory,
+    /// More photographs are bad than the job allows.
+    TooManyBad,
 }
 
 impl FailureReason {
     /// Every reason, in the order of its wire code.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::NodeLost,
         Self::Cancelled,
         Self::StorageUnavailable,
@@ -54,6 +56,7 @@ impl FailureReason {
         Self::CertificateViolated,
         Self::TargetTaken,
         Self::OutOfMemory,
+        Self::TooManyBad,
     ];
 
     /// Whether another attempt may end otherwise.
@@ -72,7 +75,8 @@ impl FailureReason {
             | Self::InputMissing
             | Self::InvalidJob
             | Self::CertificateViolated
-            | Self::TargetTaken => false,
+            | Self::TargetTaken
+            | Self::TooManyBad => false,
         }
     }
 
@@ -90,7 +94,8 @@ impl FailureReason {
             | Self::InvalidJob
             | Self::CertificateViolated
             | Self::TargetTaken
-            | Self::OutOfMemory => true,
+            | Self::OutOfMemory
+            | Self::TooManyBad => true,
         }
     }
 
@@ -111,6 +116,7 @@ impl FailureReason {
             Self::CertificateViolated => "certificate_violated",
             Self::TargetTaken => "target_taken",
             Self::OutOfMemory => "out_of_memory",
+            Self::TooManyBad => "too_many_bad",
         }
     }
 }

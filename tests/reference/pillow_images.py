@@ -5,12 +5,12 @@
 
 Writes the images; `index.txt`, one line a file (name, `exact` or `close`, width, height; or name,
 `refused`, code); and `expected.rgb`: the pixels (height * width * 3 bytes each) that Pillow's
-`Image.open(..).convert("RGB")` gives for the exact and close ones, in that order.
+`ImageOps.exif_transpose(Image.open(..)).convert("RGB")` gives for the exact and close ones, in that order.
 """
 import io, os, struct, subprocess, sys, zlib
 
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageOps
 
 out = sys.argv[1]
 rng = np.random.default_rng(7)
@@ -29,7 +29,7 @@ def scene(w, h):
 
 def pillow(data):
     with Image.open(io.BytesIO(data)) as im:
-        return np.asarray(im.convert("RGB"))
+        return np.asarray(ImageOps.exif_transpose(im).convert("RGB"))
 
 
 def keep(name, data, verdict="close"):

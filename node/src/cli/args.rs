@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use clap::{Args, ColorChoice, Parser, Subcommand, ValueEnum};
 use fruitnode_coordinator::partition::ROWS_PER_PART_DEFAULT;
 
+use crate::pipeline::suspect::DECODE_ONE;
 use crate::storage::DEFAULT_PATTERN;
 
 /// Features and principal components of fruit photographs, with the same bytes out every time.
@@ -64,6 +65,9 @@ pub enum Command {
     Verify(VerifyArgs),
     /// Draw a few hundred photographs of fruit, run the whole job on them, and say what to open.
     Demo(DemoArgs),
+    /// Decode one photograph from standard input: a node does this to itself.
+    #[command(name = DECODE_ONE, hide = true)]
+    DecodeOne(DecodeOneArgs),
 }
 
 const RUN_EXAMPLES: &str = "\
@@ -75,7 +79,8 @@ Examples:
   fruitnode run --from photos --to result --label-from 'regex:^([^_]+)_' --mode overwrite
 
 Exit codes: 0 done, 1 failed, 2 wrong flags, 4 not permitted, 5 nothing there to read,
-            6 the target holds a result already, 130 interrupted";
+            6 the target holds a result already, 7 more bad photographs than --max-bad,
+            130 interrupted";
 
 /// Options of `run`.
 #[derive(Debug, Clone, Args)]
@@ -111,6 +116,10 @@ pub struct JobArgs {
     /// Only the first N photographs in key order.
     #[arg(long, value_name = "N", help_heading = "Photographs")]
     pub limit: Option<NonZeroU64>,
+    /// Fail, and publish nothing, when more photographs than this cannot be used: a number, or a
+    /// share of those listed such as `5%`. [default: no limit]
+    #[arg(long, value_name = "N|SHARE%", help_heading = "Photographs")]
+    pub max_bad: Option<String>,
 
     /// Weights of MobileNetV2 as safetensors, with torchvision, timm or Hugging Face names.
     /// [default: our own, in this binary]
@@ -174,6 +183,13 @@ pub struct VerifyArgs {
     /// Folder of the result.
     #[arg(value_name = "OUT")]
     pub out: PathBuf,
+}
+
+/// Words of `decode-one`, which [`crate::pipeline::suspect::Order`] writes and reads.
+#[derive(Debug, Clone, Args)]
+pub struct DecodeOneArgs {
+    /// The order.
+    pub words: Vec<String>,
 }
 
 /// Options of `demo`.

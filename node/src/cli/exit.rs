@@ -20,6 +20,8 @@ pub enum Exit {
     NotFound = 5,
     /// The target is taken.
     Conflict = 6,
+    /// More photographs are bad than `--max-bad` allows.
+    TooManyBad = 7,
     /// Stopped by Ctrl-C or a signal.
     Interrupted = 130,
 }
@@ -37,6 +39,7 @@ impl From<FailureReason> for Exit {
             FailureReason::StorageRefused => Self::Refused,
             FailureReason::InputMissing => Self::NotFound,
             FailureReason::TargetTaken => Self::Conflict,
+            FailureReason::TooManyBad => Self::TooManyBad,
             FailureReason::Cancelled => Self::Interrupted,
             FailureReason::InvalidJob => Self::Usage,
             FailureReason::NodeLost

@@ -12,8 +12,11 @@ mod verify;
 
 use clap::{CommandFactory, FromArgMatches};
 
-use args::{Cli, Command};
+use args::{Cli, Command, DecodeOneArgs};
 use exit::Exit;
+use message::CliError;
+
+use crate::pipeline::suspect;
 
 /// Does what the command line says.
 pub fn main() -> Exit {
@@ -24,11 +27,22 @@ pub fn main() -> Exit {
         Command::Run(args) => run::run(args, &cli.terminal),
         Command::Verify(args) => verify::verify(args, &cli.terminal),
         Command::Demo(args) => demo::demo(args, &cli.terminal),
+        Command::DecodeOne(args) => decode_one(args),
     };
     match done {
         Ok(exit) => exit,
         Err(error) => error.show(&cli.terminal),
     }
+}
+
+/// The other side of [`suspect::decode_alone`].
+fn decode_one(args: &DecodeOneArgs) -> Result<Exit, CliError> {
+    let order = suspect::Order::parse(&args.words).ok_or_else(|| {
+        CliError::new(Exit::Usage, "decode_one", "decode-one is for fruitnode alone: use `run`")
+    })?;
+    suspect::serve(&order)
+        .map(|()| Exit::Done)
+        .map_err(|error| CliError::of(Exit::Failed, "decode_one", &error))
 }
 
 /// The choice of colour, before the command line is parsed: the messages of the parser need it.

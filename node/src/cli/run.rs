@@ -7,6 +7,7 @@ use std::thread::available_parallelism;
 
 use fruitnode_coordinator::ids::JobId;
 use fruitnode_coordinator::job::Outcome;
+use fruitnode_coordinator::retry::FailureReason;
 use tokio::runtime::{Builder, Runtime};
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -100,6 +101,8 @@ async fn conduct(
         Some((Outcome::Succeeded { digest }, view)) => Ok((digest.hex(), view)),
         Some((Outcome::Failed { reason, detail, .. }, _)) => {
             let words = match story.quarantine_words() {
+                // The detail says it already.
+                _ if reason == FailureReason::TooManyBad => detail,
                 Some(bad) => format!("{detail}; not read: {bad}"),
                 None => detail,
             };
@@ -161,6 +164,7 @@ fn options(args: &JobArgs) -> JobOptions {
         standardize: args.standardize.clone(),
         like: args.like.clone(),
         mode: args.mode.clone(),
+        max_bad: args.max_bad.clone(),
     }
 }
 

@@ -18,6 +18,21 @@ pub enum Filter {
     Bilinear,
 }
 
+impl Filter {
+    /// The name of the filter in flags, metadata and reports.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Bicubic => "bicubic",
+            Self::Bilinear => "bilinear",
+        }
+    }
+
+    /// The filter of this name.
+    pub fn named(name: &str) -> Option<Self> {
+        [Self::Bicubic, Self::Bilinear].into_iter().find(|filter| filter.name() == name)
+    }
+}
+
 /// Preparation of the input: a value `v` of 0 to 255 in channel `c` becomes
 /// `(v * scale - mean[c]) / std[c]`. Fields that a source is silent about are `None`.
 ///

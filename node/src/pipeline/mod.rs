@@ -4,6 +4,7 @@ pub mod compute;
 pub mod decode;
 pub mod preprocess;
 pub mod resize;
+pub mod suspect;
 
 pub use decode::{DecodeError, Limits, Rgb, decode};
 pub use preprocess::{Preprocess, PreprocessWorkspace};

@@ -15,12 +15,15 @@ use tokio::sync::{OnceCell, OwnedSemaphorePermit, Semaphore};
 use crate::failure::Failure;
 use crate::model::Extractor;
 use crate::pipeline::compute::ComputePool;
-use crate::pipeline::{DecodeError, Limits, Preprocess, PreprocessWorkspace, decode};
+use crate::pipeline::preprocess::Size;
+use crate::pipeline::suspect::{self, Order, Shrink, SuspectError};
+use crate::pipeline::{DecodeError, Limits, Preprocess, PreprocessWorkspace};
 use crate::rows::Subject;
 use crate::storage::manifest::ManifestReader;
 use crate::storage::{Entry, Sink, Source};
 use crate::story::Story;
 use crate::tasks::held::HeldMoments;
+use crate::tasks::max_bad::BadTally;
 use crate::tasks::{Settings, objects, sha256};
 
 /// Bytes of photographs that may be in memory at a time, fetched and not yet inferred.
@@ -140,6 +143,8 @@ pub struct JobContext {
     pub dim: usize,
     /// The manifest's index, read with the first lease that needs it.
     pub(super) manifest: OnceCell<ManifestReader>,
+    /// Bad photographs that this node met, for an early end.
+    pub(super) bad: BadTally,
 }
 
 impl fmt::Debug for JobContext {
@@ -174,13 +179,15 @@ impl JobContext {
         scratch: &mut Scratch,
         bytes: &[u8],
     ) -> Result<Result<Vec<f32>, DecodeError>, Failure> {
-        let rgb = match decode(bytes, &self.limits) {
+        let Size { width, height } = self.preprocess.size;
+        let shrink = Some(Shrink { width, height, filter: self.preprocess.filter });
+        let rgb = match suspect::decode_guarded(bytes, &Order { limits: self.limits, shrink }) {
             Ok(rgb) => rgb,
-            Err(error) => return Ok(Err(error)),
+            Err(SuspectError::Photograph(error)) => return Ok(Err(error)),
+            Err(error) => return Err(Failure::of(FailureReason::OutOfMemory, &error)),
         };
         let Scratch { prepare, tensor } = scratch;
         self.preprocess.apply(&rgb, prepare, tensor);
-        let (height, width) = (self.preprocess.size.height, self.preprocess.size.width);
         let mut features = vec![0.0; self.dim];
         self.extractor
             .features(tensor, height as usize, width as usize, &mut features)

@@ -66,6 +66,7 @@ pub(super) async fn extract(
         .try_fold(gathered, |mut gathered, (gets, rows)| async move {
             gathered.gets += gets;
             rows.into_iter().for_each(|row| gathered.push(row));
+            job.bad.check(job.settings.max_bad, partition, &gathered.bad, listing.keys)?;
             Ok(gathered)
         })
         .await?;

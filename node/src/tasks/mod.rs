@@ -9,6 +9,7 @@ mod fit;
 pub mod held;
 mod lease;
 mod list;
+mod max_bad;
 pub mod network;
 pub mod objects;
 mod open;
@@ -29,12 +30,13 @@ use crate::failure::Failure;
 
 pub use context::{JobContext, NodeContext, NodeOptions, Scratch};
 pub use lease::Lease;
+pub use max_bad::{MaxBad, MaxBadError};
 pub use open::OpenError;
 pub use settings::{Settings, SettingsError};
 
 /// What the bits of features depend on beside photographs, weights and options: the kind of
 /// processor, and a number that is raised by whoever changes a bit.
-pub const COMPUTE_CLASS: &str = "cpu-1";
+pub const COMPUTE_CLASS: &str = "cpu-2";
 
 /// Carries out one lease.
 ///

@@ -16,6 +16,7 @@ use crate::pca::{self, GuardError};
 use crate::pipeline::Limits;
 use crate::pipeline::preprocess::{Preprocess, PreprocessError};
 use crate::storage::{FolderSink, FolderSource, FolderTarget, ListError, SinkError};
+use crate::tasks::max_bad::BadTally;
 use crate::tasks::network::{self, NetworkError};
 use crate::tasks::{JobContext, Settings};
 
@@ -126,6 +127,7 @@ impl JobContext {
             dim,
             settings,
             manifest: OnceCell::new(),
+            bad: BadTally::default(),
         })
     }
 }

@@ -39,6 +39,9 @@ pub struct JobOptions {
     pub like: Option<String>,
     /// `error` or `overwrite`.
     pub mode: String,
+    /// `N` or `SHARE%`, if bad photographs are to fail the job.
+    #[serde(default)]
+    pub max_bad: Option<String>,
 }
 
 /// Bytes that are no options of this release.

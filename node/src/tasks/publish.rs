@@ -19,6 +19,7 @@ use crate::output::report::{Counts, File};
 use crate::output::success::Success;
 use crate::output::{self, model, names, scree};
 use crate::tasks::facts::{self, ListingFacts};
+use crate::tasks::max_bad::BadKind;
 use crate::tasks::{JobContext, NodeContext, objects, sha256};
 
 /// Publishes the job.
@@ -30,6 +31,15 @@ pub(super) async fn publish(
     winners: &[Winner],
 ) -> Result<TaskResult, Failure> {
     let (counts, examples) = count(job, listing, winners).await?;
+    if let Some(limit) = job.settings.max_bad
+        && limit.exceeded_by(counts.bad, counts.listed)
+    {
+        let codes = counts.bad_by_code.iter().map(|(code, count)| {
+            let example = examples.get(code).cloned().unwrap_or_default();
+            (code.clone(), BadKind { count: *count, example })
+        });
+        return Err(limit.failure(counts.bad, counts.listed, &codes.collect()));
+    }
     let mut look = Look { examples, ..Look::default() };
     if counts.good == 0 {
         let words = format!("none of the {} photographs could be read", counts.listed);

@@ -12,6 +12,7 @@ use crate::model::{Pooling, UnknownPooling};
 use crate::pca::{Convention, FitOptions, Standardize, Target};
 use crate::pipeline::preprocess::{Flags, PreprocessError};
 use crate::storage::{LabelError, LabelRule, Mode, Pattern, PatternError, Selection};
+use crate::tasks::max_bad::{MaxBad, MaxBadError};
 use crate::tasks::options::{JobOptions, OptionsError};
 
 /// Everything that a job was asked for.
@@ -37,6 +38,8 @@ pub struct Settings {
     pub pca: Option<FitOptions>,
     /// What to do with an earlier result.
     pub mode: Mode,
+    /// Bad photographs that the job endures.
+    pub max_bad: Option<MaxBad>,
     /// The words themselves.
     pub options: JobOptions,
 }
@@ -65,6 +68,9 @@ pub enum SettingsError {
          between 0 and 1 such as 0.95, nor `off`"
     )]
     Pca(String),
+    /// `--max-bad`
+    #[error(transparent)]
+    MaxBad(#[from] MaxBadError),
     /// A flag with a few words to choose from.
     #[error("{flag}: `{word}` is none of {choices}")]
     Choice {
@@ -119,6 +125,7 @@ impl Settings {
             pooling: options.pooling.parse()?,
             flags: flags(&options)?,
             pca: pca(&options)?,
+            max_bad: options.max_bad.as_deref().map(str::parse).transpose()?,
             mode: match options.mode.as_str() {
                 "error" => Mode::Error,
                 "overwrite" => Mode::Overwrite,
@@ -147,9 +154,10 @@ fn flags(options: &JobOptions) -> Result<Flags, SettingsError> {
         size: options.size.as_deref().map(str::parse).transpose()?,
         filter: match options.resize.as_deref() {
             None => None,
-            Some("bicubic") => Some(Filter::Bicubic),
-            Some("bilinear") => Some(Filter::Bilinear),
-            Some(word) => return Err(choice("--resize", word, "bicubic, bilinear")),
+            Some(word) => {
+                let filter = Filter::named(word);
+                Some(filter.ok_or_else(|| choice("--resize", word, "bicubic, bilinear"))?)
+            }
         },
         profile: options.preprocess.as_deref().map(str::parse).transpose()?,
     })

@@ -48,6 +48,18 @@ pub enum DecodeError {
         "the decoder gave up in an unforeseen way ({reason}); open and save the photograph anew"
     )]
     DecoderPanic { reason: String },
+    #[error(
+        "the decoder died of this photograph, twice, in a process of its own; open and save it anew"
+    )]
+    DecoderCrashed,
+    #[error(
+        "the decoder took too long over this photograph, twice, in a process of its own; shrink it \
+         or save it as a baseline file"
+    )]
+    DecoderTime,
+    /// What a decoder in a process of its own found; `code` is one of [`CODES`].
+    #[error("{words}")]
+    FoundAlone { code: &'static str, words: String },
 }
 
 /// Every code that [`DecodeError::code`] can give, with its meaning.
@@ -72,6 +84,8 @@ pub const CODES: &[(&str, &str)] = &[
     ("webp_truncated", "the WebP file ends before its image data do"),
     ("webp_corrupt", "the WebP file's chunks or bit stream are damaged"),
     ("decoder_panic", "the decoder panicked; the photograph alone is lost"),
+    ("decoder_crashed", "the decoder died twice in a process of its own"),
+    ("decoder_time", "the decoder exceeded its time twice in a process of its own"),
 ];
 
 impl DecodeError {
@@ -95,6 +109,9 @@ impl DecodeError {
             DecodeError::WebpTruncated => "webp_truncated",
             DecodeError::WebpCorrupt { .. } => "webp_corrupt",
             DecodeError::DecoderPanic { .. } => "decoder_panic",
+            DecodeError::DecoderCrashed => "decoder_crashed",
+            DecodeError::DecoderTime => "decoder_time",
+            DecodeError::FoundAlone { code, .. } => code,
         }
     }
 }

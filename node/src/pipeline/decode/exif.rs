@@ -27,8 +27,8 @@ pub(super) fn upright(rgb: Rgb, bytes: &[u8], format: Format) -> Rgb {
 
 /// 1 to 8 mean something; other values are the caller's to ignore.
 ///
-/// Where an entry points beyond the end, the entries before it count and those after it do not;
-/// of two entries the last counts (Pillow's rules).
+/// An entry that points beyond the end is passed over; of two entries the first counts (Pillow's
+/// rules).
 fn orientation(exif: &[u8]) -> Option<u32> {
     let mut tiff = exif;
     while let Some(rest) = tiff.strip_prefix(PREFIX) {
@@ -41,7 +41,6 @@ fn orientation(exif: &[u8]) -> Option<u32> {
     };
     let directory = tiff.get(order.number(tiff.get(4..8)?) as usize..)?;
     let count = order.number(directory.get(..2)?) as usize;
-    let mut found = None;
     for entry in directory[2..].chunks_exact(ENTRY_BYTES).take(count) {
         let kind = order.number(&entry[2..4]);
         let Some(unit) = unit_bytes(kind) else { continue };
@@ -53,14 +52,14 @@ fn orientation(exif: &[u8]) -> Option<u32> {
                 .and_then(|size| at.checked_add(size))
                 .and_then(|end| tiff.get(at..end))
             else {
-                break;
+                continue;
             };
             value
         } else {
             &entry[8..8 + size as usize]
         };
         if order.number(&entry[..2]) == u32::from(ORIENTATION) && !value.is_empty() {
-            found = match kind {
+            return match kind {
                 3 | 8 => Some(order.number(&value[..2])),
                 4 | 9 | 13 => Some(order.number(&value[..4])),
                 6 => Some(u32::from(value[0])),
@@ -68,7 +67,7 @@ fn orientation(exif: &[u8]) -> Option<u32> {
             };
         }
     }
-    found
+    None
 }
 
 #[derive(Clone, Copy)]
@@ -204,13 +203,13 @@ mod tests {
     }
 
     #[test]
-    fn the_last_usable_entry_counts_and_a_pointer_into_nothing_ends_the_directory() {
+    fn the_first_usable_entry_counts_and_a_pointer_into_nothing_is_passed_over() {
         let six = (0x0112, 3, 1, [0, 6, 0, 0]);
         let nowhere = (0x010f, 2, 900, [0xff; 4]);
         assert_eq!(orientation(&tiff(&[six])), Some(6));
-        assert_eq!(orientation(&tiff(&[six, (0x0112, 4, 1, [0, 0, 0, 3])])), Some(3));
+        assert_eq!(orientation(&tiff(&[six, (0x0112, 4, 1, [0, 0, 0, 3])])), Some(6));
         assert_eq!(orientation(&tiff(&[six, nowhere])), Some(6));
-        assert_eq!(orientation(&tiff(&[nowhere, six])), None);
+        assert_eq!(orientation(&tiff(&[nowhere, six])), Some(6));
         assert_eq!(orientation(&tiff(&[(0x0112, 99, 1, [0; 4]), six])), Some(6));
         assert_eq!(orientation(&tiff(&[(0x0112, 3, 0, [0, 6, 0, 0])])), None);
     }

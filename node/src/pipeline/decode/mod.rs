@@ -1,8 +1,8 @@
 //! From the bytes of a photograph to RGB, as Pillow's `Image.open(..).convert("RGB")` gives it.
 //!
 //! The format is told by the bytes, never by the name. Limits are checked on headers before
-//! anything is allocated, and a decoder that panics costs one photograph. EXIF orientation is applied
-//! at the end, as `ImageOps.exif_transpose` does: a picture of fruit is upright before it is seen.
+//! anything is allocated, and a decoder that panics costs one photograph. EXIF orientation is
+//! applied at the end, as `ImageOps.exif_transpose` does: fruit is upright before it is seen.
 
 mod error;
 mod exif;

@@ -79,10 +79,7 @@ impl Preprocess {
 
     /// Name, value in words and origin of every field, to print and to report.
     pub fn describe(&self) -> [(&'static str, String, Origin); 6] {
-        let filter = match self.filter {
-            Filter::Bicubic => "bicubic",
-            Filter::Bilinear => "bilinear",
-        };
+        let filter = self.filter.name();
         let order = match self.channel_order {
             ChannelOrder::Rgb => "rgb",
             ChannelOrder::Bgr => "bgr",
