@@ -4,6 +4,7 @@ pub mod args;
 mod demo;
 pub mod exit;
 mod message;
+mod meter;
 mod progress;
 mod run;
 mod summary;

@@ -14,6 +14,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use crate::cli::args::{Format, JobArgs, MachineArgs, RunArgs, TerminalArgs};
 use crate::cli::exit::Exit;
 use crate::cli::message::CliError;
+use crate::cli::meter::Meter;
 use crate::cli::progress::ProgressLine;
 use crate::cli::summary::Summary;
 use crate::env::{Moment, unique_name, wall_ms};
@@ -86,6 +87,7 @@ async fn conduct(
     let spec = job.settings.spec(COMPUTE_CLASS, &pca::fit_class());
     let quiet = terminal.quiet || terminal.output == Format::Json;
     let line = ProgressLine::show(job.id.clone(), cluster.watch(), Arc::clone(story), quiet);
+    let _meter = Meter::start(Arc::clone(story));
     cluster.submit(Arc::clone(job), spec).await;
     let ended = tokio::select! {
         ended = cluster.wait(&job.id) => ended,

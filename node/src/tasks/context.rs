@@ -14,6 +14,7 @@ use tokio::sync::{OnceCell, OwnedSemaphorePermit, Semaphore};
 
 use crate::failure::Failure;
 use crate::model::Extractor;
+use crate::output::thumbnails::{self, Thumbnail};
 use crate::pipeline::compute::ComputePool;
 use crate::pipeline::preprocess::Size;
 use crate::pipeline::suspect::{self, Order, Shrink, SuspectError};
@@ -193,6 +194,11 @@ impl JobContext {
             .features(tensor, height as usize, width as usize, &mut features)
             .map_err(|error| Failure::of(FailureReason::InvalidJob, &error))?;
         Ok(Ok(features))
+    }
+
+    /// The thumbnail of the photograph whose features were computed last with this scratch space.
+    pub fn thumbnail(scratch: &mut Scratch) -> Thumbnail {
+        scratch.prepare.seen(thumbnails::SIDE, thumbnails::SIDE).pixels
     }
 
     /// The entries of one partition.

@@ -9,7 +9,7 @@ use crate::output::model::{
     model_npz, model_readme, model_safetensors,
 };
 use crate::output::names;
-use crate::output::plots::{Sample, scatter};
+use crate::output::plots::{Extremes, Sample, scatter};
 use crate::output::report::{Classes, Components, Counts, Figure, File, Report};
 use crate::output::scree::{scree_csv, scree_png, scree_svg};
 use crate::output::{
@@ -281,6 +281,7 @@ pub(super) fn published(facts: &ModelFacts) -> (Memory, Report) {
         (names::SCREE_PNG, scree_png(&view).unwrap()),
         (names::SCATTER_SVG, picture.to_svg()),
         (names::SCATTER_PNG, picture.to_png().unwrap()),
+        (names::EXTREMES_PNG, Extremes::default().to_png(&view).unwrap()),
         (names::MODEL_SAFETENSORS, model_safetensors(&view).unwrap()),
         (names::MODEL_JSON, model_json(&view).unwrap()),
         (names::MODEL_NPZ, model_npz(&view).unwrap()),
