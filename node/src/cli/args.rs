@@ -61,6 +61,10 @@ pub enum Command {
     /// Turn a folder of photographs into features, a PCA and its projection.
     #[command(after_help = RUN_EXAMPLES)]
     Run(Box<RunArgs>),
+    /// Put other photographs through a pipeline that `run` fitted: same network, preparation,
+    /// scaler and components, no new fit.
+    #[command(after_help = TRANSFORM_EXAMPLES)]
+    Transform(Box<TransformArgs>),
     /// Check a published result from its own files: digests, rows, certificate.
     Verify(VerifyArgs),
     /// Draw a few hundred photographs of fruit, run the whole job on them, and say what to open.
@@ -82,6 +86,17 @@ Exit codes: 0 done, 1 failed, 2 wrong flags, 4 not permitted, 5 nothing there to
             6 the target holds a result already, 7 more bad photographs than --max-bad,
             130 interrupted";
 
+const TRANSFORM_EXAMPLES: &str = "\
+Examples:
+  fruitnode transform --model result/model --from new-photographs --to scores
+  fruitnode transform --model result/model --weights mobilenet_v2.safetensors --from new --to scores
+
+The model decides preparation, pooling, scaler and components; weights with another SHA-256 than its
+own are refused. One photograph is enough. Photographs that the model was fitted to get the very
+scores that `run` published.
+
+Exit codes: as of `fruitnode run`";
+
 /// Options of `run`.
 #[derive(Debug, Clone, Args)]
 pub struct RunArgs {
@@ -99,9 +114,35 @@ pub struct RunArgs {
     pub machine: MachineArgs,
 }
 
-/// Options that decide what comes out.
+/// Options of `transform`.
 #[derive(Debug, Clone, Args)]
-pub struct JobArgs {
+pub struct TransformArgs {
+    /// Folder `model` of the result of a `run`.
+    #[arg(long, value_name = "DIR")]
+    pub model: PathBuf,
+    /// Folder of the photographs.
+    #[arg(long, value_name = "DIR")]
+    pub from: String,
+    /// Folder of the result. It appears whole or not at all.
+    #[arg(long, value_name = "DIR")]
+    pub to: String,
+    /// Which photographs.
+    #[command(flatten)]
+    pub photographs: PhotographArgs,
+    /// The weights that the model was fitted with. [default: our own, in this binary]
+    #[arg(long, value_name = "FILE", help_heading = "Network")]
+    pub weights: Option<PathBuf>,
+    /// How the result is laid out.
+    #[command(flatten)]
+    pub result: ResultArgs,
+    /// How this machine does it.
+    #[command(flatten)]
+    pub machine: MachineArgs,
+}
+
+/// Options that decide which photographs there are.
+#[derive(Debug, Clone, Args)]
+pub struct PhotographArgs {
     /// Which files are photographs: a glob on the name, or on the whole key if it holds a `/`.
     #[arg(long, value_name = "GLOB", default_value = DEFAULT_PATTERN, help_heading = "Photographs")]
     pub pattern: String,
@@ -120,6 +161,14 @@ pub struct JobArgs {
     /// share of those listed such as `5%`. [default: no limit]
     #[arg(long, value_name = "N|SHARE%", help_heading = "Photographs")]
     pub max_bad: Option<String>,
+}
+
+/// Options that decide what comes out.
+#[derive(Debug, Clone, Args)]
+pub struct JobArgs {
+    /// Which photographs.
+    #[command(flatten)]
+    pub photographs: PhotographArgs,
 
     /// Weights of MobileNetV2 as safetensors, with torchvision, timm or Hugging Face names.
     /// [default: our own, in this binary]
@@ -150,6 +199,14 @@ pub struct JobArgs {
     #[arg(long, value_name = "spark|sklearn", help_heading = "PCA")]
     pub like: Option<String>,
 
+    /// How the result is laid out.
+    #[command(flatten)]
+    pub result: ResultArgs,
+}
+
+/// Options that decide how the result is laid out.
+#[derive(Debug, Clone, Args)]
+pub struct ResultArgs {
     /// Consecutive keys in one part of the output.
     #[arg(long, value_name = "N", default_value_t = rows_default(), help_heading = "Result")]
     pub rows_per_part: NonZeroU32,
@@ -234,7 +291,7 @@ mod tests {
         let recursive = |flags: &[&str]| {
             let words = ["fruitnode", "run", "--from", "a", "--to", "b"].iter().chain(flags);
             match Cli::try_parse_from(words).expect("a valid line").command {
-                Command::Run(run) => run.job.recursive,
+                Command::Run(run) => run.job.photographs.recursive,
                 other => panic!("{other:?}"),
             }
         };

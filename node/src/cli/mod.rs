@@ -9,6 +9,7 @@ mod progress;
 mod run;
 mod summary;
 mod telemetry;
+mod transform;
 mod verify;
 
 use clap::{CommandFactory, FromArgMatches};
@@ -26,6 +27,7 @@ pub fn main() -> Exit {
     telemetry::init(&cli.terminal);
     let done = match &cli.command {
         Command::Run(args) => run::run(args, &cli.terminal),
+        Command::Transform(args) => transform::transform(args, &cli.terminal),
         Command::Verify(args) => verify::verify(args, &cli.terminal),
         Command::Demo(args) => demo::demo(args, &cli.terminal),
         Command::DecodeOne(args) => decode_one(args),

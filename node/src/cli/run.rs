@@ -38,11 +38,21 @@ pub(super) fn run(args: &RunArgs, terminal: &TerminalArgs) -> Result<Exit, CliEr
 
 /// Runs a job and hands back its summary.
 pub(super) fn execute(args: &RunArgs, terminal: &TerminalArgs) -> Result<Summary, CliError> {
+    carry_out(&args.machine, terminal, |kernel| open(args, kernel))
+}
+
+/// Opens a job on this machine and runs it to its end.
+pub(super) fn carry_out(
+    machine: &MachineArgs,
+    terminal: &TerminalArgs,
+    open: impl FnOnce(Option<Kernel>) -> Result<JobContext, CliError>,
+) -> Result<Summary, CliError> {
     let began = Moment::now();
     let story = Arc::new(Story::begin(began, wall_ms()));
-    let threads = threads(&args.machine);
-    let job = Arc::new(open(args, threads)?);
-    let options = NodeOptions { threads, batch: args.machine.batch };
+    let threads = threads(machine);
+    let job = Arc::new(open(kernel(machine)?)?);
+    tracing::info!(threads = threads.get(), kernel = %job.extractor.kernel(), "the job is open");
+    let options = NodeOptions { threads, batch: machine.batch };
     reactor()?.block_on(async {
         let node = NodeContext::start(NODE, options, Arc::clone(&story))
             .map_err(|error| CliError::of(Exit::Failed, "no_threads", &error))?;
@@ -56,22 +66,14 @@ pub(super) fn execute(args: &RunArgs, terminal: &TerminalArgs) -> Result<Summary
 }
 
 /// Everything that can be refused is refused here, before a photograph is read.
-fn open(args: &RunArgs, threads: NonZeroUsize) -> Result<JobContext, CliError> {
-    let kernel: Option<Kernel> = args
-        .machine
-        .kernel
-        .as_deref()
-        .map(str::parse)
-        .transpose()
-        .map_err(|error| CliError::of(Exit::Usage, "bad_flag", &error))?;
+fn open(args: &RunArgs, kernel: Option<Kernel>) -> Result<JobContext, CliError> {
     let options = options(&args.job);
-    let rows = args.job.rows_per_part.get();
+    let rows = args.job.result.rows_per_part.get();
     let mut settings = Settings::parse(args.from.clone(), args.to.clone(), rows, options)
         .map_err(|error| CliError::of(Exit::Usage, "bad_flag", &error))?;
     let extractor = network::load(settings.weights.as_deref(), settings.pooling, kernel)
         .map_err(|error| CliError::from(error.failure()))?;
     settings.options.weights_sha256 = extractor.sha256().to_owned();
-    tracing::info!(threads = threads.get(), kernel = %extractor.kernel(), "opening the job");
     JobContext::open(JobId(unique_name()), settings, Some(extractor))
         .map_err(|error| CliError::from(error.failure()))
 }
@@ -140,8 +142,9 @@ async fn interrupted() {
     });
 }
 
+/// Prints a summary as it was asked for.
 #[allow(clippy::print_stdout, reason = "this is where the command speaks")]
-fn print(summary: &Summary, terminal: &TerminalArgs) {
+pub(super) fn print(summary: &Summary, terminal: &TerminalArgs) {
     match terminal.output {
         Format::Json => println!("{}", summary.json()),
         Format::Table if terminal.quiet => {}
@@ -150,12 +153,13 @@ fn print(summary: &Summary, terminal: &TerminalArgs) {
 }
 
 fn options(args: &JobArgs) -> JobOptions {
+    let (photographs, result) = (&args.photographs, &args.result);
     JobOptions {
         version: JobOptions::VERSION,
-        pattern: args.pattern.clone(),
-        recursive: args.recursive,
-        limit: args.limit.map(Into::into),
-        label_from: args.label_from.clone(),
+        pattern: photographs.pattern.clone(),
+        recursive: photographs.recursive,
+        limit: photographs.limit.map(Into::into),
+        label_from: photographs.label_from.clone(),
         weights: args.weights.as_deref().map(Path::display).map(|path| path.to_string()),
         weights_sha256: String::new(),
         pooling: args.pooling.clone(),
@@ -165,9 +169,16 @@ fn options(args: &JobArgs) -> JobOptions {
         pca: args.pca.clone(),
         standardize: args.standardize.clone(),
         like: args.like.clone(),
-        mode: args.mode.clone(),
-        max_bad: args.max_bad.clone(),
+        mode: result.mode.clone(),
+        max_bad: photographs.max_bad.clone(),
+        model: None,
+        model_sha256: None,
     }
+}
+
+fn kernel(machine: &MachineArgs) -> Result<Option<Kernel>, CliError> {
+    let kernel = machine.kernel.as_deref().map(str::parse).transpose();
+    kernel.map_err(|error| CliError::of(Exit::Usage, "bad_flag", &error))
 }
 
 fn threads(machine: &MachineArgs) -> NonZeroUsize {

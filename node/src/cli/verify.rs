@@ -8,7 +8,7 @@ use crate::cli::args::{Format, TerminalArgs, VerifyArgs};
 use crate::cli::exit::Exit;
 use crate::cli::message::CliError;
 use crate::verified::{OwnArithmetic, ResultFolder};
-use crate::verify::{self, Check, Verdict};
+use crate::verify::{self, Check, GIVEN_MODEL, Verdict};
 
 #[derive(Serialize)]
 struct Document<'a> {
@@ -34,6 +34,9 @@ pub(super) fn verify(args: &VerifyArgs, terminal: &TerminalArgs) -> Result<Exit,
             print!("{verdict}");
             let out = args.out.display();
             match passed {
+                true if verdict.check(GIVEN_MODEL).is_some() => {
+                    println!("{out} is whole, and its scores are those of the model it was given");
+                }
                 true => println!("{out} is whole, and certifies itself"),
                 false => println!("{out} does not hold what it promises: see above"),
             }

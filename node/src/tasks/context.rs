@@ -23,6 +23,7 @@ use crate::rows::Subject;
 use crate::storage::manifest::ManifestReader;
 use crate::storage::{Entry, Sink, Source};
 use crate::story::Story;
+use crate::tasks::given::GivenModel;
 use crate::tasks::held::HeldMoments;
 use crate::tasks::max_bad::BadTally;
 use crate::tasks::{Settings, objects, sha256};
@@ -142,6 +143,8 @@ pub struct JobContext {
     pub limits: Limits,
     /// Features per photograph.
     pub dim: usize,
+    /// The fitted model that the job takes over, if it does.
+    pub given: Option<GivenModel>,
     /// The manifest's index, read with the first lease that needs it.
     pub(super) manifest: OnceCell<ManifestReader>,
     /// Bad photographs that this node met, for an early end.
@@ -155,7 +158,7 @@ impl fmt::Debug for JobContext {
 }
 
 impl JobContext {
-    /// Whether the job has a PCA.
+    /// Whether the job fits a PCA.
     pub fn reduces(&self) -> bool {
         self.settings.pca.is_some()
     }

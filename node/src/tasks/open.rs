@@ -16,6 +16,7 @@ use crate::pca::{self, GuardError};
 use crate::pipeline::Limits;
 use crate::pipeline::preprocess::{Preprocess, PreprocessError};
 use crate::storage::{FolderSink, FolderSource, FolderTarget, ListError, SinkError};
+use crate::tasks::given::{GivenError, GivenModel};
 use crate::tasks::max_bad::BadTally;
 use crate::tasks::network::{self, NetworkError};
 use crate::tasks::{JobContext, Settings};
@@ -55,6 +56,9 @@ pub enum OpenError {
         /// What it should be.
         expected: String,
     },
+    /// The model that is to be taken over.
+    #[error(transparent)]
+    Given(#[from] GivenError),
     /// The preparation of photographs.
     #[error(transparent)]
     Preprocess(#[from] PreprocessError),
@@ -73,6 +77,7 @@ impl OpenError {
             Self::Source(error) => error.reason(),
             Self::Target(error) => error.reason(),
             Self::Network(error) => return error.failure(),
+            Self::Given(error) => return error.failure(),
             Self::Memory(_) => FailureReason::OutOfMemory,
         };
         Failure::of(reason, self)
@@ -98,11 +103,24 @@ impl JobContext {
             let (found, expected) = (extractor.sha256().to_owned(), expected.clone());
             return Err(OpenError::OtherWeights { found, expected });
         }
-        let declared = extractor.declared();
-        let preprocess =
-            Preprocess::settle(&settings.flags, &declared, &extractor.family().profile())?;
+        let given = match &settings.model {
+            None => None,
+            Some(place) => {
+                Some(GivenModel::open(place, settings.options.model_sha256.as_deref())?)
+            }
+        };
+        let preprocess = match &given {
+            Some(given) => given.preprocess()?,
+            None => {
+                let declared = extractor.declared();
+                Preprocess::settle(&settings.flags, &declared, &extractor.family().profile())?
+            }
+        };
         let size = preprocess.size;
         let dim = extractor.dim(size.height as usize, size.width as usize);
+        if let Some(given) = &given {
+            given.check(&extractor, dim)?;
+        }
         if settings.pca.is_some()
             && let Some(available) = available_memory()
         {
@@ -125,6 +143,7 @@ impl JobContext {
             preprocess,
             limits: Limits::default(),
             dim,
+            given,
             settings,
             manifest: OnceCell::new(),
             bad: BadTally::default(),

@@ -34,8 +34,10 @@ pub struct Settings {
     pub pooling: Pooling,
     /// What the user says about the preparation.
     pub flags: Flags,
-    /// The PCA, if there is to be one.
+    /// The PCA, if one is to be fitted.
     pub pca: Option<FitOptions>,
+    /// Folder of the fitted model that is taken over instead.
+    pub model: Option<PathBuf>,
     /// What to do with an earlier result.
     pub mode: Mode,
     /// Bad photographs that the job endures.
@@ -125,6 +127,7 @@ impl Settings {
             pooling: options.pooling.parse()?,
             flags: flags(&options)?,
             pca: pca(&options)?,
+            model: options.model.as_ref().map(PathBuf::from),
             max_bad: options.max_bad.as_deref().map(str::parse).transpose()?,
             mode: match options.mode.as_str() {
                 "error" => Mode::Error,
@@ -141,7 +144,8 @@ impl Settings {
             from: self.from.clone(),
             to: self.to.clone(),
             rows_per_part: self.rows_per_part,
-            pca: self.pca.is_some(),
+            pca: self.pca.is_some() || self.model.is_some(),
+            given_fit: self.model.is_some(),
             compute_class: compute_class.to_owned(),
             fit_class: fit_class.to_owned(),
             options: self.options.encode(),

@@ -64,6 +64,13 @@ fn write_opening(out: &mut String, report: &Report) -> Written {
         escaped(&weights.family),
     )?;
     match &report.pca {
+        Some(pca) if pca.given => write!(
+            out,
+            "A model that was given projects them on {} components, which hold {} of the variance \
+             of the photographs that it was fitted to.",
+            grouped(pca.k.into()),
+            percent(pca.share, 2)
+        )?,
         Some(pca) => write!(
             out,
             "A principal component analysis keeps {} of {} components, which hold {} of the \

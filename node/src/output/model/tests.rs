@@ -31,6 +31,8 @@ pub(crate) fn facts() -> ModelFacts {
             value: "bicubic".to_owned(),
             origin: "default".to_owned(),
         }],
+        pooling: "avg".to_owned(),
+        compute_class: "cpu-test".to_owned(),
     }
 }
 

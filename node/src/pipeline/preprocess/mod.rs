@@ -4,6 +4,7 @@
 //! What applies is settled once per job, field by field: a flag before the weights' own
 //! metadata, these before the habit of the family. Nothing is guessed beyond that.
 
+mod described;
 mod settle;
 #[cfg(test)]
 mod tests;

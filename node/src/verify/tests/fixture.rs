@@ -214,6 +214,8 @@ pub(super) fn facts(standardize: Standardize, centred: bool) -> ModelFacts {
             value: "bicubic".to_owned(),
             origin: "default".to_owned(),
         }],
+        pooling: "avg".to_owned(),
+        compute_class: "cpu-test".to_owned(),
     }
 }
 
@@ -316,6 +318,7 @@ fn report(view: &FittedView<'_>, counts: Counts, bytes: u64) -> Report {
             rank: facts.rank,
             share: view.share(),
             spectrum_head: view.ratios[..3].to_vec(),
+            given: false,
         }),
         certificate: vec![Figure { name: "orthonormality".to_owned(), value: 1e-15, limit: 1e-10 }],
         classes: Classes { compute: "cpu/1".to_owned(), fit: Some(facts.fit_class.clone()) },
