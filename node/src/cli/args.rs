@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use clap::{Args, ColorChoice, Parser, Subcommand, ValueEnum};
 use fruitnode_coordinator::partition::ROWS_PER_PART_DEFAULT;
 
+use crate::cli::model_args::ModelCommand;
 use crate::pipeline::suspect::DECODE_ONE;
 use crate::storage::DEFAULT_PATTERN;
 
@@ -67,6 +68,9 @@ pub enum Command {
     Transform(Box<TransformArgs>),
     /// Check a published result from its own files: digests, rows, certificate.
     Verify(VerifyArgs),
+    /// Look at weights and fitted models, and fetch weights.
+    #[command(subcommand)]
+    Model(ModelCommand),
     /// Draw a few hundred photographs of fruit, run the whole job on them, and say what to open.
     Demo(DemoArgs),
     /// Decode one photograph from standard input: a node does this to itself.

@@ -5,6 +5,8 @@ mod demo;
 pub mod exit;
 mod message;
 mod meter;
+mod model;
+mod model_args;
 mod progress;
 mod run;
 mod summary;
@@ -29,6 +31,7 @@ pub fn main() -> Exit {
         Command::Run(args) => run::run(args, &cli.terminal),
         Command::Transform(args) => transform::transform(args, &cli.terminal),
         Command::Verify(args) => verify::verify(args, &cli.terminal),
+        Command::Model(command) => model::model(command, &cli.terminal),
         Command::Demo(args) => demo::demo(args, &cli.terminal),
         Command::DecodeOne(args) => decode_one(args),
     };

@@ -28,10 +28,8 @@ fn open(args: &TransformArgs, kernel: Option<Kernel>) -> Result<JobContext, CliE
     let given = GivenModel::read(&args.model).map_err(|error| refuse(&error))?;
     apart(&given.folder, &args.to)?;
     let facts = &given.file.facts;
-    let pooling: Pooling = facts
-        .pooling
-        .parse()
-        .map_err(|error| CliError::of(Exit::Usage, "invalid_job", &error))?;
+    let pooling: Pooling =
+        facts.pooling.parse().map_err(|error| CliError::of(Exit::Usage, "invalid_job", &error))?;
     let (photographs, result) = (&args.photographs, &args.result);
     let options = JobOptions {
         version: JobOptions::VERSION,

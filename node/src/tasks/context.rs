@@ -163,6 +163,11 @@ impl JobContext {
         self.settings.pca.is_some()
     }
 
+    /// Whether the job gives its rows coordinates, by its own PCA or a given one.
+    pub fn projects(&self) -> bool {
+        self.reduces() || self.given.is_some()
+    }
+
     /// A photograph before it is opened, with its label.
     pub fn subject(&self, entry: &Entry) -> Subject {
         Subject {

@@ -162,7 +162,7 @@ fn infer(
     match job.features(scratch, &bytes)? {
         Ok(values) => {
             Work::add(&story.work.inferences, 1);
-            let shown = job.reduces() && is_sampled(&subject.path, listed);
+            let shown = job.projects() && is_sampled(&subject.path, listed);
             let thumbnail = shown.then(|| JobContext::thumbnail(scratch));
             Ok(Inferred::Good(subject, values, thumbnail))
         }

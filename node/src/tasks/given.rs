@@ -39,7 +39,10 @@ pub enum GivenError {
         source: io::Error,
     },
     /// No model is so large.
-    #[error("{} has {bytes} bytes, more than the {FILE_BYTES_MAX} of a model's file", path.display())]
+    #[error(
+        "{} has {bytes} bytes, more than the {FILE_BYTES_MAX} of a model's file",
+        path.display()
+    )]
     TooLarge {
         /// The file.
         path: PathBuf,
@@ -158,11 +161,21 @@ pub struct GivenModel {
 }
 
 impl GivenModel {
-    /// Reads a model: the folder `model` of a result, or the result.
+    /// Reads a model that this release can use: the folder `model` of a result, or the result.
     ///
     /// # Errors
-    /// When it cannot be read, is damaged, or was made by features that this release cannot make.
+    /// As [`GivenModel::read_any`] and [`GivenModel::usable`] say.
     pub fn read(place: &Path) -> Result<Self, GivenError> {
+        let given = Self::read_any(place)?;
+        given.usable()?;
+        Ok(given)
+    }
+
+    /// Reads a model, whether this release can make features for it or not.
+    ///
+    /// # Errors
+    /// When it cannot be read, or is damaged.
+    pub fn read_any(place: &Path) -> Result<Self, GivenError> {
         let below = place.join("model");
         let folder = if below.is_dir() { below } else { place.to_owned() };
         let file = |name: &str| {
@@ -178,10 +191,19 @@ impl GivenModel {
             let figure = figure.name.clone();
             return Err(GivenError::NoModel { folder, figure, value, limit });
         }
-        if file.facts.compute_class != COMPUTE_CLASS {
-            return Err(GivenError::Class { found: file.facts.compute_class });
-        }
         Ok(Self { folder, file })
+    }
+
+    /// Whether this release can make the features that the model is for.
+    ///
+    /// # Errors
+    /// When their bits or their preparation are those of another release.
+    pub fn usable(&self) -> Result<(), GivenError> {
+        let found = &self.file.facts.compute_class;
+        if found != COMPUTE_CLASS {
+            return Err(GivenError::Class { found: found.clone() });
+        }
+        self.preprocess().map(|_| ())
     }
 
     /// Reads the model of a job that was submitted with this digest.

@@ -79,7 +79,11 @@ pub fn load(
     loaded.map(Arc::new).map_err(|source| NetworkError::Weights { place, source })
 }
 
-fn read(path: &Path) -> Result<Vec<u8>, NetworkError> {
+/// Reads a file of weights.
+///
+/// # Errors
+/// When it cannot be read, or is larger than weights are.
+pub fn read(path: &Path) -> Result<Vec<u8>, NetworkError> {
     let trouble = |source| NetworkError::File { path: path.to_owned(), source };
     let bytes = fs::metadata(path).map_err(trouble)?.len();
     if bytes > WEIGHTS_BYTES_MAX {

@@ -105,9 +105,7 @@ impl JobContext {
         }
         let given = match &settings.model {
             None => None,
-            Some(place) => {
-                Some(GivenModel::open(place, settings.options.model_sha256.as_deref())?)
-            }
+            Some(place) => Some(GivenModel::open(place, settings.options.model_sha256.as_deref())?),
         };
         let preprocess = match &given {
             Some(given) => given.preprocess()?,

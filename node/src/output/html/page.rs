@@ -158,6 +158,12 @@ fn write_certificate(out: &mut String, report: &Report) -> Written {
         "<h2>Certificate</h2>\n<p>Measured on the published numbers; <code>fruitnode verify</code> \
          measures again.</p>\n",
     )?;
+    if report.pca.as_ref().is_some_and(|pca| pca.given) {
+        out.write_str(
+            "<p>The components were given: that they are those of the photographs they were \
+             fitted to is certified by the result of that run, not by this one.</p>\n",
+        )?;
+    }
     let rows = report.certificate.iter().map(|figure| {
         let holds = if figure.holds() { "holds" } else { "violated" };
         [

@@ -4,8 +4,8 @@
 
 use std::str::FromStr;
 
-use super::settle::{Flags, Origin, Origins, PreprocessError, Size};
 use super::Preprocess;
+use super::settle::{Flags, Origin, Origins, PreprocessError, Size};
 use crate::model::profile::{ChannelOrder, Declared, Filter};
 
 impl Preprocess {
@@ -25,10 +25,9 @@ impl Preprocess {
         let (scale, mean, std) = (field("scale")?, field("mean")?, field("std")?);
         let flags = Flags { size: Some(size.parsed::<Size>()?), ..Flags::default() };
         let declared = Declared {
-            filter: Some(filter.one_of([
-                ("bicubic", Filter::Bicubic),
-                ("bilinear", Filter::Bilinear),
-            ])?),
+            filter: Some(
+                filter.one_of([("bicubic", Filter::Bicubic), ("bilinear", Filter::Bilinear)])?,
+            ),
             channel_order: Some(
                 order.one_of([("rgb", ChannelOrder::Rgb), ("bgr", ChannelOrder::Bgr)])?,
             ),
@@ -121,8 +120,7 @@ mod tests {
     #[test]
     fn words_of_another_release_are_repeated_and_not_guessed() {
         let family = Family::ALL[0].profile();
-        let settled =
-            Preprocess::settle(&Flags::default(), &Declared::default(), &family).unwrap();
+        let settled = Preprocess::settle(&Flags::default(), &Declared::default(), &family).unwrap();
         for (field, word) in [
             ("size", "224x224 from the middle"),
             ("filter", "lanczos"),
