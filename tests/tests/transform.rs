@@ -21,14 +21,14 @@ fn fitted(per_kind: u32, flags: &str) -> Sandbox {
 }
 
 fn json(path: &Path) -> serde_json::Value {
-    serde_json::from_slice(&fs::read(path).unwrap()).unwrap()
+    serde_json::from_slice(&fs::read(path).expect("a readable file")).expect("JSON")
 }
 
 /// Replaces words in a file that holds them.
 fn forge(path: &Path, from: &str, to: &str) {
-    let text = fs::read_to_string(path).unwrap();
+    let text = fs::read_to_string(path).expect("a readable file");
     assert!(text.contains(from), "{} has no {from}", path.display());
-    fs::write(path, text.replace(from, to)).unwrap();
+    fs::write(path, text.replace(from, to)).expect("room for a file");
 }
 
 #[test]
