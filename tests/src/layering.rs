@@ -59,7 +59,7 @@ pub const IMPURE: [&str; 34] = [
 ];
 
 /// Modules of `node` in layers: each may use those of lower layers, and itself, alone.
-pub const MODULES: [(&str, u8); 21] = [
+pub const MODULES: [(&str, u8); 22] = [
     ("main", 11),
     ("lib", 11),
     ("cli", 10),
@@ -71,6 +71,7 @@ pub const MODULES: [(&str, u8); 21] = [
     ("fitted_file", 6),
     ("verify", 6),
     ("story", 6),
+    ("hub", 6),
     ("storage", 5),
     ("pipeline", 5),
     ("output", 5),
@@ -84,12 +85,13 @@ pub const MODULES: [(&str, u8); 21] = [
 ];
 
 /// Libraries that stay in some modules of `node`, by the first word of their names.
-pub const KEPT_IN: [(&str, &[&str]); 5] = [
+pub const KEPT_IN: [(&str, &[&str]); 6] = [
     ("candle", &["model", "pipeline"]),
     ("faer", &["pca"]),
     ("aws", &["storage"]),
     ("tonic", &["mesh"]),
     ("raft", &[]),
+    ("reqwest", &["hub"]),
 ];
 
 /// Libraries that some modules of `node` must not name.

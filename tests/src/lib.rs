@@ -1,6 +1,7 @@
 //! Fixtures shared by the integration tests, and the rules of style and layering they check.
 
 pub mod hostile;
+pub mod hub;
 pub mod layering;
 pub mod rust_code;
 pub mod sandbox;

@@ -12,7 +12,7 @@ fn sandbox() -> Sandbox {
 fn weights(sandbox: &Sandbox, name: &str, change: impl FnOnce(&mut Vec<u8>)) {
     let mut bytes = fruitnode::model::embedded().to_vec();
     change(&mut bytes);
-    fs::write(sandbox.path(name), bytes).unwrap();
+    fs::write(sandbox.path(name), bytes).expect("room for it");
 }
 
 #[test]

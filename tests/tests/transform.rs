@@ -21,14 +21,14 @@ fn fitted(per_kind: u32, flags: &str) -> Sandbox {
 }
 
 fn json(path: &Path) -> serde_json::Value {
-    serde_json::from_slice(&fs::read(path).expect("a readable file")).expect("JSON")
+    serde_json::from_slice(&fs::read(path).expect("a file")).expect("JSON")
 }
 
 /// Replaces words in a file that holds them.
 fn forge(path: &Path, from: &str, to: &str) {
-    let text = fs::read_to_string(path).expect("a readable file");
+    let text = fs::read_to_string(path).expect("a file of text");
     assert!(text.contains(from), "{} has no {from}", path.display());
-    fs::write(path, text.replace(from, to)).expect("room for a file");
+    fs::write(path, text.replace(from, to)).expect("room for it");
 }
 
 #[test]
@@ -157,7 +157,7 @@ fn components_that_were_turned_or_stretched_are_no_model() {
     let path = sandbox.path("out/model/pca.safetensors");
     let whole = fs::read(&path).unwrap();
     let header = 8 + u64::from_le_bytes(whole[..8].try_into().unwrap()) as usize;
-    let mut stretched = whole.clone();
+    let mut stretched = whole;
     // The first component's first loading, which lies first, becomes 1.
     stretched[header..header + 8].copy_from_slice(&1.0f64.to_le_bytes());
     fs::write(&path, stretched).unwrap();

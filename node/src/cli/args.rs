@@ -133,8 +133,9 @@ pub struct TransformArgs {
     /// Which photographs.
     #[command(flatten)]
     pub photographs: PhotographArgs,
-    /// The weights that the model was fitted with. [default: our own, in this binary]
-    #[arg(long, value_name = "FILE", help_heading = "Network")]
+    /// The weights that the model was fitted with: a file, hf://owner/name or https://….
+    /// [default: those in the cache with the model's digest, else our own, in this binary]
+    #[arg(long, value_name = "FILE|SOURCE", help_heading = "Network")]
     pub weights: Option<PathBuf>,
     /// How the result is laid out.
     #[command(flatten)]
@@ -174,9 +175,9 @@ pub struct JobArgs {
     #[command(flatten)]
     pub photographs: PhotographArgs,
 
-    /// Weights of MobileNetV2 as safetensors, with torchvision, timm or Hugging Face names.
-    /// [default: our own, in this binary]
-    #[arg(long, value_name = "FILE", help_heading = "Network")]
+    /// Weights of MobileNetV2 as safetensors, with torchvision, timm or Hugging Face names: a file,
+    /// hf://owner/name or https://…, as for `model pull`. [default: our own, in this binary]
+    #[arg(long, value_name = "FILE|SOURCE", help_heading = "Network")]
     pub weights: Option<PathBuf>,
     /// How the last feature map becomes one row.
     #[arg(long, value_name = "avg|max|none", default_value = "avg", help_heading = "Network")]
@@ -236,6 +237,9 @@ pub struct MachineArgs {
         help_heading = "Machine"
     )]
     pub kernel: Option<String>,
+    /// Fetch no weights: take those in the cache, or fail.
+    #[arg(long, env = "FRUITNODE_OFFLINE", help_heading = "Machine")]
+    pub offline: bool,
 }
 
 /// Options of `verify`.

@@ -13,6 +13,7 @@ mod summary;
 mod telemetry;
 mod transform;
 mod verify;
+mod weights;
 
 use clap::{CommandFactory, FromArgMatches};
 

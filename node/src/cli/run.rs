@@ -17,6 +17,7 @@ use crate::cli::message::CliError;
 use crate::cli::meter::Meter;
 use crate::cli::progress::ProgressLine;
 use crate::cli::summary::Summary;
+use crate::cli::weights;
 use crate::env::{Moment, unique_name, wall_ms};
 use crate::failure::Failure;
 use crate::local::{LocalCluster, NODE};
@@ -38,7 +39,7 @@ pub(super) fn run(args: &RunArgs, terminal: &TerminalArgs) -> Result<Exit, CliEr
 
 /// Runs a job and hands back its summary.
 pub(super) fn execute(args: &RunArgs, terminal: &TerminalArgs) -> Result<Summary, CliError> {
-    carry_out(&args.machine, terminal, |kernel| open(args, kernel))
+    carry_out(&args.machine, terminal, |kernel| open(args, terminal, kernel))
 }
 
 /// Opens a job on this machine and runs it to its end.
@@ -66,12 +67,17 @@ pub(super) fn carry_out(
 }
 
 /// Everything that can be refused is refused here, before a photograph is read.
-fn open(args: &RunArgs, kernel: Option<Kernel>) -> Result<JobContext, CliError> {
+fn open(
+    args: &RunArgs,
+    terminal: &TerminalArgs,
+    kernel: Option<Kernel>,
+) -> Result<JobContext, CliError> {
     let options = options(&args.job);
+    let at_hand = weights::at_hand(args.job.weights.as_deref(), &args.machine, terminal)?;
     let rows = args.job.result.rows_per_part.get();
     let mut settings = Settings::parse(args.from.clone(), args.to.clone(), rows, options)
         .map_err(|error| CliError::of(Exit::Usage, "bad_flag", &error))?;
-    let extractor = network::load(settings.weights.as_deref(), settings.pooling, kernel)
+    let extractor = network::load(at_hand.as_deref(), settings.pooling, kernel)
         .map_err(|error| CliError::from(error.failure()))?;
     settings.options.weights_sha256 = extractor.sha256().to_owned();
     JobContext::open(JobId(unique_name()), settings, Some(extractor))
@@ -123,7 +129,7 @@ async fn conduct(
 }
 
 /// Returns at Ctrl-C or SIGTERM. A second one ends the process where it stands.
-async fn interrupted() {
+pub(super) async fn interrupted() {
     let (Ok(mut interrupt), Ok(mut terminate)) =
         (signal(SignalKind::interrupt()), signal(SignalKind::terminate()))
     else {

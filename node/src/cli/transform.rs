@@ -9,7 +9,7 @@ use fruitnode_coordinator::ids::JobId;
 use crate::cli::args::{TerminalArgs, TransformArgs};
 use crate::cli::exit::Exit;
 use crate::cli::message::CliError;
-use crate::cli::run;
+use crate::cli::{run, weights};
 use crate::env::unique_name;
 use crate::model::{Kernel, Pooling};
 use crate::tasks::options::JobOptions;
@@ -17,13 +17,17 @@ use crate::tasks::{GivenModel, JobContext, Settings, network};
 
 /// Runs the job and prints its summary.
 pub(super) fn transform(args: &TransformArgs, terminal: &TerminalArgs) -> Result<Exit, CliError> {
-    let summary = run::carry_out(&args.machine, terminal, |kernel| open(args, kernel))?;
+    let summary = run::carry_out(&args.machine, terminal, |kernel| open(args, terminal, kernel))?;
     run::print(&summary, terminal);
     Ok(Exit::Done)
 }
 
 /// Everything that can be refused is refused here, before a photograph is read.
-fn open(args: &TransformArgs, kernel: Option<Kernel>) -> Result<JobContext, CliError> {
+fn open(
+    args: &TransformArgs,
+    terminal: &TerminalArgs,
+    kernel: Option<Kernel>,
+) -> Result<JobContext, CliError> {
     let refuse = |error: &crate::tasks::GivenError| CliError::from(error.failure());
     let given = GivenModel::read(&args.model).map_err(|error| refuse(&error))?;
     apart(&given.folder, &args.to)?;
@@ -54,7 +58,11 @@ fn open(args: &TransformArgs, kernel: Option<Kernel>) -> Result<JobContext, CliE
     let rows = result.rows_per_part.get();
     let settings = Settings::parse(args.from.clone(), args.to.clone(), rows, options)
         .map_err(|error| CliError::of(Exit::Usage, "bad_flag", &error))?;
-    let extractor = network::load(settings.weights.as_deref(), pooling, kernel)
+    let at_hand = match &args.weights {
+        Some(place) => weights::at_hand(Some(place), &args.machine, terminal)?,
+        None => weights::of_digest(&given.file.facts.weights.sha256),
+    };
+    let extractor = network::load(at_hand.as_deref(), pooling, kernel)
         .map_err(|error| CliError::from(error.failure()))?;
     given.check_weights(&extractor).map_err(|error| refuse(&error))?;
     JobContext::open(JobId(unique_name()), settings, Some(extractor))

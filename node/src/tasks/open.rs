@@ -96,7 +96,11 @@ impl JobContext {
     ) -> Result<Self, OpenError> {
         let extractor = match extractor {
             Some(extractor) => extractor,
-            None => network::load(settings.weights.as_deref(), settings.pooling, None)?,
+            None => {
+                let sha256 = &settings.options.weights_sha256;
+                let file = network::at_hand(settings.weights.as_deref(), sha256)?;
+                network::load(file.as_deref(), settings.pooling, None)?
+            }
         };
         let expected = &settings.options.weights_sha256;
         if extractor.sha256() != expected {

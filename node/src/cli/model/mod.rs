@@ -1,6 +1,8 @@
-//! `fruitnode model`: what weights and fitted models are, and whether they are sound.
+//! `fruitnode model`: what weights and fitted models are, whether they are sound, and how to get
+//! them.
 
 mod inspect;
+pub(super) mod pull;
 mod verify;
 
 use crate::cli::args::TerminalArgs;
@@ -13,6 +15,7 @@ pub(super) fn model(command: &ModelCommand, terminal: &TerminalArgs) -> Result<E
     match command {
         ModelCommand::Inspect(args) => inspect::inspect(args, terminal),
         ModelCommand::Verify(args) => verify::verify(args, terminal),
+        ModelCommand::Pull(args) => pull::pull(args, terminal),
     }
 }
 
