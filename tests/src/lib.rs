@@ -5,6 +5,7 @@ pub mod hub;
 pub mod layering;
 pub mod rust_code;
 pub mod sandbox;
+pub mod store;
 pub mod tidy;
 
 use std::io::Write;
