@@ -8,7 +8,7 @@ use fruitnode_coordinator::partition::ROWS_PER_PART_DEFAULT;
 
 use crate::cli::model_args::ModelCommand;
 use crate::pipeline::suspect::DECODE_ONE;
-use crate::storage::DEFAULT_PATTERN;
+use crate::storage::{DEFAULT_PATTERN, S3Options};
 
 /// Features and principal components of fruit photographs, with the same bytes out every time.
 #[derive(Debug, Parser)]
@@ -85,6 +85,7 @@ Examples:
   fruitnode run --from Training --to result --pca off --pooling max --size 224
   fruitnode run --from Training --to result --weights mobilenet_v2.safetensors --preprocess keras
   fruitnode run --from photos --to result --label-from 'regex:^([^_]+)_' --mode overwrite
+  fruitnode run --from s3://fruits/Training --to s3://fruits/result --region eu-west-1
 
 Exit codes: 0 done, 1 failed, 2 wrong flags, 4 not permitted, 5 nothing there to read,
             6 the target holds a result already, 7 more bad photographs than --max-bad,
@@ -104,15 +105,18 @@ Exit codes: as of `fruitnode run`";
 /// Options of `run`.
 #[derive(Debug, Clone, Args)]
 pub struct RunArgs {
-    /// Folder of the photographs.
-    #[arg(long, value_name = "DIR")]
+    /// Where the photographs are: a folder, or s3://BUCKET/PREFIX.
+    #[arg(long, value_name = "PLACE")]
     pub from: String,
-    /// Folder of the result. It appears whole or not at all.
-    #[arg(long, value_name = "DIR")]
+    /// Where the result goes: a folder, or s3://BUCKET/PREFIX. It is valid whole or not at all.
+    #[arg(long, value_name = "PLACE")]
     pub to: String,
     /// Everything else that decides what comes out.
     #[command(flatten)]
     pub job: JobArgs,
+    /// Where S3 is.
+    #[command(flatten)]
+    pub storage: StorageArgs,
     /// How this machine does it.
     #[command(flatten)]
     pub machine: MachineArgs,
@@ -140,6 +144,9 @@ pub struct TransformArgs {
     /// How the result is laid out.
     #[command(flatten)]
     pub result: ResultArgs,
+    /// Where S3 is.
+    #[command(flatten)]
+    pub storage: StorageArgs,
     /// How this machine does it.
     #[command(flatten)]
     pub machine: MachineArgs,
@@ -220,6 +227,39 @@ pub struct ResultArgs {
     pub mode: String,
 }
 
+/// Where S3 is. Credentials are found as by every other tool: environment, profile, single sign-on,
+/// container or instance role. No byte of a result depends on any of it.
+#[derive(Debug, Clone, Default, Args)]
+pub struct StorageArgs {
+    /// Another server than AWS: https://HOST:PORT; plain http:// on this machine alone.
+    /// [default: AWS_ENDPOINT_URL, or AWS]
+    #[arg(long, value_name = "URL", env = "FRUITNODE_ENDPOINT", help_heading = "S3")]
+    pub endpoint: Option<String>,
+    /// Region of the bucket. [default: AWS_REGION, or that of the profile or the instance]
+    #[arg(long, value_name = "NAME", help_heading = "S3")]
+    pub region: Option<String>,
+    /// Name the bucket in the path and not in the host. [default: true where an endpoint is given]
+    #[arg(long, value_name = "BOOL", default_missing_value = "true", num_args = 0..=1,
+          require_equals = true, help_heading = "S3")]
+    pub path_style: Option<bool>,
+    /// Profile of ~/.aws/config. [default: AWS_PROFILE]
+    #[arg(long, value_name = "NAME", help_heading = "S3")]
+    pub profile: Option<String>,
+}
+
+impl StorageArgs {
+    /// As the storage takes them. An empty word is as good as none.
+    pub fn options(&self) -> S3Options {
+        let word = |word: &Option<String>| word.clone().filter(|word| !word.is_empty());
+        S3Options {
+            endpoint: word(&self.endpoint),
+            region: word(&self.region),
+            path_style: self.path_style,
+            profile: word(&self.profile),
+        }
+    }
+}
+
 /// Options that change how long it takes, and no byte of the result.
 #[derive(Debug, Clone, Args)]
 pub struct MachineArgs {
@@ -245,9 +285,12 @@ pub struct MachineArgs {
 /// Options of `verify`.
 #[derive(Debug, Clone, Args)]
 pub struct VerifyArgs {
-    /// Folder of the result.
+    /// Where the result is: a folder, or s3://BUCKET/PREFIX.
     #[arg(value_name = "OUT")]
-    pub out: PathBuf,
+    pub out: String,
+    /// Where S3 is.
+    #[command(flatten)]
+    pub storage: StorageArgs,
 }
 
 /// Words of `decode-one`, which [`crate::pipeline::suspect::Order`] writes and reads.

@@ -21,7 +21,7 @@ use crate::cli::weights;
 use crate::env::{Moment, unique_name, wall_ms};
 use crate::failure::Failure;
 use crate::local::{LocalCluster, NODE};
-use crate::model::Kernel;
+use crate::model::{Extractor, Kernel};
 use crate::pca;
 use crate::story::Story;
 use crate::tasks::options::JobOptions;
@@ -39,22 +39,28 @@ pub(super) fn run(args: &RunArgs, terminal: &TerminalArgs) -> Result<Exit, CliEr
 
 /// Runs a job and hands back its summary.
 pub(super) fn execute(args: &RunArgs, terminal: &TerminalArgs) -> Result<Summary, CliError> {
-    carry_out(&args.machine, terminal, |kernel| open(args, terminal, kernel))
+    carry_out(&args.machine, terminal, |kernel| prepare(args, terminal, kernel))
 }
 
-/// Opens a job on this machine and runs it to its end.
+/// What a job needs before it is opened.
+pub(super) type Prepared = (Settings, Arc<Extractor>);
+
+/// Prepares a job, opens it on this machine and runs it to its end.
 pub(super) fn carry_out(
     machine: &MachineArgs,
     terminal: &TerminalArgs,
-    open: impl FnOnce(Option<Kernel>) -> Result<JobContext, CliError>,
+    prepare: impl FnOnce(Option<Kernel>) -> Result<Prepared, CliError>,
 ) -> Result<Summary, CliError> {
     let began = Moment::now();
     let story = Arc::new(Story::begin(began, wall_ms()));
     let threads = threads(machine);
-    let job = Arc::new(open(kernel(machine)?)?);
-    tracing::info!(threads = threads.get(), kernel = %job.extractor.kernel(), "the job is open");
+    let (settings, extractor) = prepare(kernel(machine)?)?;
+    tracing::info!(threads = threads.get(), kernel = %extractor.kernel(), "opening the job");
     let options = NodeOptions { threads, batch: machine.batch };
     reactor()?.block_on(async {
+        let opened = JobContext::open(JobId(unique_name()), settings, Some(extractor));
+        let job = Box::pin(opened).await.map_err(|error| CliError::from(error.failure()))?;
+        let job = Arc::new(job);
         let node = NodeContext::start(NODE, options, Arc::clone(&story))
             .map_err(|error| CliError::of(Exit::Failed, "no_threads", &error))?;
         let ended = conduct(node, &job, &story, terminal).await;
@@ -67,11 +73,11 @@ pub(super) fn carry_out(
 }
 
 /// Everything that can be refused is refused here, before a photograph is read.
-fn open(
+fn prepare(
     args: &RunArgs,
     terminal: &TerminalArgs,
     kernel: Option<Kernel>,
-) -> Result<JobContext, CliError> {
+) -> Result<Prepared, CliError> {
     let options = options(&args.job);
     let at_hand = weights::at_hand(args.job.weights.as_deref(), &args.machine, terminal)?;
     let rows = args.job.result.rows_per_part.get();
@@ -80,8 +86,8 @@ fn open(
     let extractor = network::load(at_hand.as_deref(), settings.pooling, kernel)
         .map_err(|error| CliError::from(error.failure()))?;
     settings.options.weights_sha256 = extractor.sha256().to_owned();
-    JobContext::open(JobId(unique_name()), settings, Some(extractor))
-        .map_err(|error| CliError::from(error.failure()))
+    settings.storage = args.storage.options();
+    Ok((settings, extractor))
 }
 
 /// Runs the job to its end, or to Ctrl-C. The digest of `_SUCCESS`, and the last view.
@@ -191,7 +197,7 @@ fn threads(machine: &MachineArgs) -> NonZeroUsize {
     machine.threads.or_else(|| available_parallelism().ok()).unwrap_or(NonZeroUsize::MIN)
 }
 
-fn reactor() -> Result<Runtime, CliError> {
+pub(super) fn reactor() -> Result<Runtime, CliError> {
     Builder::new_multi_thread()
         .worker_threads(REACTOR_THREADS)
         .thread_name("reactor")

@@ -4,30 +4,29 @@
 use std::fs;
 use std::path::Path;
 
-use fruitnode_coordinator::ids::JobId;
-
 use crate::cli::args::{TerminalArgs, TransformArgs};
 use crate::cli::exit::Exit;
 use crate::cli::message::CliError;
+use crate::cli::run::Prepared;
 use crate::cli::{run, weights};
-use crate::env::unique_name;
 use crate::model::{Kernel, Pooling};
 use crate::tasks::options::JobOptions;
-use crate::tasks::{GivenModel, JobContext, Settings, network};
+use crate::tasks::{GivenModel, Settings, network};
 
 /// Runs the job and prints its summary.
 pub(super) fn transform(args: &TransformArgs, terminal: &TerminalArgs) -> Result<Exit, CliError> {
-    let summary = run::carry_out(&args.machine, terminal, |kernel| open(args, terminal, kernel))?;
+    let summary =
+        run::carry_out(&args.machine, terminal, |kernel| prepare(args, terminal, kernel))?;
     run::print(&summary, terminal);
     Ok(Exit::Done)
 }
 
 /// Everything that can be refused is refused here, before a photograph is read.
-fn open(
+fn prepare(
     args: &TransformArgs,
     terminal: &TerminalArgs,
     kernel: Option<Kernel>,
-) -> Result<JobContext, CliError> {
+) -> Result<Prepared, CliError> {
     let refuse = |error: &crate::tasks::GivenError| CliError::from(error.failure());
     let given = GivenModel::read(&args.model).map_err(|error| refuse(&error))?;
     apart(&given.folder, &args.to)?;
@@ -56,7 +55,7 @@ fn open(
         model_sha256: Some(given.digest().map_err(|error| refuse(&error))?),
     };
     let rows = result.rows_per_part.get();
-    let settings = Settings::parse(args.from.clone(), args.to.clone(), rows, options)
+    let mut settings = Settings::parse(args.from.clone(), args.to.clone(), rows, options)
         .map_err(|error| CliError::of(Exit::Usage, "bad_flag", &error))?;
     let at_hand = match &args.weights {
         Some(place) => weights::at_hand(Some(place), &args.machine, terminal)?,
@@ -65,8 +64,8 @@ fn open(
     let extractor = network::load(at_hand.as_deref(), pooling, kernel)
         .map_err(|error| CliError::from(error.failure()))?;
     given.check_weights(&extractor).map_err(|error| refuse(&error))?;
-    JobContext::open(JobId(unique_name()), settings, Some(extractor))
-        .map_err(|error| CliError::from(error.failure()))
+    settings.storage = args.storage.options();
+    Ok((settings, extractor))
 }
 
 /// Refuses a target that holds the model: overwriting it would leave nothing to transform with.

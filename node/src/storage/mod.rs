@@ -1,6 +1,6 @@
 //! Where photographs come from and results go.
 //!
-//! Two traits, [`Source`] and [`Sink`], with a folder behind each; the listing in between is kept
+//! Two traits, [`Source`] and [`Sink`], with a folder or S3 behind each; the listing in between is kept
 //! as a [`manifest`], so that nothing ever holds all keys. Nothing here decides: what an error
 //! means for a photograph or a job is said by total functions of the error.
 
@@ -10,11 +10,14 @@ mod folder_writer;
 pub mod label;
 pub mod manifest;
 mod names;
+mod place;
 mod publish;
+mod s3;
 mod select;
 mod sink;
 mod source;
 mod staging;
+mod tally;
 mod target;
 mod walk;
 
@@ -24,6 +27,8 @@ mod tests;
 pub use folder::FolderSource;
 pub use folder_sink::{FolderSink, FolderTarget, Mode};
 pub use label::{LabelError, LabelRule};
+pub use place::{Place, PlaceError};
+pub use s3::{S3Error, S3Options, S3Result, S3Sink, S3Source, S3Target};
 pub use select::{DEFAULT_PATTERN, Pattern, PatternError, Selection};
 pub use sink::{ObjectWriter, SUCCESS, Sink, SinkError};
 pub use source::{Entry, GetError, ListError, ListSummary, Problem, Source};

@@ -114,6 +114,16 @@ pub struct StoryFile {
     failures: Vec<FailureLine>,
     /// Milliseconds since the run began, photographs done by then, bytes read by then.
     throughput: Vec<[u64; 3]>,
+    /// Whether the store of the result refuses writes whose condition does not hold.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    conditional_writes: Option<bool>,
+}
+
+impl StoryFile {
+    /// With what was found out about the store of the result.
+    pub fn with_conditional_writes(self, conditional_writes: Option<bool>) -> Self {
+        Self { conditional_writes, ..self }
+    }
 }
 
 impl Story {
@@ -223,6 +233,7 @@ impl Story {
             quarantined: lock(&self.bad).clone(),
             failures: failures.clone(),
             throughput: lock(&self.throughput).points(),
+            conditional_writes: None,
         }
     }
 }

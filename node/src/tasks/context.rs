@@ -95,13 +95,17 @@ impl NodeContext {
     ///
     /// # Errors
     /// When its options cannot be read, or its source, target or weights cannot be opened.
-    pub fn open(&self, id: &JobId, spec: &JobSpec) -> Result<Arc<JobContext>, Failure> {
-        let mut opened = self.opened.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(job) = opened.remove(id) {
+    pub async fn open(&self, id: &JobId, spec: &JobSpec) -> Result<Arc<JobContext>, Failure> {
+        let opened = {
+            let mut opened = self.opened.lock().unwrap_or_else(PoisonError::into_inner);
+            opened.remove(id)
+        };
+        if let Some(job) = opened {
             return Ok(job);
         }
         let settings = Settings::of_spec(spec).map_err(|error| error.failure())?;
-        JobContext::open(id.clone(), settings, None).map(Arc::new).map_err(|error| error.failure())
+        let opened = JobContext::open(id.clone(), settings, None).await;
+        opened.map(Arc::new).map_err(|error| error.failure())
     }
 
     /// Waits until photographs of this many bytes may be held.

@@ -1,7 +1,6 @@
 //! Opening a job on a node: source, target, network and preparation. Whatever can be refused before
 //! a photograph is read is refused here.
 
-use std::path::Path;
 use std::sync::Arc;
 
 use fruitnode_coordinator::ids::JobId;
@@ -15,7 +14,10 @@ use crate::output::names;
 use crate::pca::{self, GuardError};
 use crate::pipeline::Limits;
 use crate::pipeline::preprocess::{Preprocess, PreprocessError};
-use crate::storage::{FolderSink, FolderSource, FolderTarget, ListError, SinkError};
+use crate::storage::{
+    FolderSink, FolderSource, FolderTarget, ListError, Place, S3Sink, S3Source, S3Target, Sink,
+    SinkError, Source,
+};
 use crate::tasks::given::{GivenError, GivenModel};
 use crate::tasks::max_bad::BadTally;
 use crate::tasks::network::{self, NetworkError};
@@ -27,15 +29,6 @@ const TREE_DEPTH: u32 = 20;
 /// Why a job cannot be opened.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
-    /// Neither a folder nor a kind of place that this release knows.
-    #[error(
-        "{place}: this release reads and writes folders; copy the photographs to a folder, or \
-         mount the bucket as one"
-    )]
-    Scheme {
-        /// What was given.
-        place: String,
-    },
     /// The source.
     #[error(transparent)]
     Source(#[from] ListError),
@@ -71,9 +64,7 @@ impl OpenError {
     /// As the failure of an attempt.
     pub fn failure(&self) -> Failure {
         let reason = match self {
-            Self::Scheme { .. } | Self::OtherWeights { .. } | Self::Preprocess(_) => {
-                FailureReason::InvalidJob
-            }
+            Self::OtherWeights { .. } | Self::Preprocess(_) => FailureReason::InvalidJob,
             Self::Source(error) => error.reason(),
             Self::Target(error) => error.reason(),
             Self::Network(error) => return error.failure(),
@@ -89,7 +80,7 @@ impl JobContext {
     ///
     /// # Errors
     /// Whatever would make the job fail, as far as it can be known before the first photograph.
-    pub fn open(
+    pub async fn open(
         id: JobId,
         settings: Settings,
         extractor: Option<Arc<Extractor>>,
@@ -128,19 +119,12 @@ impl JobContext {
         {
             pca::check_memory(dim, TREE_DEPTH, available)?;
         }
-        let (from, to) = (folder(&settings.from)?, folder(&settings.to)?);
-        let source = FolderSource::open(from, &[to.to_owned()])?;
-        let sink = FolderSink::open(&FolderTarget {
-            out: to,
-            from: Some(from),
-            job: &id.0,
-            mode: settings.mode,
-            is_ours: names::is_ours,
-        })?;
+        let source = source(&settings)?;
+        let sink = sink(&settings, &id).await?;
         Ok(Self {
             id,
-            source: Arc::new(source),
-            sink: Arc::new(sink),
+            source,
+            sink,
             extractor,
             preprocess,
             limits: Limits::default(),
@@ -153,9 +137,53 @@ impl JobContext {
     }
 }
 
-fn folder(place: &str) -> Result<&Path, OpenError> {
-    if place.contains("://") {
-        return Err(OpenError::Scheme { place: place.to_owned() });
-    }
-    Ok(Path::new(place))
+/// The photographs, without the job's own target.
+fn source(settings: &Settings) -> Result<Arc<dyn Source>, OpenError> {
+    let (from, to) = (&settings.source, &settings.target);
+    Ok(match from {
+        Place::Folder(from) => {
+            let leave_out = match to {
+                Place::Folder(to) => vec![to.clone()],
+                Place::S3 { .. } => Vec::new(),
+            };
+            Arc::new(FolderSource::open(from, &leave_out)?)
+        }
+        Place::S3 { bucket, prefix } => {
+            let leave_out = match to {
+                Place::S3 { prefix, .. } if to.lies_in(from) => Some(prefix.clone()),
+                _ => None,
+            };
+            Arc::new(S3Source::new(bucket, prefix, leave_out, settings.storage.clone()))
+        }
+    })
+}
+
+/// The target, locked.
+async fn sink(settings: &Settings, id: &JobId) -> Result<Arc<dyn Sink>, OpenError> {
+    let (from, to) = (&settings.source, &settings.target);
+    Ok(match to {
+        Place::Folder(out) => {
+            let from = match from {
+                Place::Folder(from) => Some(from.as_path()),
+                Place::S3 { .. } => None,
+            };
+            let (mode, is_ours) = (settings.mode, names::is_ours);
+            Arc::new(FolderSink::open(&FolderTarget { out, from, job: &id.0, mode, is_ours })?)
+        }
+        Place::S3 { .. } if from.lies_in(to) => {
+            let why = "is, or holds, the place that the photographs come from: choose another one";
+            return Err(SinkError::Unfit { out: to.to_string(), why }.into());
+        }
+        Place::S3 { bucket, prefix } => {
+            let target = S3Target {
+                bucket,
+                prefix,
+                job: &id.0,
+                mode: settings.mode,
+                is_ours: names::is_ours,
+                options: settings.storage.clone(),
+            };
+            Arc::new(S3Sink::open(&target).await?)
+        }
+    })
 }

@@ -82,6 +82,7 @@ pub(super) async fn publish(
     .to_bytes();
     let digest = sha256(&success);
     let story = node.story.file(&job.id.0, host_name(), node.pool.threads().get());
+    let story = story.with_conditional_writes(job.sink.conditional_writes());
     job.put(&objects::story_page(&job.id), story_html(&story)).await?;
     let story = serde_json::to_vec_pretty(&story).expect("all keys are strings");
     job.put(&objects::story(&job.id), story).await?;

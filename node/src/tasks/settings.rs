@@ -11,7 +11,9 @@ use crate::model::profile::Filter;
 use crate::model::{Pooling, UnknownPooling};
 use crate::pca::{Convention, FitOptions, Standardize, Target};
 use crate::pipeline::preprocess::{Flags, PreprocessError};
-use crate::storage::{LabelError, LabelRule, Mode, Pattern, PatternError, Selection};
+use crate::storage::{
+    LabelError, LabelRule, Mode, Pattern, PatternError, Place, PlaceError, S3Options, Selection,
+};
 use crate::tasks::max_bad::{MaxBad, MaxBadError};
 use crate::tasks::options::{JobOptions, OptionsError};
 
@@ -22,6 +24,12 @@ pub struct Settings {
     pub from: String,
     /// Target, as the user wrote it.
     pub to: String,
+    /// What the source is.
+    pub source: Place,
+    /// What the target is.
+    pub target: Place,
+    /// Where S3 is. Whoever opens the job sets it: it is this node's way to the same bytes.
+    pub storage: S3Options,
     /// Keys in a partition.
     pub rows_per_part: u32,
     /// Which keys of the source.
@@ -52,6 +60,15 @@ pub enum SettingsError {
     /// The whole of the options.
     #[error(transparent)]
     Options(#[from] OptionsError),
+    /// `--from` or `--to`
+    #[error("{flag}: {source}")]
+    Place {
+        /// Which.
+        flag: &'static str,
+        /// What is wrong with it.
+        #[source]
+        source: PlaceError,
+    },
     /// `--pattern`
     #[error("--pattern: {0}")]
     Pattern(#[from] PatternError),
@@ -117,7 +134,12 @@ impl Settings {
     ) -> Result<Self, SettingsError> {
         let pattern = Pattern::parse(&options.pattern)?;
         let selection = Selection { pattern, recursive: options.recursive, limit: options.limit };
+        let place =
+            |flag, text: &str| text.parse().map_err(|source| SettingsError::Place { flag, source });
         Ok(Self {
+            source: place("--from", &from)?,
+            target: place("--to", &to)?,
+            storage: S3Options::default(),
             from,
             to,
             rows_per_part,
