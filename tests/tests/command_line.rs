@@ -46,7 +46,12 @@ fn every_wrong_flag_is_one_error_that_names_it() {
         ("--from in --to out --weights s3://bucket/w", 2, "s3://bucket/w"),
         ("--from in --to out --offline --weights hf://a/none", 5, "--offline"),
         ("--from in --to in", 6, "in"),
-        ("--from s3://bucket/photos --to out", 2, "s3://bucket/photos"),
+        ("--from gs://bucket/photos --to out", 2, "gs://bucket/photos"),
+        ("--from s3://Bucket/photos --to out", 2, "`Bucket`"),
+        ("--from in --to s3:///out", 2, "--to"),
+        ("--from s3://bucket/photos --to s3://bucket --region x", 6, "s3://bucket/"),
+        ("--from in --to s3://bucket/out --endpoint http://10.0.0.1:9000", 2, "https://"),
+        ("--from in --to s3://bucket/out --endpoint bucket.local", 2, "`bucket.local`"),
         ("--to out", 2, "--from"),
         ("--from in --to out --pcaa 3", 2, "--pca"),
     ];

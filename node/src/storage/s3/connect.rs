@@ -5,8 +5,10 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use aws_config::environment::EnvironmentVariableRegionProvider;
+use aws_config::imds::region::ImdsRegionProvider;
 use aws_config::meta::region::RegionProviderChain;
 use aws_config::profile::{ProfileFileCredentialsProvider, ProfileFileRegionProvider};
+use aws_config::provider_config::ProviderConfig;
 use aws_config::retry::RetryConfig;
 use aws_config::stalled_stream_protection::StalledStreamProtectionConfig;
 use aws_config::timeout::TimeoutConfig;
@@ -87,31 +89,39 @@ pub(super) async fn connect(options: &S3Options) -> Result<(Client, String), S3E
 async fn load(options: &S3Options) -> SdkConfig {
     let tls = Provider::Rustls(CryptoMode::Ring);
     let http = aws_smithy_http_client::Builder::new().tls_provider(tls).build_https();
-    let named = options.region.clone().map(Region::new);
-    let mut profile_region = ProfileFileRegionProvider::builder();
-    if let Some(profile) = &options.profile {
-        profile_region = profile_region.profile_name(profile);
-    }
-    let mut region = RegionProviderChain::first_try(named)
-        .or_else(EnvironmentVariableRegionProvider::new())
-        .or_else(profile_region.build());
-    if options.endpoint.is_none() {
-        // Asks the instance, which is slow where there is none.
-        region = region.or_default_provider();
-    }
+    let provided = ProviderConfig::without_region().with_http_client(http.clone());
+    let region = region(options, &provided).await;
+    let provided = provided.with_region(Some(region.clone()));
     let mut loader = aws_config::defaults(BehaviorVersion::v2026_01_12())
         .http_client(http)
-        .region(region.or_else(REGION_DEFAULT))
+        .region(region)
         .retry_config(RetryConfig::standard().with_max_attempts(ATTEMPTS_MAX))
         .timeout_config(patience());
     if let Some(profile) = &options.profile {
         // A profile that is named on the command line wins over keys in the environment.
-        let provider = ProfileFileCredentialsProvider::builder().profile_name(profile).build();
-        loader = loader
-            .profile_name(profile)
-            .credentials_provider(SharedCredentialsProvider::new(provider));
+        let provider = ProfileFileCredentialsProvider::builder().configure(&provided);
+        let provider = SharedCredentialsProvider::new(provider.profile_name(profile).build());
+        loader = loader.profile_name(profile).credentials_provider(provider);
     }
     loader.load().await
+}
+
+async fn region(options: &S3Options, provided: &ProviderConfig) -> Region {
+    if let Some(region) = &options.region {
+        return Region::new(region.clone());
+    }
+    let mut profile = ProfileFileRegionProvider::builder().configure(provided);
+    if let Some(name) = &options.profile {
+        profile = profile.profile_name(name);
+    }
+    let mut chain = RegionProviderChain::first_try(EnvironmentVariableRegionProvider::new())
+        .or_else(profile.build());
+    if options.endpoint.is_none() {
+        // Asks the instance, which is slow where there is none.
+        chain = chain.or_else(ImdsRegionProvider::builder().configure(provided).build());
+    }
+    let told = chain.region().await;
+    told.unwrap_or(Region::from_static(REGION_DEFAULT))
 }
 
 fn patience() -> TimeoutConfig {
