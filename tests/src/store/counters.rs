@@ -38,24 +38,58 @@ impl Counters {
         self.operations.get(operation).copied().unwrap_or_default()
     }
 
-    /// As JSON; of reads and pages the sums, and how many were repeated.
+    /// As JSON; reads and pages as sums by the first part of their keys.
     pub fn json(&self) -> Value {
-        let asked: u64 = self.gets.values().map(|gets| gets.asked).sum();
-        let whole: u64 = self.gets.values().map(|gets| gets.whole).sum();
-        let most = self.gets.values().map(|gets| gets.asked).max().unwrap_or_default();
-        let pages: u64 = self.pages.values().sum();
+        let mut folders: BTreeMap<&str, Folder> = BTreeMap::new();
+        for (key, gets) in &self.gets {
+            let folder = folders.entry(first_part(key)).or_default();
+            folder.keys_read += 1;
+            folder.gets_asked += gets.asked;
+            folder.gets_whole += gets.whole;
+            folder.gets_of_one_key_max = folder.gets_of_one_key_max.max(gets.asked);
+        }
+        for (page, times) in &self.pages {
+            let folder = folders.entry(first_part(page)).or_default();
+            folder.pages += times;
+            folder.pages_asked_again += times - 1;
+        }
+        let folders: BTreeMap<&str, Value> =
+            folders.into_iter().map(|(name, folder)| (name, folder.json())).collect();
         json!({
             "requests": self.requests,
             "operations": self.operations,
-            "keys_read": self.gets.len(),
-            "gets_asked": asked,
-            "gets_whole": whole,
-            "gets_of_one_key_max": most,
-            "pages": pages,
-            "pages_asked_again": pages - self.pages.len() as u64,
+            "folders": folders,
             "keys_listed": self.keys_listed,
             "writes": self.writes,
             "faults": self.faults,
         })
     }
+}
+
+/// Sums below one first part of keys.
+#[derive(Debug, Default)]
+struct Folder {
+    keys_read: u64,
+    gets_asked: u64,
+    gets_whole: u64,
+    gets_of_one_key_max: u64,
+    pages: u64,
+    pages_asked_again: u64,
+}
+
+impl Folder {
+    fn json(&self) -> Value {
+        json!({
+            "keys_read": self.keys_read,
+            "gets_asked": self.gets_asked,
+            "gets_whole": self.gets_whole,
+            "gets_of_one_key_max": self.gets_of_one_key_max,
+            "pages": self.pages,
+            "pages_asked_again": self.pages_asked_again,
+        })
+    }
+}
+
+fn first_part(key: &str) -> &str {
+    key.split_once('/').map_or(key, |(first, _)| first)
 }

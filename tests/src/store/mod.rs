@@ -10,6 +10,7 @@ mod bucket;
 mod conditions;
 mod counters;
 mod gate;
+mod job;
 mod listing;
 mod server;
 mod service;
@@ -18,6 +19,7 @@ mod uploads;
 
 pub use bucket::Object;
 pub use counters::{Counters, Gets};
+pub use job::{Job, MODIFIED_S, Visible};
 pub use server::{Setup, Store};
 pub use switches::{Denial, Hold, Right, Switches, Which};
 
