@@ -119,7 +119,7 @@ impl JobContext {
         {
             pca::check_memory(dim, TREE_DEPTH, available)?;
         }
-        let source = source(&settings)?;
+        let source = source(&settings).await?;
         let sink = sink(&settings, &id).await?;
         Ok(Self {
             id,
@@ -138,7 +138,7 @@ impl JobContext {
 }
 
 /// The photographs, without the job's own target.
-fn source(settings: &Settings) -> Result<Arc<dyn Source>, OpenError> {
+async fn source(settings: &Settings) -> Result<Arc<dyn Source>, OpenError> {
     let (from, to) = (&settings.source, &settings.target);
     Ok(match from {
         Place::Folder(from) => {
@@ -153,7 +153,8 @@ fn source(settings: &Settings) -> Result<Arc<dyn Source>, OpenError> {
                 Place::S3 { prefix, .. } if to.lies_in(from) => Some(prefix.clone()),
                 _ => None,
             };
-            Arc::new(S3Source::new(bucket, prefix, leave_out, settings.storage.clone()))
+            let options = settings.storage.clone();
+            Arc::new(S3Source::open(bucket, prefix, leave_out, options).await?)
         }
     })
 }

@@ -136,7 +136,11 @@ async fn check_credentials(shared: &SdkConfig, options: &S3Options) -> Result<()
     match provider.provide_credentials().await {
         Ok(_) => Ok(()),
         Err(error) => {
-            let words = root_cause(&error);
+            let mut words = root_cause(&error);
+            // What the client says of a profile that it does not find.
+            if words.contains("was not enabled") {
+                words = "no such profile, or it holds no keys".to_owned();
+            }
             Err(match &options.profile {
                 Some(profile) => S3Error::BadProfile { profile: profile.clone(), words },
                 None => S3Error::NoCredentials { words },

@@ -34,7 +34,6 @@ pub struct S3Source {
     prefix: String,
     leave_out: Option<String>,
     options: S3Options,
-    /// Made at the first request: opening a job waits for nothing.
     bucket: OnceCell<Bucket>,
 }
 
@@ -52,7 +51,29 @@ struct Listing<'a> {
 impl S3Source {
     /// Everything below `prefix`, which is empty or ends with `/`, but what lies below `leave_out`
     /// (the whole prefix of the job's target, in the same bucket).
-    pub fn new(bucket: &str, prefix: &str, leave_out: Option<String>, options: S3Options) -> Self {
+    ///
+    /// # Errors
+    /// When the bucket cannot be reached or listed, or nothing lies below the prefix.
+    pub async fn open(
+        bucket: &str,
+        prefix: &str,
+        leave_out: Option<String>,
+        options: S3Options,
+    ) -> Result<Self, ListError> {
+        let source = Self::new(bucket, prefix, leave_out, options);
+        if source.bucket().await?.is_empty().await? {
+            return Err(ListError::Empty { from: source.uri });
+        }
+        Ok(source)
+    }
+
+    /// Without a look at what is there.
+    pub(super) fn new(
+        bucket: &str,
+        prefix: &str,
+        leave_out: Option<String>,
+        options: S3Options,
+    ) -> Self {
         let uri = format!("s3://{bucket}/{prefix}");
         let (name, prefix) = (bucket.to_owned(), prefix.to_owned());
         Self { uri, name, prefix, leave_out, options, bucket: OnceCell::new() }
