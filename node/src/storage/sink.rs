@@ -33,7 +33,7 @@ const PART_BYTES_MAX: usize = 255;
 pub enum SinkError {
     /// The target holds something already, and the job may not replace it.
     #[error(
-        "{out} already holds files: choose another folder, or replace an earlier result with \
+        "{out} already holds files: choose another place, or replace an earlier result with \
          `--mode overwrite`"
     )]
     Taken {
@@ -43,7 +43,7 @@ pub enum SinkError {
     /// The target holds something that is no part of a result.
     #[error(
         "{out} holds `{name}`, which is not part of a fruitnode result: overwriting would delete \
-         it. Move it away, or choose another folder"
+         it. Move it away, or choose another place"
     )]
     Foreign {
         /// The target.

@@ -8,6 +8,7 @@ mod error;
 mod holder;
 mod lock;
 mod probe;
+mod publication;
 mod ranges;
 mod result;
 mod sink;

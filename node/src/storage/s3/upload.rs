@@ -1,5 +1,7 @@
 //! Objects that are written piece by piece: one request if they are small, else parts.
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
 use aws_sdk_s3::error::ProvideErrorMetadata;
 use aws_sdk_s3::types::{CompletedMultipartUpload, CompletedPart};
@@ -9,7 +11,7 @@ use tracing::{Instrument, warn};
 
 use crate::storage::s3::bucket::Bucket;
 use crate::storage::s3::error::{S3Error, status};
-use crate::storage::s3::sink::Shared;
+use crate::storage::s3::publication::Shared;
 use crate::storage::s3::write::encode;
 use crate::storage::sink::{ObjectWriter, SinkError};
 
@@ -24,7 +26,7 @@ const COPY_PART_BYTES: u64 = 1 << 30;
 
 /// An object under construction.
 pub(super) struct Writer {
-    sink: std::sync::Arc<Shared>,
+    sink: Arc<Shared>,
     name: String,
     buffer: BytesMut,
     written: u64,
@@ -48,7 +50,7 @@ fn part_bytes(number: u32) -> u64 {
 
 impl Writer {
     /// Begins the object `name` of a sink.
-    pub(super) fn begin(sink: std::sync::Arc<Shared>, name: &str) -> Self {
+    pub(super) fn begin(sink: Arc<Shared>, name: &str) -> Self {
         let (name, buffer) = (name.to_owned(), BytesMut::new());
         Self { sink, name, buffer, written: 0, upload: None, broken: false }
     }
