@@ -305,6 +305,16 @@ fn redirects_lead_neither_astray_nor_in_circles() {
 }
 
 #[test]
+fn what_is_asked_for_with_encryption_is_never_asked_for_without() {
+    let scene = Scene::new();
+    let url = scene.hub.store_url(FILE).replace("http://", "https://");
+    let (pulled, events) = scene.pull_with(&url, None, at_once());
+    scene.refused(pulled, &["https://127.0.0.1", "given up after 6 attempts", "cannot connect"]);
+    assert_eq!(again(&events), 5);
+    assert_eq!(scene.hub.seen(), []);
+}
+
+#[test]
 fn two_pulls_at_once_fetch_once() {
     let scene = Scene::new();
     let pulled = std::thread::scope(|scope| {

@@ -1,7 +1,6 @@
 //! `fruitnode run`: one job on a cluster of one member, from flags to a summary.
 
 use std::num::NonZeroUsize;
-use std::path::Path;
 use std::sync::Arc;
 use std::thread::available_parallelism;
 
@@ -172,7 +171,7 @@ fn options(args: &JobArgs) -> JobOptions {
         recursive: photographs.recursive,
         limit: photographs.limit.map(Into::into),
         label_from: photographs.label_from.clone(),
-        weights: args.weights.as_deref().map(Path::display).map(|path| path.to_string()),
+        weights: weights::told(args.weights.as_deref()),
         weights_sha256: String::new(),
         pooling: args.pooling.clone(),
         size: args.size.clone(),

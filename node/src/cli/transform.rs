@@ -40,7 +40,7 @@ fn prepare(
         recursive: photographs.recursive,
         limit: photographs.limit.map(Into::into),
         label_from: photographs.label_from.clone(),
-        weights: args.weights.as_deref().map(Path::display).map(|path| path.to_string()),
+        weights: weights::told(args.weights.as_deref()),
         weights_sha256: facts.weights.sha256.clone(),
         pooling: facts.pooling.clone(),
         size: None,

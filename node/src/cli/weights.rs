@@ -34,6 +34,16 @@ pub(super) fn at_hand(
     Ok(Some(fetch(&surroundings, &source, None, terminal)?.path))
 }
 
+/// `--weights` as a job carries it: without what may be secret in an address. Which weights are
+/// meant is said by their digest.
+pub(super) fn told(word: Option<&Path>) -> Option<String> {
+    let text = word?.display().to_string();
+    match Source::parse(&text) {
+        Ok(source) if Source::is_meant(&text) => Some(source.to_string()),
+        _ => Some(text),
+    }
+}
+
 /// The weights of a digest: `None` for those in this binary, and for those that are nowhere.
 pub(super) fn of_digest(digest: &str) -> Option<PathBuf> {
     if sha256(embedded()).hex() == digest {
