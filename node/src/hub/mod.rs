@@ -17,7 +17,7 @@ mod surroundings;
 
 pub use cache::{Cache, Known};
 pub use error::PullError;
-pub use pull::{Event, Patience, Pulled, pull};
+pub use pull::{Event, Patience, Pulled, kept, pull};
 pub use source::{Source, SourceError};
 pub use surroundings::{Surroundings, Token};
 

@@ -100,6 +100,7 @@ pub async fn pull(
         |sha256: String, bytes, commit| Known { source: source.to_string(), sha256, bytes, commit };
     match fetched {
         Fetched::Here(linked, sha256) => {
+            part.discard();
             let path = cache.find(&sha256).ok_or_else(|| PullError::Cache {
                 path: cache.root().to_owned(),
                 source: std::io::ErrorKind::NotFound.into(),
@@ -126,6 +127,12 @@ pub async fn pull(
             Ok(Pulled { path, known, cached: false })
         }
     }
+}
+
+/// Bytes of a source that the next pull can go on with.
+pub fn kept(surroundings: &Surroundings, source: &Source) -> Option<u64> {
+    let part = surroundings.cache.part(source, &surroundings.endpoint);
+    part.facts().map(|_| part.len())
 }
 
 /// Attempts, with pauses, until one brings the rest.

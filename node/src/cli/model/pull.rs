@@ -48,10 +48,14 @@ pub(in crate::cli) fn fetch(
         tokio::select! {
             pulled = pull => pulled.map_err(|error| error.failure().into()),
             () = interrupted() => {
-                let words = format!(
-                    "interrupted: what has come of {source} is kept, and the same command goes on \
-                     from there"
-                );
+                let words = match hub::kept(surroundings, source) {
+                    None => format!("interrupted: nothing of {source} is kept"),
+                    Some(bytes) => format!(
+                        "interrupted: {} of {source} are kept, and the same command goes on from \
+                         there",
+                        HumanBytes(bytes)
+                    ),
+                };
                 Err(CliError::new(Exit::Interrupted, "interrupted", words))
             }
         }

@@ -55,7 +55,7 @@ pub(super) fn verify(args: &VerifyModelArgs, terminal: &TerminalArgs) -> Result<
             println!("SHA-256      {found}");
             println!("whole        ok       every tensor of {name} is there, in shape and finite");
             println!("computes     ok       fused and plain agree within {apart:.1e} of the most");
-            println!("{place} is sound");
+            println!("sound: {place}");
         }
     }
     Ok(Exit::Done)
