@@ -72,7 +72,7 @@ pub(super) async fn connect(options: &S3Options) -> Result<(Client, String), S3E
     let region = shared.region().map_or(REGION_DEFAULT, Region::as_ref);
     let server = endpoint.clone().unwrap_or_else(|| format!("https://s3.{region}.amazonaws.com"));
     let mut builder = Builder::from(&shared)
-        .force_path_style(options.path_style.unwrap_or(endpoint.is_some()))
+        .force_path_style(options.path_style.unwrap_or_else(|| endpoint.is_some()))
         // Servers other than AWS refuse checksums they do not know, and every byte that matters is
         // under a digest of our own.
         .request_checksum_calculation(RequestChecksumCalculation::WhenRequired)
