@@ -5,17 +5,20 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
+use tokio::runtime::Handle;
+use tokio::sync::RwLock;
 use tracing::{info, warn};
 
 use crate::storage::folder_sink::Mode;
 use crate::storage::s3::bucket::{Bucket, Query};
 use crate::storage::s3::earlier::{Announced, Content, Verdict, announced_name};
+use crate::storage::s3::error::S3Error;
 use crate::storage::s3::lock::Lock;
 use crate::storage::s3::probe::Conditions;
 use crate::storage::s3::sink::S3Target;
 use crate::storage::s3::unfinished::give_up_dead_uploads;
 use crate::storage::s3::upload::Upload;
-use crate::storage::s3::write::{Condition, Written};
+use crate::storage::s3::write::{Condition, DELETE_KEYS_MAX, Written};
 use crate::storage::sink::{SUCCESS, SinkError, check_name, is_private};
 
 /// What the sink and the objects under construction share.
@@ -29,6 +32,8 @@ pub(super) struct Shared {
     /// Whether copies take conditions: known when the first one was tried.
     copies_conditionally: AtomicBool,
     lock: Arc<Lock>,
+    /// Held for reading by every write that was sent: what the server may still carry out.
+    under_way: Arc<RwLock<()>>,
     state: Mutex<State>,
 }
 
@@ -57,6 +62,7 @@ impl Shared {
             conditions,
             copies_conditionally: AtomicBool::new(conditions.create),
             lock,
+            under_way: Arc::default(),
             state: Mutex::default(),
         }
     }
@@ -107,13 +113,54 @@ impl Shared {
         if is_private(name) { self.lock.check() } else { self.lock.ensure().await }
     }
 
+    /// Carries a write out to its end, even if nobody waits for it any more: a request that was sent
+    /// cannot be taken back, and must not arrive after what it belongs to was removed.
+    async fn to_the_end<T: Send + 'static>(
+        &self,
+        write: impl Future<Output = Result<T, S3Error>> + Send + 'static,
+    ) -> Result<T, SinkError> {
+        let pass = Arc::clone(&self.under_way).read_owned().await;
+        // Whoever gave up meanwhile waits for nothing that comes later.
+        self.check_open()?;
+        let carried_out = Handle::current().spawn(async move {
+            let _pass = pass;
+            write.await
+        });
+        match carried_out.await {
+            Ok(done) => Ok(done?),
+            Err(ended) => {
+                Err(SinkError::Unavailable { place: self.uri.clone(), source: Box::new(ended) })
+            }
+        }
+    }
+
+    async fn send(
+        &self,
+        key: &str,
+        bytes: Bytes,
+        condition: Condition<'static>,
+    ) -> Result<Written, SinkError> {
+        let (bucket, key) = (self.bucket.clone(), key.to_owned());
+        self.to_the_end(async move { bucket.put(&key, bytes, condition).await }).await
+    }
+
+    async fn copy(
+        &self,
+        from: &str,
+        to: &str,
+        condition: Condition<'static>,
+    ) -> Result<Option<Written>, SinkError> {
+        let (bucket, from, to) = (self.bucket.clone(), from.to_owned(), to.to_owned());
+        self.to_the_end(async move { bucket.copy(&from, &to, condition).await }).await
+    }
+
     /// Writes a whole object.
     pub(super) async fn put(&self, name: &str, bytes: Bytes) -> Result<(), SinkError> {
         self.before_public(name).await?;
         let key = self.bucket.key(name);
         let public = !is_private(name);
         let condition = if public { self.conditions.absent() } else { Condition::None };
-        match self.bucket.put(&key, bytes.clone(), condition).await? {
+        match self.send(&key, bytes.clone(), condition).await? {
             Written::Done(_) => Ok(()),
             Written::Unmet | Written::Unsupported => self.check_same(&key, &bytes).await,
         }
@@ -134,10 +181,10 @@ impl Shared {
         let (source, key) = (self.bucket.key(from), self.bucket.key(to));
         let fenced = !is_private(to) && self.copies_conditionally.load(Ordering::Relaxed);
         let condition = if fenced { Condition::Absent } else { Condition::None };
-        let mut written = self.bucket.copy(&source, &key, condition).await?;
+        let mut written = self.copy(&source, &key, condition).await?;
         if written == Some(Written::Unsupported) {
             self.copies_conditionally.store(false, Ordering::Relaxed);
-            written = self.bucket.copy(&source, &key, Condition::None).await?;
+            written = self.copy(&source, &key, Condition::None).await?;
         }
         match written {
             Some(Written::Done(_)) => Ok(()),
@@ -176,7 +223,12 @@ impl Shared {
         names: impl IntoIterator<Item = &'n String>,
     ) -> Result<(), SinkError> {
         let keys: Vec<String> = names.into_iter().map(|name| self.bucket.key(name)).collect();
-        Ok(self.bucket.remove_all(&keys).await?)
+        for keys in keys.chunks(DELETE_KEYS_MAX) {
+            // By now they may be another job's.
+            self.lock.ensure().await?;
+            self.bucket.remove_all(keys).await?;
+        }
+        Ok(())
     }
 
     /// Removes what dead runs left: whoever holds the lock knows that they are dead. If that fails,
@@ -225,7 +277,7 @@ impl Shared {
         }
         let announced = Announced::new(old.clone(), finals.clone()).encode();
         let key = self.bucket.key(&announced_name(&self.job));
-        self.bucket.put(&key, announced.into(), Condition::None).await?;
+        self.send(&key, announced.into(), Condition::None).await?;
         {
             let mut state = self.state();
             state.finals = Some(finals);
@@ -249,7 +301,7 @@ impl Shared {
         }
         self.lock.ensure().await?;
         let key = self.bucket.key(SUCCESS);
-        let put = self.bucket.put(&key, success.clone(), self.conditions.absent()).await?;
+        let put = self.send(&key, success.clone(), self.conditions.absent()).await?;
         if !matches!(put, Written::Done(_)) {
             self.check_same(&key, &success).await?;
         }
@@ -268,11 +320,14 @@ impl Shared {
     pub(super) async fn abort(&self) -> Result<(), SinkError> {
         let begun = {
             let mut state = self.state();
-            if std::mem::replace(&mut state.closed, true) {
-                return Ok(());
-            }
-            state.finals.clone()
+            let ended = std::mem::replace(&mut state.closed, true);
+            if ended { None } else { Some(state.finals.clone()) }
         };
+        let Some(begun) = begun else {
+            // A commit that was cut off may have left the lock.
+            return self.lock.release().await;
+        };
+        let _none_under_way = self.under_way.write().await;
         let cleaned = self.give_up(begun).await;
         self.lock.release().await?;
         cleaned
@@ -282,7 +337,11 @@ impl Shared {
     async fn give_up(&self, begun: Option<BTreeSet<String>>) -> Result<(), SinkError> {
         if let Some(finals) = begun {
             match self.lock.ensure().await {
-                Ok(()) => self.remove_names(&finals).await?,
+                Ok(()) => {
+                    // A commit that was cut off may have written it.
+                    self.bucket.remove(&self.bucket.key(SUCCESS)).await?;
+                    self.remove_names(&finals).await?;
+                }
                 // By now they may be another job's.
                 Err(SinkError::Lost { .. }) => {}
                 Err(error) => return Err(error),

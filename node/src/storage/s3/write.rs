@@ -12,7 +12,7 @@ use crate::storage::s3::connect::Failed;
 use crate::storage::s3::error::{S3Error, status};
 
 /// Keys that one request can delete.
-const DELETE_KEYS_MAX: usize = 1_000;
+pub(super) const DELETE_KEYS_MAX: usize = 1_000;
 
 /// Times a conditional request is repeated that met another one under way.
 const CONFLICTS_MAX: u32 = 5;
