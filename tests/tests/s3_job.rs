@@ -167,7 +167,10 @@ fn every_photograph_is_read_once_and_every_page_asked_once() {
         let of_photographs = counters.gets.iter().filter(|(key, _)| key.starts_with("in/"));
         assert!(of_photographs.clone().all(|(_, gets)| (gets.asked, gets.whole) == (1, 1)));
         assert_eq!(of_photographs.count(), files(&photographs).len());
-        let pages = counters.pages.iter().filter(|(page, _)| page.starts_with("in/"));
+        // A look at one key, to cut the listing into ranges, is no page.
+        let pages = counters.pages.iter();
+        let pages =
+            pages.filter(|(page, _)| page.starts_with("in/") && !page.ends_with("at most 1"));
         let again: Vec<_> = pages.filter(|(_, times)| **times != 1).collect();
         assert!(again.is_empty(), "pages of {page_keys_max}: {again:?}");
     }
@@ -178,7 +181,7 @@ fn what_happens_to_a_photograph_after_it_was_listed_becomes_its_row() {
     let job = job();
     job.draw(2);
     let keys = job.store.keys("in/");
-    job.store.hold(Hold { operation: Some("GetObject"), from: 1 });
+    job.store.hold(Hold::of("GetObject", 1));
     let mut run = job.start(&format!("run --from s3://fruit/in/ --to out {OPTIONS}"));
     wait_until_held(&job, &mut run);
     job.store.put(&keys[1], "another photograph", 1_700_000_000);
@@ -295,8 +298,12 @@ fn who_honours_the_marker_sees_the_old_result_or_the_new_one_or_none() {
 #[test]
 fn large_objects_go_up_in_parts_and_come_out_the_same() {
     let job = job();
-    job.draw(16);
-    let options = "--pooling none --size 160 --pca off --threads 2";
+    // The one CSV is what grows with the keys: enough of them, and as many components.
+    let photographs = job.draw(50);
+    for copy in ["copy-1", "copy-2", "copy-3"] {
+        job.store.put_folder(&format!("in/{copy}/"), &photographs).unwrap();
+    }
+    let options = "--size 32 --pca 390 --standardize mean --threads 2";
     job.run(&format!("run --from s3://fruit/in/ --to expected {options}")).done();
     job.store.forget();
     job.run(&format!("{FROM_S3} {options}")).done();
@@ -337,7 +344,7 @@ fn ctrl_c_ends_the_run_in_words_and_leaves_nothing() {
         [("INT", "GetObject", 10), ("TERM", "PutObject", 12), ("INT", "CopyObject", 2)]
     {
         job.store.forget();
-        job.store.hold(Hold { operation: Some(operation), from });
+        job.store.hold(Hold::of(operation, from));
         let mut command = job.command(FROM_S3.split_whitespace().chain(OPTIONS.split_whitespace()));
         let mut run = command.stderr(Stdio::piped()).spawn().unwrap();
         wait_until_held(&job, &mut run);

@@ -35,7 +35,7 @@ fn killed_after(job: &Job, run: &mut Child, requests: u64) -> bool {
 
 fn start_held(job: &Job, line: &str, requests: u64) -> Child {
     job.store.forget();
-    job.store.hold(Hold { operation: None, from: requests + 1 });
+    job.store.hold(Hold::all(requests + 1));
     job.start(line)
 }
 
@@ -113,7 +113,7 @@ fn an_overwrite_killed_at_any_request_shows_the_old_result_or_the_new_one_or_non
 /// Starts a run and holds it while it reads photographs; its lock is there.
 fn at_work(job: &Job) -> Child {
     job.store.forget();
-    job.store.hold(Hold { operation: Some("GetObject"), from: 5 });
+    job.store.hold(Hold::of("GetObject", 5).below("in/"));
     let mut run = job.start(LINE);
     while job.store.held() == 0 {
         assert_eq!(run.try_wait().unwrap(), None, "it ended before it was held");

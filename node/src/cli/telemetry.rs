@@ -1,4 +1,5 @@
-//! Logs on standard error: for whoever looks for a cause. What a user must know is said elsewhere.
+//! Logs on standard error: for whoever looks for a cause. What a user must know is said elsewhere,
+//! but for what only the store of a result finds out.
 
 use std::io::{IsTerminal, stderr};
 
@@ -9,7 +10,9 @@ use crate::cli::args::TerminalArgs;
 /// Starts logging: `RUST_LOG` decides, else `-v`.
 pub(super) fn init(terminal: &TerminalArgs) {
     let level = match (terminal.quiet, terminal.verbose) {
-        (true, _) | (false, 0) => "error",
+        (true, _) => "error",
+        // Whoever waits for a lock, or writes where nothing fences others off, must know.
+        (false, 0) => "error,fruitnode::storage::s3=warn",
         (false, 1) => "fruitnode=info",
         (false, _) => "fruitnode=debug",
     };

@@ -113,7 +113,7 @@ impl Shared {
     }
 
     /// Waits while requests like this one are held.
-    async fn pass(&self, operation: &str, number: u64, number_of_kind: u64) -> S3Result<()> {
+    async fn pass(&self, noted: &Noted, number: u64) -> S3Result<()> {
         let mut holding = self.holding.subscribe();
         let arrived = holding.borrow().generation;
         let mut counted = false;
@@ -123,10 +123,10 @@ impl Shared {
                 if now.refused_before > arrived {
                     return Err(s3_error!(ServiceUnavailable, "let go by the test"));
                 }
-                let holds = now.hold.as_ref().is_some_and(|hold| match hold.operation {
-                    Some(wanted) => wanted == operation && number_of_kind >= hold.from,
-                    None => number >= hold.from,
-                });
+                let (operation, key) = (&noted.operation, &noted.key);
+                let of_kind = noted.number_of_kind;
+                let hold = now.hold.as_ref();
+                let holds = hold.is_some_and(|hold| hold.holds(operation, key, number, of_kind));
                 if !holds {
                     return Ok(());
                 }
@@ -161,14 +161,15 @@ impl S3Access for Gate {
             }
             (requests, number_of_kind)
         };
+        let noted = Noted { operation, key, number_of_kind };
         if let Some(slot) = cx.extensions_mut().get::<NotedSlot>() {
-            *locked(slot) = Some(Noted { operation: operation.clone(), key, number_of_kind });
+            *locked(slot) = Some(noted.clone());
         }
         let switches = self.0.switches().clone();
         if !switches.delay.is_zero() {
             tokio::time::sleep(switches.delay).await;
         }
-        self.0.pass(&operation, number, number_of_kind).await?;
+        self.0.pass(&noted, number).await?;
         if switches.slow_down.hits(number) {
             self.0.counters().faults += 1;
             return Err(s3_error!(SlowDown, "Please reduce your request rate."));

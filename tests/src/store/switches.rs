@@ -73,7 +73,10 @@ pub struct Denial {
 pub struct Hold {
     /// Name of the operation, such as `GetObject`; nothing for all of them.
     pub operation: Option<&'static str>,
-    /// The first that waits, counted from 1 among them; all later ones do too.
+    /// Keys begin so; empty for all of them.
+    pub below: &'static str,
+    /// The first that waits, counted from 1 among those of the operation, wherever their keys lie;
+    /// all later ones do too.
     pub from: u64,
 }
 
@@ -93,6 +96,32 @@ impl Default for Switches {
             denials: Vec::new(),
             guest_denials: Vec::new(),
         }
+    }
+}
+
+impl Hold {
+    /// Everything, from one request on.
+    pub fn all(from: u64) -> Self {
+        Self { operation: None, below: "", from }
+    }
+
+    /// One operation, from one request on.
+    pub fn of(operation: &'static str, from: u64) -> Self {
+        Self { operation: Some(operation), below: "", from }
+    }
+
+    /// Itself, for what lies below a prefix alone.
+    pub fn below(self, below: &'static str) -> Self {
+        Self { below, ..self }
+    }
+
+    /// Whether a request waits, by its number and that among those of its operation.
+    pub(super) fn holds(&self, operation: &str, key: &str, number: u64, of_kind: u64) -> bool {
+        let reached = match self.operation {
+            Some(wanted) => wanted == operation && of_kind >= self.from,
+            None => number >= self.from,
+        };
+        reached && key.starts_with(self.below)
     }
 }
 

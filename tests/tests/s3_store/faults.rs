@@ -215,7 +215,7 @@ fn what_is_held_waits_and_is_carried_out_or_refused() {
     for carried_out in [true, false] {
         let key = if carried_out { "yes" } else { "no" };
         store.forget();
-        store.hold(Hold { operation: Some("PutObject"), from: 2 });
+        store.hold(Hold::of("PutObject", 2));
         run(access.place("").put("before", b"x"));
         let put = std::thread::scope(|scope| {
             let put = scope.spawn(|| {
