@@ -1,7 +1,7 @@
 //! Where photographs come from and results go.
 //!
-//! Two traits, [`Source`] and [`Sink`], with a folder or S3 behind each; the listing in between is kept
-//! as a [`manifest`], so that nothing ever holds all keys. Nothing here decides: what an error
+//! Two traits, [`Source`] and [`Sink`], with a folder or S3 behind each; the listing in between is
+//! kept as a [`manifest`], so that nothing ever holds all keys. Nothing here decides: what an error
 //! means for a photograph or a job is said by total functions of the error.
 
 mod folder;

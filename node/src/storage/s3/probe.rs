@@ -1,4 +1,4 @@
-//! Which conditions on writes a server honours. Some ignore them in silence, so that they are tried.
+//! Which conditions on writes a server honours. Some ignore them in silence: they are tried out.
 
 use bytes::Bytes;
 use tracing::warn;

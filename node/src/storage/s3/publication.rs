@@ -113,8 +113,8 @@ impl Shared {
         if is_private(name) { self.lock.check() } else { self.lock.ensure().await }
     }
 
-    /// Carries a write out to its end, even if nobody waits for it any more: a request that was sent
-    /// cannot be taken back, and must not arrive after what it belongs to was removed.
+    /// Carries a write out to its end, even if nobody waits for it any more: a request that was
+    /// sent cannot be taken back, and must not arrive after what it belongs to was removed.
     async fn to_the_end<T: Send + 'static>(
         &self,
         write: impl Future<Output = Result<T, S3Error>> + Send + 'static,

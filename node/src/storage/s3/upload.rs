@@ -213,7 +213,7 @@ impl Drop for Upload {
             let request = bucket.client.abort_multipart_upload().bucket(&bucket.name);
             if let Err(error) = request.key(&key).upload_id(id).send().await {
                 let error = bucket.failed(&key, "s3:AbortMultipartUpload", &error);
-                warn!(%error, "an unfinished upload stays; the next run for this target removes it");
+                warn!(%error, "an unfinished upload stays; the next run for this target drops it");
             }
         };
         // Without a reactor the process is ending: the next run does it.
