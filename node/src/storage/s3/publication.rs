@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
+use futures_util::future::BoxFuture;
 use tokio::runtime::Handle;
 use tokio::sync::RwLock;
 use tracing::{info, warn};
@@ -115,9 +116,9 @@ impl Shared {
 
     /// Carries a write out to its end, even if nobody waits for it any more: a request that was
     /// sent cannot be taken back, and must not arrive after what it belongs to was removed.
-    async fn to_the_end<T: Send + 'static>(
+    pub(super) async fn to_the_end<T: Send + 'static>(
         &self,
-        write: impl Future<Output = Result<T, S3Error>> + Send + 'static,
+        write: BoxFuture<'static, Result<T, S3Error>>,
     ) -> Result<T, SinkError> {
         let pass = Arc::clone(&self.under_way).read_owned().await;
         // Whoever gave up meanwhile waits for nothing that comes later.
@@ -141,7 +142,7 @@ impl Shared {
         condition: Condition<'static>,
     ) -> Result<Written, SinkError> {
         let (bucket, key) = (self.bucket.clone(), key.to_owned());
-        self.to_the_end(async move { bucket.put(&key, bytes, condition).await }).await
+        self.to_the_end(Box::pin(async move { bucket.put(&key, bytes, condition).await })).await
     }
 
     async fn copy(
@@ -151,7 +152,7 @@ impl Shared {
         condition: Condition<'static>,
     ) -> Result<Option<Written>, SinkError> {
         let (bucket, from, to) = (self.bucket.clone(), from.to_owned(), to.to_owned());
-        self.to_the_end(async move { bucket.copy(&from, &to, condition).await }).await
+        self.to_the_end(Box::pin(async move { bucket.copy(&from, &to, condition).await })).await
     }
 
     /// Writes a whole object.
@@ -192,7 +193,8 @@ impl Shared {
             None => {
                 let head = self.bucket.head(&source).await?.ok_or_else(|| missing(from))?;
                 let upload = Upload::begin(&self.bucket, &key).await?;
-                Ok(upload.copy(&source, head.size).await?)
+                let copy = Box::pin(async move { upload.copy(&source, head.size).await });
+                self.to_the_end(copy).await
             }
         }
     }

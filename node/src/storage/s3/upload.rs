@@ -104,9 +104,10 @@ impl ObjectWriter for Writer {
             self.send(rest).await?;
         }
         self.sink.before_public(&self.name).await?;
-        let upload = self.upload.take().expect("it was begun");
-        upload.finish(self.written).await?;
-        Ok(self.written)
+        let (upload, written) = (self.upload.take().expect("it was begun"), self.written);
+        let finish = Box::pin(async move { upload.finish(written).await });
+        self.sink.to_the_end(finish).await?;
+        Ok(written)
     }
 }
 
