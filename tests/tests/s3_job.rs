@@ -300,18 +300,45 @@ fn large_objects_go_up_in_parts_and_come_out_the_same() {
     let job = job();
     // The one CSV is what grows with the keys: enough of them, and as many components.
     let photographs = job.draw(50);
-    for copy in ["copy-1", "copy-2", "copy-3"] {
-        job.store.put_folder(&format!("in/{copy}/"), &photographs).unwrap();
+    for copy in 1..=6 {
+        job.store.put_folder(&format!("in/copy-{copy}/"), &photographs).unwrap();
     }
     let options = "--size 32 --pca 390 --standardize mean --threads 2";
     job.run(&format!("run --from s3://fruit/in/ --to expected {options}")).done();
     job.store.forget();
     job.run(&format!("{FROM_S3} {options}")).done();
     let counters = job.store.counters();
-    assert!(counters.of("UploadPart") > 1, "nothing was large: {:?}", counters.operations);
+    let sizes = job.published("out/").into_iter().map(|(name, bytes)| (bytes.len(), name));
+    let largest = sizes.max().unwrap();
+    assert!(counters.of("UploadPart") > 1, "{largest:?} was too small: {:?}", counters.operations);
     assert_eq!(job.digests("out/"), job.sandbox.digests("expected"));
     assert_eq!(job.orphans("out/"), Vec::<String>::new());
     job.run("verify s3://fruit/out/").done();
+
+    // The reply to the request that makes the parts one object is lost.
+    job.store.forget();
+    job.store.switch(|switches| {
+        switches.lose_reply = Which::Nth(1);
+        switches.lose_reply_of = Some("CompleteMultipartUpload");
+    });
+    let line = format!("{FROM_S3} --mode overwrite {options}");
+    job.run(&line).done();
+    assert_eq!(job.store.counters().faults, 1);
+    assert_eq!(job.digests("out/"), job.sandbox.digests("expected"));
+    assert_eq!(job.orphans("out/"), Vec::<String>::new());
+
+    // It dies between two parts.
+    job.store.forget();
+    job.store.hold(Hold::of("UploadPart", 2));
+    let mut run = job.start(&line);
+    wait_until_held(&job, &mut run);
+    run.kill().unwrap();
+    run.wait().unwrap();
+    job.store.refuse_held();
+    assert_eq!(job.store.unfinished_uploads().len(), 1);
+    job.run(&line).done();
+    assert_eq!(job.digests("out/"), job.sandbox.digests("expected"));
+    assert_eq!(job.orphans("out/"), Vec::<String>::new());
 }
 
 #[test]

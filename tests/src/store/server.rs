@@ -294,9 +294,9 @@ async fn afterwards(
     noted: Noted,
     response: Response<Body>,
 ) -> Result<Response<Body>, HttpError> {
-    let (cut_body, lose_reply) = {
+    let (cut_body, lose_reply, lose_reply_of) = {
         let switches = shared.switches();
-        (switches.cut_body, switches.lose_reply)
+        (switches.cut_body, switches.lose_reply, switches.lose_reply_of)
     };
     if noted.operation == "GetObject" {
         if cut_body.hits(noted.number_of_kind) {
@@ -311,7 +311,12 @@ async fn afterwards(
     }
     let mut counters = shared.counters();
     counters.writes += 1;
-    if lose_reply.hits(counters.writes) {
+    let lost = match lose_reply_of {
+        Some(operation) if operation == noted.operation => lose_reply.hits(noted.number_of_kind),
+        Some(_) => false,
+        None => lose_reply.hits(counters.writes),
+    };
+    if lost {
         counters.faults += 1;
         return Err(HttpError::new("the reply is lost on purpose".into()));
     }

@@ -19,6 +19,8 @@ pub struct Switches {
     pub slow_down: Which,
     /// Writes that are carried out while their reply is lost.
     pub lose_reply: Which,
+    /// The one operation that these are counted among; nothing for every kind of write.
+    pub lose_reply_of: Option<&'static str>,
     /// Whole reads whose body ends in the middle.
     pub cut_body: Which,
     /// Every request is refused because its clock is wrong.
@@ -90,6 +92,7 @@ impl Default for Switches {
             no_etag_in_lists: false,
             slow_down: Which::Never,
             lose_reply: Which::Never,
+            lose_reply_of: None,
             cut_body: Which::Never,
             clock_skewed: false,
             moved_to: None,
