@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use clap::{Args, ColorChoice, Parser, Subcommand, ValueEnum};
 use fruitnode_coordinator::partition::ROWS_PER_PART_DEFAULT;
 
+use crate::cli::config::ConfigArgs;
 use crate::pipeline::suspect::DECODE_ONE;
 use crate::storage::DEFAULT_PATTERN;
 
@@ -26,16 +27,18 @@ Examples:
   fruitnode demo                                       photographs drawn here, nothing to download
   fruitnode run --from photos --to result              features, PCA for 95 % of the variance, CSV
   fruitnode run --from photos --to result --pca 100    100 components instead
-  fruitnode verify result                              check a result from its own files";
+  fruitnode verify result                              check a result from its own files
+
+Every flag can also stand in a file or in the environment: see `fruitnode config show --help`.";
 
 /// How a command speaks.
 #[derive(Debug, Clone, Args)]
 pub struct TerminalArgs {
     /// Form of the result on standard output.
-    #[arg(short, long, global = true, value_enum, default_value_t, env = "FRUITNODE_OUTPUT")]
+    #[arg(short, long, global = true, value_enum, default_value_t)]
     pub output: Format,
     /// Say nothing but errors.
-    #[arg(short, long, global = true, conflicts_with = "verbose")]
+    #[arg(short, long, global = true)]
     pub quiet: bool,
     /// Say more on standard error; twice for still more. RUST_LOG overrides it.
     #[arg(short, long, global = true, action = clap::ArgAction::Count)]
@@ -43,6 +46,9 @@ pub struct TerminalArgs {
     /// Colours.
     #[arg(long, global = true, value_name = "WHEN", default_value = "auto")]
     pub color: ColorChoice,
+    /// Configuration file to use in the place of ./fruitnode.toml.
+    #[arg(short, long, global = true, value_name = "FILE")]
+    pub config: Option<PathBuf>,
 }
 
 /// Form of what goes to standard output.
@@ -65,6 +71,8 @@ pub enum Command {
     Verify(VerifyArgs),
     /// Draw a few hundred photographs of fruit, run the whole job on them, and say what to open.
     Demo(DemoArgs),
+    /// Say what is set and by whom, or check a configuration file.
+    Config(ConfigArgs),
     /// Decode one photograph from standard input: a node does this to itself.
     #[command(name = DECODE_ONE, hide = true)]
     DecodeOne(DecodeOneArgs),
@@ -162,18 +170,13 @@ pub struct JobArgs {
 #[derive(Debug, Clone, Args)]
 pub struct MachineArgs {
     /// Compute threads. [default: the processors of this machine]
-    #[arg(long, value_name = "N", env = "FRUITNODE_THREADS", help_heading = "Machine")]
+    #[arg(long, value_name = "N", help_heading = "Machine")]
     pub threads: Option<NonZeroUsize>,
     /// Photographs handed to a compute thread at a time.
     #[arg(long, value_name = "N", default_value_t = batch_default(), help_heading = "Machine")]
     pub batch: NonZeroUsize,
     /// Kernels to compute with. [default: the fastest that this processor has]
-    #[arg(
-        long,
-        value_name = "avx512|avx2|portable",
-        env = "FRUITNODE_KERNEL",
-        help_heading = "Machine"
-    )]
+    #[arg(long, value_name = "avx512|avx2|portable", help_heading = "Machine")]
     pub kernel: Option<String>,
 }
 

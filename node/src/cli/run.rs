@@ -56,23 +56,24 @@ pub(super) fn execute(args: &RunArgs, terminal: &TerminalArgs) -> Result<Summary
 
 /// Everything that can be refused is refused here, before a photograph is read.
 fn open(args: &RunArgs, threads: NonZeroUsize) -> Result<JobContext, CliError> {
-    let kernel: Option<Kernel> = args
-        .machine
-        .kernel
-        .as_deref()
-        .map(str::parse)
-        .transpose()
-        .map_err(|error| CliError::of(Exit::Usage, "bad_flag", &error))?;
-    let options = options(&args.job);
-    let rows = args.job.rows_per_part.get();
-    let mut settings = Settings::parse(args.from.clone(), args.to.clone(), rows, options)
-        .map_err(|error| CliError::of(Exit::Usage, "bad_flag", &error))?;
+    let kernel: Option<Kernel> =
+        args.machine.kernel.as_deref().map(str::parse).transpose().map_err(|error| {
+            CliError::new(Exit::Usage, "bad_flag", format!("--kernel: {error}"))
+        })?;
+    let mut settings = settings(args)?;
     let extractor = network::load(settings.weights.as_deref(), settings.pooling, kernel)
         .map_err(|error| CliError::from(error.failure()))?;
     settings.options.weights_sha256 = extractor.sha256().to_owned();
     tracing::info!(threads = threads.get(), kernel = %extractor.kernel(), "opening the job");
     JobContext::open(JobId(unique_name()), settings, Some(extractor))
         .map_err(|error| CliError::from(error.failure()))
+}
+
+/// What the flags say, understood.
+pub(super) fn settings(args: &RunArgs) -> Result<Settings, CliError> {
+    let (options, rows) = (options(&args.job), args.job.rows_per_part.get());
+    Settings::parse(args.from.clone(), args.to.clone(), rows, options)
+        .map_err(|error| CliError::of(Exit::Usage, "bad_flag", &error))
 }
 
 /// Runs the job to its end, or to Ctrl-C. The digest of `_SUCCESS`, and the last view.
