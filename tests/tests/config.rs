@@ -12,8 +12,8 @@ fn sandbox() -> Sandbox {
 
 fn write(sandbox: &Sandbox, name: &str, text: &str) {
     let path = sandbox.path(name);
-    fs::create_dir_all(path.parent().unwrap()).unwrap();
-    fs::write(path, text).unwrap();
+    fs::create_dir_all(path.parent().expect("it lies in the sandbox")).expect("room for it");
+    fs::write(path, text).expect("room for it");
 }
 
 /// Runs `config show -o json` with more words and variables.
@@ -25,13 +25,13 @@ fn shown(sandbox: &Sandbox, words: &[&str], variables: &[(&str, &str)]) -> Value
 
 /// A setting's value in words, and where it comes from.
 fn setting(shown: &Value, table: &str, key: &str) -> (String, String) {
-    let all = shown["settings"].as_array().unwrap();
+    let all = shown["settings"].as_array().expect("a list");
     let found = all.iter().find(|setting| setting["table"] == table && setting["key"] == key);
     let found = found.unwrap_or_else(|| panic!("no {key} in [{table}]: {shown:#}"));
-    let words = found["value"]
-        .as_array()
-        .map(|words| words.iter().map(|word| word.as_str().unwrap()).collect::<Vec<_>>().join(" "));
-    let origin = found["place"].as_str().or(found["origin"].as_str()).unwrap();
+    let words = found["value"].as_array().map(|words| {
+        words.iter().map(|word| word.as_str().expect("text")).collect::<Vec<_>>().join(" ")
+    });
+    let origin = found["place"].as_str().or_else(|| found["origin"].as_str()).expect("text");
     (words.unwrap_or_default(), origin.to_owned())
 }
 

@@ -6,7 +6,10 @@ use std::path::PathBuf;
 use clap::{Args, ColorChoice, Parser, Subcommand, ValueEnum};
 use fruitnode_coordinator::partition::ROWS_PER_PART_DEFAULT;
 
+use crate::cli::completion::CompletionArgs;
 use crate::cli::config::ConfigArgs;
+use crate::cli::man::ManArgs;
+use crate::cli::plan::{PlanArgs, TimeArgs};
 use crate::pipeline::suspect::DECODE_ONE;
 use crate::storage::DEFAULT_PATTERN;
 
@@ -73,17 +76,30 @@ pub enum Command {
     Demo(DemoArgs),
     /// Say what is set and by whom, or check a configuration file.
     Config(ConfigArgs),
+    /// Print a script that lets a shell complete commands and flags.
+    #[command(after_help = COMPLETION_EXAMPLES)]
+    Completion(CompletionArgs),
+    /// Print the manual, or write its pages.
+    Man(ManArgs),
     /// Decode one photograph from standard input: a node does this to itself.
     #[command(name = DECODE_ONE, hide = true)]
     DecodeOne(DecodeOneArgs),
 }
 
+const COMPLETION_EXAMPLES: &str = "\
+Examples:
+  fruitnode completion bash > ~/.local/share/bash-completion/completions/fruitnode
+  fruitnode completion zsh > ~/.zfunc/_fruitnode
+  fruitnode completion fish > ~/.config/fish/completions/fruitnode.fish";
+
 const RUN_EXAMPLES: &str = "\
 Examples:
+  fruitnode run --from Training --to result --dry-run
   fruitnode run --from Training --to result
   fruitnode run --from Training --to result --pca 0.99 --standardize mean-std
   fruitnode run --from Training --to result --pca off --pooling max --size 224
   fruitnode run --from Training --to result --weights mobilenet_v2.safetensors --preprocess keras
+  fruitnode run --from photos --to week --modified-after 7d
   fruitnode run --from photos --to result --label-from 'regex:^([^_]+)_' --mode overwrite
 
 Exit codes: 0 done, 1 failed, 2 wrong flags, 4 not permitted, 5 nothing there to read,
@@ -99,12 +115,18 @@ pub struct RunArgs {
     /// Folder of the result. It appears whole or not at all.
     #[arg(long, value_name = "DIR")]
     pub to: String,
+    /// Of what time the photographs are.
+    #[command(flatten)]
+    pub time: TimeArgs,
     /// Everything else that decides what comes out.
     #[command(flatten)]
     pub job: JobArgs,
     /// How this machine does it.
     #[command(flatten)]
     pub machine: MachineArgs,
+    /// Whether to look only.
+    #[command(flatten)]
+    pub plan: PlanArgs,
 }
 
 /// Options that decide what comes out.

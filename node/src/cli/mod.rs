@@ -1,13 +1,17 @@
 //! The command line: from words to a job, and from its end to words and an exit code.
 
 pub mod args;
+mod completion;
 mod config;
 mod demo;
 pub mod exit;
 mod layered;
+mod man;
 mod message;
+mod plan;
 mod progress;
 mod run;
+mod screen;
 mod start;
 mod summary;
 mod telemetry;
@@ -27,7 +31,9 @@ pub fn main() -> Exit {
         Err((error, terminal)) => return error.show(&terminal),
     };
     let Started { cli, .. } = &started;
-    telemetry::init(&cli.terminal);
+    if let Err(error) = telemetry::init(&cli.terminal) {
+        return error.show(&cli.terminal);
+    }
     let done = match &cli.command {
         Command::Run(args) => run::run(args, &cli.terminal),
         Command::Verify(args) => verify::verify(args, &cli.terminal),
@@ -35,6 +41,8 @@ pub fn main() -> Exit {
         Command::Config(args) => {
             config::config(args, &cli.terminal, &started.matches, &started.config)
         }
+        Command::Completion(args) => completion::completion(args),
+        Command::Man(args) => man::man(args),
         Command::DecodeOne(args) => decode_one(args),
     };
     match done {

@@ -14,22 +14,29 @@ use tokio::signal::unix::{SignalKind, signal};
 use crate::cli::args::{Format, JobArgs, MachineArgs, RunArgs, TerminalArgs};
 use crate::cli::exit::Exit;
 use crate::cli::message::CliError;
+use crate::cli::plan;
 use crate::cli::progress::ProgressLine;
 use crate::cli::summary::Summary;
 use crate::env::{Moment, unique_name, wall_ms};
 use crate::failure::Failure;
 use crate::local::{LocalCluster, NODE};
-use crate::model::Kernel;
+use crate::model::{Extractor, Kernel};
 use crate::pca;
 use crate::story::Story;
 use crate::tasks::options::JobOptions;
-use crate::tasks::{COMPUTE_CLASS, JobContext, NodeContext, NodeOptions, Settings, network};
+use crate::tasks::{COMPUTE_CLASS, JobContext, NodeContext, NodeOptions, Settings, network, when};
 
 /// Threads of the reactor: it only waits, whatever the compute threads do.
 const REACTOR_THREADS: usize = 2;
 
 /// Runs a job and prints its summary.
 pub(super) fn run(args: &RunArgs, terminal: &TerminalArgs) -> Result<Exit, CliError> {
+    if args.plan.dry_run {
+        let (settings, extractor) = prepare(args)?;
+        let job = JobContext::look(settings, Some(extractor))
+            .map_err(|error| CliError::from(error.failure()))?;
+        return plan::plan(job, &args.machine, &args.plan, terminal);
+    }
     let summary = execute(args, terminal)?;
     print(&summary, terminal);
     Ok(Exit::Done)
@@ -56,6 +63,14 @@ pub(super) fn execute(args: &RunArgs, terminal: &TerminalArgs) -> Result<Summary
 
 /// Everything that can be refused is refused here, before a photograph is read.
 fn open(args: &RunArgs, threads: NonZeroUsize) -> Result<JobContext, CliError> {
+    let (settings, extractor) = prepare(args)?;
+    tracing::info!(threads = threads.get(), kernel = %extractor.kernel(), "opening the job");
+    JobContext::open(JobId(unique_name()), settings, Some(extractor))
+        .map_err(|error| CliError::from(error.failure()))
+}
+
+/// The flags understood, and the network loaded.
+fn prepare(args: &RunArgs) -> Result<(Settings, Arc<Extractor>), CliError> {
     let kernel: Option<Kernel> =
         args.machine.kernel.as_deref().map(str::parse).transpose().map_err(|error| {
             CliError::new(Exit::Usage, "bad_flag", format!("--kernel: {error}"))
@@ -64,16 +79,28 @@ fn open(args: &RunArgs, threads: NonZeroUsize) -> Result<JobContext, CliError> {
     let extractor = network::load(settings.weights.as_deref(), settings.pooling, kernel)
         .map_err(|error| CliError::from(error.failure()))?;
     settings.options.weights_sha256 = extractor.sha256().to_owned();
-    tracing::info!(threads = threads.get(), kernel = %extractor.kernel(), "opening the job");
-    JobContext::open(JobId(unique_name()), settings, Some(extractor))
-        .map_err(|error| CliError::from(error.failure()))
+    Ok((settings, extractor))
 }
 
 /// What the flags say, understood.
 pub(super) fn settings(args: &RunArgs) -> Result<Settings, CliError> {
-    let (options, rows) = (options(&args.job), args.job.rows_per_part.get());
+    let options = JobOptions {
+        modified_after: instant("--modified-after", args.time.modified_after.as_deref())?,
+        modified_before: instant("--modified-before", args.time.modified_before.as_deref())?,
+        ..options(&args.job)
+    };
+    let rows = args.job.rows_per_part.get();
     Settings::parse(args.from.clone(), args.to.clone(), rows, options)
         .map_err(|error| CliError::of(Exit::Usage, "bad_flag", &error))
+}
+
+/// The instant that a flag means: a span before now selects others tomorrow.
+fn instant(flag: &str, word: Option<&str>) -> Result<Option<String>, CliError> {
+    let now_us = i64::try_from(wall_ms()).unwrap_or(i64::MAX / 1_000).saturating_mul(1_000);
+    let instant = word.map(|word| when::instant(word, now_us)).transpose();
+    let instant = instant
+        .map_err(|error| CliError::new(Exit::Usage, "bad_flag", format!("{flag}: {error}")))?;
+    Ok(instant.map(when::words))
 }
 
 /// Runs the job to its end, or to Ctrl-C. The digest of `_SUCCESS`, and the last view.
@@ -120,7 +147,7 @@ async fn conduct(
 }
 
 /// Returns at Ctrl-C or SIGTERM. A second one ends the process where it stands.
-async fn interrupted() {
+pub(super) async fn interrupted() {
     let (Ok(mut interrupt), Ok(mut terminate)) =
         (signal(SignalKind::interrupt()), signal(SignalKind::terminate()))
     else {
@@ -166,14 +193,18 @@ fn options(args: &JobArgs) -> JobOptions {
         like: args.like.clone(),
         mode: args.mode.clone(),
         max_bad: args.max_bad.clone(),
+        modified_after: None,
+        modified_before: None,
     }
 }
 
-fn threads(machine: &MachineArgs) -> NonZeroUsize {
+/// Compute threads: as many as asked for, or as there are processors.
+pub(super) fn threads(machine: &MachineArgs) -> NonZeroUsize {
     machine.threads.or_else(|| available_parallelism().ok()).unwrap_or(NonZeroUsize::MIN)
 }
 
-fn reactor() -> Result<Runtime, CliError> {
+/// The threads that wait for files, the network and signals.
+pub(super) fn reactor() -> Result<Runtime, CliError> {
     Builder::new_multi_thread()
         .worker_threads(REACTOR_THREADS)
         .thread_name("reactor")

@@ -104,6 +104,9 @@ impl Walk {
         if summary.keys > 0 || summary.limited {
             return Ok(summary);
         }
+        if summary.untimely > 0 {
+            return Err(ListError::NothingTimely { from, untimely: summary.untimely });
+        }
         if summary.subfolders > 0 {
             return Err(ListError::OnlySubfolders { from, subfolders: summary.subfolders });
         }
@@ -147,13 +150,17 @@ impl Walk {
                 Ok(None)
             }
             Kind::Dangling => {
-                unreadable(key, &path, problem.unwrap_or(Problem::LinkDangling)).map(Some)
+                let problem = problem.unwrap_or(Problem::LinkDangling);
+                Ok(self.timely(unreadable(key, &path, problem)?))
             }
             Kind::Denied => {
-                unreadable(key, &path, problem.unwrap_or(Problem::LinkDenied)).map(Some)
+                let problem = problem.unwrap_or(Problem::LinkDenied);
+                Ok(self.timely(unreadable(key, &path, problem)?))
             }
             Kind::File => match fs::metadata(&path) {
-                Ok(metadata) if metadata.is_file() => Ok(Some(entry(key, &metadata, problem))),
+                Ok(metadata) if metadata.is_file() => {
+                    Ok(self.timely(entry(key, &metadata, problem)))
+                }
                 Ok(_) => {
                     self.summary.others += 1;
                     Ok(None)
@@ -163,6 +170,13 @@ impl Walk {
                 Err(error) => Err(folder_trouble(path.parent().unwrap_or(&path), error)),
             },
         }
+    }
+
+    /// The entry, if it is of the time asked for; if not, it is counted.
+    fn timely(&mut self, entry: Entry) -> Option<Entry> {
+        let timely = self.selection.window.holds(entry.modified_us);
+        self.summary.untimely += u64::from(!timely);
+        timely.then_some(entry)
     }
 
     /// Goes down into a folder, unless it is left out. False if it is no longer there.

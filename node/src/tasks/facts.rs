@@ -23,6 +23,9 @@ pub(super) struct ListingFacts {
     pub digest: String,
     /// Files that do not match the pattern.
     pub skipped: u64,
+    /// Files that match, but were modified at another time than was asked for.
+    #[serde(default)]
+    pub untimely: u64,
     /// Pipes, devices and sockets.
     pub others: u64,
     /// Whether `--limit` cut the listing short.
@@ -134,6 +137,11 @@ fn options(job: &JobContext, listed: &ListingFacts) -> BTreeMap<String, String> 
         ("rows_per_part", rows),
     ]);
     options.extend(words.limit.map(|limit| ("limit", limit.to_string())));
+    let times =
+        [("modified_after", &words.modified_after), ("modified_before", &words.modified_before)];
+    for (name, instant) in times {
+        options.extend(instant.clone().map(|instant| (name, instant)));
+    }
     options.extend(words.standardize.clone().map(|word| ("standardize", word)));
     options.extend(words.like.clone().map(|word| ("like", word)));
     options.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
@@ -150,6 +158,12 @@ fn warnings(listed: &ListingFacts, counts: &Counts, fitted: Option<&FittedFile>)
     if listed.skipped > 0 {
         warnings
             .push(format!("{} files do not match the pattern and were left out", listed.skipped));
+    }
+    if listed.untimely > 0 {
+        let untimely = listed.untimely;
+        warnings.push(format!(
+            "{untimely} photographs were modified at another time than was asked for, and left out"
+        ));
     }
     if listed.others > 0 {
         warnings.push(format!("{} pipes, devices or sockets were left out", listed.others));

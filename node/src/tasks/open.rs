@@ -15,7 +15,9 @@ use crate::output::names;
 use crate::pca::{self, GuardError};
 use crate::pipeline::Limits;
 use crate::pipeline::preprocess::{Preprocess, PreprocessError};
-use crate::storage::{FolderSink, FolderSource, FolderTarget, ListError, SinkError};
+use crate::storage::{
+    FolderSink, FolderSource, FolderTarget, ListError, NoSink, Sink, SinkError, Standing, look,
+};
 use crate::tasks::max_bad::BadTally;
 use crate::tasks::network::{self, NetworkError};
 use crate::tasks::{JobContext, Settings};
@@ -89,6 +91,32 @@ impl JobContext {
         settings: Settings,
         extractor: Option<Arc<Extractor>>,
     ) -> Result<Self, OpenError> {
+        Self::open_with(id, settings, extractor, |target| Ok(Arc::new(FolderSink::open(target)?)))
+    }
+
+    /// Opens a job that is only looked at: its target is not touched, and takes nothing.
+    ///
+    /// # Errors
+    /// As [`JobContext::open`].
+    pub fn look(
+        settings: Settings,
+        extractor: Option<Arc<Extractor>>,
+    ) -> Result<(Self, Standing), OpenError> {
+        let mut standing = Standing::Nothing;
+        let sink: Arc<dyn Sink> = Arc::new(NoSink::of(&settings.to));
+        let job = Self::open_with(JobId("plan".to_owned()), settings, extractor, |target| {
+            standing = look(target)?;
+            Ok(sink)
+        })?;
+        Ok((job, standing))
+    }
+
+    fn open_with(
+        id: JobId,
+        settings: Settings,
+        extractor: Option<Arc<Extractor>>,
+        open: impl FnOnce(&FolderTarget<'_>) -> Result<Arc<dyn Sink>, SinkError>,
+    ) -> Result<Self, OpenError> {
         let extractor = match extractor {
             Some(extractor) => extractor,
             None => network::load(settings.weights.as_deref(), settings.pooling, None)?,
@@ -110,7 +138,7 @@ impl JobContext {
         }
         let (from, to) = (folder(&settings.from)?, folder(&settings.to)?);
         let source = FolderSource::open(from, &[to.to_owned()])?;
-        let sink = FolderSink::open(&FolderTarget {
+        let sink = open(&FolderTarget {
             out: to,
             from: Some(from),
             job: &id.0,
@@ -120,7 +148,7 @@ impl JobContext {
         Ok(Self {
             id,
             source: Arc::new(source),
-            sink: Arc::new(sink),
+            sink,
             extractor,
             preprocess,
             limits: Limits::default(),

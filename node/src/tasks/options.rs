@@ -42,6 +42,12 @@ pub struct JobOptions {
     /// `N` or `SHARE%`, if bad photographs are to fail the job.
     #[serde(default)]
     pub max_bad: Option<String>,
+    /// Only photographs modified at this instant or later: an instant, never a span.
+    #[serde(default)]
+    pub modified_after: Option<String>,
+    /// Only photographs modified before this instant.
+    #[serde(default)]
+    pub modified_before: Option<String>,
 }
 
 /// Bytes that are no options of this release.
