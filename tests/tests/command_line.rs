@@ -38,6 +38,11 @@ fn every_wrong_flag_is_one_error_that_names_it() {
         ("--from in --to out --threads 0", 2, "--threads"),
         ("--from in --to out --batch 0", 2, "--batch"),
         ("--from in --to out --limit 0", 2, "--limit"),
+        ("--from in --to out --modified-after soon", 2, "--modified-after"),
+        ("--from in --to out --modified-before 2026-02-30", 2, "2026-02-30"),
+        ("--from in --to out --modified-after 2099-01-01", 5, "--modified-after"),
+        ("--from in --to out --price-per-hour=-1", 2, "--price-per-hour"),
+        ("--from in --to out --price-per-hour=nan", 2, "--price-per-hour"),
         ("--from in --to out --rows-per-part 0", 2, "--rows-per-part"),
         ("--from in --to out --rows-per-part 70000", 2, "70000"),
         ("--from in --to out --weights absent.safetensors", 5, "absent.safetensors"),
@@ -158,7 +163,7 @@ fn a_shell_completes_commands_and_flags_and_no_hidden_command() {
         return;
     }
     assert_eq!(bash("bash -n bash").done().stderr, "");
-    let complete = "source bash; COMP_WORDS=(fruitnode run --f); COMP_CWORD=2; \
+    let complete = "source ./bash; COMP_WORDS=(fruitnode run --f); COMP_CWORD=2; \
                     _fruitnode fruitnode --f run; echo ${COMPREPLY[*]}";
     assert_eq!(bash(complete).done().stdout.trim(), "--from");
 }

@@ -124,7 +124,8 @@ fn photographs_are_chosen_by_their_times_and_the_rest_is_counted() {
     assert_eq!(keys(""), (24, 0));
     assert_eq!(keys("--modified-after 7d"), (5, 19));
     // Its beginning belongs to a window, its end does not: windows lie side by side.
-    assert_eq!(keys("--modified-before 2024-10-04"), (19, 5));
+    assert_eq!(keys("--modified-before 2024-10-05"), (19, 5));
+    sandbox.run("run --from in --to other --modified-before 2024-10-04").refused(5);
     assert_eq!(keys("--modified-after 2024-10-04 --modified-before 2024-10-05"), (19, 5));
     assert_eq!(keys("--modified-after 2024-10-04T00:00:01Z --limit 2"), (2, 0));
 }

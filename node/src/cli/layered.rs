@@ -170,8 +170,8 @@ pub(super) fn check(
 }
 
 /// Names the environment variable or the line of a file from which a flag comes that these words
-/// speak of: nobody looks for a mistake on a command line that holds none. `given` tells which flags
-/// are on the command line.
+/// speak of: nobody looks for a mistake on a command line that holds none. `given` tells which of
+/// the flags are on the command line.
 pub(super) fn blame(
     words: &str,
     flags: &[Flag],

@@ -134,3 +134,73 @@ impl Sink for NoSink {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::path::Path;
+
+    use super::{FolderTarget, Mode, SinkError, Standing, look};
+    use crate::storage::FolderSink;
+
+    fn target<'a>(out: &'a Path, from: &'a Path, mode: Mode) -> FolderTarget<'a> {
+        let is_ours = |name: &str| name.starts_with("part");
+        FolderTarget { out, from: Some(from), job: "job", mode, is_ours }
+    }
+
+    fn names(folder: &Path) -> Vec<String> {
+        let entries = fs::read_dir(folder).unwrap();
+        let mut names: Vec<_> =
+            entries.map(|entry| entry.unwrap().file_name().display().to_string()).collect();
+        names.sort();
+        names
+    }
+
+    #[test]
+    fn a_look_leaves_no_trace_and_tells_an_earlier_result() {
+        let folder = tempfile::tempdir().unwrap();
+        let (out, from) = (folder.path().join("deep/out"), folder.path().join("in"));
+        fs::create_dir(&from).unwrap();
+        let seen = |mode| look(&target(&out, &from, mode));
+        assert_eq!(seen(Mode::Error).unwrap(), Standing::Nothing);
+        assert_eq!(names(folder.path()), ["in"]);
+        fs::create_dir_all(&out).unwrap();
+        assert_eq!(seen(Mode::Error).unwrap(), Standing::Nothing);
+        fs::write(out.join("part"), b"").unwrap();
+        assert!(matches!(seen(Mode::Error), Err(SinkError::Taken { .. })));
+        assert_eq!(seen(Mode::Overwrite).unwrap(), Standing::Earlier);
+        fs::write(out.join("thesis"), b"").unwrap();
+        assert!(matches!(seen(Mode::Overwrite), Err(SinkError::Foreign { .. })));
+        assert_eq!(names(&folder.path().join("deep")), ["out"]);
+        assert_eq!(names(&out), ["part", "thesis"]);
+    }
+
+    #[test]
+    fn a_target_that_another_run_builds_is_busy_and_stays_so() {
+        let folder = tempfile::tempdir().unwrap();
+        let (out, from) = (folder.path().join("out"), folder.path().join("in"));
+        let wanted = target(&out, &from, Mode::Error);
+        let sink = FolderSink::open(&wanted).unwrap();
+        let before = names(folder.path());
+        for _ in 0..2 {
+            let error = look(&wanted).unwrap_err();
+            assert!(matches!(&error, SinkError::Busy { .. }), "{error}");
+            assert!(error.to_string().contains("job job"), "{error}");
+        }
+        assert_eq!(names(folder.path()), before);
+        drop(sink);
+        assert_eq!(look(&wanted).unwrap(), Standing::Nothing);
+    }
+
+    #[test]
+    fn a_place_that_is_no_folder_is_unfit() {
+        let folder = tempfile::tempdir().unwrap();
+        let from = folder.path().join("in");
+        fs::write(folder.path().join("file"), b"").unwrap();
+        for out in ["file", "file/out", "file/deep/out", ""] {
+            let out = if out.is_empty() { "".into() } else { folder.path().join(out) };
+            let error = look(&target(&out, &from, Mode::Error)).unwrap_err();
+            assert!(matches!(&error, SinkError::Unfit { .. }), "{}: {error}", out.display());
+        }
+    }
+}
