@@ -12,6 +12,7 @@ use serde::Serialize;
 use crate::cli::args::{Format, MachineArgs, TerminalArgs};
 use crate::cli::exit::Exit;
 use crate::cli::message::CliError;
+use crate::cli::progress::spinner;
 use crate::cli::run;
 use crate::cli::screen::ScreenLine;
 use crate::env::{Moment, wall_ms};
@@ -93,6 +94,7 @@ pub(super) fn plan(
 async fn watched<T>(story: &Story, hidden: bool, work: impl Future<Output = T>) -> T {
     let line = ScreenLine::show(hidden);
     let bar = line.bar();
+    bar.set_style(spinner());
     let mut work = std::pin::pin!(work);
     loop {
         tokio::select! {

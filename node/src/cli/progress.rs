@@ -112,7 +112,8 @@ fn bad_words(bad: u64) -> String {
     if bad == 0 { String::new() } else { format!("{} in quarantine", HumanCount(bad)) }
 }
 
-fn spinner() -> ProgressStyle {
+/// Words beside something that turns.
+pub(super) fn spinner() -> ProgressStyle {
     style("{spinner} {msg} {elapsed}")
 }
 
