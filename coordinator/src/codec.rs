@@ -12,8 +12,9 @@ use crate::retry::FailureReason;
 use crate::task::{Task, TaskResult};
 use crate::tree::TreeNode;
 
-/// Version written into every entry.
-pub const FORMAT_VERSION: u32 = 1;
+/// Newest version that this release reads and writes. An entry carries the oldest version that can
+/// carry it out: 1, or 2 for a job with a given fit.
+pub const FORMAT_VERSION: u32 = 2;
 
 /// Why bytes are no command.
 #[derive(Debug, Error)]
@@ -31,7 +32,17 @@ pub enum CodecError {
 
 /// Bytes of a log entry.
 pub fn encode(command: &Command) -> Vec<u8> {
-    v1::Command { format_version: FORMAT_VERSION, command: Some(to_proto(command)) }.encode_to_vec()
+    let format_version = version(command);
+    v1::Command { format_version, command: Some(to_proto(command)) }.encode_to_vec()
+}
+
+/// The first version whose releases carry this command out correctly. One of version 1 would fit a
+/// model of its own where one was given.
+fn version(command: &Command) -> u32 {
+    match command {
+        Command::SubmitJob { spec, .. } if spec.given_fit => 2,
+        _ => 1,
+    }
 }
 
 /// The command in a log entry.
@@ -142,6 +153,7 @@ fn spec_to_proto(spec: &JobSpec) -> v1::JobSpec {
         compute_class: spec.compute_class.clone(),
         fit_class: spec.fit_class.clone(),
         options: spec.options.clone(),
+        given_fit: spec.given_fit,
     }
 }
 
@@ -154,6 +166,7 @@ fn spec_from_proto(spec: v1::JobSpec) -> JobSpec {
         compute_class: spec.compute_class,
         fit_class: spec.fit_class,
         options: spec.options,
+        given_fit: spec.given_fit,
     }
 }
 
@@ -311,6 +324,29 @@ mod tests {
         entry.format_version = FORMAT_VERSION + 1;
         let error = decode(&entry.encode_to_vec()).expect_err("too new");
         assert!(error.to_string().contains("upgrade this node"), "{error}");
+    }
+
+    #[test]
+    fn only_a_job_with_a_given_fit_asks_for_a_newer_release() {
+        let submit = |given_fit| Command::SubmitJob {
+            job: JobId("j".into()),
+            spec: JobSpec {
+                from: "in".into(),
+                to: "out".into(),
+                rows_per_part: 4,
+                pca: true,
+                given_fit,
+                compute_class: "cpu".into(),
+                fit_class: "f".into(),
+                options: b"{}".to_vec(),
+            },
+        };
+        for (given_fit, version) in [(false, 1), (true, 2)] {
+            let bytes = encode(&submit(given_fit));
+            let entry = v1::Command::decode(&*bytes).expect("our own bytes");
+            assert_eq!(entry.format_version, version);
+            assert_eq!(decode(&bytes).expect("our own bytes"), submit(given_fit));
+        }
     }
 
     #[test]

@@ -87,7 +87,13 @@ fn check_partitions(job: &Job, broken: &mut Vec<String>) {
 /// COVER: until the fit, each extracted partition is told of by exactly one held node of the tree,
 /// or is known to be uncovered; holders are members.
 fn check_moments(state: &ClusterState, job: &Job, broken: &mut Vec<String>) {
-    if !job.spec.pca || !matches!(job.phase, Phase::Extracting | Phase::Reducing | Phase::Fitting) {
+    if !job.spec.reduces() {
+        if !job.held.is_empty() || !job.uncovered.is_empty() {
+            broken.push("COVER: moments are held of a job that reduces none".to_owned());
+        }
+        return;
+    }
+    if !matches!(job.phase, Phase::Extracting | Phase::Reducing | Phase::Fitting) {
         return;
     }
     let mut told = vec![0u32; job.partitions.len()];

@@ -20,19 +20,35 @@ pub struct JobSpec {
     pub rows_per_part: u32,
     /// Whether a PCA follows the features.
     pub pca: bool,
+    /// Whether that PCA is not fitted but given: its node takes over a model that the options name.
+    pub given_fit: bool,
     /// Nodes of another compute class extract nothing of this job.
     pub compute_class: String,
-    /// Nodes of another fit class neither fit nor project.
+    /// Nodes of another fit class neither fit nor project, unless the fit is given.
     pub fit_class: String,
     /// Further options, opaque to every decision here.
     pub options: Vec<u8>,
+}
+
+impl JobSpec {
+    /// Whether moments are made and merged: only for a fit of one's own.
+    pub fn reduces(&self) -> bool {
+        self.pca && !self.given_fit
+    }
+
+    /// Whether a node of this fit class may fit and project. A given fit has its bits already, and
+    /// scores have the same bits everywhere, given the fit.
+    pub fn suits_fit_class(&self, fit_class: &str) -> bool {
+        self.given_fit || self.fit_class == fit_class
+    }
 }
 
 /// How far a job is.
 ///
 /// ```text
 /// Listing -> Extracting -> Reducing <-> Fitting -> Projecting -> Publishing -> Ended
-///                  \_______________ without a PCA _______________/
+///                 |\_____ given fit ____/                       /
+///                  \______________ without a PCA ______________/
 /// ```
 ///
 /// `Fitting` falls back to `Reducing` when the node that holds the root moments is lost.
@@ -44,7 +60,7 @@ pub enum Phase {
     Extracting,
     /// All features are accepted, the root moments are not held yet.
     Reducing,
-    /// The root moments are held.
+    /// The root moments are held, or the fit is given.
     Fitting,
     /// The fit is accepted.
     Projecting,
@@ -227,6 +243,7 @@ impl Job {
                 let both = (*self.held.get(&left)?, *self.held.get(&right)?);
                 Some(Inputs::Merge((left, both.0), (right, both.1)))
             }
+            Task::Fit if self.spec.given_fit => Some(Inputs::Adopt),
             Task::Fit => {
                 let root = self.plan().root()?;
                 Some(Inputs::Fit(root, *self.held.get(&root)?))

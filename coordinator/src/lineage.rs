@@ -195,7 +195,7 @@ impl Job {
         self.counts.bad += u64::from(bad);
         self.counts.gets += u64::from(gets);
         self.counts.inferences += u64::from(inferences);
-        if !self.spec.pca {
+        if !self.spec.reduces() {
             return;
         }
         match moments {
@@ -299,7 +299,12 @@ impl Job {
         let root_held = self.plan().root().is_some_and(|root| self.held.contains_key(&root));
         match self.phase {
             Phase::Extracting if self.all_extracted() => {
-                self.phase = if self.spec.pca { Phase::Reducing } else { Phase::Publishing };
+                self.phase = match (self.spec.pca, self.spec.given_fit) {
+                    (false, _) => Phase::Publishing,
+                    (true, false) => Phase::Reducing,
+                    (true, true) => Phase::Fitting,
+                };
+                self.offer(Task::Fit);
                 self.offer(Task::Publish);
                 self.advance();
             }
@@ -312,7 +317,7 @@ impl Job {
                 let lost: Vec<_> = self.uncovered.iter().copied().map(Task::Remake).collect();
                 lost.into_iter().for_each(|task| self.offer(task));
             }
-            Phase::Fitting if !root_held => {
+            Phase::Fitting if self.spec.reduces() && !root_held => {
                 self.phase = Phase::Reducing;
                 self.ready.remove(&Task::Fit);
                 self.advance();

@@ -105,7 +105,10 @@ impl<'a> Round<'a> {
             TaskKind::Publish | TaskKind::List => Some((*first()?, self.emptiest(|_, _| true)?)),
             TaskKind::Fit => {
                 let task = *first()?;
-                let fits = |_: NodeId, node: &Node| node.fit_class == job.spec.fit_class;
+                let fits = |_: NodeId, node: &Node| job.spec.suits_fit_class(&node.fit_class);
+                if job.spec.given_fit {
+                    return Some((task, self.emptiest(fits)?));
+                }
                 let holder = job.held.get(&job.plan().root()?)?.node;
                 let at_holder = self.emptiest(|id, node| id == holder && fits(id, node));
                 Some((task, at_holder.or_else(|| self.emptiest(fits))?))
@@ -122,7 +125,7 @@ impl<'a> Round<'a> {
                 self.neighbour(job, round, Task::Extract, fits)
             }
             TaskKind::Project => {
-                let fits = |node: &Node| node.fit_class == job.spec.fit_class;
+                let fits = |node: &Node| job.spec.suits_fit_class(&node.fit_class);
                 self.neighbour(job, round, Task::Project, fits)
             }
         }

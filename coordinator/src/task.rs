@@ -11,7 +11,7 @@ use crate::tree::TreeNode;
 pub enum Task {
     /// Give the result its final names.
     Publish,
-    /// Scaler and principal components from the root moments.
+    /// Scaler and principal components from the root moments, or from a given model.
     Fit,
     /// Merge the moments of two neighbours in the tree into this node.
     Merge(TreeNode),
@@ -161,6 +161,8 @@ pub enum Inputs {
     Merge((TreeNode, Holding), (TreeNode, Holding)),
     /// The root.
     Fit(TreeNode, Holding),
+    /// Of a fit that is given: nothing beside the specification.
+    Adopt,
     /// The accepted features and the accepted fit.
     Project(Winner, FitRecord),
     /// The complete list of winners in key order: recorded here, by the log, before the first

@@ -6,7 +6,7 @@
 //! ```text
 //! node 1 slots=2 [compute=cpu] [fit=f]   add a node
 //! lose 1                                 a node is gone
-//! submit j [pca=no] [rows=4]             submit a job
+//! submit j [pca=no] [fit=given] [rows=4] submit a job
 //! cancel j
 //! schedule                               grant what the scheduler proposes
 //! grant j extract:0 a7 n1                grant by hand
@@ -138,7 +138,9 @@ impl World {
             "lose" => Command::LoseNode { node: node(words[1]) },
             "submit" => {
                 let pca = option("pca").as_deref() != Some("no");
-                Command::SubmitJob { job: job(), spec: spec(number("rows", 4), pca) }
+                let given_fit = option("fit").as_deref() == Some("given");
+                let spec = JobSpec { given_fit, ..spec(number("rows", 4), pca) };
+                Command::SubmitJob { job: job(), spec }
             }
             "cancel" => Command::CancelJob { job: job() },
             "grant" => Command::Grant {
@@ -193,7 +195,7 @@ impl World {
                     bad,
                     features: digest,
                     quarantine: (bad > 0).then_some(digest),
-                    moments: spec.pca.then_some(digest),
+                    moments: spec.reduces().then_some(digest),
                     gets: good + bad,
                     inferences: good,
                 }
@@ -244,6 +246,7 @@ impl World {
                 format!("{left} on {}, {right} on {}", at_left.node, at_right.node)
             }
             Some(Inputs::Fit(root, at)) => format!("{root} on {}", at.node),
+            Some(Inputs::Adopt) => "the given model".to_owned(),
             Some(Inputs::Project(winner, fit)) => {
                 format!("features of {}, fit of {}", winner.features_attempt, fit.attempt)
             }
@@ -262,6 +265,7 @@ fn spec(rows_per_part: u32, pca: bool) -> JobSpec {
         to: "out".into(),
         rows_per_part,
         pca,
+        given_fit: false,
         compute_class: "cpu".into(),
         fit_class: "f".into(),
         options: Vec::new(),

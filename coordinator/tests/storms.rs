@@ -60,7 +60,7 @@ fn job() -> JobId {
 }
 
 impl World {
-    fn new(partitions: u32, pca: bool) -> Self {
+    fn new(partitions: u32, (pca, given_fit): (bool, bool)) -> Self {
         let mut world = Self {
             state: ClusterState::default(),
             log: Vec::new(),
@@ -76,6 +76,7 @@ impl World {
             to: "out".into(),
             rows_per_part: 1,
             pca,
+            given_fit,
             compute_class: "cpu".into(),
             fit_class: "f".into(),
             options: Vec::new(),
@@ -109,7 +110,7 @@ impl World {
 
     fn accept(&mut self, task: Task, attempt: Attempt) {
         let digest = Digest([1; 32]);
-        let pca = self.state.job(&job()).expect("submitted").spec().pca;
+        let reduces = self.state.job(&job()).expect("submitted").spec().reduces();
         let result = match task.kind() {
             TaskKind::List => TaskResult::Listed {
                 keys: self.partitions.into(),
@@ -122,7 +123,7 @@ impl World {
                 bad: 0,
                 features: digest,
                 quarantine: None,
-                moments: pca.then_some(digest),
+                moments: reduces.then_some(digest),
                 gets: 1,
                 inferences: 1,
             },
@@ -223,10 +224,10 @@ proptest! {
     #[test]
     fn a_job_ends_once_the_storm_is_over(
         partitions in 1..40u32,
-        pca in proptest::bool::ANY,
+        fit in prop_oneof![Just((false, false)), Just((true, false)), Just((true, true))],
         storm in events(),
     ) {
-        let mut world = World::new(partitions, pca);
+        let mut world = World::new(partitions, fit);
         storm.iter().for_each(|event| world.step(event));
         world.step(&Event::Join(2));
         for _ in 0..40 * partitions + 100 {

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::output::model::{
     FittedView, ModelArrays, ModelFacts, SCHEMA_VERSION, Setting, Standardize, Target, Weights,
-    model_safetensors, read_model_safetensors,
+    model_json, model_safetensors, read_model_json, read_model_safetensors,
 };
 use crate::output::report::Figure;
 use crate::output::{ReadError, WriteError};
@@ -25,6 +25,19 @@ pub struct FittedFile {
     pub arrays: ModelArrays,
 }
 
+/// How the features were made that a model is fitted to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MadeBy {
+    /// The network.
+    pub weights: Weights,
+    /// How photographs became its input.
+    pub preprocessing: Vec<Setting>,
+    /// How its last feature map became a row.
+    pub pooling: String,
+    /// What else their bits depend on.
+    pub compute_class: String,
+}
+
 #[derive(Serialize, Deserialize)]
 struct Head {
     facts: ModelFacts,
@@ -38,9 +51,9 @@ impl FittedFile {
         fitted: &Fitted,
         options: &FitOptions,
         certificate: &Certificate,
-        weights: Weights,
-        preprocessing: Vec<Setting>,
+        made_by: MadeBy,
     ) -> Self {
+        let MadeBy { weights, preprocessing, pooling, compute_class } = made_by;
         let facts = ModelFacts {
             schema_version: SCHEMA_VERSION,
             dim: fitted.dim as u32,
@@ -63,6 +76,8 @@ impl FittedFile {
             fit_class: fitted.fit_class.clone(),
             weights,
             preprocessing,
+            pooling,
+            compute_class,
         };
         let arrays = ModelArrays {
             mean: fitted.mean.clone(),
@@ -73,6 +88,26 @@ impl FittedFile {
         };
         let warnings = fitted.warnings.iter().map(ToString::to_string).collect();
         Self { facts, certificate: figures(certificate), warnings, arrays }
+    }
+
+    /// From the files of a published model, which must be what this release writes for it: then
+    /// a result made with it publishes the same bytes. They do not hold the certificate.
+    ///
+    /// # Errors
+    /// When the bytes are damaged, do not belong together, or are of another release.
+    pub fn published(json: &[u8], tensors: &[u8]) -> Result<Self, ReadError> {
+        let facts = read_model_json(json)?;
+        let arrays = read_model_safetensors(tensors)?;
+        let view = arrays.view(&facts)?;
+        let writes = |written: Result<Vec<u8>, WriteError>, read: &[u8]| {
+            written.is_ok_and(|written| written == read)
+        };
+        if !writes(model_json(&view), json) || !writes(model_safetensors(&view), tensors) {
+            let reason = "its files do not belong together, or another release wrote them: \
+                          restore them, or use that release";
+            return Err(ReadError::new("model", reason));
+        }
+        Ok(Self { facts, certificate: Vec::new(), warnings: Vec::new(), arrays })
     }
 
     /// As an object of the job.

@@ -1,7 +1,7 @@
 //! The fruitnode node: every side effect of the system lives in this crate.
 //!
 //! Layers, each using only what stands right of it, checked by `tests/tests/layering.rs`:
-//! `cli -> local -> actors -> tasks -> {fitted_file, verify, story} ->
+//! `cli -> local -> actors -> tasks -> {fitted_file, verify, story, hub} ->
 //! {storage, pipeline, output} -> {model, pca} -> rows -> coordinator -> proto`.
 
 pub mod actors;
@@ -11,6 +11,7 @@ pub mod demo;
 mod env;
 pub mod failure;
 pub mod fitted_file;
+pub mod hub;
 pub mod local;
 pub mod memory;
 pub mod model;

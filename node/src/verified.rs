@@ -1,14 +1,17 @@
-//! What `verify` asks for: a result in a folder, and the computations of this release.
+//! What `verify` asks for: a result in a folder or on S3, and the computations of this release.
 
 use std::fs::{self, File};
 use std::io::{self, BufReader, Read};
 use std::path::{Path, PathBuf};
 
+use bytes::Bytes;
 use fruitnode_coordinator::moments::Moments;
+use tokio::runtime::Handle;
 
 use crate::fitted_file::fitted_of;
 use crate::output::model::{FittedView, ModelArrays};
 use crate::pca;
+use crate::storage::S3Result;
 use crate::verify::{Arithmetic, Published, Whole};
 
 /// A result in a folder.
@@ -52,6 +55,66 @@ impl Published for ResultFolder {
 
     fn open(&self, name: &str) -> io::Result<Box<dyn Read + '_>> {
         Ok(Box::new(BufReader::new(File::open(self.root.join(name))?)))
+    }
+}
+
+/// A result on S3. Its reads block, on a thread that is none of the reactor's.
+#[derive(Debug)]
+pub struct ResultBucket {
+    result: S3Result,
+    reactor: Handle,
+}
+
+/// An object that is read range by range.
+struct Ranges<'a> {
+    bucket: &'a ResultBucket,
+    name: String,
+    at: u64,
+    size: u64,
+    held: Bytes,
+}
+
+/// Bytes of an object that are asked for at a time.
+const RANGE_BYTES: u64 = 8 << 20;
+
+impl ResultBucket {
+    /// Reads through a reactor that runs elsewhere.
+    pub fn new(result: S3Result, reactor: Handle) -> Self {
+        Self { result, reactor }
+    }
+}
+
+impl Published for ResultBucket {
+    fn list(&self) -> io::Result<Vec<String>> {
+        self.reactor.block_on(self.result.names()).map_err(io::Error::other)
+    }
+
+    fn read(&self, name: &str) -> io::Result<Vec<u8>> {
+        let read = self.reactor.block_on(self.result.read(name)).map_err(io::Error::other)?;
+        read.map(Into::into).ok_or_else(|| io::ErrorKind::NotFound.into())
+    }
+
+    fn open(&self, name: &str) -> io::Result<Box<dyn Read + '_>> {
+        let size = self.reactor.block_on(self.result.size(name)).map_err(io::Error::other)?;
+        let size = size.ok_or_else(|| io::Error::from(io::ErrorKind::NotFound))?;
+        let (name, held) = (name.to_owned(), Bytes::new());
+        Ok(Box::new(Ranges { bucket: self, name, at: 0, size, held }))
+    }
+}
+
+impl Read for Ranges<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        if self.held.is_empty() && self.at < self.size {
+            let end = (self.at + RANGE_BYTES).min(self.size);
+            let ResultBucket { result, reactor } = self.bucket;
+            let read = reactor.block_on(result.read_range(&self.name, self.at..end));
+            let read = read.map_err(io::Error::other)?;
+            self.held = read.ok_or_else(|| io::Error::from(io::ErrorKind::NotFound))?;
+            self.at = end;
+        }
+        let length = buffer.len().min(self.held.len());
+        buffer[..length].copy_from_slice(&self.held.split_to(length));
+        Ok(length)
     }
 }
 

@@ -71,6 +71,7 @@ pub const MODULES: [(&str, u8); 22] = [
     ("fitted_file", 6),
     ("verify", 6),
     ("story", 6),
+    ("hub", 6),
     ("storage", 5),
     ("pipeline", 5),
     ("output", 5),
@@ -85,12 +86,13 @@ pub const MODULES: [(&str, u8); 22] = [
 ];
 
 /// Libraries that stay in some modules of `node`, by the first word of their names.
-pub const KEPT_IN: [(&str, &[&str]); 5] = [
+pub const KEPT_IN: [(&str, &[&str]); 6] = [
     ("candle", &["model", "pipeline"]),
     ("faer", &["pca"]),
     ("aws", &["storage"]),
     ("tonic", &["mesh"]),
     ("raft", &[]),
+    ("reqwest", &["hub"]),
 ];
 
 /// Libraries that some modules of `node` must not name.

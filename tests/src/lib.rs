@@ -1,9 +1,11 @@
 //! Fixtures shared by the integration tests, and the rules of style and layering they check.
 
 pub mod hostile;
+pub mod hub;
 pub mod layering;
 pub mod rust_code;
 pub mod sandbox;
+pub mod store;
 pub mod tidy;
 
 use std::io::Write;

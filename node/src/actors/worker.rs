@@ -53,16 +53,16 @@ impl Worker {
                 biased;
                 Some(ended) = self.running.join_next_with_id() => self.ended(ended),
                 message = inbox.recv() => match message {
-                    Some(message) => self.receive(message),
+                    Some(message) => self.receive(message).await,
                     None => return,
                 },
             }
         }
     }
 
-    fn receive(&mut self, message: ToWorker) {
+    async fn receive(&mut self, message: ToWorker) {
         match message {
-            ToWorker::Start(lease) => self.begin(*lease),
+            ToWorker::Start(lease) => self.begin(*lease).await,
             ToWorker::Cancel { job, task, attempt } => {
                 if let Some(running) = self.keys.remove(&(job, task, attempt)) {
                     running.abort();
@@ -76,9 +76,9 @@ impl Worker {
         }
     }
 
-    fn begin(&mut self, lease: Lease) {
+    async fn begin(&mut self, lease: Lease) {
         let key = (lease.job.clone(), lease.task, lease.attempt);
-        let job = match self.job(&lease) {
+        let job = match self.job(&lease).await {
             Ok(job) => job,
             Err(failure) => return self.report_failure(key, failure),
         };
@@ -103,11 +103,11 @@ impl Worker {
     }
 
     /// The job's context, opened at the first lease.
-    fn job(&mut self, lease: &Lease) -> Result<Arc<JobContext>, Failure> {
+    async fn job(&mut self, lease: &Lease) -> Result<Arc<JobContext>, Failure> {
         if let Some(job) = self.jobs.get(&lease.job) {
             return Ok(Arc::clone(job));
         }
-        let job = self.node.open(&lease.job, &lease.spec)?;
+        let job = Box::pin(self.node.open(&lease.job, &lease.spec)).await?;
         self.jobs.insert(lease.job.clone(), Arc::clone(&job));
         Ok(job)
     }

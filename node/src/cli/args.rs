@@ -9,9 +9,10 @@ use fruitnode_coordinator::partition::ROWS_PER_PART_DEFAULT;
 use crate::cli::completion::CompletionArgs;
 use crate::cli::config::ConfigArgs;
 use crate::cli::man::ManArgs;
-use crate::cli::plan::{PlanArgs, TimeArgs};
+use crate::cli::model_args::ModelCommand;
+use crate::cli::plan::PlanArgs;
 use crate::pipeline::suspect::DECODE_ONE;
-use crate::storage::DEFAULT_PATTERN;
+use crate::storage::{DEFAULT_PATTERN, S3Options};
 
 /// Features and principal components of fruit photographs, with the same bytes out every time.
 #[derive(Debug, Parser)]
@@ -70,8 +71,15 @@ pub enum Command {
     /// Turn a folder of photographs into features, a PCA and its projection.
     #[command(after_help = RUN_EXAMPLES)]
     Run(Box<RunArgs>),
+    /// Put other photographs through a pipeline that `run` fitted: same network, preparation,
+    /// scaler and components, no new fit.
+    #[command(after_help = TRANSFORM_EXAMPLES)]
+    Transform(Box<TransformArgs>),
     /// Check a published result from its own files: digests, rows, certificate.
     Verify(VerifyArgs),
+    /// Look at weights and fitted models, and fetch weights.
+    #[command(subcommand)]
+    Model(ModelCommand),
     /// Draw a few hundred photographs of fruit, run the whole job on them, and say what to open.
     Demo(DemoArgs),
     /// Say what is set and by whom, or check a configuration file.
@@ -101,26 +109,38 @@ Examples:
   fruitnode run --from Training --to result --weights mobilenet_v2.safetensors --preprocess keras
   fruitnode run --from photos --to week --modified-after 7d
   fruitnode run --from photos --to result --label-from 'regex:^([^_]+)_' --mode overwrite
+  fruitnode run --from s3://fruits/Training --to s3://fruits/result --region eu-west-1
 
 Exit codes: 0 done, 1 failed, 2 wrong flags, 4 not permitted, 5 nothing there to read,
             6 the target holds a result already, 7 more bad photographs than --max-bad,
             130 interrupted";
 
+const TRANSFORM_EXAMPLES: &str = "\
+Examples:
+  fruitnode transform --model result/model --from new-photographs --to scores
+  fruitnode transform --model result/model --weights mobilenet_v2.safetensors --from new --to scores
+
+The model decides preparation, pooling, scaler and components; weights with another SHA-256 than its
+own are refused. One photograph is enough. Photographs that the model was fitted to get the very
+scores that `run` published.
+
+Exit codes: as of `fruitnode run`";
+
 /// Options of `run`.
 #[derive(Debug, Clone, Args)]
 pub struct RunArgs {
-    /// Folder of the photographs.
-    #[arg(long, value_name = "DIR")]
+    /// Where the photographs are: a folder, or s3://BUCKET/PREFIX.
+    #[arg(long, value_name = "PLACE")]
     pub from: String,
-    /// Folder of the result. It appears whole or not at all.
-    #[arg(long, value_name = "DIR")]
+    /// Where the result goes: a folder, or s3://BUCKET/PREFIX. It is valid whole or not at all.
+    #[arg(long, value_name = "PLACE")]
     pub to: String,
-    /// Of what time the photographs are.
-    #[command(flatten)]
-    pub time: TimeArgs,
     /// Everything else that decides what comes out.
     #[command(flatten)]
     pub job: JobArgs,
+    /// Where S3 is.
+    #[command(flatten)]
+    pub storage: StorageArgs,
     /// How this machine does it.
     #[command(flatten)]
     pub machine: MachineArgs,
@@ -129,9 +149,42 @@ pub struct RunArgs {
     pub plan: PlanArgs,
 }
 
-/// Options that decide what comes out.
+/// Options of `transform`.
 #[derive(Debug, Clone, Args)]
-pub struct JobArgs {
+pub struct TransformArgs {
+    /// Folder `model` of the result of a `run`.
+    #[arg(long, value_name = "DIR")]
+    pub model: PathBuf,
+    /// Folder of the photographs.
+    #[arg(long, value_name = "DIR")]
+    pub from: String,
+    /// Folder of the result. It appears whole or not at all.
+    #[arg(long, value_name = "DIR")]
+    pub to: String,
+    /// Which photographs.
+    #[command(flatten)]
+    pub photographs: PhotographArgs,
+    /// The weights that the model was fitted with: a file, hf://owner/name or https://….
+    /// [default: those in the cache with the model's digest, else our own, in this binary]
+    #[arg(long, value_name = "FILE|SOURCE", help_heading = "Network")]
+    pub weights: Option<PathBuf>,
+    /// How the result is laid out.
+    #[command(flatten)]
+    pub result: ResultArgs,
+    /// Where S3 is.
+    #[command(flatten)]
+    pub storage: StorageArgs,
+    /// How this machine does it.
+    #[command(flatten)]
+    pub machine: MachineArgs,
+    /// Whether to look only.
+    #[command(flatten)]
+    pub plan: PlanArgs,
+}
+
+/// Options that decide which photographs there are.
+#[derive(Debug, Clone, Args)]
+pub struct PhotographArgs {
     /// Which files are photographs: a glob on the name, or on the whole key if it holds a `/`.
     #[arg(long, value_name = "GLOB", default_value = DEFAULT_PATTERN, help_heading = "Photographs")]
     pub pattern: String,
@@ -150,10 +203,25 @@ pub struct JobArgs {
     /// share of those listed such as `5%`. [default: no limit]
     #[arg(long, value_name = "N|SHARE%", help_heading = "Photographs")]
     pub max_bad: Option<String>,
+    /// Only photographs modified then or later: a date such as 2026-01-31, a time such as
+    /// 2026-01-31T12:00:00Z, or 7d for a week ago.
+    #[arg(long, value_name = "WHEN", help_heading = "Photographs")]
+    pub modified_after: Option<String>,
+    /// Only photographs modified before then.
+    #[arg(long, value_name = "WHEN", help_heading = "Photographs")]
+    pub modified_before: Option<String>,
+}
 
-    /// Weights of MobileNetV2 as safetensors, with torchvision, timm or Hugging Face names.
-    /// [default: our own, in this binary]
-    #[arg(long, value_name = "FILE", help_heading = "Network")]
+/// Options that decide what comes out.
+#[derive(Debug, Clone, Args)]
+pub struct JobArgs {
+    /// Which photographs.
+    #[command(flatten)]
+    pub photographs: PhotographArgs,
+
+    /// Weights of MobileNetV2 as safetensors, with torchvision, timm or Hugging Face names: a file,
+    /// hf://owner/name or https://…, as for `model pull`. [default: our own, in this binary]
+    #[arg(long, value_name = "FILE|SOURCE", help_heading = "Network")]
     pub weights: Option<PathBuf>,
     /// How the last feature map becomes one row.
     #[arg(long, value_name = "avg|max|none", default_value = "avg", help_heading = "Network")]
@@ -180,12 +248,53 @@ pub struct JobArgs {
     #[arg(long, value_name = "spark|sklearn", help_heading = "PCA")]
     pub like: Option<String>,
 
+    /// How the result is laid out.
+    #[command(flatten)]
+    pub result: ResultArgs,
+}
+
+/// Options that decide how the result is laid out.
+#[derive(Debug, Clone, Args)]
+pub struct ResultArgs {
     /// Consecutive keys in one part of the output.
     #[arg(long, value_name = "N", default_value_t = rows_default(), help_heading = "Result")]
     pub rows_per_part: NonZeroU32,
     /// When the target holds a result already.
     #[arg(long, value_name = "error|overwrite", default_value = "error", help_heading = "Result")]
     pub mode: String,
+}
+
+/// Where S3 is. Credentials are found as by every other tool: environment, profile, single sign-on,
+/// container or instance role. No byte of a result depends on any of it.
+#[derive(Debug, Clone, Default, Args)]
+pub struct StorageArgs {
+    /// Another server than AWS: https://HOST:PORT; plain http:// on this machine alone.
+    /// [default: AWS_ENDPOINT_URL, or AWS]
+    #[arg(long, value_name = "URL", help_heading = "S3")]
+    pub endpoint: Option<String>,
+    /// Region of the bucket. [default: AWS_REGION, or that of the profile or the instance]
+    #[arg(long, value_name = "NAME", help_heading = "S3")]
+    pub region: Option<String>,
+    /// Name the bucket in the path and not in the host. [default: true where an endpoint is given]
+    #[arg(long, value_name = "BOOL", default_missing_value = "true", num_args = 0..=1,
+          require_equals = true, help_heading = "S3")]
+    pub path_style: Option<bool>,
+    /// Profile of ~/.aws/config. [default: AWS_PROFILE]
+    #[arg(long, value_name = "NAME", help_heading = "S3")]
+    pub profile: Option<String>,
+}
+
+impl StorageArgs {
+    /// As the storage takes them. An empty word is as good as none.
+    pub fn options(&self) -> S3Options {
+        let word = |word: &Option<String>| word.clone().filter(|word| !word.is_empty());
+        S3Options {
+            endpoint: word(&self.endpoint),
+            region: word(&self.region),
+            path_style: self.path_style,
+            profile: word(&self.profile),
+        }
+    }
 }
 
 /// Options that change how long it takes, and no byte of the result.
@@ -200,14 +309,20 @@ pub struct MachineArgs {
     /// Kernels to compute with. [default: the fastest that this processor has]
     #[arg(long, value_name = "avx512|avx2|portable", help_heading = "Machine")]
     pub kernel: Option<String>,
+    /// Fetch no weights: take those in the cache, or fail.
+    #[arg(long, help_heading = "Machine")]
+    pub offline: bool,
 }
 
 /// Options of `verify`.
 #[derive(Debug, Clone, Args)]
 pub struct VerifyArgs {
-    /// Folder of the result.
+    /// Where the result is: a folder, or s3://BUCKET/PREFIX.
     #[arg(value_name = "OUT")]
-    pub out: PathBuf,
+    pub out: String,
+    /// Where S3 is.
+    #[command(flatten)]
+    pub storage: StorageArgs,
 }
 
 /// Words of `decode-one`, which [`crate::pipeline::suspect::Order`] writes and reads.
@@ -259,7 +374,7 @@ mod tests {
         let recursive = |flags: &[&str]| {
             let words = ["fruitnode", "run", "--from", "a", "--to", "b"].iter().chain(flags);
             match Cli::try_parse_from(words).expect("a valid line").command {
-                Command::Run(run) => run.job.recursive,
+                Command::Run(run) => run.job.photographs.recursive,
                 other => panic!("{other:?}"),
             }
         };

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use clap::Parser;
 
-use crate::cli::args::{Cli, Command, DemoArgs, Format, RunArgs, TerminalArgs};
+use crate::cli::args::{Cli, Command, DemoArgs, Format, RunArgs, StorageArgs, TerminalArgs};
 use crate::cli::exit::Exit;
 use crate::cli::message::CliError;
 use crate::cli::screen::ScreenLine;
@@ -24,7 +24,7 @@ pub(super) fn demo(args: &DemoArgs, terminal: &TerminalArgs) -> Result<Exit, Cli
     draw(&photographs, args.per_kind, terminal)?;
     let job = run_args(&photographs, &result, args)?;
     let summary = run::execute(&job, terminal)?;
-    let checks = verify::check(&result)?;
+    let checks = verify::check(&result.display().to_string(), &StorageArgs::default())?;
     show(&summary, &photographs, &result, terminal);
     if checks.passed() { Ok(Exit::Done) } else { Ok(Exit::Failed) }
 }

@@ -30,7 +30,7 @@ const WITHOUT_SETTINGS: [&str; 4] = ["config", "completion", "man", "help"];
 
 /// Headings of the help whose flags are the same for every command that has them, and so have a
 /// table of their own.
-const SHARED: [(&str, &str); 2] = [("Machine", "machine"), ("Storage", "storage")];
+const SHARED: [(&str, &str); 2] = [("Machine", "machine"), ("S3", "storage")];
 
 /// The table of the flags that all commands have.
 pub(super) const TERMINAL: &str = "terminal";

@@ -8,6 +8,9 @@ pub mod exit;
 mod layered;
 mod man;
 mod message;
+mod meter;
+mod model;
+mod model_args;
 mod plan;
 mod progress;
 mod run;
@@ -15,7 +18,9 @@ mod screen;
 mod start;
 mod summary;
 mod telemetry;
+mod transform;
 mod verify;
+mod weights;
 
 use args::{Command, DecodeOneArgs};
 use exit::Exit;
@@ -36,7 +41,9 @@ pub fn main() -> Exit {
     }
     let done = match &cli.command {
         Command::Run(args) => run::run(args, &cli.terminal),
+        Command::Transform(args) => transform::transform(args, &cli.terminal),
         Command::Verify(args) => verify::verify(args, &cli.terminal),
+        Command::Model(command) => model::model(command, &cli.terminal),
         Command::Demo(args) => demo::demo(args, &cli.terminal),
         Command::Config(args) => {
             config::config(args, &cli.terminal, &started.matches, &started.config)

@@ -13,7 +13,7 @@ use crate::cli::args::{Format, MachineArgs, TerminalArgs};
 use crate::cli::exit::Exit;
 use crate::cli::message::CliError;
 use crate::cli::progress::spinner;
-use crate::cli::run;
+use crate::cli::run::{self, Prepared};
 use crate::cli::screen::ScreenLine;
 use crate::env::{Moment, wall_ms};
 use crate::local::NODE;
@@ -36,18 +36,6 @@ pub struct PlanArgs {
     pub price_per_hour: Option<f64>,
 }
 
-/// Options about the times of photographs.
-#[derive(Debug, Clone, Args)]
-pub struct TimeArgs {
-    /// Only photographs modified then or later: a date such as 2026-01-31, a time such as
-    /// 2026-01-31T12:00:00Z, or 7d for a week ago.
-    #[arg(long, value_name = "WHEN", help_heading = "Photographs")]
-    pub modified_after: Option<String>,
-    /// Only photographs modified before then.
-    #[arg(long, value_name = "WHEN", help_heading = "Photographs")]
-    pub modified_before: Option<String>,
-}
-
 #[derive(Serialize)]
 struct Document<'a> {
     schema_version: u32,
@@ -61,9 +49,9 @@ struct Document<'a> {
     cost: Option<f64>,
 }
 
-/// Looks at an opened job and says what it would do.
+/// Looks at a job that is ready to be opened, and says what it would do.
 pub(super) fn plan(
-    (job, standing): (JobContext, Standing),
+    (settings, extractor): Prepared,
     machine: &MachineArgs,
     args: &PlanArgs,
     terminal: &TerminalArgs,
@@ -71,14 +59,16 @@ pub(super) fn plan(
     let story = Arc::new(Story::begin(Moment::now(), wall_ms()));
     let threads = run::threads(machine);
     let options = NodeOptions { threads, batch: machine.batch };
-    let job = Arc::new(job);
-    let planned = run::reactor()?.block_on(async {
+    let (job, standing, planned) = run::reactor()?.block_on(async {
+        let looked = Box::pin(JobContext::look(settings, Some(extractor))).await;
+        let (job, standing) = looked.map_err(|error| CliError::from(error.failure()))?;
+        let job = Arc::new(job);
         let node = NodeContext::start(NODE, options, Arc::clone(&story))
             .map_err(|error| CliError::of(Exit::Failed, "no_threads", &error))?;
         let node = Arc::new(node);
         let hidden = terminal.quiet || terminal.output == Format::Json;
         tokio::select! {
-            planned = watched(&story, hidden, plan::plan(&node, &job)) => Ok(planned?),
+            planned = watched(&story, hidden, plan::plan(&node, &job)) => Ok((Arc::clone(&job), standing, planned?)),
             () = run::interrupted() => {
                 let words = "interrupted: nothing was written, as nothing would have been";
                 Err(CliError::new(Exit::Interrupted, "interrupted", words))

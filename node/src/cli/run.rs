@@ -14,9 +14,11 @@ use tokio::signal::unix::{SignalKind, signal};
 use crate::cli::args::{Format, JobArgs, MachineArgs, RunArgs, TerminalArgs};
 use crate::cli::exit::Exit;
 use crate::cli::message::CliError;
+use crate::cli::meter::Meter;
 use crate::cli::plan;
 use crate::cli::progress::ProgressLine;
 use crate::cli::summary::Summary;
+use crate::cli::weights;
 use crate::env::{Moment, unique_name, wall_ms};
 use crate::failure::Failure;
 use crate::local::{LocalCluster, NODE};
@@ -32,10 +34,8 @@ const REACTOR_THREADS: usize = 2;
 /// Runs a job and prints its summary.
 pub(super) fn run(args: &RunArgs, terminal: &TerminalArgs) -> Result<Exit, CliError> {
     if args.plan.dry_run {
-        let (settings, extractor) = prepare(args)?;
-        let job = JobContext::look(settings, Some(extractor))
-            .map_err(|error| CliError::from(error.failure()))?;
-        return plan::plan(job, &args.machine, &args.plan, terminal);
+        let prepared = prepare(args, terminal, kernel(&args.machine)?)?;
+        return plan::plan(prepared, &args.machine, &args.plan, terminal);
     }
     let summary = execute(args, terminal)?;
     print(&summary, terminal);
@@ -44,12 +44,28 @@ pub(super) fn run(args: &RunArgs, terminal: &TerminalArgs) -> Result<Exit, CliEr
 
 /// Runs a job and hands back its summary.
 pub(super) fn execute(args: &RunArgs, terminal: &TerminalArgs) -> Result<Summary, CliError> {
+    carry_out(&args.machine, terminal, |kernel| prepare(args, terminal, kernel))
+}
+
+/// What a job needs before it is opened.
+pub(super) type Prepared = (Settings, Arc<Extractor>);
+
+/// Prepares a job, opens it on this machine and runs it to its end.
+pub(super) fn carry_out(
+    machine: &MachineArgs,
+    terminal: &TerminalArgs,
+    prepare: impl FnOnce(Option<Kernel>) -> Result<Prepared, CliError>,
+) -> Result<Summary, CliError> {
     let began = Moment::now();
     let story = Arc::new(Story::begin(began, wall_ms()));
-    let threads = threads(&args.machine);
-    let job = Arc::new(open(args, threads)?);
-    let options = NodeOptions { threads, batch: args.machine.batch };
+    let threads = threads(machine);
+    let (settings, extractor) = prepare(kernel(machine)?)?;
+    tracing::info!(threads = threads.get(), kernel = %extractor.kernel(), "opening the job");
+    let options = NodeOptions { threads, batch: machine.batch };
     reactor()?.block_on(async {
+        let opened = JobContext::open(JobId(unique_name()), settings, Some(extractor));
+        let job = Box::pin(opened).await.map_err(|error| CliError::from(error.failure()))?;
+        let job = Arc::new(job);
         let node = NodeContext::start(NODE, options, Arc::clone(&story))
             .map_err(|error| CliError::of(Exit::Failed, "no_threads", &error))?;
         let ended = conduct(node, &job, &story, terminal).await;
@@ -62,40 +78,30 @@ pub(super) fn execute(args: &RunArgs, terminal: &TerminalArgs) -> Result<Summary
 }
 
 /// Everything that can be refused is refused here, before a photograph is read.
-fn open(args: &RunArgs, threads: NonZeroUsize) -> Result<JobContext, CliError> {
-    let (settings, extractor) = prepare(args)?;
-    tracing::info!(threads = threads.get(), kernel = %extractor.kernel(), "opening the job");
-    JobContext::open(JobId(unique_name()), settings, Some(extractor))
-        .map_err(|error| CliError::from(error.failure()))
-}
-
-/// The flags understood, and the network loaded.
-fn prepare(args: &RunArgs) -> Result<(Settings, Arc<Extractor>), CliError> {
-    let kernel: Option<Kernel> =
-        args.machine.kernel.as_deref().map(str::parse).transpose().map_err(|error| {
-            CliError::new(Exit::Usage, "bad_flag", format!("--kernel: {error}"))
-        })?;
+fn prepare(
+    args: &RunArgs,
+    terminal: &TerminalArgs,
+    kernel: Option<Kernel>,
+) -> Result<Prepared, CliError> {
     let mut settings = settings(args)?;
-    let extractor = network::load(settings.weights.as_deref(), settings.pooling, kernel)
+    let at_hand = weights::at_hand(args.job.weights.as_deref(), &args.machine, terminal)?;
+    let extractor = network::load(at_hand.as_deref(), settings.pooling, kernel)
         .map_err(|error| CliError::from(error.failure()))?;
     settings.options.weights_sha256 = extractor.sha256().to_owned();
+    settings.storage = args.storage.options();
     Ok((settings, extractor))
 }
 
 /// What the flags say, understood.
 pub(super) fn settings(args: &RunArgs) -> Result<Settings, CliError> {
-    let options = JobOptions {
-        modified_after: instant("--modified-after", args.time.modified_after.as_deref())?,
-        modified_before: instant("--modified-before", args.time.modified_before.as_deref())?,
-        ..options(&args.job)
-    };
-    let rows = args.job.rows_per_part.get();
+    let options = options(&args.job)?;
+    let rows = args.job.result.rows_per_part.get();
     Settings::parse(args.from.clone(), args.to.clone(), rows, options)
         .map_err(|error| CliError::of(Exit::Usage, "bad_flag", &error))
 }
 
 /// The instant that a flag means: a span before now selects others tomorrow.
-fn instant(flag: &str, word: Option<&str>) -> Result<Option<String>, CliError> {
+pub(super) fn instant(flag: &str, word: Option<&str>) -> Result<Option<String>, CliError> {
     let now_us = i64::try_from(wall_ms()).unwrap_or(i64::MAX / 1_000).saturating_mul(1_000);
     let instant = word.map(|word| when::instant(word, now_us)).transpose();
     let instant = instant
@@ -114,6 +120,7 @@ async fn conduct(
     let spec = job.settings.spec(COMPUTE_CLASS, &pca::fit_class());
     let quiet = terminal.quiet || terminal.output == Format::Json;
     let line = ProgressLine::show(job.id.clone(), cluster.watch(), Arc::clone(story), quiet);
+    let _meter = Meter::start(Arc::clone(story));
     cluster.submit(Arc::clone(job), spec).await;
     let ended = tokio::select! {
         ended = cluster.wait(&job.id) => ended,
@@ -166,8 +173,9 @@ pub(super) async fn interrupted() {
     });
 }
 
+/// Prints a summary as it was asked for.
 #[allow(clippy::print_stdout, reason = "this is where the command speaks")]
-fn print(summary: &Summary, terminal: &TerminalArgs) {
+pub(super) fn print(summary: &Summary, terminal: &TerminalArgs) {
     match terminal.output {
         Format::Json => println!("{}", summary.json()),
         Format::Table if terminal.quiet => {}
@@ -175,13 +183,14 @@ fn print(summary: &Summary, terminal: &TerminalArgs) {
     }
 }
 
-fn options(args: &JobArgs) -> JobOptions {
-    JobOptions {
+fn options(args: &JobArgs) -> Result<JobOptions, CliError> {
+    let (photographs, result) = (&args.photographs, &args.result);
+    Ok(JobOptions {
         version: JobOptions::VERSION,
-        pattern: args.pattern.clone(),
-        recursive: args.recursive,
-        limit: args.limit.map(Into::into),
-        label_from: args.label_from.clone(),
+        pattern: photographs.pattern.clone(),
+        recursive: photographs.recursive,
+        limit: photographs.limit.map(Into::into),
+        label_from: photographs.label_from.clone(),
         weights: args.weights.as_deref().map(Path::display).map(|path| path.to_string()),
         weights_sha256: String::new(),
         pooling: args.pooling.clone(),
@@ -191,11 +200,19 @@ fn options(args: &JobArgs) -> JobOptions {
         pca: args.pca.clone(),
         standardize: args.standardize.clone(),
         like: args.like.clone(),
-        mode: args.mode.clone(),
-        max_bad: args.max_bad.clone(),
-        modified_after: None,
-        modified_before: None,
-    }
+        mode: result.mode.clone(),
+        max_bad: photographs.max_bad.clone(),
+        modified_after: instant("--modified-after", photographs.modified_after.as_deref())?,
+        modified_before: instant("--modified-before", photographs.modified_before.as_deref())?,
+        model: None,
+        model_sha256: None,
+    })
+}
+
+/// The kernels that were asked for.
+pub(super) fn kernel(machine: &MachineArgs) -> Result<Option<Kernel>, CliError> {
+    let kernel = machine.kernel.as_deref().map(str::parse).transpose();
+    kernel.map_err(|error| CliError::new(Exit::Usage, "bad_flag", format!("--kernel: {error}")))
 }
 
 /// Compute threads: as many as asked for, or as there are processors.

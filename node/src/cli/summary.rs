@@ -150,7 +150,11 @@ impl Summary {
             let (took, rate) = (self.took_s, self.photographs_per_s);
             format!("{took:.1} s, {rate:.0} photographs/s over all")
         });
-        let _ = writeln!(out, "\nresult in {}: report.json, features/, _SUCCESS", self.to);
+        let _ = writeln!(
+            out,
+            "\nresult in {}: report.html for people; report.json, features/, _SUCCESS",
+            self.to
+        );
         let _ = writeln!(out, "next: fruitnode verify {}", shell_word(&self.to));
         out
     }

@@ -1,14 +1,15 @@
 //! `fruitnode verify`: checks a result from its own files, and says what each check found.
 
-use std::path::Path;
-
 use serde::Serialize;
 
-use crate::cli::args::{Format, TerminalArgs, VerifyArgs};
+use crate::cli::args::{Format, StorageArgs, TerminalArgs, VerifyArgs};
 use crate::cli::exit::Exit;
 use crate::cli::message::CliError;
-use crate::verified::{OwnArithmetic, ResultFolder};
-use crate::verify::{self, Check, Verdict};
+use crate::cli::run::reactor;
+use crate::failure::Failure;
+use crate::storage::{Place, S3Result};
+use crate::verified::{OwnArithmetic, ResultBucket, ResultFolder};
+use crate::verify::{self, Check, GIVEN_MODEL, Verdict};
 
 #[derive(Serialize)]
 struct Document<'a> {
@@ -20,7 +21,7 @@ struct Document<'a> {
 /// Checks a result and prints every check.
 #[allow(clippy::print_stdout, reason = "this is where the command speaks")]
 pub(super) fn verify(args: &VerifyArgs, terminal: &TerminalArgs) -> Result<Exit, CliError> {
-    let verdict = check(&args.out)?;
+    let verdict = check(&args.out, &args.storage)?;
     let passed = verdict.passed();
     match terminal.output {
         Format::Json => {
@@ -32,8 +33,11 @@ pub(super) fn verify(args: &VerifyArgs, terminal: &TerminalArgs) -> Result<Exit,
         Format::Table if terminal.quiet && passed => {}
         Format::Table => {
             print!("{verdict}");
-            let out = args.out.display();
+            let out = &args.out;
             match passed {
+                true if verdict.check(GIVEN_MODEL).is_some() => {
+                    println!("{out} is whole, and its scores are those of the model it was given");
+                }
                 true => println!("{out} is whole, and certifies itself"),
                 false => println!("{out} does not hold what it promises: see above"),
             }
@@ -42,11 +46,24 @@ pub(super) fn verify(args: &VerifyArgs, terminal: &TerminalArgs) -> Result<Exit,
     if passed { Ok(Exit::Done) } else { Ok(Exit::Failed) }
 }
 
-/// Checks a result.
-pub(super) fn check(out: &Path) -> Result<Verdict, CliError> {
-    let folder = ResultFolder::open(out).map_err(|error| {
-        let words = format!("{}: {error}; name the folder of a result", out.display());
-        CliError::new(Exit::NotFound, "input_missing", words)
-    })?;
-    Ok(verify::verify(&folder, &OwnArithmetic))
+/// Checks a result, wherever it lies.
+pub(super) fn check(out: &str, storage: &StorageArgs) -> Result<Verdict, CliError> {
+    let place = out.parse().map_err(|error| CliError::of(Exit::Usage, "bad_flag", &error))?;
+    match place {
+        Place::Folder(path) => {
+            let folder = ResultFolder::open(&path).map_err(|error| {
+                let words = format!("{out}: {error}; name the folder of a result");
+                CliError::new(Exit::NotFound, "input_missing", words)
+            })?;
+            Ok(verify::verify(&folder, &OwnArithmetic))
+        }
+        Place::S3 { bucket, prefix } => {
+            let reactor = reactor()?;
+            let options = storage.options();
+            let opened = reactor.block_on(Box::pin(S3Result::open(&bucket, &prefix, &options)));
+            let result = opened.map_err(|error| Failure::of(error.reason(), &error))?;
+            let published = ResultBucket::new(result, reactor.handle().clone());
+            Ok(verify::verify(&published, &OwnArithmetic))
+        }
+    }
 }

@@ -92,6 +92,11 @@ pub fn draw_photographs(
     })
 }
 
+/// One photograph, always the same, and of no size that a network wants.
+pub fn photograph() -> Rgb {
+    picture(KINDS[0], 5)
+}
+
 fn draw_file(dir: &Path, kind: Kind, number: u32) -> Result<(), DemoError> {
     let path = dir.join(kind.name()).join(format!("{number:04}.jpg"));
     let rgb = picture(kind, number);

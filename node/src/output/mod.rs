@@ -9,13 +9,14 @@ pub mod decimal;
 pub mod digest;
 pub mod error;
 pub mod html;
-mod markup;
+pub(crate) mod markup;
 pub mod model;
 pub mod names;
 pub mod plots;
 pub mod report;
 pub mod scree;
 pub mod success;
+pub mod thumbnails;
 
 pub use columns::{
     features_part, quarantine_part, read_features_part, read_quarantine_part, read_scores_part,

@@ -19,6 +19,8 @@ pub const SCREE_PNG: &str = "scree.png";
 pub const SCATTER_SVG: &str = "scatter.svg";
 /// The first two components as pixels.
 pub const SCATTER_PNG: &str = "scatter.png";
+/// Photographs at the ends of the first components.
+pub const EXTREMES_PNG: &str = "extremes.png";
 /// The report for people.
 pub const REPORT_HTML: &str = "report.html";
 /// Scaler and components for Rust, PyTorch and everything that reads safetensors.
@@ -31,13 +33,14 @@ pub const MODEL_NPZ: &str = "model/pca.npz";
 pub const MODEL_README: &str = "model/README.md";
 
 /// The single files that stand beside the parts when a PCA was fitted.
-pub const PCA_FILES: [&str; 10] = [
+pub const PCA_FILES: [&str; 11] = [
     CSV,
     SCREE_CSV,
     SCREE_SVG,
     SCREE_PNG,
     SCATTER_SVG,
     SCATTER_PNG,
+    EXTREMES_PNG,
     MODEL_SAFETENSORS,
     MODEL_JSON,
     MODEL_NPZ,

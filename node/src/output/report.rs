@@ -74,6 +74,10 @@ pub struct Components {
     pub share: f64,
     /// Shares of the first components.
     pub spectrum_head: Vec<f64>,
+    /// Whether they were given, and not fitted to these features. The shares are then those of the
+    /// photographs that they were fitted to.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub given: bool,
 }
 
 /// A number that must not exceed a limit.
@@ -178,6 +182,7 @@ pub(crate) mod tests {
                 rank: 1,
                 share: 1.0,
                 spectrum_head: vec![1.0, 0.0],
+                given: false,
             }),
             certificate: vec![Figure { name: "residual".to_owned(), value: 1.5e-15, limit: 1e-9 }],
             classes: Classes {

@@ -1,6 +1,6 @@
 //! Where photographs come from and results go.
 //!
-//! Two traits, [`Source`] and [`Sink`], with a folder behind each; the listing in between is kept
+//! Two traits, [`Source`] and [`Sink`], with a folder or S3 behind each; the listing in between is kept
 //! as a [`manifest`], so that nothing ever holds all keys. Nothing here decides: what an error
 //! means for a photograph or a job is said by total functions of the error.
 
@@ -11,11 +11,14 @@ pub mod label;
 mod look;
 pub mod manifest;
 mod names;
+mod place;
 mod publish;
+mod s3;
 mod select;
 mod sink;
 mod source;
 mod staging;
+mod tally;
 mod target;
 mod walk;
 
@@ -26,6 +29,8 @@ pub use folder::FolderSource;
 pub use folder_sink::{FolderSink, FolderTarget, Mode};
 pub use label::{LabelError, LabelRule};
 pub use look::{NoSink, Standing, look};
+pub use place::{Place, PlaceError};
+pub use s3::{S3Error, S3Options, S3Result, S3Sink, S3Source, S3Target, look_s3};
 pub use select::{DEFAULT_PATTERN, Pattern, PatternError, Selection, Window};
 pub use sink::{ObjectWriter, SUCCESS, Sink, SinkError};
 pub use source::{Entry, GetError, ListError, ListSummary, Problem, Source};

@@ -14,6 +14,8 @@ use bytes::Bytes;
 use fruitnode_coordinator::retry::FailureReason;
 use thiserror::Error;
 
+use crate::storage::s3::S3Error;
+
 /// Name of the marker that makes a result valid. Only [`Sink::commit`] writes it.
 pub const SUCCESS: &str = "_SUCCESS";
 
@@ -65,6 +67,27 @@ pub enum SinkError {
         /// Who that is.
         holder: String,
     },
+    /// Another job holds the target now.
+    #[error(
+        "another run took over {out}, because this one was not heard of for too long: nothing more \
+         is written there. Run again when the other has ended"
+    )]
+    Lost {
+        /// The target.
+        out: String,
+    },
+    /// A public object is not the one that this job wrote.
+    #[error(
+        "{place} was written by someone else while the result was published: see that one run \
+         alone writes there, and run again"
+    )]
+    Overwritten {
+        /// The object.
+        place: String,
+    },
+    /// The store's own words.
+    #[error(transparent)]
+    S3(#[from] S3Error),
     /// No space left, or no quota.
     #[error("no space is left where {place} is written: free some, or choose another place")]
     Full {
@@ -173,6 +196,12 @@ pub trait Sink: Send + Sync {
 
     /// Gives up: nothing of the job stays but what an earlier result held. May be repeated.
     async fn abort(&self) -> Result<(), SinkError>;
+
+    /// Whether the place refuses writes whose condition does not hold, so that two runs cannot mix
+    /// their results even if one of them is not heard of. `None` where that is no question.
+    fn conditional_writes(&self) -> Option<bool> {
+        None
+    }
 }
 
 /// An object under construction. Dropped unfinished, it leaves nothing.
@@ -190,9 +219,13 @@ impl SinkError {
     #[deny(clippy::wildcard_enum_match_arm)]
     pub fn reason(&self) -> FailureReason {
         match self {
-            Self::Taken { .. } | Self::Foreign { .. } | Self::Unfit { .. } | Self::Busy { .. } => {
-                FailureReason::TargetTaken
-            }
+            Self::Taken { .. }
+            | Self::Foreign { .. }
+            | Self::Unfit { .. }
+            | Self::Busy { .. }
+            | Self::Lost { .. }
+            | Self::Overwritten { .. } => FailureReason::TargetTaken,
+            Self::S3(error) => error.reason(),
             Self::Full { .. } => FailureReason::StorageFull,
             Self::Refused { .. } => FailureReason::StorageRefused,
             Self::Missing { .. } | Self::Incomplete { .. } => FailureReason::InputMissing,

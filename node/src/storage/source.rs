@@ -11,6 +11,7 @@ use fruitnode_coordinator::retry::FailureReason;
 use thiserror::Error;
 use tokio::sync::mpsc;
 
+use crate::storage::s3::S3Error;
 use crate::storage::select::Selection;
 
 /// One listed object.
@@ -55,7 +56,7 @@ pub struct ListSummary {
     pub skipped_examples: Vec<String>,
     /// Objects that match, but were modified outside the window of time.
     pub untimely: u64,
-    /// Pipes, devices and sockets, which are never opened.
+    /// What is never opened: pipes, devices and sockets; on S3 the empty objects that mark folders.
     pub others: u64,
     /// Folders that were not entered because the listing is not recursive.
     pub subfolders: u64,
@@ -112,7 +113,7 @@ pub enum ListError {
         /// How many objects are of another time.
         untimely: u64,
     },
-    /// It holds only pipes, devices, sockets, or folders that were left out.
+    /// It holds only what is never opened, or folders that were left out.
     #[error("{from} holds no photograph: only {what}")]
     NothingReadable {
         /// The source.
@@ -157,6 +158,9 @@ pub enum ListError {
         /// The key.
         key: String,
     },
+    /// The store's own words.
+    #[error(transparent)]
+    S3(#[from] S3Error),
     /// Whoever asked for the listing no longer listens.
     #[error("the listing of {from} was stopped")]
     Stopped {
@@ -192,6 +196,21 @@ pub enum GetError {
     /// This object may not be read.
     #[error("`{key}` may not be read by this user")]
     Denied {
+        /// The key.
+        key: String,
+    },
+    /// The store refuses it, for one of two reasons that it does not tell apart.
+    #[error(
+        "`{key}` may not be read with these credentials: grant them s3:GetObject; or it is gone, \
+         which the server tells only those who have s3:ListBucket"
+    )]
+    Forbidden {
+        /// The key.
+        key: String,
+    },
+    /// It lies in an archive, from which it must be brought back first.
+    #[error("`{key}` lies in an archive: restore it (aws s3api restore-object), and run again")]
+    Archived {
         /// The key.
         key: String,
     },
@@ -279,6 +298,8 @@ impl GetError {
             Self::Changed { .. }
             | Self::Gone { .. }
             | Self::Denied { .. }
+            | Self::Forbidden { .. }
+            | Self::Archived { .. }
             | Self::TooLarge { .. }
             | Self::Listed { .. } => true,
             Self::Unavailable { .. } => false,
@@ -291,7 +312,8 @@ impl GetError {
         match self {
             Self::Changed { .. } => "changed",
             Self::Gone { .. } => "gone",
-            Self::Denied { .. } => "denied",
+            Self::Denied { .. } | Self::Forbidden { .. } => "denied",
+            Self::Archived { .. } => "archived",
             Self::TooLarge { .. } => "file_too_large",
             Self::Listed { problem, .. } => problem.code(),
             Self::Unavailable { .. } => FailureReason::StorageUnavailable.code(),
@@ -314,6 +336,7 @@ impl ListError {
             | Self::Loop { .. }
             | Self::SameKey { .. } => FailureReason::InputMissing,
             Self::FolderDenied { .. } => FailureReason::StorageRefused,
+            Self::S3(error) => error.reason(),
             Self::Stopped { .. } => FailureReason::Cancelled,
             Self::Unavailable { .. } => FailureReason::StorageUnavailable,
         }

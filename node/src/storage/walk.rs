@@ -12,9 +12,7 @@ use crate::storage::names::{Kind, Name, RUN_NAMES_MAX, SortedNames};
 use crate::storage::select::Selection;
 use crate::storage::source::{Entry, ListError, ListSummary, Problem};
 use crate::storage::staging;
-
-/// Keys kept as examples of what did not match.
-const EXAMPLES_MAX: usize = 5;
+use crate::storage::tally::Tally;
 
 /// Which file or folder something is, whatever its name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -25,11 +23,9 @@ pub(super) struct Identity {
 
 /// A walk under way.
 pub(super) struct Walk {
-    from: String,
-    selection: Selection,
     leave_out: Vec<Identity>,
     levels: Vec<Level>,
-    summary: ListSummary,
+    tally: Tally,
 }
 
 /// One folder on the way down.
@@ -60,19 +56,17 @@ impl Walk {
         selection: Selection,
         leave_out: Vec<Identity>,
     ) -> Result<Self, ListError> {
-        let summary = ListSummary::default();
-        let from = from.to_owned();
-        let mut walk = Self { from, selection, leave_out, levels: Vec::new(), summary };
+        let tally = Tally::of(from, selection, "pipes, devices or sockets");
+        let mut walk = Self { leave_out, levels: Vec::new(), tally };
         if !walk.enter(root.to_path_buf(), String::new(), None)? {
-            return Err(ListError::Missing { from: walk.from });
+            return Err(ListError::Missing { from: from.to_owned() });
         }
         Ok(walk)
     }
 
     /// The next entry in key order, or nothing at the end.
     pub(super) fn next(&mut self) -> Result<Option<Entry>, ListError> {
-        if self.selection.limit == Some(self.summary.keys) {
-            self.summary.limited = true;
+        if self.tally.full() {
             return Ok(None);
         }
         while let Some(level) = self.levels.last_mut() {
@@ -90,8 +84,7 @@ impl Walk {
             let unreadable = (!name.is_utf8()).then_some(Problem::NameNotUtf8);
             let problem = level.problem.or(unreadable);
             if let Some(entry) = self.meet(&name, key, path, problem)? {
-                self.summary.keys += 1;
-                self.summary.bytes += entry.size;
+                self.tally.count(&entry);
                 return Ok(Some(entry));
             }
         }
@@ -100,30 +93,7 @@ impl Walk {
 
     /// What was met. A walk that found nothing is an error, which says what was there instead.
     pub(super) fn finish(self) -> Result<ListSummary, ListError> {
-        let Self { from, selection, summary, .. } = self;
-        if summary.keys > 0 || summary.limited {
-            return Ok(summary);
-        }
-        if summary.untimely > 0 {
-            return Err(ListError::NothingTimely { from, untimely: summary.untimely });
-        }
-        if summary.subfolders > 0 {
-            return Err(ListError::OnlySubfolders { from, subfolders: summary.subfolders });
-        }
-        if let Some(example) = summary.skipped_examples.first() {
-            return Err(ListError::NothingMatches {
-                from,
-                pattern: selection.pattern.text().to_owned(),
-                skipped: summary.skipped,
-                example: example.clone(),
-            });
-        }
-        let what = match summary.left_out.first() {
-            Some(folder) => format!("`{folder}`, where results go"),
-            None if summary.others > 0 => "pipes, devices or sockets".to_owned(),
-            None => return Err(ListError::Empty { from }),
-        };
-        Err(ListError::NothingReadable { from, what })
+        self.tally.finish()
     }
 
     fn meet(
@@ -139,30 +109,24 @@ impl Walk {
                 Ok(None)
             }
             Kind::Other => {
-                self.summary.others += 1;
+                self.tally.other();
                 Ok(None)
             }
-            _ if !self.selection.pattern.matches(&key) => {
-                self.summary.skipped += 1;
-                if self.summary.skipped_examples.len() < EXAMPLES_MAX {
-                    self.summary.skipped_examples.push(key);
-                }
-                Ok(None)
-            }
+            _ if !self.tally.selects(&key) => Ok(None),
             Kind::Dangling => {
                 let problem = problem.unwrap_or(Problem::LinkDangling);
-                Ok(self.timely(unreadable(key, &path, problem)?))
+                Ok(self.tally.timely(unreadable(key, &path, problem)?))
             }
             Kind::Denied => {
                 let problem = problem.unwrap_or(Problem::LinkDenied);
-                Ok(self.timely(unreadable(key, &path, problem)?))
+                Ok(self.tally.timely(unreadable(key, &path, problem)?))
             }
             Kind::File => match fs::metadata(&path) {
                 Ok(metadata) if metadata.is_file() => {
-                    Ok(self.timely(entry(key, &metadata, problem)))
+                    Ok(self.tally.timely(entry(key, &metadata, problem)))
                 }
                 Ok(_) => {
-                    self.summary.others += 1;
+                    self.tally.other();
                     Ok(None)
                 }
                 // Removed since its folder was read: it is not part of the listing.
@@ -170,13 +134,6 @@ impl Walk {
                 Err(error) => Err(folder_trouble(path.parent().unwrap_or(&path), error)),
             },
         }
-    }
-
-    /// The entry, if it is of the time asked for; if not, it is counted.
-    fn timely(&mut self, entry: Entry) -> Option<Entry> {
-        let timely = self.selection.window.holds(entry.modified_us);
-        self.summary.untimely += u64::from(!timely);
-        timely.then_some(entry)
     }
 
     /// Goes down into a folder, unless it is left out. False if it is no longer there.
@@ -194,11 +151,11 @@ impl Walk {
         let identity = Identity::of(&metadata);
         if !self.levels.is_empty() {
             if self.leave_out.contains(&identity) || staging::is_staging(&path) {
-                self.summary.left_out.push(prefix);
+                self.tally.left_out(&prefix);
                 return Ok(true);
             }
-            if !self.selection.recursive {
-                self.summary.subfolders += 1;
+            if !self.tally.recursive() {
+                self.tally.subfolders(1);
                 return Ok(true);
             }
         }

@@ -14,6 +14,7 @@ use tokio::sync::{OnceCell, OwnedSemaphorePermit, Semaphore};
 
 use crate::failure::Failure;
 use crate::model::Extractor;
+use crate::output::thumbnails::{self, Thumbnail};
 use crate::pipeline::compute::ComputePool;
 use crate::pipeline::preprocess::Size;
 use crate::pipeline::suspect::{self, Order, Shrink, SuspectError};
@@ -22,6 +23,7 @@ use crate::rows::Subject;
 use crate::storage::manifest::ManifestReader;
 use crate::storage::{Entry, Sink, Source};
 use crate::story::Story;
+use crate::tasks::given::GivenModel;
 use crate::tasks::held::HeldMoments;
 use crate::tasks::max_bad::BadTally;
 use crate::tasks::{Settings, objects, sha256};
@@ -93,13 +95,17 @@ impl NodeContext {
     ///
     /// # Errors
     /// When its options cannot be read, or its source, target or weights cannot be opened.
-    pub fn open(&self, id: &JobId, spec: &JobSpec) -> Result<Arc<JobContext>, Failure> {
-        let mut opened = self.opened.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(job) = opened.remove(id) {
+    pub async fn open(&self, id: &JobId, spec: &JobSpec) -> Result<Arc<JobContext>, Failure> {
+        let opened = {
+            let mut opened = self.opened.lock().unwrap_or_else(PoisonError::into_inner);
+            opened.remove(id)
+        };
+        if let Some(job) = opened {
             return Ok(job);
         }
         let settings = Settings::of_spec(spec).map_err(|error| error.failure())?;
-        JobContext::open(id.clone(), settings, None).map(Arc::new).map_err(|error| error.failure())
+        let opened = JobContext::open(id.clone(), settings, None).await;
+        opened.map(Arc::new).map_err(|error| error.failure())
     }
 
     /// Waits until photographs of this many bytes may be held.
@@ -141,6 +147,8 @@ pub struct JobContext {
     pub limits: Limits,
     /// Features per photograph.
     pub dim: usize,
+    /// The fitted model that the job takes over, if it does.
+    pub given: Option<GivenModel>,
     /// The manifest's index, read with the first lease that needs it.
     pub(super) manifest: OnceCell<ManifestReader>,
     /// Bad photographs that this node met, for an early end.
@@ -154,9 +162,14 @@ impl fmt::Debug for JobContext {
 }
 
 impl JobContext {
-    /// Whether the job has a PCA.
+    /// Whether the job fits a PCA.
     pub fn reduces(&self) -> bool {
         self.settings.pca.is_some()
+    }
+
+    /// Whether the job gives its rows coordinates, by its own PCA or a given one.
+    pub fn projects(&self) -> bool {
+        self.reduces() || self.given.is_some()
     }
 
     /// A photograph before it is opened, with its label.
@@ -193,6 +206,11 @@ impl JobContext {
             .features(tensor, height as usize, width as usize, &mut features)
             .map_err(|error| Failure::of(FailureReason::InvalidJob, &error))?;
         Ok(Ok(features))
+    }
+
+    /// The thumbnail of the photograph whose features were computed last with this scratch space.
+    pub fn thumbnail(scratch: &mut Scratch) -> Thumbnail {
+        scratch.prepare.seen(thumbnails::SIDE, thumbnails::SIDE).pixels
     }
 
     /// The entries of one partition.

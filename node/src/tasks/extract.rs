@@ -16,6 +16,7 @@ use futures_util::{StreamExt, TryStreamExt, stream};
 
 use crate::failure::Failure;
 use crate::output;
+use crate::output::thumbnails::{Thumbnail, is_sampled};
 use crate::rows::{BadRow, FeatureRows, Subject};
 use crate::storage::{Entry, GetError};
 use crate::story::{Story, Work};
@@ -32,7 +33,7 @@ enum Fetched {
 
 /// One photograph at the end of it.
 enum Inferred {
-    Good(Subject, Vec<f32>),
+    Good(Subject, Vec<f32>, Option<Thumbnail>),
     Bad(BadRow),
 }
 
@@ -41,6 +42,7 @@ enum Inferred {
 struct Gathered {
     features: FeatureRows,
     bad: Vec<BadRow>,
+    thumbnails: Vec<Thumbnail>,
     gets: u32,
 }
 
@@ -61,7 +63,7 @@ pub(super) async fn extract(
         ..Gathered::default()
     };
     let gathered = stream::iter(batches)
-        .map(|batch| visit(node, job, batch))
+        .map(|batch| visit(node, job, batch, listing.keys))
         .buffered(ahead)
         .try_fold(gathered, |mut gathered, (gets, rows)| async move {
             gathered.gets += gets;
@@ -76,7 +78,8 @@ pub(super) async fn extract(
 impl Gathered {
     fn push(&mut self, row: Inferred) {
         match row {
-            Inferred::Good(subject, values) => {
+            Inferred::Good(subject, values, thumbnail) => {
+                self.thumbnails.extend(thumbnail);
                 self.features.subjects.push(subject);
                 self.features.values.extend(values);
             }
@@ -90,6 +93,7 @@ async fn visit(
     node: &Arc<NodeContext>,
     job: &Arc<JobContext>,
     batch: Vec<Entry>,
+    listed: u64,
 ) -> Result<(u32, Vec<Inferred>), Failure> {
     let bytes: u64 = batch.iter().map(|entry| entry.size.min(job.limits.file_bytes)).sum();
     let _room = node.room_for(bytes).await;
@@ -104,7 +108,7 @@ async fn visit(
     let rows = node
         .pool
         .run(move |scratch| {
-            let infer = |(_, fetched)| infer(&context, &story, scratch, fetched);
+            let infer = |(_, fetched)| infer(&context, &story, scratch, fetched, listed);
             fetched.into_iter().map(infer).collect::<Result<Vec<_>, Failure>>()
         })
         .await
@@ -146,6 +150,7 @@ fn infer(
     story: &Story,
     scratch: &mut Scratch,
     fetched: Fetched,
+    listed: u64,
 ) -> Result<Inferred, Failure> {
     let (subject, bytes) = match fetched {
         Fetched::Bytes(subject, bytes) => (subject, bytes),
@@ -157,7 +162,9 @@ fn infer(
     match job.features(scratch, &bytes)? {
         Ok(values) => {
             Work::add(&story.work.inferences, 1);
-            Ok(Inferred::Good(subject, values))
+            let shown = job.projects() && is_sampled(&subject.path, listed);
+            let thumbnail = shown.then(|| JobContext::thumbnail(scratch));
+            Ok(Inferred::Good(subject, values, thumbnail))
         }
         Err(error) => {
             let (code, detail) = (error.code().to_owned(), error.to_string());
@@ -177,7 +184,7 @@ async fn finish(
     listing: Listing,
     gathered: Gathered,
 ) -> Result<TaskResult, Failure> {
-    let Gathered { features, bad, gets } = gathered;
+    let Gathered { features, bad, thumbnails, gets } = gathered;
     let good = features.subjects.len() as u32;
     let bad_rows = bad.len() as u32;
     let pca = job.reduces();
@@ -191,6 +198,10 @@ async fn finish(
             Ok((object, quarantine, moments.zip(digest)))
         })
         .await?;
+    if !thumbnails.is_empty() {
+        let strip = node.compute(move |_| Ok(output::thumbnails::strip(&thumbnails)?)).await?;
+        job.put(&objects::thumbnails(&job.id, partition, attempt), strip).await?;
+    }
     let features = sha256(&object);
     job.put(&objects::features(&job.id, partition, attempt), object).await?;
     let quarantine = match quarantine {

@@ -6,10 +6,11 @@ use bytes::Bytes;
 use fruitnode_coordinator::task::Listing;
 use serde::{Deserialize, Serialize};
 
-use crate::fitted_file::FittedFile;
+use crate::fitted_file::{FittedFile, MadeBy};
 use crate::output::ReadError;
 use crate::output::model::{Setting, Weights};
 use crate::output::report::{Classes, Components, Counts, File, Report, SCHEMA_VERSION};
+use crate::pipeline::Preprocess;
 use crate::tasks::COMPUTE_CLASS;
 use crate::tasks::JobContext;
 
@@ -63,21 +64,36 @@ impl JobContext {
 
     /// How photographs are prepared and who said so, for reports and models.
     pub fn preprocessing(&self) -> Vec<Setting> {
-        let settings = self.preprocess.describe().into_iter();
-        let upright = Setting {
-            name: "exif_orientation".to_owned(),
-            value: "applied".to_owned(),
-            origin: "always".to_owned(),
-        };
-        settings
-            .map(|(name, value, origin)| Setting {
-                name: name.to_owned(),
-                value,
-                origin: origin.to_string(),
-            })
-            .chain([upright])
-            .collect()
+        preprocessing(&self.preprocess)
     }
+
+    /// How the features are made, for the model.
+    pub(super) fn made_by(&self) -> MadeBy {
+        MadeBy {
+            weights: self.weights(),
+            preprocessing: self.preprocessing(),
+            pooling: self.settings.pooling.to_string(),
+            compute_class: COMPUTE_CLASS.to_owned(),
+        }
+    }
+}
+
+/// A preparation as reports and models tell it.
+pub(super) fn preprocessing(preprocess: &Preprocess) -> Vec<Setting> {
+    let settings = preprocess.describe().into_iter();
+    let upright = Setting {
+        name: "exif_orientation".to_owned(),
+        value: "applied".to_owned(),
+        origin: "always".to_owned(),
+    };
+    settings
+        .map(|(name, value, origin)| Setting {
+            name: name.to_owned(),
+            value,
+            origin: origin.to_string(),
+        })
+        .chain([upright])
+        .collect()
 }
 
 /// The report of a job: nothing in it tells of the run.
@@ -98,7 +114,7 @@ pub(super) fn report(
         options: options(job, listed),
         preprocessing: job.preprocessing(),
         weights: job.weights(),
-        pca: fitted.map(components),
+        pca: fitted.map(|fitted| components(fitted, job.given.is_some())),
         certificate: fitted.map(|fitted| fitted.certificate.clone()).unwrap_or_default(),
         classes: Classes {
             compute: COMPUTE_CLASS.to_owned(),
@@ -110,7 +126,7 @@ pub(super) fn report(
     }
 }
 
-fn components(fitted: &FittedFile) -> Components {
+fn components(fitted: &FittedFile, given: bool) -> Components {
     let facts = &fitted.facts;
     let view = fitted.view();
     Components {
@@ -121,6 +137,7 @@ fn components(fitted: &FittedFile) -> Components {
         rank: facts.rank,
         share: view.share(),
         spectrum_head: view.ratios.iter().copied().take(SPECTRUM_HEAD).collect(),
+        given,
     }
 }
 
@@ -131,11 +148,12 @@ fn options(job: &JobContext, listed: &ListingFacts) -> BTreeMap<String, String> 
         ("label_from", words.label_from.clone()),
         ("listing_sha256", listed.digest.clone()),
         ("pattern", words.pattern.clone()),
-        ("pca", words.pca.clone()),
         ("pooling", words.pooling.clone()),
         ("recursive", words.recursive.to_string()),
         ("rows_per_part", rows),
     ]);
+    // Of a given model, the result says itself what was asked for when it was fitted.
+    options.extend(job.given.is_none().then(|| ("pca", words.pca.clone())));
     options.extend(words.limit.map(|limit| ("limit", limit.to_string())));
     let times =
         [("modified_after", &words.modified_after), ("modified_before", &words.modified_before)];

@@ -31,13 +31,7 @@ pub(super) async fn fit(
             let fitted = pca::fit(&moments, &options)?;
             let certificate = pca::certificate(&moments, &fitted)?;
             certificate.holds()?;
-            let file = FittedFile::of(
-                &fitted,
-                &options,
-                &certificate,
-                context.weights(),
-                context.preprocessing(),
-            );
+            let file = FittedFile::of(&fitted, &options, &certificate, context.made_by());
             Ok((file.encode()?, fitted.k as u32))
         })
         .await?;

@@ -6,6 +6,7 @@ mod extract;
 mod facts;
 mod failure;
 mod fit;
+mod given;
 pub mod held;
 mod lease;
 mod list;
@@ -31,6 +32,7 @@ use sha2::{Digest as _, Sha256};
 use crate::failure::Failure;
 
 pub use context::{JobContext, NodeContext, NodeOptions, Scratch};
+pub use given::{GivenError, GivenModel};
 pub use lease::Lease;
 pub use max_bad::{MaxBad, MaxBadError};
 pub use open::OpenError;
@@ -64,6 +66,7 @@ pub async fn carry_out(
         (Task::Fit, Inputs::Fit(root, holding)) => {
             fit::fit(node, job, attempt, root, holding).await
         }
+        (Task::Fit, Inputs::Adopt) => given::adopt(node, job, attempt).await,
         (Task::Project(partition), Inputs::Project(winner, fit)) => {
             project::project(node, job, partition, attempt, winner, fit).await
         }

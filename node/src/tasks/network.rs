@@ -8,10 +8,8 @@ use std::sync::Arc;
 use fruitnode_coordinator::retry::FailureReason;
 
 use crate::failure::Failure;
+use crate::hub::{FILE_BYTES_MAX, PullError, Source, Surroundings};
 use crate::model::{self, Extractor, Kernel, Pooling, WeightsError};
-
-/// Largest file of weights, in bytes. ResNet50 and VGG16 with their classifiers stay below it.
-const WEIGHTS_BYTES_MAX: u64 = 1 << 30;
 
 /// Why there is no network.
 #[derive(Debug, thiserror::Error)]
@@ -25,9 +23,20 @@ pub enum NetworkError {
         #[source]
         source: io::Error,
     },
+    /// Weights from elsewhere are not here.
+    #[error("{source_words} with SHA-256 {sha256} is not in the cache: fruitnode model pull it")]
+    NotPulled {
+        /// Where they come from.
+        source_words: String,
+        /// Which they are.
+        sha256: String,
+    },
+    /// There is no cache to look into.
+    #[error(transparent)]
+    Cache(#[from] PullError),
     /// No weights are so large.
     #[error(
-        "{} has {bytes} bytes, more than the {WEIGHTS_BYTES_MAX} that weights may have",
+        "{} has {bytes} bytes, more than the {FILE_BYTES_MAX} that weights may have",
         path.display()
     )]
     TooLarge {
@@ -56,10 +65,29 @@ impl NetworkError {
                 io::ErrorKind::PermissionDenied => FailureReason::StorageRefused,
                 _ => FailureReason::StorageUnavailable,
             },
+            Self::NotPulled { .. } => FailureReason::InputMissing,
+            Self::Cache(error) => return error.failure(),
             Self::TooLarge { .. } | Self::Weights { .. } => FailureReason::InvalidJob,
         };
         Failure::of(reason, self)
     }
+}
+
+/// The file of a job's weights on this machine: what was named, or, of a source, what the cache
+/// holds with the job's digest.
+///
+/// # Errors
+/// When the weights were never fetched here.
+pub fn at_hand(named: Option<&Path>, sha256: &str) -> Result<Option<PathBuf>, NetworkError> {
+    let Some(named) = named else { return Ok(None) };
+    let text = named.display().to_string();
+    if !Source::is_meant(&text) {
+        return Ok(Some(named.to_owned()));
+    }
+    let found = Surroundings::of_env()?.cache.find(sha256);
+    let source_words = Source::parse(&text).map_or(text, |source| source.to_string());
+    let sha256 = sha256.to_owned();
+    found.map(Some).ok_or(NetworkError::NotPulled { source_words, sha256 })
 }
 
 /// Loads weights; those in this binary where no file is named.
@@ -79,10 +107,14 @@ pub fn load(
     loaded.map(Arc::new).map_err(|source| NetworkError::Weights { place, source })
 }
 
-fn read(path: &Path) -> Result<Vec<u8>, NetworkError> {
+/// Reads a file of weights.
+///
+/// # Errors
+/// When it cannot be read, or is larger than weights are.
+pub fn read(path: &Path) -> Result<Vec<u8>, NetworkError> {
     let trouble = |source| NetworkError::File { path: path.to_owned(), source };
     let bytes = fs::metadata(path).map_err(trouble)?.len();
-    if bytes > WEIGHTS_BYTES_MAX {
+    if bytes > FILE_BYTES_MAX {
         return Err(NetworkError::TooLarge { path: path.to_owned(), bytes });
     }
     fs::read(path).map_err(trouble)

@@ -23,6 +23,11 @@ pub fn features(job: &JobId, partition: PartitionId, attempt: Attempt) -> String
     format!("{}features-{:05}-{attempt}.parquet", work_folder(job), partition.0)
 }
 
+/// Small pictures of some photographs of a partition.
+pub fn thumbnails(job: &JobId, partition: PartitionId, attempt: Attempt) -> String {
+    format!("{}thumbnails-{:05}-{attempt}.png", work_folder(job), partition.0)
+}
+
 /// Quarantined photographs of a partition.
 pub fn quarantine(job: &JobId, partition: PartitionId, attempt: Attempt) -> String {
     format!("{}quarantine-{:05}-{attempt}.parquet", work_folder(job), partition.0)
@@ -41,6 +46,11 @@ pub fn scores(job: &JobId, partition: PartitionId, attempt: Attempt) -> String {
 /// Scores of a partition as rows of the CSV.
 pub fn csv(job: &JobId, partition: PartitionId, attempt: Attempt) -> String {
     format!("{}scores-{:05}-{attempt}.csv", work_folder(job), partition.0)
+}
+
+/// The story of the run for people. It stays.
+pub fn story_page(job: &JobId) -> String {
+    format!("_run/{job}/run.html")
 }
 
 /// The story of the run. It stays.

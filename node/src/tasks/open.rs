@@ -1,7 +1,6 @@
 //! Opening a job on a node: source, target, network and preparation. Whatever can be refused before
 //! a photograph is read is refused here.
 
-use std::path::Path;
 use std::sync::Arc;
 
 use fruitnode_coordinator::ids::JobId;
@@ -16,8 +15,10 @@ use crate::pca::{self, GuardError};
 use crate::pipeline::Limits;
 use crate::pipeline::preprocess::{Preprocess, PreprocessError};
 use crate::storage::{
-    FolderSink, FolderSource, FolderTarget, ListError, NoSink, Sink, SinkError, Standing, look,
+    FolderSink, FolderSource, FolderTarget, ListError, NoSink, Place, S3Sink, S3Source, S3Target,
+    Sink, SinkError, Source, Standing, look, look_s3,
 };
+use crate::tasks::given::{GivenError, GivenModel};
 use crate::tasks::max_bad::BadTally;
 use crate::tasks::network::{self, NetworkError};
 use crate::tasks::{JobContext, Settings};
@@ -25,18 +26,24 @@ use crate::tasks::{JobContext, Settings};
 /// Depth of the reduction that the memory is reckoned for: a thousand million photographs.
 const TREE_DEPTH: u32 = 20;
 
+/// What is done with the target.
+#[derive(Debug, Clone, Copy)]
+enum Access {
+    /// It is made ready and locked.
+    Take,
+    /// It is looked at, and nothing is left there.
+    Look,
+}
+
+/// A target of either kind.
+enum Target<'a> {
+    Folder(FolderTarget<'a>),
+    S3(S3Target<'a>),
+}
+
 /// Why a job cannot be opened.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
-    /// Neither a folder nor a kind of place that this release knows.
-    #[error(
-        "{place}: this release reads and writes folders; copy the photographs to a folder, or \
-         mount the bucket as one"
-    )]
-    Scheme {
-        /// What was given.
-        place: String,
-    },
     /// The source.
     #[error(transparent)]
     Source(#[from] ListError),
@@ -57,6 +64,9 @@ pub enum OpenError {
         /// What it should be.
         expected: String,
     },
+    /// The model that is to be taken over.
+    #[error(transparent)]
+    Given(#[from] GivenError),
     /// The preparation of photographs.
     #[error(transparent)]
     Preprocess(#[from] PreprocessError),
@@ -69,12 +79,11 @@ impl OpenError {
     /// As the failure of an attempt.
     pub fn failure(&self) -> Failure {
         let reason = match self {
-            Self::Scheme { .. } | Self::OtherWeights { .. } | Self::Preprocess(_) => {
-                FailureReason::InvalidJob
-            }
+            Self::OtherWeights { .. } | Self::Preprocess(_) => FailureReason::InvalidJob,
             Self::Source(error) => error.reason(),
             Self::Target(error) => error.reason(),
             Self::Network(error) => return error.failure(),
+            Self::Given(error) => return error.failure(),
             Self::Memory(_) => FailureReason::OutOfMemory,
         };
         Failure::of(reason, self)
@@ -86,83 +95,150 @@ impl JobContext {
     ///
     /// # Errors
     /// Whatever would make the job fail, as far as it can be known before the first photograph.
-    pub fn open(
+    pub async fn open(
         id: JobId,
         settings: Settings,
         extractor: Option<Arc<Extractor>>,
     ) -> Result<Self, OpenError> {
-        Self::open_with(id, settings, extractor, |target| Ok(Arc::new(FolderSink::open(target)?)))
+        let (job, _) = Box::pin(Self::open_for(id, settings, extractor, Access::Take)).await?;
+        Ok(job)
     }
 
     /// Opens a job that is only looked at: its target is not touched, and takes nothing.
     ///
     /// # Errors
     /// As [`JobContext::open`].
-    pub fn look(
+    pub async fn look(
         settings: Settings,
         extractor: Option<Arc<Extractor>>,
     ) -> Result<(Self, Standing), OpenError> {
-        let mut standing = Standing::Nothing;
-        let sink: Arc<dyn Sink> = Arc::new(NoSink::of(&settings.to));
-        let job = Self::open_with(JobId("plan".to_owned()), settings, extractor, |target| {
-            standing = look(target)?;
-            Ok(sink)
-        })?;
-        Ok((job, standing))
+        let id = JobId("plan".to_owned());
+        Box::pin(Self::open_for(id, settings, extractor, Access::Look)).await
     }
 
-    fn open_with(
+    async fn open_for(
         id: JobId,
         settings: Settings,
         extractor: Option<Arc<Extractor>>,
-        open: impl FnOnce(&FolderTarget<'_>) -> Result<Arc<dyn Sink>, SinkError>,
-    ) -> Result<Self, OpenError> {
+        access: Access,
+    ) -> Result<(Self, Standing), OpenError> {
         let extractor = match extractor {
             Some(extractor) => extractor,
-            None => network::load(settings.weights.as_deref(), settings.pooling, None)?,
+            None => {
+                let sha256 = &settings.options.weights_sha256;
+                let file = network::at_hand(settings.weights.as_deref(), sha256)?;
+                network::load(file.as_deref(), settings.pooling, None)?
+            }
         };
         let expected = &settings.options.weights_sha256;
         if extractor.sha256() != expected {
             let (found, expected) = (extractor.sha256().to_owned(), expected.clone());
             return Err(OpenError::OtherWeights { found, expected });
         }
-        let declared = extractor.declared();
-        let preprocess =
-            Preprocess::settle(&settings.flags, &declared, &extractor.family().profile())?;
+        let given = match &settings.model {
+            None => None,
+            Some(place) => Some(GivenModel::open(place, settings.options.model_sha256.as_deref())?),
+        };
+        let preprocess = match &given {
+            Some(given) => given.preprocess()?,
+            None => {
+                let declared = extractor.declared();
+                Preprocess::settle(&settings.flags, &declared, &extractor.family().profile())?
+            }
+        };
         let size = preprocess.size;
         let dim = extractor.dim(size.height as usize, size.width as usize);
+        if let Some(given) = &given {
+            given.check(&extractor, dim)?;
+        }
         if settings.pca.is_some()
             && let Some(available) = available_memory()
         {
             pca::check_memory(dim, TREE_DEPTH, available)?;
         }
-        let (from, to) = (folder(&settings.from)?, folder(&settings.to)?);
-        let source = FolderSource::open(from, &[to.to_owned()])?;
-        let sink = open(&FolderTarget {
-            out: to,
-            from: Some(from),
-            job: &id.0,
-            mode: settings.mode,
-            is_ours: names::is_ours,
-        })?;
-        Ok(Self {
+        let source = source(&settings).await?;
+        let (sink, standing) = match access {
+            Access::Take => (sink(&settings, &id).await?, Standing::Nothing),
+            Access::Look => nothing_taken(&settings, &id).await?,
+        };
+        let job = Self {
             id,
-            source: Arc::new(source),
+            source,
             sink,
             extractor,
             preprocess,
             limits: Limits::default(),
             dim,
+            given,
             settings,
             manifest: OnceCell::new(),
             bad: BadTally::default(),
-        })
+        };
+        Ok((job, standing))
     }
 }
 
-fn folder(place: &str) -> Result<&Path, OpenError> {
-    if place.contains("://") {
-        return Err(OpenError::Scheme { place: place.to_owned() });
-    }
-    Ok(Path::new(place))
+/// The photographs, without the job's own target.
+async fn source(settings: &Settings) -> Result<Arc<dyn Source>, OpenError> {
+    let (from, to) = (&settings.source, &settings.target);
+    Ok(match from {
+        Place::Folder(from) => {
+            let leave_out = match to {
+                Place::Folder(to) => vec![to.clone()],
+                Place::S3 { .. } => Vec::new(),
+            };
+            Arc::new(FolderSource::open(from, &leave_out)?)
+        }
+        Place::S3 { bucket, prefix } => {
+            let leave_out = match to {
+                Place::S3 { prefix, .. } if to.lies_in(from) => Some(prefix.clone()),
+                _ => None,
+            };
+            let options = settings.storage.clone();
+            Arc::new(S3Source::open(bucket, prefix, leave_out, options).await?)
+        }
+    })
+}
+
+/// The target, locked.
+async fn sink(settings: &Settings, id: &JobId) -> Result<Arc<dyn Sink>, OpenError> {
+    Ok(match target(settings, id)? {
+        Target::Folder(target) => Arc::new(FolderSink::open(&target)?),
+        Target::S3(target) => Arc::new(S3Sink::open(&target).await?),
+    })
+}
+
+/// What stands at the target, and something in its place that takes nothing.
+async fn nothing_taken(
+    settings: &Settings,
+    id: &JobId,
+) -> Result<(Arc<dyn Sink>, Standing), OpenError> {
+    let standing = match target(settings, id)? {
+        Target::Folder(target) => look(&target)?,
+        Target::S3(target) => look_s3(&target).await?,
+    };
+    Ok((Arc::new(NoSink::of(&settings.to)), standing))
+}
+
+/// What the job asks of its target.
+fn target<'a>(settings: &'a Settings, id: &'a JobId) -> Result<Target<'a>, OpenError> {
+    let (from, to) = (&settings.source, &settings.target);
+    let (mode, is_ours) = (settings.mode, names::is_ours);
+    Ok(match to {
+        Place::Folder(out) => {
+            let from = match from {
+                Place::Folder(from) => Some(from.as_path()),
+                Place::S3 { .. } => None,
+            };
+            Target::Folder(FolderTarget { out, from, job: &id.0, mode, is_ours })
+        }
+        Place::S3 { .. } if from.lies_in(to) => {
+            let why = "is, or holds, the place that the photographs come from: choose another one";
+            return Err(SinkError::Unfit { out: to.to_string(), why }.into());
+        }
+        Place::S3 { bucket, prefix } => {
+            let options = settings.storage.clone();
+            Target::S3(S3Target { bucket, prefix, job: &id.0, mode, is_ours, options })
+        }
+    })
 }

@@ -48,6 +48,12 @@ pub struct JobOptions {
     /// Only photographs modified before this instant.
     #[serde(default)]
     pub modified_before: Option<String>,
+    /// Folder of a fitted model that is taken over; then `pca` is `off`.
+    #[serde(default)]
+    pub model: Option<String>,
+    /// Digest of that model, so that no node projects with another.
+    #[serde(default)]
+    pub model_sha256: Option<String>,
 }
 
 /// Bytes that are no options of this release.

@@ -253,7 +253,7 @@ async fn try_one(
 fn requests(job: &JobContext, summary: &ListSummary, partitions: u64) -> Requests {
     let met = summary.keys + summary.skipped + summary.untimely;
     // Each part is written once and copied once to its public name.
-    let parts = partitions * if job.reduces() { 2 } else { 1 };
+    let parts = partitions * if job.reduces() || job.given.is_some() { 2 } else { 1 };
     Requests {
         list: met.div_ceil(PAGE_KEYS).max(1),
         get: summary.keys,

@@ -14,10 +14,12 @@ use crate::env::host_name;
 use crate::failure::Failure;
 use crate::fitted_file::FittedFile;
 use crate::output::html::{Look, report_html};
-use crate::output::plots::{Sample, scatter};
+use crate::output::plots::{Extremes, Sample, scatter};
 use crate::output::report::{Counts, File};
 use crate::output::success::Success;
+use crate::output::thumbnails::{is_sampled, read_strip};
 use crate::output::{self, model, names, scree};
+use crate::story::story_html;
 use crate::tasks::facts::{self, ListingFacts};
 use crate::tasks::max_bad::BadKind;
 use crate::tasks::{JobContext, NodeContext, objects, sha256};
@@ -59,7 +61,12 @@ pub(super) async fn publish(
         press.csv(winners, fitted.view().k()).await?;
         press.model(fitted).await?;
         look.scree = Some(press.scree(fitted).await?);
-        look.scatter = Some(press.scatter(winners, fitted).await?);
+        let (scatter, extremes) = press.components(winners, fitted, listing.keys).await?;
+        look.scatter = Some(scatter);
+        look.ends = extremes.keys();
+        let picture = extremes.to_png(&fitted.view())?;
+        look.extremes = Some(picture.clone());
+        press.put(names::EXTREMES_PNG, picture).await?;
     }
     let name = objects::listing(&job.id, listing.attempt);
     let listed = ListingFacts::decode(&job.sink.get(&name).await?)?;
@@ -75,6 +82,8 @@ pub(super) async fn publish(
     .to_bytes();
     let digest = sha256(&success);
     let story = node.story.file(&job.id.0, host_name(), node.pool.threads().get());
+    let story = story.with_conditional_writes(job.sink.conditional_writes());
+    job.put(&objects::story_page(&job.id), story_html(&story)).await?;
     let story = serde_json::to_vec_pretty(&story).expect("all keys are strings");
     job.put(&objects::story(&job.id), story).await?;
     job.sink.remove_below(&objects::work_folder(&job.id)).await?;
@@ -188,24 +197,38 @@ impl Press<'_> {
         Ok(svg)
     }
 
-    /// Both pictures of the first components; the SVG is handed back for the page.
-    async fn scatter(
+    /// Both pictures of the first components, of which the SVG is handed back for the page; and the
+    /// photographs at the ends of the components.
+    async fn components(
         &mut self,
         winners: &[Winner],
         fitted: &FittedFile,
-    ) -> Result<Vec<u8>, Failure> {
+        listed: u64,
+    ) -> Result<(Vec<u8>, Extremes), Failure> {
         let mut sample = Sample::default();
+        let mut extremes = Extremes::default();
         for winner in winners {
             let Some((attempt, digest, _)) = winner.scores else { continue };
             let name = objects::scores(&self.job.id, winner.partition, attempt);
             let object = self.job.get_checked(&name, digest).await?;
-            sample.push(&output::read_scores_part(&object)?);
+            let rows = output::read_scores_part(&object)?;
+            sample.push(&rows);
+            let shown = rows.subjects.iter().any(|row| is_sampled(&row.path, listed));
+            let attempt = winner.features_attempt;
+            let thumbnails = match shown {
+                false => Vec::new(),
+                true => {
+                    let name = objects::thumbnails(&self.job.id, winner.partition, attempt);
+                    read_strip(&self.job.sink.get(&name).await?)?
+                }
+            };
+            extremes.push(&rows, thumbnails, listed)?;
         }
         let picture = scatter(&sample, &fitted.view());
         let svg = picture.to_svg();
         self.put(names::SCATTER_SVG, svg.clone()).await?;
         self.put(names::SCATTER_PNG, picture.to_png()?).await?;
-        Ok(svg)
+        Ok((svg, extremes))
     }
 
     async fn promote(&mut self, from: &str, to: String, digest: Digest) -> Result<(), Failure> {

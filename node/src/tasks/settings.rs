@@ -11,7 +11,10 @@ use crate::model::profile::Filter;
 use crate::model::{Pooling, UnknownPooling};
 use crate::pca::{Convention, FitOptions, Standardize, Target};
 use crate::pipeline::preprocess::{Flags, PreprocessError};
-use crate::storage::{LabelError, LabelRule, Mode, Pattern, PatternError, Selection, Window};
+use crate::storage::{
+    LabelError, LabelRule, Mode, Pattern, PatternError, Place, PlaceError, S3Options, Selection,
+    Window,
+};
 use crate::tasks::max_bad::{MaxBad, MaxBadError};
 use crate::tasks::options::{JobOptions, OptionsError};
 use crate::tasks::when::{self, WhenError};
@@ -23,6 +26,12 @@ pub struct Settings {
     pub from: String,
     /// Target, as the user wrote it.
     pub to: String,
+    /// What the source is.
+    pub source: Place,
+    /// What the target is.
+    pub target: Place,
+    /// Where S3 is. Whoever opens the job sets it: it is this node's way to the same bytes.
+    pub storage: S3Options,
     /// Keys in a partition.
     pub rows_per_part: u32,
     /// Which keys of the source.
@@ -35,8 +44,10 @@ pub struct Settings {
     pub pooling: Pooling,
     /// What the user says about the preparation.
     pub flags: Flags,
-    /// The PCA, if there is to be one.
+    /// The PCA, if one is to be fitted.
     pub pca: Option<FitOptions>,
+    /// Folder of the fitted model that is taken over instead.
+    pub model: Option<PathBuf>,
     /// What to do with an earlier result.
     pub mode: Mode,
     /// Bad photographs that the job endures.
@@ -51,6 +62,15 @@ pub enum SettingsError {
     /// The whole of the options.
     #[error(transparent)]
     Options(#[from] OptionsError),
+    /// `--from` or `--to`
+    #[error("{flag}: {source}")]
+    Place {
+        /// Which.
+        flag: &'static str,
+        /// What is wrong with it.
+        #[source]
+        source: PlaceError,
+    },
     /// `--pattern`
     #[error("--pattern: {0}")]
     Pattern(#[from] PatternError),
@@ -133,7 +153,12 @@ impl Settings {
         let pattern = Pattern::parse(&options.pattern)?;
         let (recursive, limit) = (options.recursive, options.limit);
         let selection = Selection { pattern, recursive, limit, window: window(&options)? };
+        let place =
+            |flag, text: &str| text.parse().map_err(|source| SettingsError::Place { flag, source });
         Ok(Self {
+            source: place("--from", &from)?,
+            target: place("--to", &to)?,
+            storage: S3Options::default(),
             from,
             to,
             rows_per_part,
@@ -143,6 +168,7 @@ impl Settings {
             pooling: options.pooling.parse()?,
             flags: flags(&options)?,
             pca: pca(&options)?,
+            model: options.model.as_ref().map(PathBuf::from),
             max_bad: options.max_bad.as_deref().map(str::parse).transpose()?,
             mode: match options.mode.as_str() {
                 "error" => Mode::Error,
@@ -159,7 +185,8 @@ impl Settings {
             from: self.from.clone(),
             to: self.to.clone(),
             rows_per_part: self.rows_per_part,
-            pca: self.pca.is_some(),
+            pca: self.pca.is_some() || self.model.is_some(),
+            given_fit: self.model.is_some(),
             compute_class: compute_class.to_owned(),
             fit_class: fit_class.to_owned(),
             options: self.options.encode(),

@@ -69,6 +69,21 @@ pub(super) fn figures(whole: &Whole, model: &FittedView<'_>) -> Vec<Figure> {
     ]
 }
 
+/// Measures what a model promises that was fitted to other features: all that does not need them.
+pub fn figures_of_given(model: &FittedView<'_>) -> Vec<Figure> {
+    let figure =
+        |name: &str, value: f64, limit: f64| Figure { name: name.to_owned(), value, limit };
+    let sum: f64 = model.eigenvalues.iter().sum();
+    let divisors = model.scale.iter().filter(|scale| **scale <= 0.0).count();
+    vec![
+        figure("orthonormality", orthonormality(model), ORTHONORMALITY_MAX),
+        figure("ascents", ascents(model.eigenvalues), 0.0),
+        figure("ratios", ratios(model, sum), TRACE_MAX),
+        figure("signs", signs(model), 0.0),
+        figure("divisors", divisors as f64, 0.0),
+    ]
+}
+
 /// What the components diagonalise: the covariance of the columns after scaling.
 struct Covariance<'a> {
     whole: &'a Whole,

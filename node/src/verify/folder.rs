@@ -10,12 +10,12 @@ use sha2::{Digest as _, Sha256};
 use fruitnode_coordinator::ids::Digest;
 
 use super::arithmetic::Arithmetic;
-use super::certificate::{check_moments, figures};
+use super::certificate::{check_moments, figures, figures_of_given};
 use super::model::{self, Model};
 use super::parts::{self, Walk};
 use super::published::Published;
 use super::report;
-use super::verdict::{Check, Verdict};
+use super::verdict::{Check, GIVEN_MODEL, Verdict};
 use crate::output::digest::sha256;
 use crate::output::names::{self, Name, PCA_FILES, REPORT, SUCCESS};
 use crate::output::{Report, Success};
@@ -114,7 +114,11 @@ fn check_contents<A: Arithmetic>(folder: &mut Folder<'_>, arithmetic: &A) -> Vec
         });
         report::check(report, folder, model.as_ref(), &mut on_report);
     }
-    let [moments, certificate] = certify(arithmetic, &walk, model.as_ref());
+    let given = report.as_ref().is_some_and(is_given);
+    let certified = match given {
+        true => vec![certify_given(model.as_ref())],
+        false => certify(arithmetic, &walk, model.as_ref()).to_vec(),
+    };
     let figures =
         format!("{} files, {} bytes", folder.sizes.len(), folder.sizes.values().sum::<u64>());
     folder.digests.figures(figures);
@@ -122,7 +126,7 @@ fn check_contents<A: Arithmetic>(folder: &mut Folder<'_>, arithmetic: &A) -> Vec
     if with_pca {
         checks.extend([on_model, walk.scores, walk.projection]);
         checks.extend(walk.csv);
-        checks.extend([moments, certificate]);
+        checks.extend(certified);
     }
     checks
 }
@@ -130,6 +134,34 @@ fn check_contents<A: Arithmetic>(folder: &mut Folder<'_>, arithmetic: &A) -> Vec
 /// Whether a file is there only if components were asked for.
 fn of_pca(name: &str) -> bool {
     matches!(names::published(name), Some(Name::Scores(_))) || PCA_FILES.contains(&name)
+}
+
+/// Whether the report says that the components were not fitted to these features.
+pub(super) fn is_given(report: &Report) -> bool {
+    report.pca.as_ref().is_some_and(|pca| pca.given)
+}
+
+/// Checks a model that was given as far as it goes without the features it was fitted to.
+fn certify_given(model: Option<&Model>) -> Check {
+    let mut check = Check::new(GIVEN_MODEL);
+    let Some(view) = model.and_then(Model::view) else {
+        check.hinder("the model is damaged or missing");
+        return check;
+    };
+    for figure in figures_of_given(&view) {
+        check.expect(figure.holds(), || {
+            format!(
+                "model/pca.safetensors: {} is {:e} where at most {:e} is allowed: this is no \
+                 model that fruitnode fitted",
+                figure.name, figure.value, figure.limit
+            )
+        });
+    }
+    check.figures(format!(
+        "fitted to {} other photographs: not certified against these features",
+        view.facts.rows
+    ));
+    check
 }
 
 /// Compares the model with the moments of the features, if both are whole.

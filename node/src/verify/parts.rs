@@ -6,7 +6,7 @@ use std::vec::IntoIter;
 
 use super::arithmetic::{Arithmetic, Forest};
 use super::csv::CsvCheck;
-use super::folder::Folder;
+use super::folder::{Folder, is_given};
 use super::keys::Keys;
 use super::model::Model;
 use super::verdict::Check;
@@ -49,7 +49,8 @@ pub(super) fn walk<A: Arithmetic>(
     let mut walker = Walker {
         folder,
         arithmetic,
-        forest: view.is_some().then(Forest::new),
+        // Of a given model there is nothing to compare moments with.
+        forest: (view.is_some() && !report.is_some_and(is_given)).then(Forest::new),
         view,
         counted: Counted::default(),
         keys: Keys::default(),

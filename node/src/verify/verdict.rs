@@ -7,6 +7,10 @@ use serde::Serialize;
 /// Findings of one check that are kept in full: a thousand broken rows have one cause.
 const FINDINGS_MAX: usize = 10;
 
+/// Name of the check that takes the place of `moments` and `certificate` where the components were
+/// given: these cannot be held against features that they were not fitted to.
+pub const GIVEN_MODEL: &str = "given-model";
+
 /// The outcome of all checks, in the order in which they build on each other.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Verdict {

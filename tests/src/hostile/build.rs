@@ -116,6 +116,7 @@ pub(super) fn truncations() -> Vec<Hostile> {
         ("rgb_8.png", "png", "png_truncated"),
         ("lossless.webp", "webp", "webp_truncated"),
         ("lossy.webp", "webp", "webp_truncated"),
+        ("animated.webp", "webp", "webp_truncated"),
     ] {
         let whole = image(name);
         for eighth in 1..8 {

@@ -3,6 +3,7 @@
 mod bits;
 mod golden;
 mod hostile;
+mod inspect;
 mod parity;
 mod recognition;
 mod synthetic;

@@ -3,38 +3,15 @@
 use std::collections::BTreeMap;
 use std::fmt::{Result as Written, Write};
 
+use super::parts::{Cell, write_facts, write_foot, write_head, write_table};
 use crate::output::Report;
 use crate::output::markup::{base64, escaped};
 use crate::output::names::{CSV, REPORT, SUCCESS};
+use crate::output::plots::Ends;
 use crate::output::plots::words::{grouped, percent};
 
 /// Files told one by one; a job of millions has its digests in `_SUCCESS`.
 const FILES_TOLD_MAX: usize = 200;
-
-const STYLE: &str = "\
-:root { color-scheme: light dark; --ink: #1f2328; --quiet: #59636e; --line: #d8dee4;
-  --ground: #ffffff; --box: #f6f8fa; --warn: #fff4d6; }
-@media (prefers-color-scheme: dark) { :root { --ink: #e6edf3; --quiet: #9198a1; --line: #30363d;
-  --ground: #0d1117; --box: #161b22; --warn: #3a2f12; } }
-body { margin: 0 auto; max-width: 60rem; padding: 1.5rem; background: var(--ground);
-  color: var(--ink); font: 16px/1.5 system-ui, sans-serif; }
-h1 { font-size: 1.7rem; margin: 0 0 .5rem; }
-h2 { font-size: 1.2rem; margin: 2rem 0 .5rem; }
-table { border-collapse: collapse; width: 100%; font-size: .9rem; }
-th, td { text-align: left; vertical-align: top; padding: .3rem .6rem;
-  border-bottom: 1px solid var(--line); overflow-wrap: anywhere; }
-th { color: var(--quiet); font-weight: 600; }
-.n { text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap; }
-code, pre { font-family: ui-monospace, monospace; font-size: .85em; }
-code { overflow-wrap: anywhere; }
-pre { background: var(--box); padding: .8rem; overflow-x: auto; border-radius: 6px; }
-img { width: 100%; height: auto; border: 1px solid var(--line); border-radius: 6px; }
-.warn { background: var(--warn); padding: .5rem .8rem; border-radius: 6px; }
-.facts { display: grid; grid-template-columns: repeat(auto-fit, minmax(9rem, 1fr)); gap: .8rem; }
-.facts div { background: var(--box); padding: .6rem .8rem; border-radius: 6px; }
-.facts b { display: block; font-size: 1.4rem; font-variant-numeric: tabular-nums; }
-.facts span, .quiet { color: var(--quiet); font-size: .9rem; }
-";
 
 /// What the page shows beside the report.
 #[derive(Debug, Clone, Default)]
@@ -43,6 +20,10 @@ pub struct Look {
     pub scree: Option<Vec<u8>>,
     /// The first two components, as SVG.
     pub scatter: Option<Vec<u8>>,
+    /// Photographs at the ends of the first components, as PNG.
+    pub extremes: Option<Vec<u8>>,
+    /// Their keys.
+    pub ends: Vec<Ends>,
     /// The first key of each code of the quarantine.
     pub examples: BTreeMap<String, String>,
 }
@@ -55,23 +36,17 @@ pub fn report_html(report: &Report, look: &Look) -> Vec<u8> {
 }
 
 fn write_page(out: &mut String, report: &Report, look: &Look) -> Written {
-    writeln!(
-        out,
-        "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
-         <meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; \
-         style-src 'unsafe-inline'; img-src data:\">\n\
-         <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
-         <title>fruitnode: {}</title>\n<style>\n{STYLE}</style>\n</head>\n<body>",
-        escaped(&report.source)
-    )?;
+    let title = format!("fruitnode: {}", report.source);
+    write_head(out, &title)?;
     write_opening(out, report)?;
     write_pictures(out, look)?;
+    write_ends(out, look)?;
     write_quarantine(out, report, look)?;
     write_certificate(out, report)?;
     write_origins(out, report)?;
     write_loading(out, report)?;
     write_files(out, report)?;
-    out.write_str("</body>\n</html>\n")
+    write_foot(out)
 }
 
 fn write_opening(out: &mut String, report: &Report) -> Written {
@@ -89,6 +64,13 @@ fn write_opening(out: &mut String, report: &Report) -> Written {
         escaped(&weights.family),
     )?;
     match &report.pca {
+        Some(pca) if pca.given => write!(
+            out,
+            "A model that was given projects them on {} components, which hold {} of the variance \
+             of the photographs that it was fitted to.",
+            grouped(pca.k.into()),
+            percent(pca.share, 2)
+        )?,
         Some(pca) => write!(
             out,
             "A principal component analysis keeps {} of {} components, which hold {} of the \
@@ -99,17 +81,15 @@ fn write_opening(out: &mut String, report: &Report) -> Written {
         )?,
         None => out.write_str("No components were asked for.")?,
     }
-    out.write_str("</p>\n<div class=\"facts\">\n")?;
-    for (words, number) in [
+    out.write_str("</p>\n")?;
+    let facts = [
         ("listed", counts.listed),
         ("with features", counts.good),
         ("in quarantine", counts.bad),
         ("bytes of photographs", report.bytes),
         ("parts", report.partitions.into()),
-    ] {
-        writeln!(out, "<div><b>{}</b><span>{words}</span></div>", grouped(number))?;
-    }
-    out.write_str("</div>\n")?;
+    ];
+    write_facts(out, &facts.map(|(words, number)| (words, grouped(number))))?;
     for warning in &report.warnings {
         writeln!(out, "<p class=\"warn\">{}</p>", escaped(warning))?;
     }
@@ -131,6 +111,27 @@ fn write_pictures(out: &mut String, look: &Look) -> Written {
         )?;
     }
     Ok(())
+}
+
+/// What the components mean: pictures, and the keys behind them.
+fn write_ends(out: &mut String, look: &Look) -> Written {
+    let Some(png) = &look.extremes else { return Ok(()) };
+    writeln!(
+        out,
+        "<h2>What the components mean</h2>\n<img alt=\"Photographs at the ends of the first \
+         components; their keys are below\" src=\"data:image/png;base64,{}\">\n<details>\
+         <summary>Keys of these photographs</summary>",
+        base64(png)
+    )?;
+    let rows = look.ends.iter().zip(1..).map(|(ends, component): (_, u64)| {
+        [
+            Cell::Number(component.to_string()),
+            Cell::Codes(ends.low.clone()),
+            Cell::Codes(ends.high.clone()),
+        ]
+    });
+    write_table(out, &["component", "lowest", "highest"], rows)?;
+    out.write_str("</details>\n")
 }
 
 fn write_quarantine(out: &mut String, report: &Report, look: &Look) -> Written {
@@ -157,16 +158,26 @@ fn write_certificate(out: &mut String, report: &Report) -> Written {
         "<h2>Certificate</h2>\n<p>Measured on the published numbers; <code>fruitnode verify</code> \
          measures again.</p>\n",
     )?;
+    if report.pca.as_ref().is_some_and(|pca| pca.given) {
+        out.write_str(
+            "<p>The components were given: that they are those of the photographs they were \
+             fitted to is certified by the result of that run, not by this one.</p>\n",
+        )?;
+    }
     let rows = report.certificate.iter().map(|figure| {
         let holds = if figure.holds() { "holds" } else { "violated" };
         [
             Cell::Text(figure.name.clone()),
-            Cell::Number(format!("{:.2e}", figure.value)),
-            Cell::Number(format!("{:.0e}", figure.limit)),
+            Cell::Number(figure_words(figure.value, 2)),
+            Cell::Number(figure_words(figure.limit, 0)),
             Cell::Text(holds.to_owned()),
         ]
     });
     write_table(out, &["figure", "measured", "at most", ""], rows)
+}
+
+fn figure_words(value: f64, decimals: usize) -> String {
+    if value == 0.0 { "0".to_owned() } else { format!("{value:.decimals$e}") }
 }
 
 fn write_origins(out: &mut String, report: &Report) -> Written {
@@ -228,34 +239,4 @@ fn write_files(out: &mut String, report: &Report) -> Written {
             grouped(more as u64)
         ),
     }
-}
-
-enum Cell {
-    Text(String),
-    Number(String),
-    Code(String),
-}
-
-fn write_table<const N: usize>(
-    out: &mut String,
-    heads: &[&str; N],
-    rows: impl Iterator<Item = [Cell; N]>,
-) -> Written {
-    out.write_str("<table>\n<tr>")?;
-    for head in heads {
-        write!(out, "<th>{head}</th>")?;
-    }
-    out.write_str("</tr>\n")?;
-    for row in rows {
-        out.write_str("<tr>")?;
-        for cell in row {
-            match cell {
-                Cell::Text(text) => write!(out, "<td>{}</td>", escaped(&text))?,
-                Cell::Number(text) => write!(out, "<td class=\"n\">{}</td>", escaped(&text))?,
-                Cell::Code(text) => write!(out, "<td><code>{}</code></td>", escaped(&text))?,
-            }
-        }
-        out.write_str("</tr>\n")?;
-    }
-    out.write_str("</table>\n")
 }

@@ -39,6 +39,10 @@ pub struct ModelFacts {
     pub weights: Weights,
     /// How photographs became its input.
     pub preprocessing: Vec<Setting>,
+    /// How its last feature map became a row: `avg`, `max` or `none`.
+    pub pooling: String,
+    /// What the features' bits depend on beside all this: features of another class are others.
+    pub compute_class: String,
 }
 
 /// The network's weights.

@@ -6,8 +6,13 @@ use std::fmt::Write;
 use crate::output::decimal::fixed;
 use crate::output::error::WriteError;
 use crate::output::model::arrays::FittedView;
-use crate::output::model::facts::{ModelFacts, Standardize};
+use crate::output::model::facts::{ModelFacts, Setting, Standardize};
 use crate::output::model::words::{divisor, meaning};
+
+const NEW: &str = "\
+`fruitnode transform --model DIR --from photos --to result`, with this folder as `DIR` and the same
+weights, puts other photographs into the space of these components.
+";
 
 const PYTHON: &str = r#"```python
 import numpy as np
@@ -62,6 +67,10 @@ fn write_all(model: &FittedView<'_>, text: &mut String) -> std::fmt::Result {
     writeln!(text, "| columns | {} |", columns(facts))?;
     writeln!(text, "| convention | {} |", facts.convention)?;
     writeln!(text, "| weights, SHA-256 | `{}` |", facts.weights.sha256)?;
+    for Setting { name, value, .. } in &facts.preprocessing {
+        writeln!(text, "| {} | {value} |", name.replace('_', " "))?;
+    }
+    writeln!(text, "| pooling | {} |", facts.pooling)?;
     writeln!(text, "\n## What the arrays mean\n\n| name | meaning |\n|---|---|")?;
     for (name, words) in meaning(facts) {
         writeln!(text, "| `{name}` | {words} |")?;
@@ -71,7 +80,8 @@ fn write_all(model: &FittedView<'_>, text: &mut String) -> std::fmt::Result {
         "\n`pca.safetensors` holds the means, scales, components and the whole spectrum;"
     )?;
     writeln!(text, "`pca.npz` holds what scikit-learn needs, for the kept components.")?;
-    writeln!(text, "\n## In scikit-learn\n\n{PYTHON}")?;
+    writeln!(text, "\n## New photographs\n\n{NEW}")?;
+    writeln!(text, "## In scikit-learn\n\n{PYTHON}")?;
     writeln!(text, "## In Spark\n\n{}", spark(facts.centred))
 }
 

@@ -31,6 +31,8 @@ pub(crate) fn facts() -> ModelFacts {
             value: "bicubic".to_owned(),
             origin: "default".to_owned(),
         }],
+        pooling: "avg".to_owned(),
+        compute_class: "cpu-test".to_owned(),
     }
 }
 
@@ -186,6 +188,6 @@ fn the_bytes_are_those_of_the_last_release() {
     ];
     assert_eq!(
         of.map(|bytes| sha256(&bytes).hex()[..16].to_owned()),
-        ["378b657745ea40c6", "11a13d725720650d", "c10fb81e38dfbd14", "969e417e5484c9c3"]
+        ["378b657745ea40c6", "11a13d725720650d", "c675ad55dce27a84", "870fe3b36d84dff6"]
     );
 }

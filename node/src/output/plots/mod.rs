@@ -1,5 +1,7 @@
 //! Pictures as lists of marks, drawn twice: as SVG and as pixels, with letters of our own.
 
+mod axis;
+mod extremes;
 mod letters;
 mod picture;
 mod pixels;
@@ -10,7 +12,10 @@ mod svg;
 mod tests;
 pub(crate) mod words;
 
+pub(crate) use axis::Axis;
+pub use extremes::{Ends, Extremes};
 pub use picture::Picture;
 pub(crate) use picture::{Anchor, Ink, Item};
+pub(crate) use sample::key_hash;
 pub use sample::{POINTS_MAX, Sample};
 pub use scatter::scatter;

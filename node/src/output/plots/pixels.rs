@@ -4,6 +4,7 @@
 use super::letters;
 use super::picture::{Anchor, Form, HUES, Ink, Item, Picture};
 use crate::output::error::WriteError;
+use crate::output::thumbnails::{self, SIDE, Thumbnail};
 
 /// Pixels for one of the SVG's.
 const SCALE: f64 = 2.0;
@@ -16,6 +17,11 @@ impl Picture {
     /// # Errors
     /// When the encoder refuses.
     pub fn to_png(&self) -> Result<Vec<u8>, WriteError> {
+        self.to_png_with(&[])
+    }
+
+    /// The same, with photographs in it.
+    pub(super) fn to_png_with(&self, photos: &[Photo]) -> Result<Vec<u8>, WriteError> {
         let (width, height) = (2 * self.width, 2 * self.height);
         let mut canvas = Canvas {
             width: width as usize,
@@ -25,19 +31,16 @@ impl Picture {
         canvas.text(Ink::Text, Anchor::Start, (24.0, 32.0), &self.title);
         canvas.text(Ink::Quiet, Anchor::Start, (24.0, 56.0), &self.summary);
         self.items.iter().for_each(|item| canvas.draw(item));
-        let refuse = |error: png::EncodingError| WriteError::Encode {
-            format: "PNG",
-            reason: error.to_string(),
-        };
-        let mut out = Vec::new();
-        let mut encoder = png::Encoder::new(&mut out, width, height);
-        encoder.set_color(png::ColorType::Rgb);
-        encoder.set_depth(png::BitDepth::Eight);
-        let mut writer = encoder.write_header().map_err(refuse)?;
-        writer.write_image_data(&canvas.pixels).map_err(refuse)?;
-        writer.finish().map_err(refuse)?;
-        Ok(out)
+        photos.iter().for_each(|photo| canvas.photo(photo));
+        thumbnails::encode(width, height, &canvas.pixels)
     }
+}
+
+/// A thumbnail at its place, in pixels of the SVG.
+pub(super) struct Photo {
+    pub(super) left: f64,
+    pub(super) top: f64,
+    pub(super) pixels: Thumbnail,
 }
 
 struct Canvas {
@@ -72,6 +75,34 @@ impl Canvas {
                 });
             }
             Item::Text { ink, anchor, at, text } => self.text(*ink, *anchor, *at, text),
+        }
+    }
+
+    /// Twice its size, softened: each new pixel is three parts the nearest old one, one part the
+    /// next, along both sides.
+    fn photo(&mut self, photo: &Photo) {
+        let side = SIDE as usize;
+        let (left, top) = ((photo.left * SCALE) as usize, (photo.top * SCALE) as usize);
+        let pair = |at: usize| {
+            let near = at / 2;
+            let next = if at.is_multiple_of(2) { near.saturating_sub(1) } else { near + 1 };
+            [(near, 3), (next.min(side - 1), 1)]
+        };
+        for (row, column) in (0..2 * side).flat_map(|row| (0..2 * side).map(move |x| (row, x))) {
+            if top + row >= self.height || left + column >= self.width {
+                continue;
+            }
+            let to = 3 * ((top + row) * self.width + left + column);
+            for channel in 0..3 {
+                let mut sum = 8;
+                for (y, down) in pair(row) {
+                    for (x, across) in pair(column) {
+                        let value = photo.pixels[3 * (y * side + x) + channel];
+                        sum += down * across * u32::from(value);
+                    }
+                }
+                self.pixels[to + channel] = (sum / 16) as u8;
+            }
         }
     }
 

@@ -34,7 +34,7 @@ impl Sample {
         }
         for (subject, values) in rows.subjects.iter().zip(rows.values.chunks_exact(rows.k)) {
             self.seen += 1;
-            let hash = hash(&subject.path);
+            let hash = key_hash(&subject.path);
             let last = self.points.last_key_value();
             if self.points.len() == POINTS_MAX && last.is_some_and(|((last, _), _)| hash > *last) {
                 continue;
@@ -50,7 +50,8 @@ impl Sample {
     }
 }
 
-fn hash(key: &str) -> u64 {
+/// What decides whether a photograph is shown where not all are.
+pub(crate) fn key_hash(key: &str) -> u64 {
     let digest = Sha256::digest(key.as_bytes());
     digest.iter().take(8).fold(0, |hash, byte| (hash << 8) | u64::from(*byte))
 }

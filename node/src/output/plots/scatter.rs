@@ -2,11 +2,11 @@
 
 use std::collections::BTreeMap;
 
+use super::axis::Axis;
 use super::picture::{Anchor, FORMS, HUES, Ink, Item, Picture};
 use super::sample::{Point, Sample};
 use super::words::{grouped, percent};
 use crate::output::FittedView;
-use crate::output::decimal::fixed;
 
 /// Labels that have a look of their own: every colour in every form, filled and hollow.
 const LABELS_MAX: usize = HUES.len() * FORMS.len() * 2;
@@ -132,50 +132,5 @@ fn short(label: &str) -> String {
     match label.chars().count() > LETTERS_MAX {
         true => label.chars().take(LETTERS_MAX - 2).chain("..".chars()).collect(),
         false => label.to_owned(),
-    }
-}
-
-/// From values to pixels.
-struct Axis {
-    low: f64,
-    high: f64,
-    from: f64,
-    to: f64,
-    step: f64,
-}
-
-impl Axis {
-    fn of(values: impl Iterator<Item = f64> + Clone, from: f64, to: f64) -> Self {
-        let low = values.clone().fold(f64::INFINITY, f64::min);
-        let high = values.fold(f64::NEG_INFINITY, f64::max);
-        let (low, high) = if low < high { (low, high) } else { (-1.0, 1.0) };
-        let room = (high - low) * 0.03;
-        let (low, high) = (low - room, high + room);
-        let mut step = 1e-12;
-        // 1, 2, 5 and their tens, until there are eight ticks at most.
-        for factor in [2.0, 2.5, 2.0].into_iter().cycle().take(200) {
-            if (high - low) / step <= 8.0 {
-                break;
-            }
-            step *= factor;
-        }
-        Self { low, high, from, to, step }
-    }
-
-    fn place(&self, value: f64) -> f64 {
-        self.from + (self.to - self.from) * (value - self.low) / (self.high - self.low)
-    }
-
-    fn ticks(&self) -> Vec<(f64, String)> {
-        let decimals = match self.step {
-            step if step >= 0.95 => 0,
-            step if step >= 0.095 => 1,
-            step if step >= 0.009_5 => 2,
-            _ => 4,
-        };
-        let (first, last) = ((self.low / self.step).ceil(), (self.high / self.step).floor());
-        let count = (last - first).clamp(0.0, 16.0) as usize;
-        let value = |n: usize| (first + n as f64) * self.step;
-        (0..=count).map(|n| (value(n), fixed(value(n), decimals))).collect()
     }
 }

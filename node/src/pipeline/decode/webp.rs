@@ -16,6 +16,10 @@ const WORKING_BYTES_PER_PIXEL: u64 = 12;
 
 pub(super) fn decode(bytes: &[u8], limits: &Limits) -> Result<Rgb, DecodeError> {
     let body = bytes.get(12..).ok_or(DecodeError::WebpTruncated)?;
+    // An animation whose first frame is whole is still a file that was cut, for libwebp as well.
+    if bytes.len() - 8 < le(&bytes[4..8]) as usize {
+        return Err(DecodeError::WebpTruncated);
+    }
     check_chunks(body, limits, true)?;
     let mut decoder = WebPDecoder::new(Cursor::new(bytes)).map_err(explain)?;
     decoder.set_memory_limit(usize::try_from(limits.memory_bytes).unwrap_or(usize::MAX));

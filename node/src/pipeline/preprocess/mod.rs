@@ -4,6 +4,7 @@
 //! What applies is settled once per job, field by field: a flag before the weights' own
 //! metadata, these before the habit of the family. Nothing is guessed beyond that.
 
+mod described;
 mod settle;
 #[cfg(test)]
 mod tests;
@@ -51,18 +52,23 @@ pub struct PreprocessWorkspace {
     resized: Rgb,
 }
 
+impl PreprocessWorkspace {
+    /// The last photograph as the network saw it, made smaller or larger.
+    pub fn seen(&mut self, width: u32, height: u32) -> Rgb {
+        let mut out = Rgb::default();
+        resize(&self.resized, width, height, Filter::Bicubic, &mut self.resize, &mut out);
+        out
+    }
+}
+
 impl Preprocess {
     /// Writes the tensor of one photograph: `height * width * 3` values (HWC), channels in
     /// `channel_order`. The allocation of `out` is reused.
     pub fn apply(&self, rgb: &Rgb, workspace: &mut PreprocessWorkspace, out: &mut Vec<f32>) {
         let PreprocessWorkspace { resize: passes, resized } = workspace;
         let Size { width, height } = self.size;
-        let pixels = if (rgb.width, rgb.height) == (width, height) {
-            &rgb.pixels
-        } else {
-            resize(rgb, width, height, self.filter, passes, resized);
-            &resized.pixels
-        };
+        resize(rgb, width, height, self.filter, passes, resized);
+        let pixels = &resized.pixels;
         let [first, second, third] = &*self.tables.0;
         out.clear();
         out.resize(pixels.len(), 0.0);

@@ -80,6 +80,8 @@ pub enum PreprocessError {
     BadSize(String),
     #[error("`{0}` is no preprocessing profile; choose keras, torchvision, caffe or unit")]
     UnknownProfile(String),
+    #[error("{field} is described as `{value}`, which this release does not do")]
+    Foreign { field: &'static str, value: String },
 }
 
 impl Preprocess {

@@ -60,7 +60,7 @@ fn a_whole_result_passes_whatever_its_convention() {
 fn the_figures_are_those_of_the_result() {
     let text = verdict(&whole()).to_string();
     for figures in [
-        "complete     ok       19 files\n",
+        "complete     ok       20 files\n",
         "rows         ok       18 good, 4 bad, 88231 bytes of photographs\n",
         "keys         ok       22 keys, each in one row\n",
         "projection   ok       36 scores, equal to the bit\n",

@@ -9,7 +9,7 @@ use crate::output::model::{
     model_npz, model_readme, model_safetensors,
 };
 use crate::output::names;
-use crate::output::plots::{Sample, scatter};
+use crate::output::plots::{Extremes, Sample, scatter};
 use crate::output::report::{Classes, Components, Counts, Figure, File, Report};
 use crate::output::scree::{scree_csv, scree_png, scree_svg};
 use crate::output::{
@@ -214,6 +214,8 @@ pub(super) fn facts(standardize: Standardize, centred: bool) -> ModelFacts {
             value: "bicubic".to_owned(),
             origin: "default".to_owned(),
         }],
+        pooling: "avg".to_owned(),
+        compute_class: "cpu-test".to_owned(),
     }
 }
 
@@ -281,6 +283,7 @@ pub(super) fn published(facts: &ModelFacts) -> (Memory, Report) {
         (names::SCREE_PNG, scree_png(&view).unwrap()),
         (names::SCATTER_SVG, picture.to_svg()),
         (names::SCATTER_PNG, picture.to_png().unwrap()),
+        (names::EXTREMES_PNG, Extremes::default().to_png(&view).unwrap()),
         (names::MODEL_SAFETENSORS, model_safetensors(&view).unwrap()),
         (names::MODEL_JSON, model_json(&view).unwrap()),
         (names::MODEL_NPZ, model_npz(&view).unwrap()),
@@ -315,6 +318,7 @@ fn report(view: &FittedView<'_>, counts: Counts, bytes: u64) -> Report {
             rank: facts.rank,
             share: view.share(),
             spectrum_head: view.ratios[..3].to_vec(),
+            given: false,
         }),
         certificate: vec![Figure { name: "orthonormality".to_owned(), value: 1e-15, limit: 1e-10 }],
         classes: Classes { compute: "cpu/1".to_owned(), fit: Some(facts.fit_class.clone()) },

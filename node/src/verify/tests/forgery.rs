@@ -13,7 +13,7 @@ use crate::output::{
     scores_part,
 };
 use crate::rows::{BadRow, FeatureRows, ScoreRows};
-use crate::verify::{Status, Verdict, verify};
+use crate::verify::{GIVEN_MODEL, Status, Verdict, verify};
 
 /// Publishes a result, changes it, seals it again and checks it.
 fn forged(change: impl FnOnce(&mut Memory, &mut Report)) -> Verdict {
@@ -243,6 +243,33 @@ fn a_report_that_does_not_fit_is_found() {
     assert_fails(&verdict, "report", "describes another model", &[]);
     let verdict = forged(|_, report| report.bytes += 1);
     assert_fails(&verdict, "rows", "says 88232 bytes of photographs", &[]);
+}
+
+#[test]
+fn a_given_model_is_not_held_against_features_it_was_not_fitted_to() {
+    let given = |report: &mut Report| report.pca.as_mut().unwrap().given = true;
+    let verdict = forged(|_, report| given(report));
+    assert!(verdict.passed(), "{verdict}");
+    assert!(verdict.to_string().contains("not certified against these features"), "{verdict}");
+    assert_eq!(verdict.check("moments").or_else(|| verdict.check("certificate")), None);
+    let own = facts(Standardize::MeanStd, true);
+    let more = ModelFacts { rows: own.rows + 1, ..own };
+    let (mut memory, mut report) = published(&more);
+    assert_fails(&verify(&memory, &Plain), "moments", "rows were fitted", &[]);
+    given(&mut report);
+    memory.seal(report);
+    let verdict = verify(&memory, &Plain);
+    assert!(verdict.passed(), "{verdict}");
+    let verdict = forged(|memory, report| {
+        model(memory, |_, arrays| arrays.components[0] *= 1.5);
+        given(report);
+    });
+    assert_fails(&verdict, GIVEN_MODEL, "no model that fruitnode fitted", &["projection"]);
+    let verdict = forged(|memory, report| {
+        features(memory, 1, |rows| rows.values[3] += 0.25);
+        given(report);
+    });
+    assert_fails(&verdict, "projection", "scores are not those of the model", &[]);
 }
 
 #[test]

@@ -1,6 +1,9 @@
 //! The story of a run: what each kind of task took, how often it was tried, what failed and why.
 //! It goes to `_run/` and to the terminal, never into a published file.
 
+mod page;
+mod throughput;
+
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -12,6 +15,9 @@ use serde::Serialize;
 use crate::env::Moment;
 use crate::failure::Failure;
 use crate::rows::BadRow;
+
+pub use page::story_html;
+use throughput::Throughput;
 
 /// Failures told one by one; the rest are only counted.
 const FAILURES_TOLD_MAX: usize = 1_000;
@@ -55,6 +61,7 @@ pub struct Story {
     stages: Mutex<BTreeMap<TaskKind, Stage>>,
     failures: Mutex<Vec<FailureLine>>,
     bad: Mutex<BTreeMap<String, Bad>>,
+    throughput: Mutex<Throughput>,
     /// Counters of work.
     pub work: Work,
 }
@@ -109,6 +116,18 @@ pub struct StoryFile {
     inferences: u64,
     quarantined: BTreeMap<String, Bad>,
     failures: Vec<FailureLine>,
+    /// Milliseconds since the run began, photographs done by then, bytes read by then.
+    throughput: Vec<[u64; 3]>,
+    /// Whether the store of the result refuses writes whose condition does not hold.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    conditional_writes: Option<bool>,
+}
+
+impl StoryFile {
+    /// With what was found out about the store of the result.
+    pub fn with_conditional_writes(self, conditional_writes: Option<bool>) -> Self {
+        Self { conditional_writes, ..self }
+    }
 }
 
 impl Story {
@@ -120,6 +139,7 @@ impl Story {
             stages: Mutex::default(),
             failures: Mutex::default(),
             bad: Mutex::default(),
+            throughput: Mutex::default(),
             work: Work::default(),
         }
     }
@@ -186,6 +206,13 @@ impl Story {
         }
     }
 
+    /// Takes note of how far the work is. To be called about once a second.
+    pub fn measure(&self) {
+        let at_ms = millis(self.began.elapsed());
+        let done = Work::read(&self.work.inferences) + Work::read(&self.work.bad);
+        lock(&self.throughput).push([at_ms, done, Work::read(&self.work.bytes)]);
+    }
+
     /// Stages in the order of the job.
     pub fn stages(&self) -> BTreeMap<String, Stage> {
         let stages = lock(&self.stages);
@@ -209,6 +236,8 @@ impl Story {
             inferences: Work::read(&self.work.inferences),
             quarantined: lock(&self.bad).clone(),
             failures: failures.clone(),
+            throughput: lock(&self.throughput).points(),
+            conditional_writes: None,
         }
     }
 }

@@ -1,0 +1,87 @@
+//! `fruitnode transform`: new photographs through a pipeline that was fitted before. A job as any
+//! other, but for its fit, which is given.
+
+use std::fs;
+use std::path::Path;
+
+use crate::cli::args::{TerminalArgs, TransformArgs};
+use crate::cli::exit::Exit;
+use crate::cli::message::CliError;
+use crate::cli::run::Prepared;
+use crate::cli::{plan, run, weights};
+use crate::model::{Kernel, Pooling};
+use crate::tasks::options::JobOptions;
+use crate::tasks::{GivenModel, Settings, network};
+
+/// Runs the job and prints its summary.
+pub(super) fn transform(args: &TransformArgs, terminal: &TerminalArgs) -> Result<Exit, CliError> {
+    if args.plan.dry_run {
+        let prepared = prepare(args, terminal, run::kernel(&args.machine)?)?;
+        return plan::plan(prepared, &args.machine, &args.plan, terminal);
+    }
+    let summary =
+        run::carry_out(&args.machine, terminal, |kernel| prepare(args, terminal, kernel))?;
+    run::print(&summary, terminal);
+    Ok(Exit::Done)
+}
+
+/// Everything that can be refused is refused here, before a photograph is read.
+fn prepare(
+    args: &TransformArgs,
+    terminal: &TerminalArgs,
+    kernel: Option<Kernel>,
+) -> Result<Prepared, CliError> {
+    let refuse = |error: &crate::tasks::GivenError| CliError::from(error.failure());
+    let given = GivenModel::read(&args.model).map_err(|error| refuse(&error))?;
+    apart(&given.folder, &args.to)?;
+    let facts = &given.file.facts;
+    let pooling: Pooling =
+        facts.pooling.parse().map_err(|error| CliError::of(Exit::Usage, "invalid_job", &error))?;
+    let (photographs, result) = (&args.photographs, &args.result);
+    let options = JobOptions {
+        version: JobOptions::VERSION,
+        pattern: photographs.pattern.clone(),
+        recursive: photographs.recursive,
+        limit: photographs.limit.map(Into::into),
+        label_from: photographs.label_from.clone(),
+        weights: args.weights.as_deref().map(Path::display).map(|path| path.to_string()),
+        weights_sha256: facts.weights.sha256.clone(),
+        pooling: facts.pooling.clone(),
+        size: None,
+        resize: None,
+        preprocess: None,
+        pca: "off".to_owned(),
+        standardize: None,
+        like: None,
+        mode: result.mode.clone(),
+        max_bad: photographs.max_bad.clone(),
+        modified_after: run::instant("--modified-after", photographs.modified_after.as_deref())?,
+        modified_before: run::instant("--modified-before", photographs.modified_before.as_deref())?,
+        model: Some(given.folder.display().to_string()),
+        model_sha256: Some(given.digest().map_err(|error| refuse(&error))?),
+    };
+    let rows = result.rows_per_part.get();
+    let mut settings = Settings::parse(args.from.clone(), args.to.clone(), rows, options)
+        .map_err(|error| CliError::of(Exit::Usage, "bad_flag", &error))?;
+    let at_hand = match &args.weights {
+        Some(place) => weights::at_hand(Some(place), &args.machine, terminal)?,
+        None => weights::of_digest(&given.file.facts.weights.sha256),
+    };
+    let extractor = network::load(at_hand.as_deref(), pooling, kernel)
+        .map_err(|error| CliError::from(error.failure()))?;
+    given.check_weights(&extractor).map_err(|error| refuse(&error))?;
+    settings.storage = args.storage.options();
+    Ok((settings, extractor))
+}
+
+/// Refuses a target that holds the model: overwriting it would leave nothing to transform with.
+fn apart(model: &Path, to: &str) -> Result<(), CliError> {
+    let (Ok(model), Ok(target)) = (fs::canonicalize(model), fs::canonicalize(to)) else {
+        return Ok(());
+    };
+    if !model.starts_with(&target) {
+        return Ok(());
+    }
+    let words = format!("--to {to} holds the model that is to be used: name another folder");
+    Err(CliError::new(Exit::Conflict, "target_taken", words))
+}

@@ -1,0 +1,144 @@
+//! A place as the user writes it: a folder, or a prefix of a bucket on S3.
+
+use std::fmt;
+use std::path::PathBuf;
+use std::str::FromStr;
+
+use thiserror::Error;
+
+/// Where photographs come from or a result goes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Place {
+    /// A folder of this machine.
+    Folder(PathBuf),
+    /// Everything below a prefix of a bucket.
+    S3 {
+        /// Name of the bucket.
+        bucket: String,
+        /// What every key begins with: empty, or ends with `/`.
+        prefix: String,
+    },
+}
+
+/// What is no place.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum PlaceError {
+    /// Nothing at all.
+    #[error("a place is empty: name a folder, or s3://BUCKET/PREFIX")]
+    Empty,
+    /// Another kind of store.
+    #[error("{place}: `{scheme}` is not a kind of place: name a folder, or s3://BUCKET/PREFIX")]
+    Scheme {
+        /// What was given.
+        place: String,
+        /// What stands before `://`.
+        scheme: String,
+    },
+    /// No bucket has such a name.
+    #[error(
+        "{place}: `{bucket}` is not the name of a bucket, which has 3 to 63 lower-case letters, \
+         digits, dots and hyphens: write s3://BUCKET/PREFIX"
+    )]
+    Bucket {
+        /// What was given.
+        place: String,
+        /// What stands where the bucket should.
+        bucket: String,
+    },
+}
+
+impl FromStr for Place {
+    type Err = PlaceError;
+
+    fn from_str(place: &str) -> Result<Self, PlaceError> {
+        if place.is_empty() {
+            return Err(PlaceError::Empty);
+        }
+        let Some((scheme, rest)) = place.split_once("://") else {
+            return Ok(Self::Folder(PathBuf::from(place)));
+        };
+        // Hadoop's names for the same store: what worked in an EMR job works here.
+        if !["s3", "s3a", "s3n"].contains(&scheme) {
+            let scheme = scheme.to_owned();
+            return Err(PlaceError::Scheme { place: place.to_owned(), scheme });
+        }
+        let (bucket, prefix) = rest.split_once('/').unwrap_or((rest, ""));
+        let letters = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || ".-".contains(c);
+        if !(3..=63).contains(&bucket.len()) || !bucket.chars().all(letters) {
+            let bucket = bucket.to_owned();
+            return Err(PlaceError::Bucket { place: place.to_owned(), bucket });
+        }
+        let closed = prefix.is_empty() || prefix.ends_with('/');
+        let prefix = if closed { prefix.to_owned() } else { format!("{prefix}/") };
+        Ok(Self::S3 { bucket: bucket.to_owned(), prefix })
+    }
+}
+
+impl Place {
+    /// Whether this place lies in `other`, or is the same, as far as their names tell. Folders are
+    /// compared by whoever opens them.
+    pub fn lies_in(&self, other: &Self) -> bool {
+        match (self, other) {
+            (
+                Self::S3 { bucket, prefix },
+                Self::S3 { bucket: other_bucket, prefix: other_prefix },
+            ) => bucket == other_bucket && prefix.starts_with(other_prefix.as_str()),
+            _ => false,
+        }
+    }
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Folder(path) => write!(f, "{}", path.display()),
+            Self::S3 { bucket, prefix } => write!(f, "s3://{bucket}/{prefix}"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Place, PlaceError};
+
+    fn s3(bucket: &str, prefix: &str) -> Place {
+        Place::S3 { bucket: bucket.to_owned(), prefix: prefix.to_owned() }
+    }
+
+    #[test]
+    fn a_bucket_and_its_prefix_are_told_from_a_folder() {
+        for (text, place) in [
+            ("s3://fruits", s3("fruits", "")),
+            ("s3://fruits/", s3("fruits", "")),
+            ("s3://fruits/Training", s3("fruits", "Training/")),
+            ("s3a://fruits/a b/ü+%2F/", s3("fruits", "a b/ü+%2F/")),
+            ("s3://fruits//x", s3("fruits", "/x/")),
+            ("s3:/fruits", Place::Folder("s3:/fruits".into())),
+            ("photos", Place::Folder("photos".into())),
+        ] {
+            assert_eq!(text.parse(), Ok(place), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_prefix_lies_in_those_above_it_in_the_same_bucket() {
+        let place = |text: &str| text.parse::<Place>().unwrap();
+        assert!(place("s3://fruits/a/b").lies_in(&place("s3://fruits/a")));
+        assert!(place("s3://fruits/a").lies_in(&place("s3://fruits/a/")));
+        assert!(place("s3://fruits/a").lies_in(&place("s3://fruits")));
+        assert!(!place("s3://fruits/ab").lies_in(&place("s3://fruits/a")));
+        assert!(!place("s3://fruit/a").lies_in(&place("s3://fruits")));
+        assert!(!place("a/b").lies_in(&place("a")));
+    }
+
+    #[test]
+    fn what_is_no_place_is_refused_by_name() {
+        let parsed = |text: &str| text.parse::<Place>().unwrap_err();
+        assert_eq!(parsed(""), PlaceError::Empty);
+        assert!(matches!(parsed("gs://fruits/x"), PlaceError::Scheme { .. }));
+        for text in ["s3://", "s3:///x", "s3://ab/x", "s3://Fruits/x", "s3://fr uits/x"] {
+            assert!(matches!(parsed(text), PlaceError::Bucket { .. }), "{text}");
+            assert!(parsed(text).to_string().contains(text), "{text}");
+        }
+    }
+}

@@ -1,0 +1,25 @@
+//! Photographs and results on S3, and on servers that speak its protocol. Types of the SDK never
+//! leave here.
+
+mod bucket;
+mod connect;
+mod earlier;
+mod error;
+mod holder;
+mod lock;
+mod probe;
+mod ranges;
+mod result;
+mod sink;
+mod source;
+#[cfg(test)]
+mod tests;
+mod unfinished;
+mod upload;
+mod write;
+
+pub use connect::S3Options;
+pub use error::S3Error;
+pub use result::S3Result;
+pub use sink::{S3Sink, S3Target, look_s3};
+pub use source::S3Source;

@@ -1,0 +1,334 @@
+//! Photographs below a prefix of a bucket: every page, in key order, each in its listed version.
+
+use std::collections::VecDeque;
+
+use async_trait::async_trait;
+use aws_sdk_s3::error::ProvideErrorMetadata;
+use aws_sdk_s3::operation::get_object::{GetObjectError, GetObjectOutput};
+use bytes::Bytes;
+use tokio::sync::{OnceCell, mpsc};
+use tokio::task::JoinSet;
+
+use crate::storage::s3::bucket::{BODY_ATTEMPTS_MAX, Bucket, Listed, Page, Query, body};
+use crate::storage::s3::connect::{Failed, S3Options};
+use crate::storage::s3::error::{S3Error, status};
+use crate::storage::s3::ranges::{Cut, KeyRange};
+use crate::storage::select::Selection;
+use crate::storage::source::{Entry, GetError, ListError, ListSummary, Source};
+use crate::storage::tally::Tally;
+
+/// Pages that are listed one after the other before it is worth looking for ranges.
+const PAGES_ALONE: u32 = 2;
+
+/// Ranges that are listed side by side.
+const RANGES_MAX: usize = 8;
+
+/// Pages of one range that may wait for those before it: some 4 MB.
+const PAGES_WAITING_MAX: usize = 16;
+
+/// A prefix of a bucket.
+#[derive(Debug)]
+pub struct S3Source {
+    uri: String,
+    name: String,
+    prefix: String,
+    leave_out: Option<String>,
+    options: S3Options,
+    bucket: OnceCell<Bucket>,
+}
+
+/// What the task of a range sends: a page, and nothing at the end.
+type Sent = Result<Option<Vec<Listed>>, S3Error>;
+
+/// A listing under way.
+struct Listing<'a> {
+    source: &'a S3Source,
+    tally: Tally,
+    blocks: mpsc::Sender<Vec<Entry>>,
+    last: String,
+}
+
+impl S3Source {
+    /// Everything below `prefix`, which is empty or ends with `/`, but what lies below `leave_out`
+    /// (the whole prefix of the job's target, in the same bucket).
+    ///
+    /// # Errors
+    /// When the bucket cannot be reached or listed, or nothing lies below the prefix.
+    pub async fn open(
+        bucket: &str,
+        prefix: &str,
+        leave_out: Option<String>,
+        options: S3Options,
+    ) -> Result<Self, ListError> {
+        let source = Self::new(bucket, prefix, leave_out, options);
+        if source.bucket().await?.is_empty().await? {
+            return Err(ListError::Empty { from: source.uri });
+        }
+        Ok(source)
+    }
+
+    /// Without a look at what is there.
+    pub(super) fn new(
+        bucket: &str,
+        prefix: &str,
+        leave_out: Option<String>,
+        options: S3Options,
+    ) -> Self {
+        let uri = format!("s3://{bucket}/{prefix}");
+        let (name, prefix) = (bucket.to_owned(), prefix.to_owned());
+        Self { uri, name, prefix, leave_out, options, bucket: OnceCell::new() }
+    }
+
+    /// With a client that is there already.
+    #[cfg(test)]
+    pub(super) fn with_bucket(self, bucket: Bucket) -> Self {
+        Self { bucket: OnceCell::new_with(Some(bucket)), ..self }
+    }
+
+    async fn bucket(&self) -> Result<&Bucket, S3Error> {
+        let reach = || Bucket::reach(&self.name, &self.prefix, &self.options);
+        self.bucket.get_or_try_init(reach).await
+    }
+
+    /// The error of a read: of the photograph, or of the world.
+    fn unread(&self, bucket: &Bucket, key: &str, error: &Failed<GetObjectError>) -> GetError {
+        let (key, code) = (key.to_owned(), error.code());
+        match status(error) {
+            Some(412) => GetError::Changed { key },
+            // A bucket that is gone is no photograph's fault.
+            Some(404) if code != Some("NoSuchBucket") => GetError::Gone { key },
+            // Expired credentials and wrong clocks are 403 as well, and no photograph's fault.
+            Some(403) if code == Some("AccessDenied") => GetError::Forbidden { key },
+            // Objects in an archive stay there until someone asks for them.
+            Some(403) if code == Some("InvalidObjectState") => GetError::Archived { key },
+            _ => unavailable(key, bucket.failed(&self.prefix, "s3:GetObject", error)),
+        }
+    }
+
+    async fn read(
+        &self,
+        bucket: &Bucket,
+        entry: &Entry,
+    ) -> Result<Result<Bytes, String>, GetError> {
+        let whole = bucket.key(&entry.key);
+        let reply = bucket.open(&whole, None, Some(&entry.validator)).await;
+        let reply = reply.map_err(|error| self.unread(bucket, &entry.key, &error))?;
+        check(entry, &reply)?;
+        Ok(body(reply.body, entry.size).await)
+    }
+}
+
+#[async_trait]
+impl Source for S3Source {
+    fn uri(&self) -> &str {
+        &self.uri
+    }
+
+    async fn list(
+        &self,
+        selection: &Selection,
+        blocks: mpsc::Sender<Vec<Entry>>,
+    ) -> Result<ListSummary, ListError> {
+        let bucket = self.bucket().await?;
+        let tally = Tally::of(&self.uri, selection.clone(), "folder markers");
+        let mut listing = Listing { source: self, tally, blocks, last: String::new() };
+        // A limit is met near the beginning, and folders cannot be cut.
+        let alone = selection.limit.is_some() || !selection.recursive;
+        let (mut next, mut pages, mut first) = (None, 0, None);
+        loop {
+            let shallow = !selection.recursive;
+            let query = Query { prefix: &self.prefix, next, shallow, ..Query::default() };
+            let page = bucket.page(query).await?;
+            pages += 1;
+            first = first.or_else(|| page.objects.first().map(|object| object.key.clone()));
+            listing.folders(&page);
+            listing.send(&page.objects).await?;
+            next = page.next;
+            if next.is_none() || listing.tally.full() {
+                return listing.tally.finish();
+            }
+            if pages == PAGES_ALONE && !alone {
+                break;
+            }
+        }
+        let ranges = cut(bucket, &first.unwrap_or_default(), &listing.last).await?;
+        tracing::debug!(ranges = ranges.len(), from = self.uri, "listing side by side");
+        side_by_side(bucket, ranges, &mut listing).await?;
+        listing.tally.finish()
+    }
+
+    async fn get(&self, entry: &Entry, bytes_max: u64) -> Result<Bytes, GetError> {
+        let key = || entry.key.clone();
+        if let Some(problem) = entry.problem {
+            return Err(GetError::Listed { key: key(), problem });
+        }
+        if entry.size > bytes_max {
+            return Err(GetError::TooLarge { key: key(), size: entry.size, bytes_max });
+        }
+        let bucket = self.bucket().await.map_err(|error| unavailable(key(), error))?;
+        let mut words = String::new();
+        for _ in 0..BODY_ATTEMPTS_MAX {
+            match self.read(bucket, entry).await? {
+                Ok(bytes) => return Ok(bytes),
+                Err(why) => words = why,
+            }
+        }
+        Err(unavailable(key(), bucket.broken(&bucket.key(&entry.key), words)))
+    }
+}
+
+impl Listing<'_> {
+    /// Counts the folders that are not entered.
+    fn folders(&mut self, page: &Page) {
+        let out = self.source.leave_out.as_deref();
+        for folder in &page.folders {
+            match out.filter(|out| folder == out) {
+                Some(out) => self.tally.left_out(out),
+                None => self.tally.subfolders(1),
+            }
+        }
+    }
+
+    /// Sends what one page gives, until the limit.
+    async fn send(&mut self, objects: &[Listed]) -> Result<(), ListError> {
+        let mut block = Vec::with_capacity(objects.len());
+        for object in objects {
+            if self.tally.full() {
+                break;
+            }
+            block.extend(self.meet(object)?);
+        }
+        if block.is_empty() {
+            return Ok(());
+        }
+        let stopped = |_| ListError::Stopped { from: self.source.uri.clone() };
+        self.blocks.send(block).await.map_err(stopped)
+    }
+
+    fn meet(&mut self, object: &Listed) -> Result<Option<Entry>, ListError> {
+        let (whole, source) = (&object.key, self.source);
+        let place = || source.uri.clone();
+        if *whole <= self.last {
+            return Err(S3Error::Unordered { place: place(), key: whole.clone() }.into());
+        }
+        self.last.clone_from(whole);
+        let Some(key) = whole.strip_prefix(&source.prefix) else {
+            let words = format!("it lists `{whole}`, which does not begin as was asked");
+            return Err(S3Error::Failed { place: place(), words }.into());
+        };
+        if let Some(out) = source.leave_out.as_deref().filter(|out| whole.starts_with(out)) {
+            self.tally.left_out(out);
+            return Ok(None);
+        }
+        // Consoles mark a folder by an empty object.
+        if object.size == 0 && (key.is_empty() || key.ends_with('/')) {
+            self.tally.other();
+            return Ok(None);
+        }
+        if !self.tally.selects(key) {
+            return Ok(None);
+        }
+        let Some(validator) = object.etag.clone() else {
+            return Err(S3Error::NoEtag { place: place(), key: whole.clone() }.into());
+        };
+        let (key, size, modified_us) = (key.to_owned(), object.size, object.modified_us);
+        let entry = Entry { key, size, validator, modified_us, problem: None };
+        let entry = self.tally.timely(entry);
+        if let Some(entry) = &entry {
+            self.tally.count(entry);
+        }
+        Ok(entry)
+    }
+}
+
+/// Asks for single keys until the rest of the prefix can be cut.
+async fn cut(bucket: &Bucket, first: &str, after: &str) -> Result<Vec<KeyRange>, S3Error> {
+    let mut cut = Cut::new(&bucket.prefix, first, after);
+    while let Some(probe) = cut.question() {
+        let (prefix, after) = (probe.prefix.as_str(), Some(probe.after.as_str()));
+        let query = Query { prefix, after, keys_max: Some(1), ..Query::default() };
+        let page = bucket.page(query).await?;
+        cut.answer(page.objects.first().map(|object| object.key.as_str()));
+    }
+    Ok(cut.ranges())
+}
+
+/// Lists ranges side by side, and hands on what they give in order.
+async fn side_by_side(
+    bucket: &Bucket,
+    ranges: Vec<KeyRange>,
+    listing: &mut Listing<'_>,
+) -> Result<(), ListError> {
+    // Dropped with this function, whatever ends it.
+    let mut tasks = JoinSet::new();
+    let mut waiting = VecDeque::new();
+    let mut ranges = ranges.into_iter();
+    loop {
+        while waiting.len() < RANGES_MAX
+            && let Some(range) = ranges.next()
+        {
+            let (pages, received) = mpsc::channel(PAGES_WAITING_MAX);
+            tasks.spawn(list_range(bucket.clone(), range, pages));
+            waiting.push_back(received);
+        }
+        let Some(mut received) = waiting.pop_front() else {
+            return Ok(());
+        };
+        loop {
+            match received.recv().await {
+                Some(Ok(Some(objects))) => listing.send(&objects).await?,
+                Some(Ok(None)) => break,
+                Some(Err(error)) => return Err(error.into()),
+                // Without the word that it is the end, it is none.
+                None => {
+                    let words = "the task that listed a part of it stopped";
+                    return Err(bucket.broken(&bucket.prefix, words).into());
+                }
+            }
+        }
+    }
+}
+
+/// Sends every page of a range, and a word at the end.
+async fn list_range(bucket: Bucket, range: KeyRange, pages: mpsc::Sender<Sent>) {
+    let after = Some(range.after.as_str());
+    let mut next = None;
+    loop {
+        let query = Query { prefix: &bucket.prefix, after, next: next.take(), ..Query::default() };
+        let (sent, last) = match bucket.page(query).await {
+            Err(error) => (Err(error), true),
+            Ok(mut page) => {
+                next = page.next;
+                let listed = page.objects.len();
+                if let Some(up_to) = &range.up_to {
+                    page.objects.retain(|object| object.key <= *up_to);
+                }
+                let over = page.objects.len() < listed || next.is_none();
+                (Ok(Some(page.objects)), over)
+            }
+        };
+        let failed = sent.is_err();
+        // Whoever no longer listens needs no more pages.
+        if pages.send(sent).await.is_err() || failed {
+            return;
+        }
+        if last {
+            let _ = pages.send(Ok(None)).await;
+            return;
+        }
+    }
+}
+
+/// Refuses another version, and a part of one.
+fn check(entry: &Entry, reply: &GetObjectOutput) -> Result<(), GetError> {
+    let size = reply.content_length().and_then(|size| u64::try_from(size).ok());
+    let same = reply.e_tag().is_none_or(|etag| etag == entry.validator);
+    if !same || size.is_some_and(|size| size != entry.size) {
+        return Err(GetError::Changed { key: entry.key.clone() });
+    }
+    Ok(())
+}
+
+fn unavailable(key: String, error: S3Error) -> GetError {
+    GetError::Unavailable { key, source: Box::new(error) }
+}

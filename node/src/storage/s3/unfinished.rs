@@ -1,0 +1,63 @@
+//! Uploads of parts that dead runs left: they cost money and are seen in no listing.
+
+use aws_sdk_s3::error::ProvideErrorMetadata;
+use tracing::{info, warn};
+
+use crate::storage::s3::bucket::Bucket;
+use crate::storage::s3::error::{S3Error, status};
+
+/// Gives up every unfinished upload to a name that a result has. Whoever calls it holds the lock.
+///
+/// Where uploads may not be listed, or the server cannot, they stay, and that is said.
+pub(super) async fn give_up_dead_uploads(
+    bucket: &Bucket,
+    is_ours: fn(&str) -> bool,
+) -> Result<(), S3Error> {
+    let (mut key_marker, mut id_marker) = (None, None);
+    loop {
+        let page = bucket
+            .client
+            .list_multipart_uploads()
+            .bucket(&bucket.name)
+            .prefix(&bucket.prefix)
+            .set_key_marker(key_marker)
+            .set_upload_id_marker(id_marker)
+            .send()
+            .await;
+        let page = match page {
+            Ok(page) => page,
+            Err(error)
+                if matches!(status(&error), Some(403 | 404 | 405 | 501))
+                    || error.code() == Some("NotImplemented") =>
+            {
+                let words = bucket.failed(&bucket.prefix, "s3:ListBucketMultipartUploads", &error);
+                info!(%words, "unfinished uploads of dead runs, if there are any, stay");
+                return Ok(());
+            }
+            Err(error) => {
+                let right = "s3:ListBucketMultipartUploads";
+                return Err(bucket.failed(&bucket.prefix, right, &error));
+            }
+        };
+        for upload in page.uploads() {
+            let (Some(key), Some(id)) = (upload.key(), upload.upload_id()) else { continue };
+            let name = key.strip_prefix(&bucket.prefix).unwrap_or(key);
+            if !is_ours(name) {
+                continue;
+            }
+            let request = bucket.client.abort_multipart_upload().bucket(&bucket.name);
+            match request.key(key).upload_id(id).send().await {
+                Ok(_) => {}
+                Err(error) if status(&error) == Some(404) => {}
+                Err(error) => {
+                    let error = bucket.failed(key, "s3:AbortMultipartUpload", &error);
+                    warn!(%error, "an unfinished upload of a dead run stays");
+                }
+            }
+        }
+        if page.is_truncated != Some(true) || page.next_key_marker.is_none() {
+            return Ok(());
+        }
+        (key_marker, id_marker) = (page.next_key_marker, page.next_upload_id_marker);
+    }
+}

@@ -1,0 +1,235 @@
+//! Objects that are written piece by piece: one request if they are small, else parts.
+
+use async_trait::async_trait;
+use aws_sdk_s3::error::ProvideErrorMetadata;
+use aws_sdk_s3::types::{CompletedMultipartUpload, CompletedPart};
+use bytes::{Bytes, BytesMut};
+use tokio::runtime::Handle;
+use tracing::{Instrument, warn};
+
+use crate::storage::s3::bucket::Bucket;
+use crate::storage::s3::error::{S3Error, status};
+use crate::storage::s3::sink::Shared;
+use crate::storage::s3::write::encode;
+use crate::storage::sink::{ObjectWriter, SinkError};
+
+/// Size of the first parts, and of the largest object that needs none.
+const PART_BYTES: u64 = 8 << 20;
+
+/// Parts after which they grow twofold. 10,000 parts then hold more than an object can.
+const PARTS_ALIKE: u32 = 1_000;
+
+/// Largest part of a copy.
+const COPY_PART_BYTES: u64 = 1 << 30;
+
+/// An object under construction.
+pub(super) struct Writer {
+    sink: std::sync::Arc<Shared>,
+    name: String,
+    buffer: BytesMut,
+    written: u64,
+    upload: Option<Upload>,
+    broken: bool,
+}
+
+/// Parts of one object. Dropped unfinished, they are given up.
+pub(super) struct Upload {
+    bucket: Bucket,
+    key: String,
+    id: String,
+    parts: Vec<CompletedPart>,
+    finished: bool,
+}
+
+/// Size in bytes of a part, by its number from 0.
+fn part_bytes(number: u32) -> u64 {
+    PART_BYTES << (number / PARTS_ALIKE).min(9)
+}
+
+impl Writer {
+    /// Begins the object `name` of a sink.
+    pub(super) fn begin(sink: std::sync::Arc<Shared>, name: &str) -> Self {
+        let (name, buffer) = (name.to_owned(), BytesMut::new());
+        Self { sink, name, buffer, written: 0, upload: None, broken: false }
+    }
+
+    fn due(&self) -> u64 {
+        part_bytes(self.upload.as_ref().map_or(0, Upload::number))
+    }
+
+    /// Sends a part from what is held back.
+    async fn send(&mut self, length: usize) -> Result<(), SinkError> {
+        let part = self.buffer.split_to(length).freeze();
+        if self.upload.is_none() {
+            self.sink.check_open()?;
+            let bucket = &self.sink.bucket;
+            self.upload = Some(Upload::begin(bucket, &bucket.key(&self.name)).await?);
+        }
+        let upload = self.upload.as_mut().expect("it was begun just now");
+        Ok(upload.part(part).await?)
+    }
+}
+
+#[async_trait]
+impl ObjectWriter for Writer {
+    async fn write(&mut self, bytes: Bytes) -> Result<(), SinkError> {
+        if self.broken {
+            return Err(SinkError::Closed);
+        }
+        self.written += bytes.len() as u64;
+        self.buffer.extend_from_slice(&bytes);
+        while self.buffer.len() as u64 > self.due() {
+            // A part that fails is lost, and with it the object.
+            self.broken = true;
+            let due = usize::try_from(self.due()).unwrap_or(usize::MAX);
+            self.send(due).await?;
+            self.broken = false;
+        }
+        Ok(())
+    }
+
+    async fn finish(mut self: Box<Self>) -> Result<u64, SinkError> {
+        if self.broken {
+            return Err(SinkError::Closed);
+        }
+        if self.upload.is_none() {
+            let bytes = std::mem::take(&mut self.buffer).freeze();
+            self.sink.put(&self.name, bytes).await?;
+            return Ok(self.written);
+        }
+        let rest = self.buffer.len();
+        if rest > 0 {
+            self.send(rest).await?;
+        }
+        self.sink.before_public(&self.name).await?;
+        let upload = self.upload.take().expect("it was begun");
+        upload.finish(self.written).await?;
+        Ok(self.written)
+    }
+}
+
+impl Upload {
+    /// Begins an object of parts.
+    pub(super) async fn begin(bucket: &Bucket, key: &str) -> Result<Self, S3Error> {
+        let begun = bucket.client.create_multipart_upload().bucket(&bucket.name).key(key).send();
+        let begun = begun.await.map_err(|error| bucket.failed(key, "s3:PutObject", &error))?;
+        let id = begun.upload_id.ok_or_else(|| bucket.broken(key, "it gave an upload no name"))?;
+        let (bucket, key) = (bucket.clone(), key.to_owned());
+        Ok(Self { bucket, key, id, parts: Vec::new(), finished: false })
+    }
+
+    /// Number of the next part, from 0.
+    fn number(&self) -> u32 {
+        u32::try_from(self.parts.len()).unwrap_or(u32::MAX)
+    }
+
+    fn next(&self) -> i32 {
+        i32::try_from(self.parts.len() + 1).unwrap_or(i32::MAX)
+    }
+
+    async fn part(&mut self, bytes: Bytes) -> Result<(), S3Error> {
+        let number = self.next();
+        let bucket = &self.bucket;
+        let sent = bucket
+            .client
+            .upload_part()
+            .bucket(&bucket.name)
+            .key(&self.key)
+            .upload_id(&self.id)
+            .part_number(number)
+            .body(bytes.into())
+            .send()
+            .await
+            .map_err(|error| bucket.failed(&self.key, "s3:PutObject", &error))?;
+        let part = CompletedPart::builder().part_number(number).set_e_tag(sent.e_tag);
+        self.parts.push(part.build());
+        Ok(())
+    }
+
+    /// Copies an object of `size` bytes part by part: for those that one request cannot copy.
+    pub(super) async fn copy(mut self, from: &str, size: u64) -> Result<(), S3Error> {
+        let mut start = 0;
+        while start < size {
+            let (number, end) = (self.next(), (start + COPY_PART_BYTES).min(size));
+            let bucket = &self.bucket;
+            let sent = bucket
+                .client
+                .upload_part_copy()
+                .bucket(&bucket.name)
+                .key(&self.key)
+                .upload_id(&self.id)
+                .part_number(number)
+                .copy_source(encode(&format!("{}/{from}", bucket.name)))
+                .copy_source_range(format!("bytes={start}-{}", end - 1))
+                .send()
+                .await
+                .map_err(|error| {
+                    bucket.failed(&self.key, "s3:GetObject and s3:PutObject", &error)
+                })?;
+            let etag = sent.copy_part_result.and_then(|part| part.e_tag);
+            let part = CompletedPart::builder().part_number(number).set_e_tag(etag);
+            self.parts.push(part.build());
+            start = end;
+        }
+        self.finish(size).await
+    }
+
+    /// Makes the object appear.
+    async fn finish(mut self, size: u64) -> Result<(), S3Error> {
+        let parts = CompletedMultipartUpload::builder().set_parts(Some(self.parts.clone())).build();
+        let bucket = &self.bucket;
+        let done = bucket
+            .client
+            .complete_multipart_upload()
+            .bucket(&bucket.name)
+            .key(&self.key)
+            .upload_id(&self.id)
+            .multipart_upload(parts)
+            .send()
+            .await;
+        match done {
+            Ok(_) => {}
+            // The answer to an earlier attempt of the client was lost.
+            Err(error)
+                if status(&error) == Some(404)
+                    && error.code() == Some("NoSuchUpload")
+                    && bucket.head(&self.key).await?.is_some_and(|head| head.size == size) => {}
+            Err(error) => return Err(bucket.failed(&self.key, "s3:PutObject", &error)),
+        }
+        self.finished = true;
+        Ok(())
+    }
+}
+
+impl Drop for Upload {
+    fn drop(&mut self) {
+        if self.finished {
+            return;
+        }
+        let (bucket, key, id) = (self.bucket.clone(), self.key.clone(), self.id.clone());
+        let give_up = async move {
+            let request = bucket.client.abort_multipart_upload().bucket(&bucket.name);
+            if let Err(error) = request.key(&key).upload_id(id).send().await {
+                let error = bucket.failed(&key, "s3:AbortMultipartUpload", &error);
+                warn!(%error, "an unfinished upload stays; the next run for this target removes it");
+            }
+        };
+        // Without a reactor the process is ending: the next run does it.
+        if let Ok(reactor) = Handle::try_current() {
+            reactor.spawn(give_up.instrument(tracing::debug_span!("give-up-upload")));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::part_bytes;
+
+    #[test]
+    fn ten_thousand_parts_hold_the_largest_object_and_none_is_too_large() {
+        let sizes = (0..10_000).map(part_bytes);
+        assert!(sizes.clone().sum::<u64>() >= 5 << 40);
+        assert!(sizes.clone().all(|size| (5 << 20..=5 << 30).contains(&size)));
+        assert_eq!(sizes.take(1_000).sum::<u64>(), 8_000 << 20);
+    }
+}

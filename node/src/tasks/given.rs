@@ -1,0 +1,326 @@
+//! A fitted model that a job takes over instead of fitting one: read, compared with what this
+//! release and the job's network do, and handed to the tasks after the fit.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use fruitnode_coordinator::ids::Attempt;
+use fruitnode_coordinator::retry::FailureReason;
+use fruitnode_coordinator::task::TaskResult;
+
+use crate::failure::Failure;
+use crate::fitted_file::FittedFile;
+use crate::model::Extractor;
+use crate::output::{ReadError, WriteError, names};
+use crate::pipeline::Preprocess;
+use crate::pipeline::preprocess::PreprocessError;
+use crate::tasks::{COMPUTE_CLASS, JobContext, NodeContext, facts, objects, sha256};
+use crate::verify::figures_of_given;
+
+/// Largest file of a model, in bytes: 1,280 components of 1,280 columns take 13 million.
+const FILE_BYTES_MAX: u64 = 1 << 30;
+
+/// Why a model cannot be taken over.
+#[derive(Debug, thiserror::Error)]
+pub enum GivenError {
+    /// A file of it cannot be read.
+    #[error(
+        "cannot read {}; name the folder `model` of a result, with model.json and \
+         pca.safetensors in it",
+        path.display()
+    )]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        #[source]
+        source: io::Error,
+    },
+    /// No model is so large.
+    #[error(
+        "{} has {bytes} bytes, more than the {FILE_BYTES_MAX} of a model's file",
+        path.display()
+    )]
+    TooLarge {
+        /// The file.
+        path: PathBuf,
+        /// Its size.
+        bytes: u64,
+    },
+    /// The files are not what they should be.
+    #[error("the model in {} cannot be used", folder.display())]
+    Damaged {
+        /// Where it lies.
+        folder: PathBuf,
+        /// What is wrong.
+        #[source]
+        source: ReadError,
+    },
+    /// The model is another one than at the job's submission.
+    #[error(
+        "the model in {} has digest {found}, and the job was submitted with {expected}: give this \
+         node the same folder",
+        folder.display()
+    )]
+    Other {
+        /// Where it lies.
+        folder: PathBuf,
+        /// What is here.
+        found: String,
+        /// What it should be.
+        expected: String,
+    },
+    /// The numbers contradict each other.
+    #[error(
+        "the model in {} is none that fruitnode fitted: {figure} is {value:e} where at most \
+         {limit:e} is allowed",
+        folder.display()
+    )]
+    NoModel {
+        /// Where it lies.
+        folder: PathBuf,
+        /// What was measured.
+        figure: String,
+        /// The measure.
+        value: f64,
+        /// The most it may be.
+        limit: f64,
+    },
+    /// Features of this release have other bits than those that were fitted.
+    #[error(
+        "the model was fitted to features of class {found}, and this release makes those of class \
+         {COMPUTE_CLASS}, which differ: transform with the release that fitted it, or fit again"
+    )]
+    Class {
+        /// What the model says.
+        found: String,
+    },
+    /// Other weights.
+    #[error(
+        "the model was fitted to features of the weights with SHA-256 {expected} ({family}), and \
+         the weights given have SHA-256 {found}: name the file that it was fitted with as --weights"
+    )]
+    Weights {
+        /// What the model says.
+        expected: String,
+        /// Its network, in words.
+        family: String,
+        /// What was given.
+        found: String,
+    },
+    /// A preparation that cannot be done.
+    #[error("photographs cannot be prepared as for the model; use the release that fitted it")]
+    Preprocess(#[source] PreprocessError),
+    /// A setting that this release does not know.
+    #[error(
+        "the model was fitted with `{name}` set to `{value}`, which this release does not do: use \
+         the release that fitted it"
+    )]
+    Setting {
+        /// Its name.
+        name: String,
+        /// Its value.
+        value: String,
+    },
+    /// Rows of another width.
+    #[error("the model is for rows of {expected} features, and its network makes {found}")]
+    Dim {
+        /// What the model says.
+        expected: u32,
+        /// What comes out of the network.
+        found: usize,
+    },
+}
+
+impl GivenError {
+    /// As the failure of an attempt.
+    pub fn failure(&self) -> Failure {
+        let reason = match self {
+            Self::File { source, .. } => match source.kind() {
+                io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => {
+                    FailureReason::InputMissing
+                }
+                io::ErrorKind::PermissionDenied => FailureReason::StorageRefused,
+                _ => FailureReason::StorageUnavailable,
+            },
+            _ => FailureReason::InvalidJob,
+        };
+        Failure::of(reason, self)
+    }
+}
+
+/// A fitted model that was read from its files and can be used.
+#[derive(Debug, Clone)]
+pub struct GivenModel {
+    /// The folder of its files.
+    pub folder: PathBuf,
+    /// What they hold. The certificate is that of the model alone.
+    pub file: FittedFile,
+}
+
+impl GivenModel {
+    /// Reads a model that this release can use: the folder `model` of a result, or the result.
+    ///
+    /// # Errors
+    /// As [`GivenModel::read_any`] and [`GivenModel::usable`] say.
+    pub fn read(place: &Path) -> Result<Self, GivenError> {
+        let given = Self::read_any(place)?;
+        given.usable()?;
+        Ok(given)
+    }
+
+    /// Reads a model, whether this release can make features for it or not.
+    ///
+    /// # Errors
+    /// When it cannot be read, or is damaged.
+    pub fn read_any(place: &Path) -> Result<Self, GivenError> {
+        let below = place.join("model");
+        let folder = if below.is_dir() { below } else { place.to_owned() };
+        let file = |name: &str| {
+            let name = name.strip_prefix("model/").unwrap_or(name);
+            read(folder.join(name))
+        };
+        let (json, tensors) = (file(names::MODEL_JSON)?, file(names::MODEL_SAFETENSORS)?);
+        let damaged = |source| GivenError::Damaged { folder: folder.clone(), source };
+        let mut file = FittedFile::published(&json, &tensors).map_err(damaged)?;
+        file.certificate = figures_of_given(&file.view());
+        if let Some(figure) = file.certificate.iter().find(|figure| !figure.holds()) {
+            let (value, limit) = (figure.value, figure.limit);
+            let figure = figure.name.clone();
+            return Err(GivenError::NoModel { folder, figure, value, limit });
+        }
+        Ok(Self { folder, file })
+    }
+
+    /// Whether this release can make the features that the model is for.
+    ///
+    /// # Errors
+    /// When their bits or their preparation are those of another release.
+    pub fn usable(&self) -> Result<(), GivenError> {
+        let found = &self.file.facts.compute_class;
+        if found != COMPUTE_CLASS {
+            return Err(GivenError::Class { found: found.clone() });
+        }
+        self.preprocess().map(|_| ())
+    }
+
+    /// Reads the model of a job that was submitted with this digest.
+    ///
+    /// # Errors
+    /// As [`GivenModel::read`], or that it is another one.
+    pub fn open(place: &Path, expected: Option<&str>) -> Result<Self, GivenError> {
+        let given = Self::read(place)?;
+        let found = given.digest()?;
+        match expected {
+            Some(expected) if expected != found => {
+                let (folder, expected) = (given.folder, expected.to_owned());
+                Err(GivenError::Other { folder, found, expected })
+            }
+            _ => Ok(given),
+        }
+    }
+
+    /// Commits to everything in the model.
+    ///
+    /// # Errors
+    /// None, for a model that was read.
+    pub fn digest(&self) -> Result<String, GivenError> {
+        let bytes = self.encode().map_err(|error| GivenError::Damaged {
+            folder: self.folder.clone(),
+            source: ReadError::new("model", error),
+        })?;
+        Ok(sha256(&bytes).hex())
+    }
+
+    /// How photographs are prepared for it.
+    ///
+    /// # Errors
+    /// When it was fitted to photographs prepared in a way that this release does not do.
+    pub fn preprocess(&self) -> Result<Preprocess, GivenError> {
+        let said = &self.file.facts.preprocessing;
+        let preprocess = Preprocess::described(|name| {
+            let setting = said.iter().find(|setting| setting.name == name)?;
+            Some((setting.value.as_str(), setting.origin.as_str()))
+        })
+        .map_err(GivenError::Preprocess)?;
+        // What this release would say of it, to the letter: nothing is left out in silence.
+        let due = facts::preprocessing(&preprocess);
+        match said.iter().find(|setting| !due.contains(setting)) {
+            Some(setting) => {
+                let (name, value) = (setting.name.clone(), setting.value.clone());
+                Err(GivenError::Setting { name, value })
+            }
+            None if due.len() == said.len() => Ok(preprocess),
+            None => {
+                let missing = due.into_iter().find(|setting| !said.contains(setting));
+                let name = missing.map_or_else(|| "a setting".to_owned(), |setting| setting.name);
+                Err(GivenError::Setting { name, value: "nothing, or twice".to_owned() })
+            }
+        }
+    }
+
+    /// Refuses a network that is not the model's, before photographs are looked at.
+    ///
+    /// # Errors
+    /// When its weights have another digest.
+    pub fn check_weights(&self, extractor: &Extractor) -> Result<(), GivenError> {
+        let weights = &self.file.facts.weights;
+        if extractor.sha256() == weights.sha256 {
+            return Ok(());
+        }
+        Err(GivenError::Weights {
+            expected: weights.sha256.clone(),
+            family: format!("{}, width {}", weights.family, weights.width),
+            found: extractor.sha256().to_owned(),
+        })
+    }
+
+    /// Refuses a network whose features are not those that were fitted.
+    ///
+    /// # Errors
+    /// When weights or width of the rows are others.
+    pub fn check(&self, extractor: &Extractor, dim: usize) -> Result<(), GivenError> {
+        self.check_weights(extractor)?;
+        let expected = self.file.facts.dim;
+        match expected as usize == dim {
+            true => Ok(()),
+            false => Err(GivenError::Dim { expected, found: dim }),
+        }
+    }
+
+    fn encode(&self) -> Result<Vec<u8>, WriteError> {
+        self.file.encode()
+    }
+}
+
+/// Takes the given model over, in place of a fit: the tasks after this one see no difference.
+pub(super) async fn adopt(
+    node: &Arc<NodeContext>,
+    job: &Arc<JobContext>,
+    attempt: Attempt,
+) -> Result<TaskResult, Failure> {
+    let context = Arc::clone(job);
+    let (object, components) = node
+        .compute(move |_| {
+            let given = context.given.as_ref().ok_or_else(|| {
+                let words = "a given fit was leased of a job without a model";
+                Failure::new(FailureReason::InvalidJob, words)
+            })?;
+            Ok((given.encode()?, given.file.facts.k))
+        })
+        .await?;
+    let digest = sha256(&object);
+    job.put(&objects::fit(&job.id, attempt), object).await?;
+    Ok(TaskResult::Fitted { digest, components })
+}
+
+fn read(path: PathBuf) -> Result<Vec<u8>, GivenError> {
+    let trouble = |source| GivenError::File { path: path.clone(), source };
+    let bytes = fs::metadata(&path).map_err(trouble)?.len();
+    if bytes > FILE_BYTES_MAX {
+        return Err(GivenError::TooLarge { path, bytes });
+    }
+    fs::read(&path).map_err(trouble)
+}

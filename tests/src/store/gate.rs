@@ -1,0 +1,205 @@
+//! What happens to a request before it is carried out, and to its reply afterwards: counting,
+//! waiting, and every fault that is not one of the objects.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use s3s::access::{S3Access, S3AccessContext};
+use s3s::auth::{S3Auth, SecretKey};
+use s3s::{S3Result, s3_error};
+use tokio::sync::watch;
+
+use super::bucket::Bucket;
+use super::counters::Counters;
+use super::switches::{Hold, Right, Switches};
+use super::{ACCESS_KEY, GUEST_ACCESS_KEY, GUEST_SECRET_KEY, SECRET_KEY};
+
+/// Everything requests share.
+#[derive(Debug)]
+pub(super) struct Shared {
+    pub(super) bucket_name: String,
+    pub(super) region: String,
+    bucket: Mutex<Bucket>,
+    counters: Mutex<Counters>,
+    switches: Mutex<Switches>,
+    holding: watch::Sender<Holding>,
+    held: Mutex<u64>,
+}
+
+/// What is held, and what became of those that were.
+#[derive(Debug, Clone, Default)]
+struct Holding {
+    hold: Option<Hold>,
+    /// Rises whenever something is let go.
+    generation: u64,
+    /// Those that were held before this generation are refused.
+    refused_before: u64,
+}
+
+/// What is known of a request once its signature has been checked.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Noted {
+    pub(super) operation: String,
+    pub(super) key: String,
+    /// Counted from 1 among those of its operation.
+    pub(super) number_of_kind: u64,
+}
+
+/// Where that is written down: it travels with the request.
+pub(super) type NotedSlot = std::sync::Arc<Mutex<Option<Noted>>>;
+
+/// Whether a request comes in, once it is known who sent it.
+#[derive(Debug, Clone)]
+pub(super) struct Gate(pub(super) std::sync::Arc<Shared>);
+
+/// Two access keys with their secrets.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Keys;
+
+impl Shared {
+    pub(super) fn new(bucket_name: String, region: String, switches: Switches) -> Self {
+        Self {
+            bucket_name,
+            region,
+            bucket: Mutex::default(),
+            counters: Mutex::default(),
+            switches: Mutex::new(switches),
+            holding: watch::Sender::default(),
+            held: Mutex::default(),
+        }
+    }
+
+    pub(super) fn bucket(&self) -> MutexGuard<'_, Bucket> {
+        locked(&self.bucket)
+    }
+
+    pub(super) fn counters(&self) -> MutexGuard<'_, Counters> {
+        locked(&self.counters)
+    }
+
+    pub(super) fn switches(&self) -> MutexGuard<'_, Switches> {
+        locked(&self.switches)
+    }
+
+    /// Refuses what this access key has no right to.
+    pub(super) fn allow(&self, access_key: &str, right: Right, key: &str) -> S3Result<()> {
+        if self.may(access_key, right, key) {
+            return Ok(());
+        }
+        let name = right.name();
+        Err(s3_error!(AccessDenied, "User: {access_key} is not authorized to perform: {name}"))
+    }
+
+    /// Whether it has the right.
+    pub(super) fn may(&self, access_key: &str, right: Right, key: &str) -> bool {
+        let switches = self.switches();
+        let of_guest = (access_key == GUEST_ACCESS_KEY).then_some(&switches.guest_denials);
+        let mut denials = switches.denials.iter().chain(of_guest.into_iter().flatten());
+        !denials.any(|denial| denial.hits(right, key))
+    }
+
+    pub(super) fn hold(&self, hold: Option<Hold>, refuse: bool) {
+        self.holding.send_modify(|holding| {
+            holding.hold = hold;
+            holding.generation += 1;
+            if refuse {
+                holding.refused_before = holding.generation;
+            }
+        });
+        *locked(&self.held) = 0;
+    }
+
+    pub(super) fn held(&self) -> u64 {
+        *locked(&self.held)
+    }
+
+    /// Waits while requests like this one are held.
+    async fn pass(&self, operation: &str, number: u64, number_of_kind: u64) -> S3Result<()> {
+        let mut holding = self.holding.subscribe();
+        let arrived = holding.borrow().generation;
+        let mut counted = false;
+        loop {
+            {
+                let now = holding.borrow_and_update();
+                if now.refused_before > arrived {
+                    return Err(s3_error!(ServiceUnavailable, "let go by the test"));
+                }
+                let holds = now.hold.as_ref().is_some_and(|hold| match hold.operation {
+                    Some(wanted) => wanted == operation && number_of_kind >= hold.from,
+                    None => number >= hold.from,
+                });
+                if !holds {
+                    return Ok(());
+                }
+            }
+            if !std::mem::replace(&mut counted, true) {
+                *locked(&self.held) += 1;
+            }
+            if holding.changed().await.is_err() {
+                return Err(s3_error!(ServiceUnavailable, "the store is gone"));
+            }
+        }
+    }
+}
+
+#[async_trait::async_trait]
+impl S3Access for Gate {
+    async fn check(&self, cx: &mut S3AccessContext<'_>) -> S3Result<()> {
+        if cx.credentials().is_none() {
+            return Err(s3_error!(AccessDenied, "Anonymous access is forbidden"));
+        }
+        let operation = cx.s3_op().name().to_owned();
+        let key = cx.s3_path().get_object_key().unwrap_or_default().to_owned();
+        let (number, number_of_kind) = {
+            let mut counters = self.0.counters();
+            counters.requests += 1;
+            let requests = counters.requests;
+            let of_kind = counters.operations.entry(operation.clone()).or_default();
+            *of_kind += 1;
+            let number_of_kind = *of_kind;
+            if operation == "GetObject" {
+                counters.gets.entry(key.clone()).or_default().asked += 1;
+            }
+            (requests, number_of_kind)
+        };
+        if let Some(slot) = cx.extensions_mut().get::<NotedSlot>() {
+            *locked(slot) = Some(Noted { operation: operation.clone(), key, number_of_kind });
+        }
+        let switches = self.0.switches().clone();
+        if !switches.delay.is_zero() {
+            tokio::time::sleep(switches.delay).await;
+        }
+        self.0.pass(&operation, number, number_of_kind).await?;
+        if switches.slow_down.hits(number) {
+            self.0.counters().faults += 1;
+            return Err(s3_error!(SlowDown, "Please reduce your request rate."));
+        }
+        if switches.clock_skewed {
+            let words =
+                "The difference between the request time and the current time is too large.";
+            return Err(s3_error!(RequestTimeTooSkewed, "{words}"));
+        }
+        if cx.s3_path().get_bucket_name().is_some_and(|name| name != self.0.bucket_name) {
+            return Err(s3_error!(NoSuchBucket, "The specified bucket does not exist"));
+        }
+        Ok(())
+    }
+}
+
+#[async_trait::async_trait]
+impl S3Auth for Keys {
+    async fn get_secret_key(&self, access_key: &str) -> S3Result<SecretKey> {
+        match access_key {
+            ACCESS_KEY => Ok(SECRET_KEY.into()),
+            GUEST_ACCESS_KEY => Ok(GUEST_SECRET_KEY.into()),
+            _ => {
+                let words = "The AWS Access Key Id you provided does not exist in our records.";
+                Err(s3_error!(InvalidAccessKeyId, "{words}"))
+            }
+        }
+    }
+}
+
+/// What a test that failed left locked is still good to read.
+pub(super) fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
