@@ -59,7 +59,7 @@ pub const IMPURE: [&str; 34] = [
 ];
 
 /// Modules of `node` in layers: each may use those of lower layers, and itself, alone.
-pub const MODULES: [(&str, u8); 22] = [
+pub const MODULES: [(&str, u8); 23] = [
     ("main", 11),
     ("lib", 11),
     ("cli", 10),
