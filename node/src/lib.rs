@@ -6,6 +6,7 @@
 
 pub mod actors;
 pub mod cli;
+pub mod config;
 pub mod demo;
 mod env;
 pub mod failure;

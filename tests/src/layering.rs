@@ -59,7 +59,7 @@ pub const IMPURE: [&str; 34] = [
 ];
 
 /// Modules of `node` in layers: each may use those of lower layers, and itself, alone.
-pub const MODULES: [(&str, u8); 22] = [
+pub const MODULES: [(&str, u8); 23] = [
     ("main", 11),
     ("lib", 11),
     ("cli", 10),
@@ -78,6 +78,7 @@ pub const MODULES: [(&str, u8); 22] = [
     ("model", 4),
     ("pca", 4),
     ("rows", 3),
+    ("config", 2),
     ("failure", 2),
     ("memory", 2),
     ("skipped", 2),

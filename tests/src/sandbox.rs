@@ -50,6 +50,8 @@ impl Sandbox {
     pub fn command<S: AsRef<OsStr>>(&self, args: impl IntoIterator<Item = S>) -> Command {
         let mut command = Command::new(&self.program);
         command.args(args).current_dir(self.dir.path());
+        // The configuration files of whoever runs the tests are not heeded.
+        command.env("XDG_CONFIG_HOME", self.path(".config"));
         for (name, _) in std::env::vars_os() {
             if name.to_string_lossy().starts_with("FRUITNODE_") {
                 command.env_remove(name);

@@ -3,6 +3,7 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
+use std::process::Command;
 
 use fruitnode_tests::sandbox::{Ended, Sandbox};
 
@@ -37,6 +38,11 @@ fn every_wrong_flag_is_one_error_that_names_it() {
         ("--from in --to out --threads 0", 2, "--threads"),
         ("--from in --to out --batch 0", 2, "--batch"),
         ("--from in --to out --limit 0", 2, "--limit"),
+        ("--from in --to out --modified-after soon", 2, "--modified-after"),
+        ("--from in --to out --modified-before 2026-02-30", 2, "2026-02-30"),
+        ("--from in --to out --modified-after 2099-01-01", 5, "--modified-after"),
+        ("--from in --to out --price-per-hour=-1", 2, "--price-per-hour"),
+        ("--from in --to out --price-per-hour=nan", 2, "--price-per-hour"),
         ("--from in --to out --rows-per-part 0", 2, "--rows-per-part"),
         ("--from in --to out --rows-per-part 70000", 2, "70000"),
         ("--from in --to out --weights absent.safetensors", 5, "absent.safetensors"),
@@ -145,6 +151,63 @@ fn the_demo_runs_verifies_and_never_takes_a_folder_that_is_not_its_own() {
     let words = sandbox.run("demo mine").refused(6);
     assert!(words.contains("mine"), "{words}");
     assert!(sandbox.path("mine/photographs/only-copy.jpg").exists());
+}
+
+#[test]
+fn a_shell_completes_commands_and_flags_and_no_hidden_command() {
+    let sandbox = sandbox();
+    for shell in ["bash", "zsh", "fish", "powershell", "elvish"] {
+        let script = sandbox.run(&format!("completion {shell}")).done().stdout;
+        assert!(script.contains("dry-run"), "{shell}");
+        assert!(!script.contains("decode-one"), "{shell}");
+        fs::write(sandbox.path(shell), script).unwrap();
+    }
+    sandbox.run("completion csh").refused(2);
+    let bash = |script: &str| {
+        let mut command = Command::new("bash");
+        command.args(["--norc", "-c", script]).current_dir(sandbox.path(""));
+        Ended::of(command)
+    };
+    if Command::new("bash").arg("--version").output().is_err() {
+        eprintln!("skipped: there is no bash here to try the script in");
+        return;
+    }
+    assert_eq!(bash("bash -n bash").done().stderr, "");
+    let complete = "source ./bash; COMP_WORDS=(fruitnode run --f); COMP_CWORD=2; \
+                    _fruitnode fruitnode --f run; echo ${COMPREPLY[*]}";
+    assert_eq!(bash(complete).done().stdout.trim(), "--from");
+}
+
+#[test]
+fn the_manual_has_a_page_for_every_command_that_is_not_hidden() {
+    let sandbox = sandbox();
+    assert!(sandbox.run("man").done().stdout.contains(".TH fruitnode"));
+    sandbox.run("man --to pages").done();
+    let names: Vec<_> = fs::read_dir(sandbox.path("pages"))
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().display().to_string())
+        .collect();
+    for page in ["fruitnode.1", "fruitnode-run.1", "fruitnode-config-show.1"] {
+        assert!(names.iter().any(|name| name == page), "{page}: {names:?}");
+    }
+    assert!(!names.iter().any(|name| name.contains("decode-one")), "{names:?}");
+    let page = fs::read_to_string(sandbox.path("pages/fruitnode-run.1")).unwrap();
+    assert!(page.contains("dry") && page.contains("Exit codes"), "{page}");
+}
+
+#[test]
+fn a_log_filter_that_says_nothing_is_refused_in_words() {
+    let sandbox = sandbox();
+    let with = |filter: &str| {
+        let mut command = sandbox.command(["verify", "absent"]);
+        command.env("RUST_LOG", filter);
+        Ended::of(command)
+    };
+    let words = with("fruitnode=loud").refused(2);
+    assert!(words.contains("RUST_LOG") && words.contains("fruitnode=loud"), "{words}");
+    for fine in ["", "debug", "fruitnode=debug,aws=warn"] {
+        with(fine).refused(5);
+    }
 }
 
 #[test]

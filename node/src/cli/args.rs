@@ -6,7 +6,11 @@ use std::path::PathBuf;
 use clap::{Args, ColorChoice, Parser, Subcommand, ValueEnum};
 use fruitnode_coordinator::partition::ROWS_PER_PART_DEFAULT;
 
+use crate::cli::completion::CompletionArgs;
+use crate::cli::config::ConfigArgs;
+use crate::cli::man::ManArgs;
 use crate::cli::model_args::ModelCommand;
+use crate::cli::plan::PlanArgs;
 use crate::pipeline::suspect::DECODE_ONE;
 use crate::storage::{DEFAULT_PATTERN, S3Options};
 
@@ -27,16 +31,18 @@ Examples:
   fruitnode demo                                       photographs drawn here, nothing to download
   fruitnode run --from photos --to result              features, PCA for 95 % of the variance, CSV
   fruitnode run --from photos --to result --pca 100    100 components instead
-  fruitnode verify result                              check a result from its own files";
+  fruitnode verify result                              check a result from its own files
+
+Every flag can also stand in a file or in the environment: see `fruitnode config show --help`.";
 
 /// How a command speaks.
 #[derive(Debug, Clone, Args)]
 pub struct TerminalArgs {
     /// Form of the result on standard output.
-    #[arg(short, long, global = true, value_enum, default_value_t, env = "FRUITNODE_OUTPUT")]
+    #[arg(short, long, global = true, value_enum, default_value_t)]
     pub output: Format,
     /// Say nothing but errors.
-    #[arg(short, long, global = true, conflicts_with = "verbose")]
+    #[arg(short, long, global = true)]
     pub quiet: bool,
     /// Say more on standard error; twice for still more. RUST_LOG overrides it.
     #[arg(short, long, global = true, action = clap::ArgAction::Count)]
@@ -44,6 +50,9 @@ pub struct TerminalArgs {
     /// Colours.
     #[arg(long, global = true, value_name = "WHEN", default_value = "auto")]
     pub color: ColorChoice,
+    /// Configuration file to use in the place of ./fruitnode.toml.
+    #[arg(short, long, global = true, value_name = "FILE")]
+    pub config: Option<PathBuf>,
 }
 
 /// Form of what goes to standard output.
@@ -73,17 +82,32 @@ pub enum Command {
     Model(ModelCommand),
     /// Draw a few hundred photographs of fruit, run the whole job on them, and say what to open.
     Demo(DemoArgs),
+    /// Say what is set and by whom, or check a configuration file.
+    Config(ConfigArgs),
+    /// Print a script that lets a shell complete commands and flags.
+    #[command(after_help = COMPLETION_EXAMPLES)]
+    Completion(CompletionArgs),
+    /// Print the manual, or write its pages.
+    Man(ManArgs),
     /// Decode one photograph from standard input: a node does this to itself.
     #[command(name = DECODE_ONE, hide = true)]
     DecodeOne(DecodeOneArgs),
 }
 
+const COMPLETION_EXAMPLES: &str = "\
+Examples:
+  fruitnode completion bash > ~/.local/share/bash-completion/completions/fruitnode
+  fruitnode completion zsh > ~/.zfunc/_fruitnode
+  fruitnode completion fish > ~/.config/fish/completions/fruitnode.fish";
+
 const RUN_EXAMPLES: &str = "\
 Examples:
+  fruitnode run --from Training --to result --dry-run
   fruitnode run --from Training --to result
   fruitnode run --from Training --to result --pca 0.99 --standardize mean-std
   fruitnode run --from Training --to result --pca off --pooling max --size 224
   fruitnode run --from Training --to result --weights mobilenet_v2.safetensors --preprocess keras
+  fruitnode run --from photos --to week --modified-after 7d
   fruitnode run --from photos --to result --label-from 'regex:^([^_]+)_' --mode overwrite
   fruitnode run --from s3://fruits/Training --to s3://fruits/result --region eu-west-1
 
@@ -120,6 +144,9 @@ pub struct RunArgs {
     /// How this machine does it.
     #[command(flatten)]
     pub machine: MachineArgs,
+    /// Whether to look only.
+    #[command(flatten)]
+    pub plan: PlanArgs,
 }
 
 /// Options of `transform`.
@@ -150,6 +177,9 @@ pub struct TransformArgs {
     /// How this machine does it.
     #[command(flatten)]
     pub machine: MachineArgs,
+    /// Whether to look only.
+    #[command(flatten)]
+    pub plan: PlanArgs,
 }
 
 /// Options that decide which photographs there are.
@@ -173,6 +203,13 @@ pub struct PhotographArgs {
     /// share of those listed such as `5%`. [default: no limit]
     #[arg(long, value_name = "N|SHARE%", help_heading = "Photographs")]
     pub max_bad: Option<String>,
+    /// Only photographs modified then or later: a date such as 2026-01-31, a time such as
+    /// 2026-01-31T12:00:00Z, or 7d for a week ago.
+    #[arg(long, value_name = "WHEN", help_heading = "Photographs")]
+    pub modified_after: Option<String>,
+    /// Only photographs modified before then.
+    #[arg(long, value_name = "WHEN", help_heading = "Photographs")]
+    pub modified_before: Option<String>,
 }
 
 /// Options that decide what comes out.
@@ -233,7 +270,7 @@ pub struct ResultArgs {
 pub struct StorageArgs {
     /// Another server than AWS: https://HOST:PORT; plain http:// on this machine alone.
     /// [default: AWS_ENDPOINT_URL, or AWS]
-    #[arg(long, value_name = "URL", env = "FRUITNODE_ENDPOINT", help_heading = "S3")]
+    #[arg(long, value_name = "URL", help_heading = "S3")]
     pub endpoint: Option<String>,
     /// Region of the bucket. [default: AWS_REGION, or that of the profile or the instance]
     #[arg(long, value_name = "NAME", help_heading = "S3")]
@@ -264,21 +301,16 @@ impl StorageArgs {
 #[derive(Debug, Clone, Args)]
 pub struct MachineArgs {
     /// Compute threads. [default: the processors of this machine]
-    #[arg(long, value_name = "N", env = "FRUITNODE_THREADS", help_heading = "Machine")]
+    #[arg(long, value_name = "N", help_heading = "Machine")]
     pub threads: Option<NonZeroUsize>,
     /// Photographs handed to a compute thread at a time.
     #[arg(long, value_name = "N", default_value_t = batch_default(), help_heading = "Machine")]
     pub batch: NonZeroUsize,
     /// Kernels to compute with. [default: the fastest that this processor has]
-    #[arg(
-        long,
-        value_name = "avx512|avx2|portable",
-        env = "FRUITNODE_KERNEL",
-        help_heading = "Machine"
-    )]
+    #[arg(long, value_name = "avx512|avx2|portable", help_heading = "Machine")]
     pub kernel: Option<String>,
     /// Fetch no weights: take those in the cache, or fail.
-    #[arg(long, env = "FRUITNODE_OFFLINE", help_heading = "Machine")]
+    #[arg(long, help_heading = "Machine")]
     pub offline: bool,
 }
 

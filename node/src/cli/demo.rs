@@ -5,11 +5,11 @@ use std::num::NonZeroU32;
 use std::path::Path;
 
 use clap::Parser;
-use indicatif::{ProgressBar, ProgressDrawTarget};
 
 use crate::cli::args::{Cli, Command, DemoArgs, Format, RunArgs, StorageArgs, TerminalArgs};
 use crate::cli::exit::Exit;
 use crate::cli::message::CliError;
+use crate::cli::screen::ScreenLine;
 use crate::cli::summary::{Summary, shell_word};
 use crate::cli::{run, verify};
 use crate::demo::draw_photographs;
@@ -56,14 +56,14 @@ fn draw(dir: &Path, per_kind: NonZeroU32, terminal: &TerminalArgs) -> Result<(),
         fs::remove_dir_all(dir).map_err(|error| trouble(&error))?;
     }
     let hidden = terminal.quiet || terminal.output == Format::Json;
-    let target = if hidden { ProgressDrawTarget::hidden() } else { ProgressDrawTarget::stderr() };
-    let bar = ProgressBar::with_draw_target(None, target).with_message("drawing");
+    let line = ScreenLine::show(hidden);
+    let bar = line.bar();
     let mut drawn = |done: usize, of: usize| {
         bar.set_length(of as u64);
         bar.set_position(done as u64);
+        line.settle();
     };
     draw_photographs(dir, per_kind.get(), &mut drawn).map_err(|error| trouble(&error))?;
-    bar.finish_and_clear();
     Ok(())
 }
 

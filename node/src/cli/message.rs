@@ -8,6 +8,8 @@ use serde::Serialize;
 
 use crate::cli::args::{Format, TerminalArgs};
 use crate::cli::exit::Exit;
+use crate::cli::layered::{self, Flag};
+use crate::config::Config;
 use crate::failure::Failure;
 
 /// Why a command failed.
@@ -36,6 +38,19 @@ impl CliError {
     pub(super) fn of(exit: Exit, code: &'static str, error: &dyn Error) -> Self {
         // The reason is not used: only the words of the whole chain are.
         Self { exit, code, words: Failure::of(FailureReason::InvalidJob, error).words }
+    }
+
+    /// Of wrong flags, with the places they come from; `given` tells which are on the command line.
+    pub(super) fn blaming(
+        mut self,
+        flags: &[Flag],
+        given: &dyn Fn(&Flag) -> bool,
+        config: &Config,
+    ) -> Self {
+        if self.exit == Exit::Usage {
+            self.words.push_str(&layered::blame(&self.words, flags, given, config));
+        }
+        self
     }
 
     /// Says it.

@@ -1,44 +1,60 @@
 //! The command line: from words to a job, and from its end to words and an exit code.
 
 pub mod args;
+mod completion;
+mod config;
 mod demo;
 pub mod exit;
+mod layered;
+mod man;
 mod message;
 mod meter;
 mod model;
 mod model_args;
+mod plan;
 mod progress;
 mod run;
+mod screen;
+mod start;
 mod summary;
 mod telemetry;
 mod transform;
 mod verify;
 mod weights;
 
-use clap::{CommandFactory, FromArgMatches};
-
-use args::{Cli, Command, DecodeOneArgs};
+use args::{Command, DecodeOneArgs};
 use exit::Exit;
 use message::CliError;
+use start::Started;
 
 use crate::pipeline::suspect;
 
 /// Does what the command line says.
 pub fn main() -> Exit {
-    let matches = Cli::command().color(color_of(std::env::args())).get_matches();
-    let cli = Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
-    telemetry::init(&cli.terminal);
+    let started = match Started::from_process() {
+        Ok(started) => started,
+        Err((error, terminal)) => return error.show(&terminal),
+    };
+    let Started { cli, .. } = &started;
+    if let Err(error) = telemetry::init(&cli.terminal) {
+        return error.show(&cli.terminal);
+    }
     let done = match &cli.command {
         Command::Run(args) => run::run(args, &cli.terminal),
         Command::Transform(args) => transform::transform(args, &cli.terminal),
         Command::Verify(args) => verify::verify(args, &cli.terminal),
         Command::Model(command) => model::model(command, &cli.terminal),
         Command::Demo(args) => demo::demo(args, &cli.terminal),
+        Command::Config(args) => {
+            config::config(args, &cli.terminal, &started.matches, &started.config)
+        }
+        Command::Completion(args) => completion::completion(args),
+        Command::Man(args) => man::man(args),
         Command::DecodeOne(args) => decode_one(args),
     };
     match done {
         Ok(exit) => exit,
-        Err(error) => error.show(&cli.terminal),
+        Err(error) => started.blame(error).show(&cli.terminal),
     }
 }
 
@@ -50,16 +66,4 @@ fn decode_one(args: &DecodeOneArgs) -> Result<Exit, CliError> {
     suspect::serve(&order)
         .map(|()| Exit::Done)
         .map_err(|error| CliError::of(Exit::Failed, "decode_one", &error))
-}
-
-/// The choice of colour, before the command line is parsed: the messages of the parser need it.
-fn color_of(words: impl Iterator<Item = String>) -> clap::ColorChoice {
-    let words: Vec<_> = words.collect();
-    let after = words.iter().position(|word| word == "--color").and_then(|at| words.get(at + 1));
-    let word = words.iter().find_map(|word| word.strip_prefix("--color="));
-    match word.or_else(|| after.map(String::as_str)) {
-        Some("always") => clap::ColorChoice::Always,
-        Some("never") => clap::ColorChoice::Never,
-        _ => clap::ColorChoice::Auto,
-    }
 }

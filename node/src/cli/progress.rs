@@ -1,16 +1,17 @@
 //! A line on standard error while a job runs: what it is doing, how far, how fast, how long still.
 //! Nothing where standard error is not a terminal.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use fruitnode_coordinator::ids::JobId;
 use fruitnode_coordinator::job::Phase;
-use indicatif::{HumanCount, ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::{HumanCount, ProgressBar, ProgressStyle};
 use tokio::sync::watch;
 
 use crate::actors::coordinator::{JobView, View};
 use crate::actors::spawn::spawn;
+use crate::cli::screen::ScreenLine;
 use crate::story::{Story, Work};
 
 /// How often the line is drawn again.
@@ -19,7 +20,8 @@ const REDRAW: Duration = Duration::from_millis(200);
 /// The line; dropped, it disappears.
 #[derive(Debug)]
 pub(super) struct ProgressLine {
-    bar: ProgressBar,
+    /// Taken away when it ends: whoever draws holds it, so that nothing is drawn afterwards.
+    line: Arc<Mutex<Option<ScreenLine>>>,
     task: tokio::task::JoinHandle<()>,
 }
 
@@ -31,28 +33,30 @@ impl ProgressLine {
         story: Arc<Story>,
         quiet: bool,
     ) -> Self {
-        let target =
-            if quiet { ProgressDrawTarget::hidden() } else { ProgressDrawTarget::stderr() };
-        let bar = ProgressBar::with_draw_target(None, target);
-        bar.set_style(spinner());
-        let shown = bar.clone();
+        let line = ScreenLine::show(quiet);
+        line.bar().set_style(spinner());
+        let line = Arc::new(Mutex::new(Some(line)));
+        let shown = Arc::clone(&line);
         let task = spawn("progress", async move {
             let mut drawn = None;
             loop {
-                if let Some(job) = view.borrow().job(&job) {
-                    draw(&shown, job, &story, &mut drawn);
+                if let Some(job) = view.borrow().job(&job)
+                    && let Some(line) = &*shown.lock().unwrap_or_else(PoisonError::into_inner)
+                {
+                    draw(line.bar(), job, &story, &mut drawn);
+                    line.settle();
                 }
                 tokio::time::sleep(REDRAW).await;
             }
         });
-        Self { bar, task }
+        Self { line, task }
     }
 }
 
 impl Drop for ProgressLine {
     fn drop(&mut self) {
         self.task.abort();
-        self.bar.finish_and_clear();
+        drop(self.line.lock().unwrap_or_else(PoisonError::into_inner).take());
     }
 }
 
@@ -108,7 +112,8 @@ fn bad_words(bad: u64) -> String {
     if bad == 0 { String::new() } else { format!("{} in quarantine", HumanCount(bad)) }
 }
 
-fn spinner() -> ProgressStyle {
+/// Words beside something that turns.
+pub(super) fn spinner() -> ProgressStyle {
     style("{spinner} {msg} {elapsed}")
 }
 
@@ -125,7 +130,6 @@ fn parts() -> ProgressStyle {
     style("[{bar:30}] {human_pos}/{human_len} parts  {msg}")
 }
 
-/// No template fills the whole width, so that what a terminal echoes does not wrap.
 fn style(template: &str) -> ProgressStyle {
     ProgressStyle::with_template(template)
         .expect("the templates here are well-formed")

@@ -14,6 +14,7 @@ use crate::cli::args::{Format, JobArgs, MachineArgs, RunArgs, TerminalArgs};
 use crate::cli::exit::Exit;
 use crate::cli::message::CliError;
 use crate::cli::meter::Meter;
+use crate::cli::plan;
 use crate::cli::progress::ProgressLine;
 use crate::cli::summary::Summary;
 use crate::cli::weights;
@@ -24,13 +25,17 @@ use crate::model::{Extractor, Kernel};
 use crate::pca;
 use crate::story::Story;
 use crate::tasks::options::JobOptions;
-use crate::tasks::{COMPUTE_CLASS, JobContext, NodeContext, NodeOptions, Settings, network};
+use crate::tasks::{COMPUTE_CLASS, JobContext, NodeContext, NodeOptions, Settings, network, when};
 
 /// Threads of the reactor: it only waits, whatever the compute threads do.
 const REACTOR_THREADS: usize = 2;
 
 /// Runs a job and prints its summary.
 pub(super) fn run(args: &RunArgs, terminal: &TerminalArgs) -> Result<Exit, CliError> {
+    if args.plan.dry_run {
+        let prepared = prepare(args, terminal, kernel(&args.machine)?)?;
+        return plan::plan(prepared, &args.machine, &args.plan, terminal);
+    }
     let summary = execute(args, terminal)?;
     print(&summary, terminal);
     Ok(Exit::Done)
@@ -77,16 +82,30 @@ fn prepare(
     terminal: &TerminalArgs,
     kernel: Option<Kernel>,
 ) -> Result<Prepared, CliError> {
-    let options = options(&args.job);
+    let mut settings = settings(args)?;
     let at_hand = weights::at_hand(args.job.weights.as_deref(), &args.machine, terminal)?;
-    let rows = args.job.result.rows_per_part.get();
-    let mut settings = Settings::parse(args.from.clone(), args.to.clone(), rows, options)
-        .map_err(|error| CliError::of(Exit::Usage, "bad_flag", &error))?;
     let extractor = network::load(at_hand.as_deref(), settings.pooling, kernel)
         .map_err(|error| CliError::from(error.failure()))?;
     settings.options.weights_sha256 = extractor.sha256().to_owned();
     settings.storage = args.storage.options();
     Ok((settings, extractor))
+}
+
+/// What the flags say, understood.
+pub(super) fn settings(args: &RunArgs) -> Result<Settings, CliError> {
+    let options = options(&args.job)?;
+    let rows = args.job.result.rows_per_part.get();
+    Settings::parse(args.from.clone(), args.to.clone(), rows, options)
+        .map_err(|error| CliError::of(Exit::Usage, "bad_flag", &error))
+}
+
+/// The instant that a flag means: a span before now selects others tomorrow.
+pub(super) fn instant(flag: &str, word: Option<&str>) -> Result<Option<String>, CliError> {
+    let now_us = i64::try_from(wall_ms()).unwrap_or(i64::MAX / 1_000).saturating_mul(1_000);
+    let instant = word.map(|word| when::instant(word, now_us)).transpose();
+    let instant = instant
+        .map_err(|error| CliError::new(Exit::Usage, "bad_flag", format!("{flag}: {error}")))?;
+    Ok(instant.map(when::words))
 }
 
 /// Runs the job to its end, or to Ctrl-C. The digest of `_SUCCESS`, and the last view.
@@ -163,9 +182,9 @@ pub(super) fn print(summary: &Summary, terminal: &TerminalArgs) {
     }
 }
 
-fn options(args: &JobArgs) -> JobOptions {
+fn options(args: &JobArgs) -> Result<JobOptions, CliError> {
     let (photographs, result) = (&args.photographs, &args.result);
-    JobOptions {
+    Ok(JobOptions {
         version: JobOptions::VERSION,
         pattern: photographs.pattern.clone(),
         recursive: photographs.recursive,
@@ -182,20 +201,25 @@ fn options(args: &JobArgs) -> JobOptions {
         like: args.like.clone(),
         mode: result.mode.clone(),
         max_bad: photographs.max_bad.clone(),
+        modified_after: instant("--modified-after", photographs.modified_after.as_deref())?,
+        modified_before: instant("--modified-before", photographs.modified_before.as_deref())?,
         model: None,
         model_sha256: None,
-    }
+    })
 }
 
-fn kernel(machine: &MachineArgs) -> Result<Option<Kernel>, CliError> {
+/// The kernels that were asked for.
+pub(super) fn kernel(machine: &MachineArgs) -> Result<Option<Kernel>, CliError> {
     let kernel = machine.kernel.as_deref().map(str::parse).transpose();
-    kernel.map_err(|error| CliError::of(Exit::Usage, "bad_flag", &error))
+    kernel.map_err(|error| CliError::new(Exit::Usage, "bad_flag", format!("--kernel: {error}")))
 }
 
-fn threads(machine: &MachineArgs) -> NonZeroUsize {
+/// Compute threads: as many as asked for, or as there are processors.
+pub(super) fn threads(machine: &MachineArgs) -> NonZeroUsize {
     machine.threads.or_else(|| available_parallelism().ok()).unwrap_or(NonZeroUsize::MIN)
 }
 
+/// The threads that wait for files, the network and signals.
 pub(super) fn reactor() -> Result<Runtime, CliError> {
     Builder::new_multi_thread()
         .worker_threads(REACTOR_THREADS)

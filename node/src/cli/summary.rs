@@ -22,6 +22,10 @@ pub(super) struct Summary {
     bytes: u64,
     good: u64,
     quarantined: u64,
+    /// Files that do not match `--pattern`.
+    skipped: u64,
+    /// Photographs of another time than was asked for.
+    untimely: u64,
     #[serde(skip)]
     quarantine_words: Option<String>,
     features: usize,
@@ -71,6 +75,8 @@ impl Summary {
             bytes,
             good: counts.good,
             quarantined: counts.bad,
+            skipped: Work::read(&story.work.skipped),
+            untimely: Work::read(&story.work.untimely),
             quarantine_words: story.quarantine_words(),
             features: context.dim,
             components: view.components,
@@ -114,6 +120,12 @@ impl Summary {
                 None => "0".to_owned(),
             },
         );
+        if self.skipped > 0 {
+            line("not matching --pattern", HumanCount(self.skipped).to_string());
+        }
+        if self.untimely > 0 {
+            line("of another time", HumanCount(self.untimely).to_string());
+        }
         if let Some(components) = self.components {
             line("components", components.to_string());
         }

@@ -8,13 +8,17 @@ use crate::cli::args::{TerminalArgs, TransformArgs};
 use crate::cli::exit::Exit;
 use crate::cli::message::CliError;
 use crate::cli::run::Prepared;
-use crate::cli::{run, weights};
+use crate::cli::{plan, run, weights};
 use crate::model::{Kernel, Pooling};
 use crate::tasks::options::JobOptions;
 use crate::tasks::{GivenModel, Settings, network};
 
 /// Runs the job and prints its summary.
 pub(super) fn transform(args: &TransformArgs, terminal: &TerminalArgs) -> Result<Exit, CliError> {
+    if args.plan.dry_run {
+        let prepared = prepare(args, terminal, run::kernel(&args.machine)?)?;
+        return plan::plan(prepared, &args.machine, &args.plan, terminal);
+    }
     let summary =
         run::carry_out(&args.machine, terminal, |kernel| prepare(args, terminal, kernel))?;
     run::print(&summary, terminal);
@@ -51,6 +55,8 @@ fn prepare(
         like: None,
         mode: result.mode.clone(),
         max_bad: photographs.max_bad.clone(),
+        modified_after: run::instant("--modified-after", photographs.modified_after.as_deref())?,
+        modified_before: run::instant("--modified-before", photographs.modified_before.as_deref())?,
         model: Some(given.folder.display().to_string()),
         model_sha256: Some(given.digest().map_err(|error| refuse(&error))?),
     };

@@ -1,4 +1,4 @@
-//! Which keys of a source belong to a job: pattern, depth and limit.
+//! Which keys of a source belong to a job: pattern, depth, times and limit.
 
 use std::fmt;
 
@@ -17,6 +17,17 @@ pub struct Selection {
     pub recursive: bool,
     /// Take only the first so many matching keys, in key order.
     pub limit: Option<u64>,
+    /// When an object was last modified.
+    pub window: Window,
+}
+
+/// A span of time, in microseconds since 1970-01-01 UTC; an end that is not given is open.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Window {
+    /// Its first instant.
+    pub after_us: Option<i64>,
+    /// The first instant after it.
+    pub before_us: Option<i64>,
 }
 
 /// A glob that ignores case: matched against the whole key if it contains `/`, else against the
@@ -39,7 +50,15 @@ pub struct PatternError {
 impl Selection {
     /// Everything that matches, at any depth.
     pub fn recursive(pattern: Pattern) -> Self {
-        Self { pattern, recursive: true, limit: None }
+        Self { pattern, recursive: true, limit: None, window: Window::default() }
+    }
+}
+
+impl Window {
+    /// Whether an instant lies in it.
+    pub fn holds(self, instant_us: i64) -> bool {
+        self.after_us.is_none_or(|after| instant_us >= after)
+            && self.before_us.is_none_or(|before| instant_us < before)
     }
 }
 
@@ -79,7 +98,7 @@ impl fmt::Debug for Pattern {
 
 #[cfg(test)]
 mod tests {
-    use super::{DEFAULT_PATTERN, Pattern};
+    use super::{DEFAULT_PATTERN, Pattern, Window};
 
     fn matches(pattern: &str, key: &str) -> bool {
         Pattern::parse(pattern).unwrap().matches(key)
@@ -101,6 +120,14 @@ mod tests {
         assert!(!matches("Test/*.jpg", "Test/Apple/1.jpg"));
         assert!(matches("Test/**/*.jpg", "Test/a/b/1.jpg"));
         assert!(!matches("Test/**", "Training/1.jpg"));
+    }
+
+    #[test]
+    fn a_window_holds_its_beginning_and_not_its_end() {
+        let window = Window { after_us: Some(-5), before_us: Some(5) };
+        assert!(window.holds(-5) && window.holds(4));
+        assert!(!window.holds(-6) && !window.holds(5));
+        assert!(Window::default().holds(i64::MIN) && Window::default().holds(i64::MAX));
     }
 
     #[test]

@@ -54,6 +54,8 @@ pub struct ListSummary {
     pub skipped: u64,
     /// The first few of these keys.
     pub skipped_examples: Vec<String>,
+    /// Objects that match, but were modified outside the window of time.
+    pub untimely: u64,
     /// What is never opened: pipes, devices and sockets; on S3 the empty objects that mark folders.
     pub others: u64,
     /// Folders that were not entered because the listing is not recursive.
@@ -99,6 +101,17 @@ pub enum ListError {
         skipped: u64,
         /// The first of them.
         example: String,
+    },
+    /// It holds matching objects, and none of the time asked for.
+    #[error(
+        "none of the {untimely} photographs in {from} was modified in the time asked for: change \
+         `--modified-after` or `--modified-before`"
+    )]
+    NothingTimely {
+        /// The source.
+        from: String,
+        /// How many objects are of another time.
+        untimely: u64,
     },
     /// It holds only what is never opened, or folders that were left out.
     #[error("{from} holds no photograph: only {what}")]
@@ -317,6 +330,7 @@ impl ListError {
             | Self::NotAFolder { .. }
             | Self::Empty { .. }
             | Self::NothingMatches { .. }
+            | Self::NothingTimely { .. }
             | Self::NothingReadable { .. }
             | Self::OnlySubfolders { .. }
             | Self::Loop { .. }

@@ -234,6 +234,21 @@ fn remove_but_lock(staging: &Path) -> io::Result<()> {
     Ok(())
 }
 
+/// Refuses a target for which another run builds a result; touches nothing.
+pub(super) fn refuse_busy(out: &Path) -> Result<(), SinkError> {
+    let parent = out.parent().unwrap_or(out);
+    // A run that starts just now must not take our look for somebody's lock.
+    let _turn = turn(parent)?;
+    for name in stagings(&prefix_of(out), parent)? {
+        let lock = parent.join(name).join(LOCK);
+        let Ok(file) = File::open(&lock) else { continue };
+        if flock(&file, FlockOperation::NonBlockingLockShared) == Err(Errno::WOULDBLOCK) {
+            return Err(SinkError::Busy { out: out.display().to_string(), holder: holder(&lock) });
+        }
+    }
+    Ok(())
+}
+
 /// The locked file, or nothing if someone else holds the lock.
 fn take_lock(lock: &Path, create: bool) -> io::Result<Option<File>> {
     let file = File::options().read(true).write(true).create(create).truncate(false).open(lock)?;

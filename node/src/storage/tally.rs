@@ -45,6 +45,13 @@ impl Tally {
         false
     }
 
+    /// The entry, if it is of the time asked for; if not, it is counted.
+    pub(super) fn timely(&mut self, entry: Entry) -> Option<Entry> {
+        let timely = self.selection.window.holds(entry.modified_us);
+        self.summary.untimely += u64::from(!timely);
+        timely.then_some(entry)
+    }
+
     /// Counts an entry that is sent.
     pub(super) fn count(&mut self, entry: &Entry) {
         self.summary.keys += 1;
@@ -73,6 +80,9 @@ impl Tally {
         let Self { from, selection, others, summary } = self;
         if summary.keys > 0 || summary.limited {
             return Ok(summary);
+        }
+        if summary.untimely > 0 {
+            return Err(ListError::NothingTimely { from, untimely: summary.untimely });
         }
         if summary.subfolders > 0 {
             return Err(ListError::OnlySubfolders { from, subfolders: summary.subfolders });

@@ -24,6 +24,14 @@ pub(super) enum Content {
 /// The absolute path of the target without symbolic links, after making the folders above it.
 /// Refuses what a folder cannot take the place of, and a target that holds the source `from`.
 pub(super) fn resolve(out: &Path, from: Option<&Path>) -> Result<PathBuf, SinkError> {
+    match existing(out, from)? {
+        Some(real) => Ok(real),
+        None => resolve_absent(out),
+    }
+}
+
+/// The same for a target that is there; nothing for one that is not.
+pub(super) fn existing(out: &Path, from: Option<&Path>) -> Result<Option<PathBuf>, SinkError> {
     let unfit = |why| SinkError::Unfit { out: out.display().to_string(), why };
     let trouble = |error| SinkError::from_io(out, error);
     if out.as_os_str().is_empty() {
@@ -31,7 +39,7 @@ pub(super) fn resolve(out: &Path, from: Option<&Path>) -> Result<PathBuf, SinkEr
     }
     match fs::symlink_metadata(out) {
         Ok(_) => {}
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return resolve_absent(out),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         Err(error) if error.kind() == io::ErrorKind::NotADirectory => {
             return Err(unfit("lies below a file: choose another folder"));
         }
@@ -60,7 +68,7 @@ pub(super) fn resolve(out: &Path, from: Option<&Path>) -> Result<PathBuf, SinkEr
              inside it",
         ));
     }
-    Ok(real)
+    Ok(Some(real))
 }
 
 /// Looks through the target.

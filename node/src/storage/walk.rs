@@ -114,13 +114,17 @@ impl Walk {
             }
             _ if !self.tally.selects(&key) => Ok(None),
             Kind::Dangling => {
-                unreadable(key, &path, problem.unwrap_or(Problem::LinkDangling)).map(Some)
+                let problem = problem.unwrap_or(Problem::LinkDangling);
+                Ok(self.tally.timely(unreadable(key, &path, problem)?))
             }
             Kind::Denied => {
-                unreadable(key, &path, problem.unwrap_or(Problem::LinkDenied)).map(Some)
+                let problem = problem.unwrap_or(Problem::LinkDenied);
+                Ok(self.tally.timely(unreadable(key, &path, problem)?))
             }
             Kind::File => match fs::metadata(&path) {
-                Ok(metadata) if metadata.is_file() => Ok(Some(entry(key, &metadata, problem))),
+                Ok(metadata) if metadata.is_file() => {
+                    Ok(self.tally.timely(entry(key, &metadata, problem)))
+                }
                 Ok(_) => {
                     self.tally.other();
                     Ok(None)

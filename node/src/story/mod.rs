@@ -27,6 +27,10 @@ const FAILURES_TOLD_MAX: usize = 1_000;
 pub struct Work {
     /// Keys listed so far.
     pub listed: AtomicU64,
+    /// Files of accepted listings that do not match the pattern.
+    pub skipped: AtomicU64,
+    /// Files of accepted listings that were modified at another time than was asked for.
+    pub untimely: AtomicU64,
     /// Completed reads of photographs.
     pub gets: AtomicU64,
     /// Bytes of photographs read.

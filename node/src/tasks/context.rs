@@ -29,7 +29,7 @@ use crate::tasks::max_bad::BadTally;
 use crate::tasks::{Settings, objects, sha256};
 
 /// Bytes of photographs that may be in memory at a time, fetched and not yet inferred.
-const PHOTOGRAPH_BYTES_MAX: u64 = 128 << 20;
+pub(super) const PHOTOGRAPH_BYTES_MAX: u64 = 128 << 20;
 
 /// Unit in which that memory is counted out.
 const ROOM_BYTES: u64 = 1 << 10;

@@ -24,6 +24,9 @@ pub(super) struct ListingFacts {
     pub digest: String,
     /// Files that do not match the pattern.
     pub skipped: u64,
+    /// Files that match, but were modified at another time than was asked for.
+    #[serde(default)]
+    pub untimely: u64,
     /// Pipes, devices and sockets.
     pub others: u64,
     /// Whether `--limit` cut the listing short.
@@ -152,6 +155,11 @@ fn options(job: &JobContext, listed: &ListingFacts) -> BTreeMap<String, String> 
     // Of a given model, the result says itself what was asked for when it was fitted.
     options.extend(job.given.is_none().then(|| ("pca", words.pca.clone())));
     options.extend(words.limit.map(|limit| ("limit", limit.to_string())));
+    let times =
+        [("modified_after", &words.modified_after), ("modified_before", &words.modified_before)];
+    for (name, instant) in times {
+        options.extend(instant.clone().map(|instant| (name, instant)));
+    }
     options.extend(words.standardize.clone().map(|word| ("standardize", word)));
     options.extend(words.like.clone().map(|word| ("like", word)));
     options.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
@@ -168,6 +176,12 @@ fn warnings(listed: &ListingFacts, counts: &Counts, fitted: Option<&FittedFile>)
     if listed.skipped > 0 {
         warnings
             .push(format!("{} files do not match the pattern and were left out", listed.skipped));
+    }
+    if listed.untimely > 0 {
+        let untimely = listed.untimely;
+        warnings.push(format!(
+            "{untimely} photographs were modified at another time than was asked for, and left out"
+        ));
     }
     if listed.others > 0 {
         warnings.push(format!("{} pipes, devices or sockets were left out", listed.others));

@@ -8,6 +8,7 @@ use fruitnode_coordinator::task::TaskResult;
 
 use crate::failure::Failure;
 use crate::storage::manifest::write_manifest;
+use crate::story::Work;
 use crate::tasks::facts::ListingFacts;
 use crate::tasks::{JobContext, NodeContext, objects};
 
@@ -29,9 +30,12 @@ pub(super) async fn list(
         &mut progress,
     )
     .await?;
+    Work::add(&node.story.work.skipped, summary.skipped);
+    Work::add(&node.story.work.untimely, summary.untimely);
     let facts = ListingFacts {
         digest: manifest.listing.hex(),
         skipped: summary.skipped,
+        untimely: summary.untimely,
         others: summary.others,
         limited: summary.limited,
     };

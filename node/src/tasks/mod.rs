@@ -15,10 +15,12 @@ pub mod network;
 pub mod objects;
 mod open;
 pub mod options;
+pub mod plan;
 mod project;
 mod publish;
 mod reduce;
 mod settings;
+pub mod when;
 
 use std::sync::Arc;
 

@@ -15,8 +15,8 @@ use crate::pca::{self, GuardError};
 use crate::pipeline::Limits;
 use crate::pipeline::preprocess::{Preprocess, PreprocessError};
 use crate::storage::{
-    FolderSink, FolderSource, FolderTarget, ListError, Place, S3Sink, S3Source, S3Target, Sink,
-    SinkError, Source,
+    FolderSink, FolderSource, FolderTarget, ListError, NoSink, Place, S3Sink, S3Source, S3Target,
+    Sink, SinkError, Source, Standing, look, look_s3,
 };
 use crate::tasks::given::{GivenError, GivenModel};
 use crate::tasks::max_bad::BadTally;
@@ -25,6 +25,21 @@ use crate::tasks::{JobContext, Settings};
 
 /// Depth of the reduction that the memory is reckoned for: a thousand million photographs.
 const TREE_DEPTH: u32 = 20;
+
+/// What is done with the target.
+#[derive(Debug, Clone, Copy)]
+enum Access {
+    /// It is made ready and locked.
+    Take,
+    /// It is looked at, and nothing is left there.
+    Look,
+}
+
+/// A target of either kind.
+enum Target<'a> {
+    Folder(FolderTarget<'a>),
+    S3(S3Target<'a>),
+}
 
 /// Why a job cannot be opened.
 #[derive(Debug, thiserror::Error)]
@@ -85,6 +100,28 @@ impl JobContext {
         settings: Settings,
         extractor: Option<Arc<Extractor>>,
     ) -> Result<Self, OpenError> {
+        let (job, _) = Box::pin(Self::open_for(id, settings, extractor, Access::Take)).await?;
+        Ok(job)
+    }
+
+    /// Opens a job that is only looked at: its target is not touched, and takes nothing.
+    ///
+    /// # Errors
+    /// As [`JobContext::open`].
+    pub async fn look(
+        settings: Settings,
+        extractor: Option<Arc<Extractor>>,
+    ) -> Result<(Self, Standing), OpenError> {
+        let id = JobId("plan".to_owned());
+        Box::pin(Self::open_for(id, settings, extractor, Access::Look)).await
+    }
+
+    async fn open_for(
+        id: JobId,
+        settings: Settings,
+        extractor: Option<Arc<Extractor>>,
+        access: Access,
+    ) -> Result<(Self, Standing), OpenError> {
         let extractor = match extractor {
             Some(extractor) => extractor,
             None => {
@@ -120,8 +157,11 @@ impl JobContext {
             pca::check_memory(dim, TREE_DEPTH, available)?;
         }
         let source = source(&settings).await?;
-        let sink = sink(&settings, &id).await?;
-        Ok(Self {
+        let (sink, standing) = match access {
+            Access::Take => (sink(&settings, &id).await?, Standing::Nothing),
+            Access::Look => nothing_taken(&settings, &id).await?,
+        };
+        let job = Self {
             id,
             source,
             sink,
@@ -133,7 +173,8 @@ impl JobContext {
             settings,
             manifest: OnceCell::new(),
             bad: BadTally::default(),
-        })
+        };
+        Ok((job, standing))
     }
 }
 
@@ -161,30 +202,43 @@ async fn source(settings: &Settings) -> Result<Arc<dyn Source>, OpenError> {
 
 /// The target, locked.
 async fn sink(settings: &Settings, id: &JobId) -> Result<Arc<dyn Sink>, OpenError> {
+    Ok(match target(settings, id)? {
+        Target::Folder(target) => Arc::new(FolderSink::open(&target)?),
+        Target::S3(target) => Arc::new(S3Sink::open(&target).await?),
+    })
+}
+
+/// What stands at the target, and something in its place that takes nothing.
+async fn nothing_taken(
+    settings: &Settings,
+    id: &JobId,
+) -> Result<(Arc<dyn Sink>, Standing), OpenError> {
+    let standing = match target(settings, id)? {
+        Target::Folder(target) => look(&target)?,
+        Target::S3(target) => look_s3(&target).await?,
+    };
+    Ok((Arc::new(NoSink::of(&settings.to)), standing))
+}
+
+/// What the job asks of its target.
+fn target<'a>(settings: &'a Settings, id: &'a JobId) -> Result<Target<'a>, OpenError> {
     let (from, to) = (&settings.source, &settings.target);
+    let (mode, is_ours) = (settings.mode, names::is_ours);
     Ok(match to {
         Place::Folder(out) => {
             let from = match from {
                 Place::Folder(from) => Some(from.as_path()),
                 Place::S3 { .. } => None,
             };
-            let (mode, is_ours) = (settings.mode, names::is_ours);
-            Arc::new(FolderSink::open(&FolderTarget { out, from, job: &id.0, mode, is_ours })?)
+            Target::Folder(FolderTarget { out, from, job: &id.0, mode, is_ours })
         }
         Place::S3 { .. } if from.lies_in(to) => {
             let why = "is, or holds, the place that the photographs come from: choose another one";
             return Err(SinkError::Unfit { out: to.to_string(), why }.into());
         }
         Place::S3 { bucket, prefix } => {
-            let target = S3Target {
-                bucket,
-                prefix,
-                job: &id.0,
-                mode: settings.mode,
-                is_ours: names::is_ours,
-                options: settings.storage.clone(),
-            };
-            Arc::new(S3Sink::open(&target).await?)
+            let options = settings.storage.clone();
+            Target::S3(S3Target { bucket, prefix, job: &id.0, mode, is_ours, options })
         }
     })
 }

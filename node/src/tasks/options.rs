@@ -42,6 +42,12 @@ pub struct JobOptions {
     /// `N` or `SHARE%`, if bad photographs are to fail the job.
     #[serde(default)]
     pub max_bad: Option<String>,
+    /// Only photographs modified at this instant or later: an instant, never a span.
+    #[serde(default)]
+    pub modified_after: Option<String>,
+    /// Only photographs modified before this instant.
+    #[serde(default)]
+    pub modified_before: Option<String>,
     /// Folder of a fitted model that is taken over; then `pca` is `off`.
     #[serde(default)]
     pub model: Option<String>,

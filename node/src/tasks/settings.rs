@@ -13,9 +13,11 @@ use crate::pca::{Convention, FitOptions, Standardize, Target};
 use crate::pipeline::preprocess::{Flags, PreprocessError};
 use crate::storage::{
     LabelError, LabelRule, Mode, Pattern, PatternError, Place, PlaceError, S3Options, Selection,
+    Window,
 };
 use crate::tasks::max_bad::{MaxBad, MaxBadError};
 use crate::tasks::options::{JobOptions, OptionsError};
+use crate::tasks::when::{self, WhenError};
 
 /// Everything that a job was asked for.
 #[derive(Debug, Clone)]
@@ -87,6 +89,22 @@ pub enum SettingsError {
          between 0 and 1 such as 0.95, nor `off`"
     )]
     Pca(String),
+    /// `--modified-after`, `--modified-before`
+    #[error("{flag}: {source}")]
+    When {
+        /// The flag.
+        flag: &'static str,
+        /// What is wrong.
+        source: WhenError,
+    },
+    /// A window of time that holds no instant.
+    #[error("--modified-after {after} is not before --modified-before {before}: nothing is left")]
+    EmptyWindow {
+        /// Its beginning.
+        after: String,
+        /// Its end.
+        before: String,
+    },
     /// `--max-bad`
     #[error(transparent)]
     MaxBad(#[from] MaxBadError),
@@ -133,7 +151,8 @@ impl Settings {
         options: JobOptions,
     ) -> Result<Self, SettingsError> {
         let pattern = Pattern::parse(&options.pattern)?;
-        let selection = Selection { pattern, recursive: options.recursive, limit: options.limit };
+        let (recursive, limit) = (options.recursive, options.limit);
+        let selection = Selection { pattern, recursive, limit, window: window(&options)? };
         let place =
             |flag, text: &str| text.parse().map_err(|source| SettingsError::Place { flag, source });
         Ok(Self {
@@ -172,6 +191,26 @@ impl Settings {
             fit_class: fit_class.to_owned(),
             options: self.options.encode(),
         }
+    }
+}
+
+fn window(options: &JobOptions) -> Result<Window, SettingsError> {
+    let instant = |flag, word: &Option<String>| {
+        // Spans were turned into instants where they were written.
+        let instant = word.as_deref().map(|word| when::instant(word, 0)).transpose();
+        instant.map_err(|source| SettingsError::When { flag, source })
+    };
+    let (after, before) = (&options.modified_after, &options.modified_before);
+    let window = Window {
+        after_us: instant("--modified-after", after)?,
+        before_us: instant("--modified-before", before)?,
+    };
+    match (after, before, window.after_us.zip(window.before_us)) {
+        (Some(after), Some(before), Some((first, end))) if first >= end => {
+            let (after, before) = (after.clone(), before.clone());
+            Err(SettingsError::EmptyWindow { after, before })
+        }
+        _ => Ok(window),
     }
 }
 

@@ -22,5 +22,5 @@ mod write;
 pub use connect::S3Options;
 pub use error::S3Error;
 pub use result::S3Result;
-pub use sink::{S3Sink, S3Target};
+pub use sink::{S3Sink, S3Target, look_s3};
 pub use source::S3Source;

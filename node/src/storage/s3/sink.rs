@@ -12,6 +12,7 @@ use bytes::Bytes;
 use tokio::task::JoinSet;
 
 use crate::storage::folder_sink::Mode;
+use crate::storage::look::Standing;
 use crate::storage::s3::bucket::Bucket;
 use crate::storage::s3::connect::S3Options;
 use crate::storage::s3::holder::Holder;
@@ -68,6 +69,21 @@ impl S3Sink {
         shared.clear().await?;
         Ok(Self { shared: Arc::new(shared), _renewal: renewal })
     }
+}
+
+/// Looks at a target as the opening of a sink does, and refuses what that would refuse, but writes
+/// and locks nothing. What a publication left that died is told from a result only under the lock.
+///
+/// # Errors
+/// As [`S3Sink::open`].
+pub async fn look_s3(target: &S3Target<'_>) -> Result<Standing, SinkError> {
+    let bucket = Bucket::reach(target.bucket, target.prefix, &target.options).await?;
+    let content = content(&bucket, target.is_ours).await?;
+    if content.success || content.foreign.is_some() {
+        refuse(content.judge(target.mode, &[]), &bucket.uri())?;
+    }
+    let holds = content.success || !content.public.is_empty();
+    Ok(if holds { Standing::Earlier } else { Standing::Nothing })
 }
 
 impl fmt::Debug for S3Sink {

@@ -233,8 +233,11 @@ impl Listing<'_> {
         };
         let (key, size, modified_us) = (key.to_owned(), object.size, object.modified_us);
         let entry = Entry { key, size, validator, modified_us, problem: None };
-        self.tally.count(&entry);
-        Ok(Some(entry))
+        let entry = self.tally.timely(entry);
+        if let Some(entry) = &entry {
+            self.tally.count(entry);
+        }
+        Ok(entry)
     }
 }
 

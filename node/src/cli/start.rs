@@ -1,0 +1,162 @@
+//! From the words of the command line to what a command is started with: the words are read once to
+//! find the configuration files, and again with what these say.
+
+use std::ffi::OsString;
+
+use clap::error::ErrorKind;
+use clap::parser::ValueSource;
+use clap::{ArgMatches, ColorChoice, CommandFactory, FromArgMatches};
+
+use crate::cli::args::{Cli, Format, TerminalArgs};
+use crate::cli::exit::Exit;
+use crate::cli::layered::{self, Flag};
+use crate::cli::message::CliError;
+use crate::config::Config;
+use crate::pipeline::suspect::DECODE_ONE;
+
+/// What a command is started with.
+#[derive(Debug)]
+pub(super) struct Started {
+    /// What was asked for.
+    pub(super) cli: Cli,
+    /// The same as clap sees it, which tells what was given on the command line.
+    pub(super) matches: ArgMatches,
+    /// The configuration files.
+    pub(super) config: Config,
+}
+
+impl Started {
+    /// With the words of this process. Ends it where clap does: for help, and for wrong flags.
+    pub(super) fn from_process() -> Result<Self, (CliError, TerminalArgs)> {
+        let words: Vec<OsString> = std::env::args_os().collect();
+        let color = said_color(&words).unwrap_or(ColorChoice::Auto);
+        let command = || layered::with_environment(Cli::command());
+        // Help and version are clap's own affair, and show the defaults of the program.
+        let first = command().color(color).ignore_errors(true).try_get_matches_from(&words);
+        let first = first.unwrap_or_else(|error| error.exit());
+        let terminal = || TerminalArgs::from_arg_matches(&first).unwrap_or_else(|_| plain());
+        let config = match wants_config(&first) {
+            true => super::config::load(terminal().config.as_deref()),
+            false => Ok(Config::default()),
+        };
+        let config = config.map_err(|error| (error, terminal()))?;
+        let mut command = layered::with_files(command(), &config);
+        command = command.color(said_color(&words).unwrap_or_else(|| color_of(&config)));
+        let matches = command.clone().try_get_matches_from(&words);
+        let matches = matches.unwrap_or_else(|error| refuse(&error, &config));
+        let cli = Cli::from_arg_matches(&matches);
+        let mut cli = cli.unwrap_or_else(|error| error.format(&mut command).exit());
+        if let Err(error) = settle(&mut cli.terminal, &matches) {
+            return Err((error, cli.terminal));
+        }
+        Ok(Self { cli, matches, config })
+    }
+
+    /// Says of a mistake that is not on the command line where it is.
+    pub(super) fn blame(&self, error: CliError) -> CliError {
+        let mut path = Vec::new();
+        let mut matches = &self.matches;
+        while let Some((name, below)) = matches.subcommand() {
+            path.push(name.to_owned());
+            matches = below;
+        }
+        let flags = layered::flags(&Cli::command());
+        let flags: Vec<_> = flags.into_iter().filter(|flag| flag.command == path).collect();
+        let given = |flag: &Flag| matches.value_source(&flag.id) == Some(ValueSource::CommandLine);
+        error.blaming(&flags, &given, &self.config)
+    }
+}
+
+/// Whether the command heeds configuration files. One that checks a file must not fail over
+/// another, and a child that decodes must not depend on where it is started.
+fn wants_config(matches: &ArgMatches) -> bool {
+    match matches.subcommand() {
+        Some(("config", below)) => below.subcommand_name() != Some("validate"),
+        Some((name, _)) => ![DECODE_ONE, "completion", "man"].contains(&name),
+        None => false,
+    }
+}
+
+/// Ends the process with what clap says, and with the place of what is not on the command line.
+#[allow(clippy::print_stderr, reason = "this is where the command speaks")]
+fn refuse(error: &clap::Error, config: &Config) -> ! {
+    let values = [ErrorKind::InvalidValue, ErrorKind::ValueValidation];
+    let flags = layered::flags(&Cli::command());
+    let refused = error.get(clap::error::ContextKind::InvalidValue).map(ToString::to_string);
+    // What the command line says itself is not to be found elsewhere.
+    let given = |flag: &Flag| flag.layered(config).0.map(|words| words.join(" ")) != refused;
+    let _ = error.print();
+    if values.contains(&error.kind()) {
+        let note = layered::blame(&layered::first_words(error), &flags, &given, config);
+        if let Some(note) = note.strip_prefix("; ") {
+            eprintln!("note: {note}");
+        }
+    }
+    std::process::exit(error.exit_code());
+}
+
+/// Of silence and talk the one counts that was said closer to the command.
+fn settle(terminal: &mut TerminalArgs, matches: &ArgMatches) -> Result<(), CliError> {
+    if !terminal.quiet || terminal.verbose == 0 {
+        return Ok(());
+    }
+    let (quiet, verbose) = (matches.value_source("quiet"), matches.value_source("verbose"));
+    if quiet == verbose {
+        let words = "--quiet and --verbose are both set: leave one of them out";
+        return Err(CliError::new(Exit::Usage, "bad_flag", words));
+    }
+    if quiet < verbose {
+        terminal.quiet = false;
+    } else {
+        terminal.verbose = 0;
+    }
+    Ok(())
+}
+
+fn plain() -> TerminalArgs {
+    TerminalArgs {
+        output: Format::Table,
+        quiet: false,
+        verbose: 0,
+        color: ColorChoice::Auto,
+        config: None,
+    }
+}
+
+/// The choice of colour, before the command line is parsed: the messages of the parser need it.
+fn said_color(words: &[OsString]) -> Option<ColorChoice> {
+    let words: Vec<_> = words.iter().map(|word| word.to_string_lossy()).collect();
+    let after = words.iter().position(|word| word == "--color").and_then(|at| words.get(at + 1));
+    let word = words.iter().find_map(|word| word.strip_prefix("--color="));
+    color(word.or_else(|| after.map(AsRef::as_ref))?)
+}
+
+/// The same from the environment or the files.
+fn color_of(config: &Config) -> ColorChoice {
+    let flags = layered::flags(&Cli::command());
+    let flag = flags.iter().find(|flag| flag.key == "color");
+    let words = flag.and_then(|flag| flag.layered(config).0);
+    words.and_then(|words| color(words.first()?)).unwrap_or(ColorChoice::Auto)
+}
+
+fn color(word: &str) -> Option<ColorChoice> {
+    match word {
+        "always" => Some(ColorChoice::Always),
+        "never" => Some(ColorChoice::Never),
+        "auto" => Some(ColorChoice::Auto),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_colour_is_found_in_both_spellings() {
+        let said = |words: &[&str]| said_color(&words.iter().map(Into::into).collect::<Vec<_>>());
+        assert_eq!(said(&["fruitnode", "--color", "never", "run"]), Some(ColorChoice::Never));
+        assert_eq!(said(&["fruitnode", "run", "--color=always"]), Some(ColorChoice::Always));
+        assert_eq!(said(&["fruitnode", "run", "--color"]), None);
+    }
+}
