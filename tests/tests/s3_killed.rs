@@ -116,7 +116,7 @@ fn at_work(job: &Job) -> Child {
     job.store.hold(Hold::of("GetObject", 5).below("in/"));
     let mut run = job.start(LINE);
     while job.store.held() == 0 {
-        assert_eq!(run.try_wait().unwrap(), None, "it ended before it was held");
+        assert_eq!(run.try_wait().expect("a child"), None, "it ended before it was held");
         sleep(Duration::from_millis(1));
     }
     assert!(job.store.object("out/_run/lock").is_some(), "{:?}", job.store.keys("out/"));
