@@ -10,7 +10,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use fruitnode::output::{read_features_part, read_quarantine_part};
 use fruitnode_tests::sandbox::files;
-use fruitnode_tests::store::{Denial, Hold, Job, Right, Visible, Which};
+use fruitnode_tests::store::{Denial, Hold, Job, Right, Switches, Visible, Which};
 
 /// Small parts, so that there are several; few components, so that it is quick.
 const OPTIONS: &str = "--rows-per-part 9 --pca 3 --threads 2";
@@ -209,7 +209,8 @@ fn trouble_of_the_server_changes_no_byte_and_makes_no_row() {
     let job = job();
     job.draw(3);
     let expected = expected(&job);
-    let troubles: [(&str, fn(&mut fruitnode_tests::store::Switches)); 4] = [
+    type Trouble = (&'static str, fn(&mut Switches));
+    let troubles: [Trouble; 4] = [
         ("503", |switches| switches.slow_down = Which::Every(7)),
         ("cut bodies", |switches| switches.cut_body = Which::Every(5)),
         ("lost replies", |switches| switches.lose_reply = Which::Every(3)),
