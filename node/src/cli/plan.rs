@@ -68,7 +68,9 @@ pub(super) fn plan(
         let node = Arc::new(node);
         let hidden = terminal.quiet || terminal.output == Format::Json;
         tokio::select! {
-            planned = watched(&story, hidden, plan::plan(&node, &job)) => Ok((Arc::clone(&job), standing, planned?)),
+            planned = watched(&story, hidden, plan::plan(&node, &job)) => {
+                Ok((Arc::clone(&job), standing, planned?))
+            }
             () = run::interrupted() => {
                 let words = "interrupted: nothing was written, as nothing would have been";
                 Err(CliError::new(Exit::Interrupted, "interrupted", words))

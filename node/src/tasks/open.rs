@@ -156,6 +156,8 @@ impl JobContext {
         {
             pca::check_memory(dim, TREE_DEPTH, available)?;
         }
+        // A target that holds the source is refused before either of them is asked for anything.
+        target(&settings, &id)?;
         let source = source(&settings).await?;
         let (sink, standing) = match access {
             Access::Take => (sink(&settings, &id).await?, Standing::Nothing),
