@@ -222,7 +222,7 @@ fn trouble_of_the_server_changes_no_byte_and_makes_no_row() {
     ];
     for (trouble, switch) in troubles {
         job.store.switch(|switches| {
-            *switches = fruitnode_tests::store::Switches::default();
+            *switches = Switches::default();
             switch(switches);
         });
         job.store.forget();

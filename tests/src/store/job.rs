@@ -1,4 +1,4 @@
-//! The program at work on a store: a sandbox beside it, and nothing of the caller's own credentials.
+//! The program at work on a store: a sandbox beside it, and nothing of the caller's credentials.
 
 use std::collections::BTreeMap;
 use std::ffi::OsStr;

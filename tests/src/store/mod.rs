@@ -3,7 +3,8 @@
 //! It keeps what S3 promises (atomic objects, conditions, byte order of keys, signatures that are
 //! checked, S3's own codes of errors) and, where a [`Switches`] says so, breaks what real servers
 //! break: it ignores conditions, loses replies, cuts bodies, is slow or wants another region. What
-//! it does not keep: versions, metadata and content types, checksums but MD5, and any bucket but one.
+//! it does not keep: versions, metadata and content types, checksums but MD5, and more buckets than
+//! one.
 
 mod base64;
 mod bucket;

@@ -309,8 +309,7 @@ impl<'a> Upload<'a> {
     fn complete(
         &self,
         parts: Vec<CompletedPart>,
-    ) -> aws_sdk_s3::operation::complete_multipart_upload::builders::CompleteMultipartUploadFluentBuilder
-    {
+    ) -> CompleteMultipartUploadFluentBuilder {
         let complete = self.at.client.complete_multipart_upload().bucket(&self.at.bucket);
         let parts = CompletedMultipartUpload::builder().set_parts(Some(parts)).build();
         complete.key(&self.key).upload_id(&self.id).multipart_upload(parts)

@@ -22,7 +22,7 @@ use aws_sdk_s3::config::{
 use aws_sdk_s3::error::SdkError;
 use aws_smithy_http_client::tls::Provider;
 use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
-use reqwest::Url;
+use url::Url;
 
 use crate::storage::s3::error::{S3Error, root_cause};
 
