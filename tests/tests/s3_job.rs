@@ -20,6 +20,9 @@ const FROM_S3: &str = "run --from s3://fruit/in/ --to s3://fruit/out/";
 /// What holds `--from` as it was typed, and the digests of these.
 const NAMES_ITS_SOURCE: [&str; 3] = ["report.json", "report.html", "_SUCCESS"];
 
+/// What a server does wrong: its name, and how the store is told to.
+type Trouble = (&'static str, fn(&mut Switches));
+
 fn job() -> Job {
     Job::new(env!("CARGO_BIN_EXE_under-test"))
 }
@@ -209,7 +212,6 @@ fn trouble_of_the_server_changes_no_byte_and_makes_no_row() {
     let job = job();
     job.draw(3);
     let expected = expected(&job);
-    type Trouble = (&'static str, fn(&mut Switches));
     let troubles: [Trouble; 4] = [
         ("503", |switches| switches.slow_down = Which::Every(7)),
         ("cut bodies", |switches| switches.cut_body = Which::Every(5)),

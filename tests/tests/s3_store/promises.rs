@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use aws_sdk_s3::operation::complete_multipart_upload::builders;
 use aws_sdk_s3::primitives::ByteStream;
 use aws_sdk_s3::types::{
     CompletedMultipartUpload, CompletedPart, Delete, EncodingType, ObjectIdentifier,
@@ -309,7 +310,7 @@ impl<'a> Upload<'a> {
     fn complete(
         &self,
         parts: Vec<CompletedPart>,
-    ) -> CompleteMultipartUploadFluentBuilder {
+    ) -> builders::CompleteMultipartUploadFluentBuilder {
         let complete = self.at.client.complete_multipart_upload().bucket(&self.at.bucket);
         let parts = CompletedMultipartUpload::builder().set_parts(Some(parts)).build();
         complete.key(&self.key).upload_id(&self.id).multipart_upload(parts)
