@@ -183,6 +183,10 @@ impl JobContext {
 /// The photographs, without the job's own target.
 async fn source(settings: &Settings) -> Result<Arc<dyn Source>, OpenError> {
     let (from, to) = (&settings.source, &settings.target);
+    if from.lies_in(to) {
+        let why = "is, or holds, the place that the photographs come from: choose another one";
+        return Err(SinkError::Unfit { out: to.to_string(), why }.into());
+    }
     Ok(match from {
         Place::Folder(from) => {
             let leave_out = match to {
@@ -233,10 +237,6 @@ fn target<'a>(settings: &'a Settings, id: &'a JobId) -> Result<Target<'a>, OpenE
                 Place::S3 { .. } => None,
             };
             Target::Folder(FolderTarget { out, from, job: &id.0, mode, is_ours })
-        }
-        Place::S3 { .. } if from.lies_in(to) => {
-            let why = "is, or holds, the place that the photographs come from: choose another one";
-            return Err(SinkError::Unfit { out: to.to_string(), why }.into());
         }
         Place::S3 { bucket, prefix } => {
             let options = settings.storage.clone();

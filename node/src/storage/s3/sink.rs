@@ -19,7 +19,7 @@ use crate::storage::s3::holder::Holder;
 use crate::storage::s3::lock::Lock;
 use crate::storage::s3::probe::probe;
 use crate::storage::s3::publication::{Shared, content, missing, refuse};
-use crate::storage::s3::upload::Writer;
+use crate::storage::s3::upload::{PART_BYTES, Writer, put_in_parts};
 use crate::storage::sink::{ObjectWriter, Sink, SinkError, check_name, is_private};
 
 /// What a job asks of its target on S3.
@@ -99,7 +99,10 @@ impl Sink for S3Sink {
     }
 
     async fn put(&self, name: &str, bytes: Bytes) -> Result<(), SinkError> {
-        self.shared.put(name, bytes).await
+        match bytes.len() as u64 {
+            0..=PART_BYTES => Box::pin(self.shared.put(name, bytes)).await,
+            _ => put_in_parts(&self.shared, name, bytes).await,
+        }
     }
 
     async fn create(&self, name: &str) -> Result<Box<dyn ObjectWriter>, SinkError> {

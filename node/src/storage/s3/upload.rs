@@ -16,7 +16,7 @@ use crate::storage::s3::write::encode;
 use crate::storage::sink::{ObjectWriter, SinkError};
 
 /// Size of the first parts, and of the largest object that needs none.
-const PART_BYTES: u64 = 8 << 20;
+pub(super) const PART_BYTES: u64 = 8 << 20;
 
 /// Parts after which they grow twofold. 10,000 parts then hold more than an object can.
 const PARTS_ALIKE: u32 = 1_000;
@@ -46,6 +46,24 @@ pub(super) struct Upload {
 /// Size in bytes of a part, by its number from 0.
 fn part_bytes(number: u32) -> u64 {
     PART_BYTES << (number / PARTS_ALIKE).min(9)
+}
+
+/// Writes an object whose bytes are all there, part by part: what fails is sent again in part.
+pub(super) async fn put_in_parts(
+    sink: &Arc<Shared>,
+    name: &str,
+    mut bytes: Bytes,
+) -> Result<(), SinkError> {
+    sink.before_public(name).await?;
+    let size = bytes.len() as u64;
+    let mut upload = Upload::begin(&sink.bucket, &sink.bucket.key(name)).await?;
+    while !bytes.is_empty() {
+        let due = usize::try_from(part_bytes(upload.number())).unwrap_or(usize::MAX);
+        let part = bytes.split_to(due.min(bytes.len()));
+        upload.part(part).await?;
+    }
+    sink.before_public(name).await?;
+    sink.to_the_end(Box::pin(async move { upload.finish(size).await })).await
 }
 
 impl Writer {
