@@ -49,7 +49,7 @@ fn every_wrong_flag_is_one_error_that_names_it() {
         ("--from in --to out --weights hf://owner", 2, "hf://owner"),
         ("--from in --to out --weights ftp://a/b", 2, "ftp://a/b"),
         ("--from in --to out --weights http://example.org/w", 2, "without encryption"),
-        ("--from in --to out --weights s3://bucket/w", 2, "s3://bucket/w"),
+        ("--from in --to out --weights s3://bucket", 2, "names no object"),
         ("--from in --to out --offline --weights hf://a/none", 5, "--offline"),
         ("--from in --to in", 6, "in"),
         ("--from gs://bucket/photos --to out", 2, "gs://bucket/photos"),

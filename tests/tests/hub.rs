@@ -246,8 +246,8 @@ fn refusals_say_what_to_do_and_are_not_tried_again() {
     let pulled = scene.pull_with("hf://fruit/vegetable", None, at_once()).0;
     scene.refused(pulled, &["404", "EntryNotFound", "check owner, name, revision and file"]);
     assert_eq!(scene.hub.seen().len(), 3);
-    let pulled = scene.pull_with("s3://bucket/key", None, at_once()).0;
-    scene.refused(pulled, &["s3://bucket/key", "buckets"]);
+    let pulled = scene.pull_with("s3://bucket/folder/", None, at_once()).0;
+    scene.refused(pulled, &["s3://bucket/folder/", "names no object"]);
 }
 
 #[test]

@@ -72,7 +72,7 @@ fn every_refusal_has_its_exit_code_and_one_line() {
         ("model pull hf://fruit/net --sha256 12".to_owned(), 2, "64 hexadecimal digits"),
         ("model pull fruit/net".to_owned(), 2, "hf://owner/name"),
         ("model pull http://example.org/w".to_owned(), 2, "https://"),
-        ("model pull s3://bucket/w".to_owned(), 2, "s3://bucket/w"),
+        ("model pull s3://bucket".to_owned(), 2, "names no object"),
         ("model pull".to_owned(), 2, "SOURCE"),
     ] {
         let words = scene.run(&line).refused(code);

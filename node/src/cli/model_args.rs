@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 
+use crate::cli::args::StorageArgs;
+
 /// What can be done with models.
 #[derive(Debug, Clone, Subcommand)]
 pub enum ModelCommand {
@@ -21,6 +23,7 @@ Examples:
   fruitnode model pull hf://timm/mobilenetv2_100.ra_in1k
   fruitnode model pull hf://owner/name@v1.0/weights/model.safetensors --to model.safetensors
   fruitnode model pull https://example.org/mobilenet_v2.safetensors --sha256 HEX
+  fruitnode model pull s3://models/mobilenet_v2.safetensors --region eu-west-3
 
 What was interrupted is gone on with by the same command. The cache is FRUITNODE_CACHE, else
 XDG_CACHE_HOME/fruitnode, else ~/.cache/fruitnode; the hub is HF_ENDPOINT, else
@@ -41,7 +44,7 @@ pub struct InspectArgs {
 /// Options of `model pull`.
 #[derive(Debug, Clone, Args)]
 pub struct PullArgs {
-    /// hf://owner/name[@revision][/file.safetensors], or https://…
+    /// hf://owner/name[@revision][/file.safetensors], https://…, or s3://BUCKET/KEY.
     #[arg(value_name = "SOURCE")]
     pub source: String,
     /// SHA-256 that the file must have.
@@ -50,6 +53,9 @@ pub struct PullArgs {
     /// Write it here, too.
     #[arg(long, value_name = "FILE")]
     pub to: Option<PathBuf>,
+    /// Where S3 is.
+    #[command(flatten)]
+    pub storage: StorageArgs,
 }
 
 /// Options of `model verify`.

@@ -83,7 +83,8 @@ fn prepare(
     kernel: Option<Kernel>,
 ) -> Result<Prepared, CliError> {
     let mut settings = settings(args)?;
-    let at_hand = weights::at_hand(args.job.weights.as_deref(), &args.machine, terminal)?;
+    let at_hand =
+        weights::at_hand(args.job.weights.as_deref(), &args.machine, &args.storage, terminal)?;
     let extractor = network::load(at_hand.as_deref(), settings.pooling, kernel)
         .map_err(|error| CliError::from(error.failure()))?;
     settings.options.weights_sha256 = extractor.sha256().to_owned();

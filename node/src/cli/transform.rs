@@ -64,7 +64,7 @@ fn prepare(
     let mut settings = Settings::parse(args.from.clone(), args.to.clone(), rows, options)
         .map_err(|error| CliError::of(Exit::Usage, "bad_flag", &error))?;
     let at_hand = match &args.weights {
-        Some(place) => weights::at_hand(Some(place), &args.machine, terminal)?,
+        Some(place) => weights::at_hand(Some(place), &args.machine, &args.storage, terminal)?,
         None => weights::of_digest(&given.file.facts.weights.sha256),
     };
     let extractor = network::load(at_hand.as_deref(), pooling, kernel)

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::cli::args::{MachineArgs, TerminalArgs};
+use crate::cli::args::{MachineArgs, StorageArgs, TerminalArgs};
 use crate::cli::exit::Exit;
 use crate::cli::message::CliError;
 use crate::cli::model::pull::fetch;
@@ -14,6 +14,7 @@ use crate::output::digest::sha256;
 pub(super) fn at_hand(
     word: Option<&Path>,
     machine: &MachineArgs,
+    storage: &StorageArgs,
     terminal: &TerminalArgs,
 ) -> Result<Option<PathBuf>, CliError> {
     let Some(word) = word else { return Ok(None) };
@@ -21,9 +22,11 @@ pub(super) fn at_hand(
     if !Source::is_meant(&text) {
         return Ok(Some(word.to_owned()));
     }
-    let source =
-        Source::parse(&text).map_err(|error| CliError::of(Exit::Usage, "bad_flag", &error))?;
-    let surroundings = Surroundings::of_env().map_err(|error| error.failure())?;
+    let source = Source::parse(&text)
+        .map_err(|error| CliError::of(Exit::Usage, "bad_flag", &error))?
+        .at(storage.endpoint.as_deref());
+    let mut surroundings = Surroundings::of_env().map_err(|error| error.failure())?;
+    surroundings.storage = storage.options();
     if let Some((known, path)) = surroundings.cache.find_source(&source, &surroundings.endpoint) {
         tracing::info!(source = %source, sha256 = known.sha256, "weights from the cache");
         return Ok(Some(path));

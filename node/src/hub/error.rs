@@ -7,6 +7,7 @@ use fruitnode_coordinator::retry::FailureReason;
 use indicatif::HumanBytes;
 
 use crate::failure::Failure;
+use crate::storage::S3Error;
 
 /// Why weights could not be fetched.
 #[derive(Debug, thiserror::Error)]
@@ -17,12 +18,12 @@ pub enum PullError {
     /// The hub's address.
     #[error("HF_ENDPOINT is `{0}`: set it to an address that begins with https://")]
     Endpoint(String),
-    /// A kind of source that this release does not fetch from.
-    #[error(
-        "{0}: this release fetches no weights from buckets: copy the object with your own tool, \
-         and name the file"
-    )]
-    Bucket(String),
+    /// A bucket, or a folder of one.
+    #[error("{0} names no object: write s3://BUCKET/KEY")]
+    NoObject(String),
+    /// What S3 says.
+    #[error(transparent)]
+    S3(#[from] Box<S3Error>),
     /// Not in the cache, and not to be fetched.
     #[error("{0} is not in the cache, and --offline forbids to fetch it")]
     Offline(String),
@@ -112,7 +113,8 @@ impl PullError {
     /// As the failure of a command.
     pub fn failure(&self) -> Failure {
         let reason = match self {
-            Self::NoCache | Self::Endpoint(_) | Self::Bucket(_) => FailureReason::InvalidJob,
+            Self::NoCache | Self::Endpoint(_) | Self::NoObject(_) => FailureReason::InvalidJob,
+            Self::S3(error) => error.reason(),
             Self::Offline(_) | Self::NotFound { .. } => FailureReason::InputMissing,
             Self::Cache { source, .. } => match source.kind() {
                 io::ErrorKind::PermissionDenied => FailureReason::StorageRefused,

@@ -68,7 +68,7 @@ impl<'a> Fetcher<'a> {
     ) -> Result<Self, PullError> {
         let words = source.to_string();
         let first =
-            source.url(&surroundings.endpoint).ok_or_else(|| PullError::Bucket(words.clone()))?;
+            source.url(&surroundings.endpoint).ok_or_else(|| PullError::NoObject(words.clone()))?;
         let token = surroundings.token.as_ref().filter(|_| matches!(source, Source::Hub { .. }));
         let client = client(&first).map_err(PullError::Client)?;
         Ok(Self { client, source, words, first, token, surroundings, expected, bytes_max })

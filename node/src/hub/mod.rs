@@ -7,6 +7,7 @@
 //! keeps others out.
 
 mod answer;
+mod bucket;
 mod cache;
 mod error;
 mod fetch;

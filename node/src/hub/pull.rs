@@ -7,6 +7,7 @@ use std::time::Duration;
 use indicatif::HumanBytes;
 
 use crate::hub::FILE_BYTES_MAX;
+use crate::hub::bucket::BucketFetcher;
 use crate::hub::cache::{Known, digest_of};
 use crate::hub::error::PullError;
 use crate::hub::fetch::{Fetched, Fetcher, Trouble};
@@ -69,6 +70,21 @@ pub struct Pulled {
     pub cached: bool,
 }
 
+/// By which protocol.
+enum Way<'a> {
+    Web(Fetcher<'a>),
+    Bucket(BucketFetcher),
+}
+
+impl Way<'_> {
+    async fn attempt(&self, part: &Part, tell: &mut dyn FnMut(Event)) -> Result<Fetched, Trouble> {
+        match self {
+            Self::Web(fetcher) => fetcher.attempt(part, tell).await,
+            Self::Bucket(fetcher) => Box::pin(fetcher.attempt(part, tell)).await,
+        }
+    }
+}
+
 /// Fetches a source into the cache.
 ///
 /// # Errors
@@ -82,7 +98,15 @@ pub async fn pull(
     tell: &mut dyn FnMut(Event),
 ) -> Result<Pulled, PullError> {
     let (cache, endpoint) = (&surroundings.cache, &surroundings.endpoint);
-    let fetcher = Fetcher::new(surroundings, source, expected, patience.bytes_max)?;
+    let way = match source {
+        Source::Bucket { place, .. } => {
+            let opened = BucketFetcher::new(place, &surroundings.storage, patience.bytes_max);
+            Way::Bucket(Box::pin(opened).await?)
+        }
+        Source::Hub { .. } | Source::Web(_) => {
+            Way::Web(Fetcher::new(surroundings, source, expected, patience.bytes_max)?)
+        }
+    };
     cache.prepare()?;
     let _lock = cache.lock(source, endpoint, &mut || tell(Event::Waiting)).await?;
     if let Some(sha256) = expected
@@ -95,7 +119,7 @@ pub async fn pull(
         return Ok(Pulled { path, known, cached: true });
     }
     let part = cache.part(source, endpoint);
-    let fetched = persist(&fetcher, &part, patience, &source.to_string(), tell).await?;
+    let fetched = persist(&way, &part, patience, &source.to_string(), tell).await?;
     let known =
         |sha256: String, bytes, commit| Known { source: source.to_string(), sha256, bytes, commit };
     match fetched {
@@ -137,7 +161,7 @@ pub fn kept(surroundings: &Surroundings, source: &Source) -> Option<u64> {
 
 /// Attempts, with pauses, until one brings the rest.
 async fn persist(
-    fetcher: &Fetcher<'_>,
+    way: &Way<'_>,
     part: &Part,
     patience: Patience,
     source: &str,
@@ -146,7 +170,7 @@ async fn persist(
     let (mut fruitless, mut tries) = (0, 0);
     loop {
         let before = part.len();
-        let (why, asked) = match fetcher.attempt(part, tell).await {
+        let (why, asked) = match way.attempt(part, tell).await {
             Ok(fetched) => return Ok(fetched),
             Err(Trouble::Final(error)) => return Err(error),
             Err(Trouble::Passing(why, after)) => (why, after),

@@ -26,7 +26,12 @@ pub enum Source {
     /// A file on a server; plain HTTP on this machine alone.
     Web(Url),
     /// An object in a bucket.
-    Bucket(String),
+    Bucket {
+        /// `s3://BUCKET/KEY`.
+        place: String,
+        /// The server, if it is not AWS: others have other buckets of the same name.
+        endpoint: Option<String>,
+    },
 }
 
 /// Words that are no source.
@@ -61,7 +66,7 @@ impl Source {
             return hub(path).ok_or_else(|| SourceError::Hub(text.to_owned()));
         }
         if text.starts_with("s3://") {
-            return Ok(Self::Bucket(text.to_owned()));
+            return Ok(Self::Bucket { place: text.to_owned(), endpoint: None });
         }
         let unknown = || SourceError::Unknown(without_secrets(text));
         let url = Url::parse(text).map_err(|_| unknown())?;
@@ -73,12 +78,23 @@ impl Source {
         }
     }
 
+    /// The same source, where buckets are looked for at a server that a user names.
+    pub fn at(self, server: Option<&str>) -> Self {
+        match self {
+            Self::Bucket { place, .. } => {
+                Self::Bucket { place, endpoint: server.map(str::to_owned) }
+            }
+            other => other,
+        }
+    }
+
     /// What tells this source from every other, for the names of its part and lock.
     pub(super) fn identity(&self, endpoint: &Url) -> String {
         match self {
             Self::Hub { .. } => format!("{endpoint} {self}"),
             Self::Web(url) => url.to_string(),
-            Self::Bucket(place) => place.clone(),
+            Self::Bucket { place, endpoint: None } => place.clone(),
+            Self::Bucket { place, endpoint: Some(server) } => format!("{server} {place}"),
         }
     }
 
@@ -86,7 +102,7 @@ impl Source {
     pub(super) fn url(&self, endpoint: &Url) -> Option<Url> {
         match self {
             Self::Web(url) => Some(url.clone()),
-            Self::Bucket(_) => None,
+            Self::Bucket { .. } => None,
             Self::Hub { owner, name, revision, file } => {
                 let mut url = endpoint.clone();
                 url.path_segments_mut()
@@ -108,7 +124,7 @@ impl fmt::Display for Source {
                 write!(f, "hf://{owner}/{name}@{revision}/{file}")
             }
             Self::Web(url) => f.write_str(&without_secrets(url.as_str())),
-            Self::Bucket(place) => f.write_str(place),
+            Self::Bucket { place, .. } => f.write_str(place),
         }
     }
 }

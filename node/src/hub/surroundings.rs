@@ -9,6 +9,7 @@ use reqwest::Url;
 use crate::hub::cache::Cache;
 use crate::hub::error::PullError;
 use crate::hub::source::is_loopback;
+use crate::storage::S3Options;
 
 const ENDPOINT_DEFAULT: &str = "https://huggingface.co";
 
@@ -34,6 +35,8 @@ pub struct Surroundings {
     pub endpoint: Url,
     /// Who asks, if a token was given.
     pub token: Option<Token>,
+    /// Where S3 is.
+    pub storage: S3Options,
 }
 
 impl Surroundings {
@@ -73,7 +76,7 @@ impl Surroundings {
         let kept = || fs::read_to_string(file?).ok().filter(|text| text.len() <= TOKEN_BYTES_MAX);
         let token = variable("HF_TOKEN").or_else(kept).map(|text| text.trim().to_owned());
         let token = token.filter(|text| !text.is_empty()).map(Token);
-        Ok(Self { cache: Cache::at(root), endpoint, token })
+        Ok(Self { cache: Cache::at(root), endpoint, token, storage: S3Options::default() })
     }
 }
 

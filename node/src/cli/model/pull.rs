@@ -22,8 +22,10 @@ use crate::hub::{self, Event, Patience, Pulled, Source, Surroundings};
 pub(super) fn pull(args: &PullArgs, terminal: &TerminalArgs) -> Result<Exit, CliError> {
     let expected = args.sha256.as_deref().map(|text| digest("--sha256", text)).transpose()?;
     let source = Source::parse(&args.source)
-        .map_err(|error| CliError::of(Exit::Usage, "bad_flag", &error))?;
-    let surroundings = Surroundings::of_env().map_err(|error| error.failure())?;
+        .map_err(|error| CliError::of(Exit::Usage, "bad_flag", &error))?
+        .at(args.storage.endpoint.as_deref());
+    let mut surroundings = Surroundings::of_env().map_err(|error| error.failure())?;
+    surroundings.storage = args.storage.options();
     let pulled = fetch(&surroundings, &source, expected.as_deref(), terminal)?;
     if let Some(to) = &args.to {
         copy(&pulled, to)?;

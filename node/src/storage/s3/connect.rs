@@ -17,9 +17,11 @@ use aws_sdk_s3::Client;
 use aws_sdk_s3::config::http::HttpResponse;
 use aws_sdk_s3::config::{
     Builder, ProvideCredentials, RequestChecksumCalculation, ResponseChecksumValidation,
-    SharedCredentialsProvider,
+    RuntimeComponents, SharedCredentialsProvider, SharedHttpClient,
 };
 use aws_sdk_s3::error::SdkError;
+use aws_smithy_http_client::Connector;
+use aws_smithy_http_client::proxy::ProxyConfig;
 use aws_smithy_http_client::tls::Provider;
 use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
 use url::Url;
@@ -87,8 +89,9 @@ pub(super) async fn connect(options: &S3Options) -> Result<(Client, String), S3E
 }
 
 async fn load(options: &S3Options) -> SdkConfig {
-    let tls = Provider::Rustls(CryptoMode::Ring);
-    let http = aws_smithy_http_client::Builder::new().tls_provider(tls).build_https();
+    // No proxy reaches what is on this machine.
+    let near = options.endpoint.as_deref().is_some_and(is_near);
+    let http = client(if near { ProxyConfig::disabled() } else { ProxyConfig::from_env() });
     let provided = ProviderConfig::without_region().with_http_client(http.clone());
     let region = region(options, &provided).await;
     let provided = provided.with_region(Some(region.clone()));
@@ -104,6 +107,20 @@ async fn load(options: &S3Options) -> SdkConfig {
         loader = loader.profile_name(profile).credentials_provider(provider);
     }
     loader.load().await
+}
+
+/// Speaks TLS by rustls with ring, whatever other provider the process knows of.
+fn client(proxy: ProxyConfig) -> SharedHttpClient {
+    aws_smithy_http_client::Builder::new().build_with_connector_fn(move |settings, components| {
+        let mut connector = Connector::builder().proxy_config(proxy.clone());
+        connector.set_connector_settings(settings.cloned());
+        connector.set_sleep_impl(components.and_then(RuntimeComponents::sleep_impl));
+        connector.tls_provider(Provider::Rustls(CryptoMode::Ring)).build()
+    })
+}
+
+fn is_near(endpoint: &str) -> bool {
+    Url::parse(endpoint).is_ok_and(|url| url.host_str().is_some_and(is_loopback))
 }
 
 async fn region(options: &S3Options, provided: &ProviderConfig) -> Region {

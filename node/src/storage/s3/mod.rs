@@ -7,6 +7,7 @@ mod earlier;
 mod error;
 mod holder;
 mod lock;
+mod object;
 mod probe;
 mod publication;
 mod ranges;
@@ -21,6 +22,7 @@ mod write;
 
 pub use connect::S3Options;
 pub use error::S3Error;
+pub use object::S3Object;
 pub use result::S3Result;
 pub use sink::{S3Sink, S3Target, look_s3};
 pub use source::S3Source;
