@@ -59,7 +59,7 @@ pub(super) fn plan(
     let story = Arc::new(Story::begin(Moment::now(), wall_ms()));
     let threads = run::threads(machine);
     let options = NodeOptions { threads, batch: machine.batch };
-    let (job, standing, planned) = run::reactor()?.block_on(async {
+    let (job, standing, planned) = run::reactor(threads)?.block_on(async {
         let looked = Box::pin(JobContext::look(settings, Some(extractor))).await;
         let (job, standing) = looked.map_err(|error| CliError::from(error.failure()))?;
         let job = Arc::new(job);

@@ -1,5 +1,7 @@
 //! `fruitnode verify`: checks a result from its own files, and says what each check found.
 
+use std::num::NonZeroUsize;
+
 use serde::Serialize;
 
 use crate::cli::args::{Format, StorageArgs, TerminalArgs, VerifyArgs};
@@ -58,7 +60,7 @@ pub(super) fn check(out: &str, storage: &StorageArgs) -> Result<Verdict, CliErro
             Ok(verify::verify(&folder, &OwnArithmetic))
         }
         Place::S3 { bucket, prefix } => {
-            let reactor = reactor()?;
+            let reactor = reactor(NonZeroUsize::MIN)?;
             let options = storage.options();
             let opened = reactor.block_on(Box::pin(S3Result::open(&bucket, &prefix, &options)));
             let result = opened.map_err(|error| Failure::of(error.reason(), &error))?;

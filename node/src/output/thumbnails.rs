@@ -35,7 +35,9 @@ pub fn strip(thumbnails: &[Thumbnail]) -> Result<Vec<u8>, WriteError> {
     if thumbnails.iter().any(|thumbnail| thumbnail.len() != BYTES) {
         return Err(refuse("a thumbnail of another size".to_owned()));
     }
-    encode(SIDE, SIDE * thumbnails.len() as u32, &thumbnails.concat())
+    // Read again once, by this job alone.
+    let quick = png::Compression::Fast;
+    encode(SIDE, SIDE * thumbnails.len() as u32, &thumbnails.concat(), quick)
 }
 
 /// Reads what [`strip`] wrote.
@@ -59,13 +61,19 @@ pub fn read_strip(bytes: &Bytes) -> Result<Vec<Thumbnail>, ReadError> {
 }
 
 /// An RGB picture as PNG.
-pub(super) fn encode(width: u32, height: u32, pixels: &[u8]) -> Result<Vec<u8>, WriteError> {
+pub(super) fn encode(
+    width: u32,
+    height: u32,
+    pixels: &[u8],
+    compression: png::Compression,
+) -> Result<Vec<u8>, WriteError> {
     let refuse =
         |error: png::EncodingError| WriteError::Encode { format: "PNG", reason: error.to_string() };
     let mut out = Vec::new();
     let mut encoder = png::Encoder::new(&mut out, width, height);
     encoder.set_color(png::ColorType::Rgb);
     encoder.set_depth(png::BitDepth::Eight);
+    encoder.set_compression(compression);
     let mut writer = encoder.write_header().map_err(refuse)?;
     writer.write_image_data(pixels).map_err(refuse)?;
     writer.finish().map_err(refuse)?;

@@ -2,6 +2,7 @@
 //! result. Nothing here decides what comes next.
 
 mod context;
+mod drawings;
 mod extract;
 mod facts;
 mod failure;

@@ -14,12 +14,11 @@ use crate::env::host_name;
 use crate::failure::Failure;
 use crate::fitted_file::FittedFile;
 use crate::output::html::{Look, report_html};
-use crate::output::plots::{Extremes, Sample, scatter};
 use crate::output::report::{Counts, File};
 use crate::output::success::Success;
-use crate::output::thumbnails::{is_sampled, read_strip};
 use crate::output::{self, model, names, scree};
 use crate::story::story_html;
+use crate::tasks::drawings::draw;
 use crate::tasks::facts::{self, ListingFacts};
 use crate::tasks::max_bad::BadKind;
 use crate::tasks::{JobContext, NodeContext, objects, sha256};
@@ -53,25 +52,23 @@ pub(super) async fn publish(
         None => None,
         Some(fit) => {
             let object = job.get_checked(&objects::fit(&job.id, fit.attempt), fit.digest).await?;
-            Some(FittedFile::decode(&object)?)
+            Some(Arc::new(FittedFile::decode(&object)?))
         }
     };
     press.parts(winners).await?;
     if let Some(fitted) = &fitted {
         press.csv(winners, fitted.view().k()).await?;
         press.model(fitted).await?;
-        look.scree = Some(press.scree(fitted).await?);
-        let (scatter, extremes) = press.components(winners, fitted, listing.keys).await?;
-        look.scatter = Some(scatter);
-        look.ends = extremes.keys();
-        let picture = extremes.to_png(&fitted.view())?;
-        look.extremes = Some(picture.clone());
-        press.put(names::EXTREMES_PNG, picture).await?;
+        let drawn = draw(node, job, winners, fitted, listing.keys, look).await?;
+        look = drawn.1;
+        for (name, bytes) in drawn.0 {
+            press.put(name, bytes).await?;
+        }
     }
     let name = objects::listing(&job.id, listing.attempt);
     let listed = ListingFacts::decode(&job.sink.get(&name).await?)?;
     let files = press.files.clone();
-    let mut report = facts::report(job, listing, &listed, counts, fitted.as_ref(), files);
+    let mut report = facts::report(job, listing, &listed, counts, fitted.as_deref(), files);
     press.put(names::REPORT_HTML, report_html(&report, &look)).await?;
     report.files.clone_from(&press.files);
     press.put(names::REPORT, report.to_bytes()).await?;
@@ -186,49 +183,6 @@ impl Press<'_> {
         self.put(names::MODEL_NPZ, model::model_npz(&view)?).await?;
         self.put(names::MODEL_README, model::model_readme(&view)?).await?;
         self.put(names::SCREE_CSV, scree::scree_csv(&view)?).await
-    }
-
-    /// Both pictures of the spectrum; the SVG is handed back for the page.
-    async fn scree(&mut self, fitted: &FittedFile) -> Result<Vec<u8>, Failure> {
-        let view = fitted.view();
-        let svg = scree::scree_svg(&view)?;
-        self.put(names::SCREE_SVG, svg.clone()).await?;
-        self.put(names::SCREE_PNG, scree::scree_png(&view)?).await?;
-        Ok(svg)
-    }
-
-    /// Both pictures of the first components, of which the SVG is handed back for the page; and the
-    /// photographs at the ends of the components.
-    async fn components(
-        &mut self,
-        winners: &[Winner],
-        fitted: &FittedFile,
-        listed: u64,
-    ) -> Result<(Vec<u8>, Extremes), Failure> {
-        let mut sample = Sample::default();
-        let mut extremes = Extremes::default();
-        for winner in winners {
-            let Some((attempt, digest, _)) = winner.scores else { continue };
-            let name = objects::scores(&self.job.id, winner.partition, attempt);
-            let object = self.job.get_checked(&name, digest).await?;
-            let rows = output::read_scores_part(&object)?;
-            sample.push(&rows);
-            let shown = rows.subjects.iter().any(|row| is_sampled(&row.path, listed));
-            let attempt = winner.features_attempt;
-            let thumbnails = match shown {
-                false => Vec::new(),
-                true => {
-                    let name = objects::thumbnails(&self.job.id, winner.partition, attempt);
-                    read_strip(&self.job.sink.get(&name).await?)?
-                }
-            };
-            extremes.push(&rows, thumbnails, listed)?;
-        }
-        let picture = scatter(&sample, &fitted.view());
-        let svg = picture.to_svg();
-        self.put(names::SCATTER_SVG, svg.clone()).await?;
-        self.put(names::SCATTER_PNG, picture.to_png()?).await?;
-        Ok((svg, extremes))
     }
 
     async fn promote(&mut self, from: &str, to: String, digest: Digest) -> Result<(), Failure> {

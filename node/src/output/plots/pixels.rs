@@ -32,7 +32,7 @@ impl Picture {
         canvas.text(Ink::Quiet, Anchor::Start, (24.0, 56.0), &self.summary);
         self.items.iter().for_each(|item| canvas.draw(item));
         photos.iter().for_each(|photo| canvas.photo(photo));
-        thumbnails::encode(width, height, &canvas.pixels)
+        thumbnails::encode(width, height, &canvas.pixels, png::Compression::Balanced)
     }
 }
 

@@ -24,7 +24,7 @@ pub(super) struct Cut {
 }
 
 /// The first key after `after` that begins with `prefix` is asked for.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Probe {
     pub(super) prefix: String,
     pub(super) after: String,

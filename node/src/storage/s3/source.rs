@@ -1,6 +1,6 @@
 //! Photographs below a prefix of a bucket: every page, in key order, each in its listed version.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 
 use async_trait::async_trait;
 use aws_sdk_s3::error::ProvideErrorMetadata;
@@ -12,7 +12,7 @@ use tokio::task::JoinSet;
 use crate::storage::s3::bucket::{BODY_ATTEMPTS_MAX, Bucket, Listed, Page, Query, body};
 use crate::storage::s3::connect::{Failed, S3Options};
 use crate::storage::s3::error::{S3Error, status};
-use crate::storage::s3::ranges::{Cut, KeyRange};
+use crate::storage::s3::ranges::{Cut, KeyRange, Probe};
 use crate::storage::select::Selection;
 use crate::storage::source::{Entry, GetError, ListError, ListSummary, Source};
 use crate::storage::tally::Tally;
@@ -244,11 +244,19 @@ impl Listing<'_> {
 /// Asks for single keys until the rest of the prefix can be cut.
 async fn cut(bucket: &Bucket, first: &str, after: &str) -> Result<Vec<KeyRange>, S3Error> {
     let mut cut = Cut::new(&bucket.prefix, first, after);
+    // A guess that fails leads back to a question that was answered before.
+    let mut answers: BTreeMap<Probe, Option<String>> = BTreeMap::new();
     while let Some(probe) = cut.question() {
+        if let Some(known) = answers.get(&probe) {
+            cut.answer(known.as_deref());
+            continue;
+        }
         let (prefix, after) = (probe.prefix.as_str(), Some(probe.after.as_str()));
         let query = Query { prefix, after, keys_max: Some(1), ..Query::default() };
         let page = bucket.page(query).await?;
-        cut.answer(page.objects.first().map(|object| object.key.as_str()));
+        let found = page.objects.into_iter().next().map(|object| object.key);
+        cut.answer(found.as_deref());
+        answers.insert(probe, found);
     }
     Ok(cut.ranges())
 }
