@@ -1,5 +1,5 @@
-//! The pictures of a result. They are drawn by compute threads: those of the reactor must be free to
-//! answer, whatever is drawn.
+//! The pictures of a result. They are drawn by compute threads: those of the reactor must be free
+//! to answer, whatever is drawn.
 
 use std::sync::Arc;
 
