@@ -3,7 +3,7 @@
 # node with its data in memory, from the binary `garage` on PATH (`cargo install garage --locked`). What it
 # leaves out is printed as `skipped: …`; what the program cannot do without must hold.
 #
-#     tests/bars/s3_servers.sh      GARAGE names another binary
+#     tests/bars/s3_servers.sh      GARAGE and FRUITNODE name other binaries
 
 set -euo pipefail
 GARAGE=${GARAGE:-garage}
@@ -58,3 +58,16 @@ AWS_SECRET_ACCESS_KEY=$(sed -n 's/^Secret key: *//p' "$SCRATCH/key")
 export AWS_ACCESS_KEY_ID AWS_SECRET_ACCESS_KEY
 "$GARAGE" --version
 RUST_BACKTRACE=0 cargo test --workspace --test s3_store the_server_under_test_keeps_what_is_needed
+
+# A whole job on it: made, replaced by a smaller one, and certified by what lies there then.
+FRUITNODE=${FRUITNODE:-target/release/fruitnode}
+PHOTOGRAPHS=${PHOTOGRAPHS:-../shared/data/fruits-360}
+if [ ! -d "$PHOTOGRAPHS" ]; then
+    echo "skipped: a whole job, for $PHOTOGRAPHS is not there"
+    exit 0
+fi
+for part in Training Test; do
+    "$FRUITNODE" run --from "$PHOTOGRAPHS/$part" --to s3://fruit/result --endpoint "$FRUITNODE_TEST_S3" \
+        --pca 100 --mode overwrite --quiet
+    "$FRUITNODE" verify s3://fruit/result --endpoint "$FRUITNODE_TEST_S3" | tail -n 1
+done
