@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use fruitnode::output::{read_features_part, read_quarantine_part};
-use fruitnode_tests::sandbox::files;
+use fruitnode_tests::sandbox::{Ended, files};
 use fruitnode_tests::store::{Denial, Hold, Job, Right, Switches, Visible, Which};
 
 /// Small parts, so that there are several; few components, so that it is quick.
@@ -142,7 +142,7 @@ fn any_key_ends_in_exactly_one_row_under_its_own_name() {
 
     let mut command = job.command(FROM_S3.split_whitespace().chain(OPTIONS.split_whitespace()));
     command.args(["--pattern", "*"]);
-    fruitnode_tests::sandbox::Ended::of(command).done();
+    Ended::of(command).done();
     let published = job.published("out/");
     assert_eq!(quarantined(&published), BTreeMap::new());
     assert_eq!(featured(&published), wanted);
@@ -411,4 +411,26 @@ fn what_lies_below_the_target_is_never_a_photograph() {
     let paths: BTreeSet<String> = featured(&published).into_iter().collect();
     assert_eq!(paths.len(), listed);
     assert!(paths.iter().all(|path| !path.starts_with("in/out/")), "{paths:?}");
+}
+
+#[test]
+fn a_model_on_s3_gives_new_photographs_the_scores_it_gave_before() {
+    let job = job();
+    job.draw(2);
+    job.run("run --from s3://fruit/in/ --to s3://fruit/out --pca 3 --threads 2").done();
+    let transform = |model: &str, to: &str| {
+        let line = format!("transform --model {model} --from in --to {to} --threads 2");
+        let mut command = job.command(line.split(' '));
+        command.env("FRUITNODE_CACHE", job.sandbox.path("cache"));
+        Ended::of(command)
+    };
+    for (model, to) in [("s3://fruit/out/model", "a"), ("s3://fruit/out", "b")] {
+        transform(model, to).done();
+        let scores = fs::read(job.sandbox.path(to).join("pca.csv")).expect("a published table");
+        assert!(job.published("out/")["pca.csv"] == scores, "{model}");
+    }
+    let words = transform("s3://fruit/out/model", "s3://fruit/out").refused(6);
+    assert!(words.contains("holds the model"), "{words}");
+    let words = transform("s3://fruit/in", "c").refused(5);
+    assert!(words.contains("s3://fruit/in/model.json"), "{words}");
 }

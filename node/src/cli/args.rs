@@ -152,8 +152,8 @@ pub struct RunArgs {
 /// Options of `transform`.
 #[derive(Debug, Clone, Args)]
 pub struct TransformArgs {
-    /// Folder `model` of the result of a `run`.
-    #[arg(long, value_name = "DIR")]
+    /// Folder `model` of the result of a `run`: a folder, or s3://BUCKET/PREFIX.
+    #[arg(long, value_name = "PLACE")]
     pub model: PathBuf,
     /// Folder of the photographs.
     #[arg(long, value_name = "DIR")]

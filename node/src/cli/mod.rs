@@ -5,6 +5,7 @@ mod completion;
 mod config;
 mod demo;
 pub mod exit;
+mod given;
 mod layered;
 mod man;
 mod message;

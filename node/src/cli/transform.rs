@@ -8,7 +8,7 @@ use crate::cli::args::{TerminalArgs, TransformArgs};
 use crate::cli::exit::Exit;
 use crate::cli::message::CliError;
 use crate::cli::run::Prepared;
-use crate::cli::{plan, run, weights};
+use crate::cli::{given, plan, run, weights};
 use crate::model::{Kernel, Pooling};
 use crate::tasks::options::JobOptions;
 use crate::tasks::{GivenModel, Settings, network};
@@ -32,7 +32,8 @@ fn prepare(
     kernel: Option<Kernel>,
 ) -> Result<Prepared, CliError> {
     let refuse = |error: &crate::tasks::GivenError| CliError::from(error.failure());
-    let given = GivenModel::read(&args.model).map_err(|error| refuse(&error))?;
+    let model = given::at_hand(&args.model, &args.storage, &args.to)?;
+    let given = GivenModel::read(&model).map_err(|error| refuse(&error))?;
     apart(&given.folder, &args.to)?;
     let facts = &given.file.facts;
     let pooling: Pooling =
