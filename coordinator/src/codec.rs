@@ -33,7 +33,7 @@ pub enum CodecError {
 /// Bytes of a log entry.
 pub fn encode(command: &Command) -> Vec<u8> {
     let format_version = version(command);
-    v1::Command { format_version, command: Some(to_proto(command)) }.encode_to_vec()
+    v1::Command { format_version, command: Some(to_proto(command)), now_ms: 0 }.encode_to_vec()
 }
 
 /// The first version whose releases carry this command out correctly. One of version 1 would fit a
@@ -63,9 +63,12 @@ fn to_proto(command: &Command) -> v1::command::Command {
                 slots: *slots,
                 compute_class: compute_class.clone(),
                 fit_class: fit_class.clone(),
+                ..v1::command::AddNode::default()
             })
         }
-        Command::LoseNode { node } => Wire::LoseNode(v1::command::LoseNode { node: node.0 }),
+        Command::LoseNode { node } => {
+            Wire::LoseNode(v1::command::LoseNode { node: node.0, incarnation: 0 })
+        }
         Command::SubmitJob { job, spec } => Wire::SubmitJob(v1::command::SubmitJob {
             job: job.0.clone(),
             spec: Some(spec_to_proto(spec)),
@@ -84,6 +87,7 @@ fn to_proto(command: &Command) -> v1::command::Command {
             task: Some(task_to_proto(*task)),
             attempt: attempt.0,
             result: Some(result_to_proto(result)),
+            facts: None,
         }),
         Command::Fail { job, task, attempt, reason, detail } => Wire::Fail(v1::command::Fail {
             job: job.0.clone(),
@@ -91,6 +95,7 @@ fn to_proto(command: &Command) -> v1::command::Command {
             attempt: attempt.0,
             reason: reason_to_proto(*reason),
             detail: detail.clone(),
+            facts: None,
         }),
         Command::DropMoments { job, tree_node, node } => {
             Wire::DropMoments(v1::command::DropMoments {
@@ -141,6 +146,14 @@ fn from_proto(command: v1::command::Command) -> Result<Command, CodecError> {
             tree_node: tree_node_from_proto(drop.tree_node)?,
             node: NodeId(drop.node),
         },
+        Wire::FoundCluster(_)
+        | Wire::CreateToken(_)
+        | Wire::RevokeToken(_)
+        | Wire::Enroll(_)
+        | Wire::RegisterClient(_)
+        | Wire::RevokeClient(_)
+        | Wire::DrainNode(_)
+        | Wire::RemoveNode(_) => return Err(CodecError::Field("command")),
     })
 }
 

@@ -12,10 +12,11 @@ use crate::rust_code::{code, without_tests};
 use crate::tidy;
 
 /// Crates of the workspace in layers: each may depend on those of lower layers alone.
-pub const CRATES: [(&str, u8); 4] = [
+pub const CRATES: [(&str, u8); 5] = [
     ("fruitnode-proto", 0),
     ("fruitnode-coordinator", 1),
     ("fruitnode", 2),
+    ("fruitnode-chaos", 2),
     ("fruitnode-tests", 3),
 ];
 
