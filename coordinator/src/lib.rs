@@ -17,6 +17,7 @@ pub mod job;
 mod lineage;
 pub mod moments;
 pub mod partition;
+pub mod replica;
 pub mod retry;
 pub mod schedule;
 pub mod state;

@@ -1,0 +1,1 @@
+//! One voter, several in a room, and hostile bytes.
