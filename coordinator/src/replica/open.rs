@@ -30,13 +30,15 @@ impl<S: LogStore> Replica<S> {
     /// Founds a cluster of one voter: its log begins with a snapshot, as every log does, so that
     /// whoever joins begins with one too. Whatever the store held is gone.
     pub fn found(store: &mut S, id: NodeId, state: &ClusterState) -> Result<(), S::Error> {
+        // What the state was made of counts as applied.
+        let index = state.applied().max(1);
         let snapshot = Snapshot {
-            index: 1,
+            index,
             term: 1,
             conf: conf::encode(&conf::sole(id)),
             state: entry::encode_state(state),
         };
-        store.install(&snapshot, Some(Vote { term: 1, vote: 0, commit: 1 }))
+        store.install(&snapshot, Some(Vote { term: 1, vote: 0, commit: index }))
     }
 
     /// Opens a store. Its committed entries are applied, and nothing follows from them in the
