@@ -47,6 +47,12 @@ pub enum Effect {
         /// How it ended.
         outcome: Outcome,
     },
+    /// Have some node clear away what the job, which did not succeed, left at its target. Nothing
+    /// depends on it, so that it is not said again after an election.
+    Abandon {
+        /// The job.
+        job: JobId,
+    },
 }
 
 /// What one transition hands back: effects for the world, and the slots that became free.

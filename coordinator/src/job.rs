@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::ids::{Attempt, Digest, JobId, NodeId, PartitionId};
 use crate::retry::FailureReason;
+use crate::story::AttemptRecord;
 use crate::task::{FitRecord, Holding, Inputs, Listing, Task, Winner};
 use crate::tree::{ReducePlan, TreeNode};
 
@@ -163,11 +164,16 @@ pub struct Job {
     pub(crate) uncovered: BTreeSet<PartitionId>,
     /// Partition last leased to a node, for locality.
     pub(crate) last: BTreeMap<NodeId, PartitionId>,
+    /// Attempts that ended, in this order.
+    pub(crate) story: Vec<AttemptRecord>,
+    pub(crate) submitted_ms: u64,
+    /// 0 while it is not over.
+    pub(crate) ended_ms: u64,
 }
 
 impl Job {
     /// A job that waits for its source to be listed.
-    pub(crate) fn new(id: JobId, spec: JobSpec) -> Self {
+    pub(crate) fn new(id: JobId, spec: JobSpec, submitted_ms: u64) -> Self {
         Self {
             id,
             spec,
@@ -184,6 +190,9 @@ impl Job {
             held: BTreeMap::new(),
             uncovered: BTreeSet::new(),
             last: BTreeMap::new(),
+            story: Vec::new(),
+            submitted_ms,
+            ended_ms: 0,
         }
     }
 
@@ -222,6 +231,31 @@ impl Job {
         self.granted.iter().map(|(&(task, attempt), &node)| (task, attempt, node))
     }
 
+    /// Attempts that ended, in this order; nothing once the job is over.
+    pub fn story(&self) -> &[AttemptRecord] {
+        &self.story
+    }
+
+    /// Attempts granted so far.
+    pub fn attempts(&self) -> u32 {
+        self.next_attempt.0 - 1
+    }
+
+    /// When it was submitted, milliseconds since 1970-01-01 UTC.
+    pub fn submitted_ms(&self) -> u64 {
+        self.submitted_ms
+    }
+
+    /// When it ended, milliseconds since 1970-01-01 UTC. `None` before.
+    pub fn ended_ms(&self) -> Option<u64> {
+        self.ended().then_some(self.ended_ms)
+    }
+
+    /// Moments in the memory of nodes.
+    pub fn held(&self) -> impl Iterator<Item = (TreeNode, Holding)> {
+        self.held.iter().map(|(&tree_node, &holding)| (tree_node, holding))
+    }
+
     /// Shape of the reduction; empty before the listing is accepted.
     pub fn plan(&self) -> ReducePlan {
         ReducePlan::new(self.listing.map_or(0, |listing| listing.partitions))
@@ -253,7 +287,9 @@ impl Job {
                 let count = self.partitions.len();
                 let winners: Option<Vec<_>> =
                     (0..count).map(|p| self.winner(PartitionId(p as u32))).collect();
-                Some(Inputs::Publish { listing: self.listing?, fit: self.fit, winners: winners? })
+                let story = self.story.clone();
+                let listing = self.listing?;
+                Some(Inputs::Publish { listing, fit: self.fit, winners: winners?, story })
             }
         }
     }

@@ -7,6 +7,7 @@ use crate::effect::{Effect, Outbox};
 use crate::ids::{Attempt, NodeId, PartitionId};
 use crate::job::{Job, Outcome, PartitionRecord, Phase, Status};
 use crate::retry::{Decision, FailureReason, after_failure};
+use crate::story::{AttemptFacts, AttemptRecord, RECORDS_KEPT_ANYWAY};
 use crate::task::{FitRecord, Holding, Listing, Task, TaskResult};
 use crate::tree::TreeNode;
 
@@ -41,7 +42,7 @@ impl Job {
         &mut self,
         task: Task,
         attempt: Attempt,
-        result: &TaskResult,
+        (result, facts): (&TaskResult, AttemptFacts),
         out: &mut Outbox,
     ) {
         if !result.answers(task) {
@@ -51,6 +52,7 @@ impl Job {
             return;
         };
         self.free(task, node, out);
+        self.remember(AttemptRecord { task, attempt, node, reason: None, facts });
         self.withdraw(task, out);
         self.failures.remove(&task);
         match (task, *result) {
@@ -98,14 +100,14 @@ impl Job {
         &mut self,
         task: Task,
         attempt: Attempt,
-        reason: FailureReason,
-        detail: &str,
+        (reason, detail, facts): (FailureReason, &str, AttemptFacts),
         out: &mut Outbox,
     ) {
         let Some(node) = self.granted.remove(&(task, attempt)) else {
             return;
         };
         self.free(task, node, out);
+        self.remember(AttemptRecord { task, attempt, node, reason: Some(reason), facts });
         self.counts.failed_attempts += 1;
         let before = self.failures.get(&task).copied().unwrap_or(0);
         match after_failure(reason, before) {
@@ -132,8 +134,9 @@ impl Job {
         for tree_node in moments {
             self.lose_moments(tree_node);
         }
+        let lost = (FailureReason::NodeLost, "the node was lost", AttemptFacts::default());
         for (task, attempt) in attempts {
-            self.fail(task, attempt, FailureReason::NodeLost, "the node was lost", out);
+            self.fail(task, attempt, lost, out);
         }
         self.last.remove(&node);
         self.advance();
@@ -160,7 +163,12 @@ impl Job {
         self.last.clear();
         self.partitions = Vec::new();
         self.quarantine.clear();
+        self.story = Vec::new();
         out.effects.push(Effect::End { job: self.id.clone(), outcome: outcome.clone() });
+        // A job of which no attempt was ever made has left nothing anywhere.
+        if self.attempts() > 0 && !matches!(outcome, Outcome::Succeeded { .. }) {
+            out.effects.push(Effect::Abandon { job: self.id.clone() });
+        }
         self.phase = Phase::Ended(outcome);
     }
 
@@ -340,7 +348,16 @@ impl Job {
         for (attempt, node) in others {
             self.granted.remove(&(task, attempt));
             self.free(task, node, out);
+            let (reason, facts) = (Some(FailureReason::Cancelled), AttemptFacts::default());
+            self.remember(AttemptRecord { task, attempt, node, reason, facts });
             out.effects.push(Effect::Cancel { job: self.id.clone(), task, attempt, node });
+        }
+    }
+
+    fn remember(&mut self, record: AttemptRecord) {
+        let kept = RECORDS_KEPT_ANYWAY + 8 * self.partitions.len();
+        if self.story.len() < kept || record.is_bounded() {
+            self.story.push(record);
         }
     }
 

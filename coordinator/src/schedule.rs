@@ -11,6 +11,7 @@ use crate::ids::{Attempt, JobId, NodeId, PartitionId};
 use crate::job::Job;
 use crate::state::{ClusterState, Node};
 use crate::task::{Task, TaskKind};
+use crate::tree::TreeNode;
 
 /// Moments made again at a time by one node: each occupies memory until it is merged.
 const REMAKES_PER_NODE_MAX: usize = 1;
@@ -43,7 +44,11 @@ struct JobRound {
 
 impl<'a> Round<'a> {
     fn new(state: &'a ClusterState) -> Self {
-        let free = state.nodes.iter().map(|(id, node)| (*id, node.slots - node.used)).collect();
+        let given_nothing = |id| state.membership.is_draining(id);
+        let free = |(&id, node): (&NodeId, &Node)| {
+            (id, if given_nothing(id) { 0 } else { node.slots - node.used })
+        };
+        let free = state.nodes.iter().map(free).collect();
         let live = state.jobs.values().filter(|job| !job.ended());
         let jobs = live
             .map(|job| {
@@ -99,8 +104,7 @@ impl<'a> Round<'a> {
                 let Task::Merge(tree_node) = task else {
                     return None;
                 };
-                let (left, _) = job.plan().children(tree_node)?;
-                Some((task, job.held.get(&left)?.node))
+                Some((task, self.merger(job, tree_node)?))
             }
             TaskKind::Publish | TaskKind::List => Some((*first()?, self.emptiest(|_, _| true)?)),
             TaskKind::Fit => {
@@ -129,6 +133,16 @@ impl<'a> Round<'a> {
                 self.neighbour(job, round, Task::Project, fits)
             }
         }
+    }
+
+    /// Who merges two moments: whoever holds the left ones, so that only the right ones travel. A
+    /// node that drains is to be rid of what it holds.
+    fn merger(&self, job: &Job, tree_node: TreeNode) -> Option<NodeId> {
+        let (left, right) = job.plan().children(tree_node)?;
+        let holders = [job.held.get(&left)?.node, job.held.get(&right)?.node];
+        let stays = |node: &NodeId| !self.state.membership.is_draining(*node);
+        let suits = |_: NodeId, node: &Node| node.compute_class == job.spec.compute_class;
+        holders.into_iter().find(stays).or_else(|| self.emptiest(suits))
     }
 
     /// The node with the most free slots among those that fit; the lowest id breaks ties.

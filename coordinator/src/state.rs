@@ -1,13 +1,18 @@
-//! The replicated state: nodes, jobs, and the one function that changes them.
+//! The replicated state: members, nodes, jobs, and the one function that changes them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::command::Command;
 use crate::effect::{Effect, Outbox};
-use crate::ids::{JobId, NodeId};
+use crate::ids::{Digest, JobId, NodeId};
 use crate::invariants;
-use crate::job::{Job, Outcome};
+use crate::job::{Job, JobSpec, Outcome};
+use crate::members::{Client, Member, Membership, Token, TokenError};
+use crate::retry::FailureReason;
 use crate::task::{Inputs, Task};
+
+/// Jobs that are over and still told of; the one that ended first is forgotten first.
+pub const ENDED_JOBS_MAX: usize = 1_000;
 
 /// A member that takes leases.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -20,24 +25,34 @@ pub struct Node {
     pub compute_class: String,
     /// What its fits' bits depend on.
     pub fit_class: String,
+    /// Its process: another one holds nothing of what this one held.
+    pub incarnation: u64,
 }
 
 /// What every voter agrees on. Equal commands in equal order give equal states.
 #[derive(Debug, Clone, Default)]
 pub struct ClusterState {
+    pub(crate) membership: Membership,
     pub(crate) nodes: BTreeMap<NodeId, Node>,
     pub(crate) jobs: BTreeMap<JobId, Job>,
-    applied: u64,
+    /// Jobs that are not over.
+    pub(crate) live: BTreeSet<JobId>,
+    /// Jobs that are over, by the time when they ended.
+    pub(crate) ended: BTreeSet<(u64, JobId)>,
+    pub(crate) applied: u64,
+    pub(crate) now_ms: u64,
 }
 
 impl ClusterState {
-    /// Applies the log's entry at `index` and says what the leader must do about it. Entries at or
-    /// before the last applied index change nothing.
-    pub fn apply(&mut self, index: u64, command: &Command) -> Vec<Effect> {
+    /// Applies the log's entry at `index`, proposed at `now_ms`, and says what the leader must do
+    /// about it. Entries at or before the last applied index change nothing. Time never goes back:
+    /// an entry whose proposer's clock is slow counts as proposed with the one before.
+    pub fn apply(&mut self, index: u64, now_ms: u64, command: &Command) -> Vec<Effect> {
         if index <= self.applied {
             return Vec::new();
         }
         self.applied = index;
+        self.now_ms = self.now_ms.max(now_ms);
         let mut out = Outbox::default();
         self.transition(command, &mut out);
         for node in out.freed {
@@ -45,6 +60,7 @@ impl ClusterState {
                 node.used -= 1;
             }
         }
+        self.lay_to_rest(&out.effects);
         debug_assert_eq!(invariants::check(self), Vec::<String>::new(), "after {command:?}");
         out.effects
     }
@@ -54,14 +70,45 @@ impl ClusterState {
         self.applied
     }
 
-    /// Members in the order of their ids.
+    /// Time of the last applied entry, milliseconds since 1970-01-01 UTC.
+    pub fn now_ms(&self) -> u64 {
+        self.now_ms
+    }
+
+    /// Who belongs to the cluster.
+    pub fn membership(&self) -> &Membership {
+        &self.membership
+    }
+
+    /// Whether a token lets a node in that enrols now. `is_secret` says whether the stored SHA-256
+    /// is that of the secret at hand, in a time that does not depend on the answer.
+    pub fn may_enroll(
+        &self,
+        token: &str,
+        is_secret: impl FnOnce(&Digest) -> bool,
+        now_ms: u64,
+    ) -> Result<(), TokenError> {
+        self.membership.may_enroll(token, is_secret, now_ms.max(self.now_ms))
+    }
+
+    /// Nodes that take leases, in the order of their ids.
     pub fn nodes(&self) -> impl Iterator<Item = (NodeId, &Node)> {
         self.nodes.iter().map(|(&id, node)| (id, node))
+    }
+
+    /// A node, while it takes leases.
+    pub fn node(&self, id: NodeId) -> Option<&Node> {
+        self.nodes.get(&id)
     }
 
     /// Jobs in the order of their ids.
     pub fn jobs(&self) -> impl Iterator<Item = &Job> {
         self.jobs.values()
+    }
+
+    /// Jobs that are not over, in the order of their ids.
+    pub fn live_jobs(&self) -> impl Iterator<Item = &Job> {
+        self.live.iter().map(|id| &self.jobs[id])
     }
 
     /// One job.
@@ -78,7 +125,7 @@ impl ClusterState {
     /// predecessor still sent.
     pub fn outstanding_effects(&self) -> Vec<Effect> {
         let mut effects = Vec::new();
-        for job in self.jobs.values() {
+        for job in self.live_jobs() {
             effects.extend(job.granted().map(|(task, attempt, node)| Effect::Start {
                 job: job.id.clone(),
                 task,
@@ -91,22 +138,7 @@ impl ClusterState {
 
     fn transition(&mut self, command: &Command, out: &mut Outbox) {
         match command {
-            Command::AddNode { node, slots, compute_class, fit_class } => {
-                self.nodes.entry(*node).or_insert_with(|| Node {
-                    slots: *slots,
-                    used: 0,
-                    compute_class: compute_class.clone(),
-                    fit_class: fit_class.clone(),
-                });
-            }
-            Command::LoseNode { node } => {
-                if self.nodes.remove(node).is_some() {
-                    self.jobs.values_mut().for_each(|job| job.lose_node(*node, out));
-                }
-            }
-            Command::SubmitJob { job, spec } => {
-                self.jobs.entry(job.clone()).or_insert_with(|| Job::new(job.clone(), spec.clone()));
-            }
+            Command::SubmitJob { job, spec } => self.submit(job, spec, out),
             Command::CancelJob { job } => {
                 if let Some(job) = self.live(job) {
                     job.end(Outcome::Cancelled, out);
@@ -120,18 +152,21 @@ impl ClusterState {
                     return;
                 };
                 let slots = u32::from(task.takes_slot());
-                if lessee.used + slots <= lessee.slots && job.grant(*task, *attempt, *node, out) {
+                if !self.membership.is_draining(*node)
+                    && lessee.used + slots <= lessee.slots
+                    && job.grant(*task, *attempt, *node, out)
+                {
                     lessee.used += slots;
                 }
             }
-            Command::Accept { job, task, attempt, result } => {
+            Command::Accept { job, task, attempt, result, facts } => {
                 if let Some(job) = self.live(job) {
-                    job.accept(*task, *attempt, result, out);
+                    job.accept(*task, *attempt, (result, *facts), out);
                 }
             }
-            Command::Fail { job, task, attempt, reason, detail } => {
+            Command::Fail { job, task, attempt, reason, detail, facts } => {
                 if let Some(job) = self.live(job) {
-                    job.fail(*task, *attempt, *reason, detail, out);
+                    job.fail(*task, *attempt, (*reason, detail, *facts), out);
                 }
             }
             Command::DropMoments { job, tree_node, node } => {
@@ -139,10 +174,159 @@ impl ClusterState {
                     job.drop_moments(*tree_node, *node);
                 }
             }
+            Command::AddNode { .. }
+            | Command::LoseNode { .. }
+            | Command::FoundCluster { .. }
+            | Command::CreateToken { .. }
+            | Command::RevokeToken { .. }
+            | Command::Enroll { .. }
+            | Command::RegisterClient { .. }
+            | Command::RevokeClient { .. }
+            | Command::DrainNode { .. }
+            | Command::RemoveNode { .. } => self.associate(command, out),
+        }
+    }
+
+    /// Commands about who belongs to the cluster.
+    fn associate(&mut self, command: &Command, out: &mut Outbox) {
+        let (index, now_ms) = (self.applied, self.now_ms);
+        match command {
+            Command::AddNode {
+                node,
+                incarnation,
+                address,
+                release,
+                slots,
+                compute_class,
+                fit_class,
+            } => {
+                let offer = Node {
+                    slots: *slots,
+                    used: 0,
+                    compute_class: compute_class.clone(),
+                    fit_class: fit_class.clone(),
+                    incarnation: *incarnation,
+                };
+                if self.membership.admits(*node) {
+                    self.add(*node, offer, out);
+                    self.membership.heard(*node, address, release, index);
+                }
+            }
+            Command::LoseNode { node, incarnation } => {
+                let meant = |present: &Node| [0, present.incarnation].contains(incarnation);
+                if self.nodes.get(node).is_some_and(meant) {
+                    self.lose(*node, out);
+                }
+            }
+            Command::FoundCluster { cluster, name, voters_wanted, address, storage, key } => {
+                let nothing = !self.membership.is_founded() && self.nodes.is_empty();
+                if nothing && self.jobs.is_empty() && !cluster.is_empty() {
+                    self.membership.found(cluster, name, *voters_wanted, index);
+                    self.membership.let_in(newcomer(*key, address, storage, now_ms), index);
+                }
+            }
+            Command::CreateToken { id, hash, uses, expires_ms } => {
+                let token = Token { hash: *hash, uses_left: *uses, expires_ms: *expires_ms };
+                self.membership.create_token(id, token, now_ms);
+            }
+            Command::RevokeToken { id } => self.membership.revoke_token(id),
+            Command::Enroll { token, key, address, storage } => {
+                self.membership.enroll(token, newcomer(*key, address, storage, now_ms), index);
+            }
+            Command::RegisterClient { name, serial, expires_ms } => {
+                let client = Client { name: name.clone(), expires_ms: *expires_ms, revoked: false };
+                self.membership.register_client(serial, client, (now_ms, index));
+            }
+            Command::RevokeClient { name } => self.membership.revoke_client(name, index),
+            Command::DrainNode { node, undo } => self.membership.drain(*node, !undo),
+            Command::RemoveNode { node } => {
+                self.membership.remove(*node, index);
+                if !self.membership.admits(*node) {
+                    self.lose(*node, out);
+                }
+            }
+            // The others are `transition`'s.
+            _ => {}
+        }
+    }
+
+    fn add(&mut self, id: NodeId, offer: Node, out: &mut Outbox) {
+        let same = |present: &Node| present.incarnation == offer.incarnation;
+        if self.nodes.get(&id).is_some_and(|present| !same(present)) {
+            self.lose(id, out);
+        }
+        let slots = offer.slots;
+        let node = self.nodes.entry(id).or_insert(offer);
+        node.slots = slots.max(node.used);
+    }
+
+    fn lose(&mut self, node: NodeId, out: &mut Outbox) {
+        if self.nodes.remove(&node).is_some() {
+            for id in &self.live {
+                let job = self.jobs.get_mut(id).expect("every live job is kept");
+                job.lose_node(node, out);
+            }
+            // Slots of a node that is gone are nobody's, not even of its next process.
+            out.freed.retain(|freed| *freed != node);
+        }
+    }
+
+    /// Two jobs that write at one place would take each other's objects for their own, so the
+    /// later one ends before it begins.
+    fn submit(&mut self, id: &JobId, spec: &JobSpec, out: &mut Outbox) {
+        if self.jobs.contains_key(id) {
+            return;
+        }
+        let place = |to: &str| to.trim_end_matches('/').to_owned();
+        let to = place(&spec.to);
+        let rival = self.live_jobs().find(|job| place(&job.spec.to) == to).map(|job| &job.id);
+        let refusal = rival.map(|rival| {
+            format!(
+                "job {rival} writes to {to} already: wait for it, cancel it with `fruitnode job \
+                 cancel {rival}`, or choose another target"
+            )
+        });
+        let mut job = Job::new(id.clone(), spec.clone(), self.now_ms);
+        if let Some(detail) = refusal {
+            let (task, reason) = (Task::List, FailureReason::TargetTaken);
+            job.end(Outcome::Failed { task, reason, detail }, out);
+        }
+        self.live.insert(id.clone());
+        self.jobs.insert(id.clone(), job);
+    }
+
+    /// Moves jobs that have just ended to those that are over, and forgets the oldest of these.
+    fn lay_to_rest(&mut self, effects: &[Effect]) {
+        for effect in effects {
+            let Effect::End { job: id, .. } = effect else {
+                continue;
+            };
+            self.live.remove(id);
+            self.ended.insert((self.now_ms, id.clone()));
+            if let Some(job) = self.jobs.get_mut(id) {
+                job.ended_ms = self.now_ms;
+            }
+        }
+        while self.ended.len() > ENDED_JOBS_MAX {
+            if let Some((_, id)) = self.ended.pop_first() {
+                self.jobs.remove(&id);
+            }
         }
     }
 
     fn live(&mut self, job: &JobId) -> Option<&mut Job> {
         self.jobs.get_mut(job).filter(|job| !job.ended())
+    }
+}
+
+fn newcomer(key: Digest, address: &str, storage: &str, joined_ms: u64) -> Member {
+    Member {
+        key,
+        address: address.to_owned(),
+        storage: storage.to_owned(),
+        joined_ms,
+        draining: false,
+        removed: false,
+        release: String::new(),
     }
 }

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use crate::ids::{Attempt, Digest, NodeId, PartitionId};
+use crate::story::AttemptRecord;
 use crate::tree::TreeNode;
 
 /// One unit of work of a job. The order of the variants is the order in which ready tasks are
@@ -174,6 +175,8 @@ pub enum Inputs {
         fit: Option<FitRecord>,
         /// One per partition.
         winners: Vec<Winner>,
+        /// Every attempt that ended, in this order: for people, never for a published byte.
+        story: Vec<AttemptRecord>,
     },
 }
 

@@ -34,6 +34,7 @@ use fruitnode_coordinator::partition;
 use fruitnode_coordinator::retry::FailureReason;
 use fruitnode_coordinator::schedule;
 use fruitnode_coordinator::state::ClusterState;
+use fruitnode_coordinator::story::AttemptFacts;
 use fruitnode_coordinator::task::{Inputs, Task, TaskResult};
 use fruitnode_coordinator::tree::TreeNode;
 
@@ -69,7 +70,7 @@ fn first_difference(expected: &str, actual: &str) -> String {
 
 /// Plays a script on a fresh state and returns it with what really happened.
 fn play(text: &str) -> String {
-    let mut world = World { state: ClusterState::default(), index: 0 };
+    let mut world = World { state: ClusterState::default(), index: 0, now_ms: 0 };
     let mut played = String::new();
     let mut lines = text.lines();
     let mut happened = String::new();
@@ -95,6 +96,7 @@ fn play(text: &str) -> String {
 struct World {
     state: ClusterState,
     index: u64,
+    now_ms: u64,
 }
 
 impl World {
@@ -131,11 +133,17 @@ impl World {
         match words[0] {
             "node" => Command::AddNode {
                 node: node(words[1]),
+                incarnation: u64::from(number("process", 1)),
+                address: option("at").unwrap_or_default(),
+                release: option("release").unwrap_or_default(),
                 slots: number("slots", 1),
                 compute_class: option("compute").unwrap_or_else(|| "cpu".into()),
                 fit_class: option("fit").unwrap_or_else(|| "f".into()),
             },
-            "lose" => Command::LoseNode { node: node(words[1]) },
+            "lose" => Command::LoseNode {
+                node: node(words[1]),
+                incarnation: u64::from(number("process", 0)),
+            },
             "submit" => {
                 let pca = option("pca").as_deref() != Some("no");
                 let given_fit = option("fit").as_deref() == Some("given");
@@ -152,7 +160,8 @@ impl World {
             "accept" => {
                 let task = task(words[2]);
                 let result = self.result(&job(), task, &number);
-                Command::Accept { job: job(), task, attempt: attempt(), result }
+                let facts = AttemptFacts::default();
+                Command::Accept { job: job(), task, attempt: attempt(), result, facts }
             }
             "fail" => Command::Fail {
                 job: job(),
@@ -160,6 +169,7 @@ impl World {
                 attempt: attempt(),
                 reason: reason(words[4]),
                 detail: "said so".into(),
+                facts: AttemptFacts::default(),
             },
             "drop" => Command::DropMoments {
                 job: job(),
@@ -172,9 +182,10 @@ impl World {
 
     /// Commands reach the state as they will through the log: as bytes.
     fn apply(&mut self, command: Command, out: &mut String) {
-        let command = codec::decode(&codec::encode(&command)).expect("our own bytes");
         self.index += 1;
-        for effect in self.state.apply(self.index, &command) {
+        let bytes = codec::encode(&command, self.now_ms);
+        let entry = codec::decode(&bytes).expect("our own bytes");
+        for effect in self.state.apply(self.index, entry.now_ms, &entry.command) {
             print_effect(&effect, out);
         }
     }
@@ -281,6 +292,7 @@ fn print_effect(effect: &Effect, out: &mut String) {
             format!("{node} cancel {job} {task} {attempt}")
         }
         Effect::Release { job, tree_node, node } => format!("{node} release {job} {tree_node}"),
+        Effect::Abandon { job } => format!("somebody clear {job}"),
         Effect::End { job, outcome: Outcome::Succeeded { .. } } => format!("{job} succeeded"),
         Effect::End { job, outcome: Outcome::Cancelled } => format!("{job} cancelled"),
         Effect::End { job, outcome: Outcome::Failed { task, reason, .. } } => {

@@ -14,6 +14,7 @@ use fruitnode_coordinator::job::{JobSpec, Outcome, Phase};
 use fruitnode_coordinator::retry::FailureReason;
 use fruitnode_coordinator::schedule;
 use fruitnode_coordinator::state::ClusterState;
+use fruitnode_coordinator::story::AttemptFacts;
 use fruitnode_coordinator::task::{Task, TaskKind, TaskResult};
 
 /// What the world may do. Numbers pick among what there is at the time.
@@ -87,7 +88,8 @@ impl World {
 
     fn apply(&mut self, command: Command) {
         self.log.push(command.clone());
-        for effect in self.state.apply(self.log.len() as u64, &command) {
+        let index = self.log.len() as u64;
+        for effect in self.state.apply(index, index, &command) {
             match effect {
                 Effect::Start { task, attempt, node, .. } => {
                     if let Task::Extract(p) = task {
@@ -104,6 +106,7 @@ impl World {
                     self.held.retain(|held| *held != (tree_node, node));
                 }
                 Effect::End { .. } => self.out.clear(),
+                Effect::Abandon { .. } => {}
             }
         }
     }
@@ -132,7 +135,8 @@ impl World {
             TaskKind::Project => TaskResult::Projected { rows: 1, scores: digest, csv: digest },
             TaskKind::Publish => TaskResult::Published { digest },
         };
-        self.apply(Command::Accept { job: job(), task, attempt, result });
+        let facts = AttemptFacts { took_ms: attempt.0, ..AttemptFacts::default() };
+        self.apply(Command::Accept { job: job(), task, attempt, result, facts });
     }
 
     fn finish(&mut self, at: usize) {
@@ -161,7 +165,15 @@ impl World {
                 let node = NodeId(self.log.len() as u64);
                 self.nodes.push(node);
                 let (compute_class, fit_class) = ("cpu".into(), "f".into());
-                self.apply(Command::AddNode { node, slots, compute_class, fit_class });
+                self.apply(Command::AddNode {
+                    node,
+                    incarnation: 1,
+                    address: String::new(),
+                    release: String::new(),
+                    slots,
+                    compute_class,
+                    fit_class,
+                });
             }
             Event::Lose(at) => {
                 let Some(at) = at.checked_rem(self.nodes.len()) else {
@@ -169,7 +181,7 @@ impl World {
                 };
                 let node = self.nodes.swap_remove(at);
                 self.out.retain(|lease| lease.2 != node);
-                self.apply(Command::LoseNode { node });
+                self.apply(Command::LoseNode { node, incarnation: 0 });
             }
             Event::Schedule => {
                 schedule::grants(&self.state).into_iter().for_each(|grant| self.apply(grant));
@@ -183,7 +195,9 @@ impl World {
                 let (task, attempt, _) = self.out.swap_remove(at);
                 let uncounted = [FailureReason::Cancelled, FailureReason::MomentsMissing];
                 let reason = uncounted[usize::from(lost)];
-                self.apply(Command::Fail { job: job(), task, attempt, reason, detail: "".into() });
+                let facts = AttemptFacts::default();
+                let detail = String::new();
+                self.apply(Command::Fail { job: job(), task, attempt, reason, detail, facts });
             }
             Event::Drop(at) => {
                 let Some(at) = at.checked_rem(self.held.len()) else {
@@ -240,7 +254,8 @@ proptest! {
 
         let mut replayed = ClusterState::default();
         for (index, command) in world.log.iter().enumerate() {
-            replayed.apply(index as u64 + 1, command);
+            let index = index as u64 + 1;
+            replayed.apply(index, index, command);
         }
         prop_assert_eq!(format!("{replayed:?}"), format!("{:?}", world.state));
     }

@@ -20,6 +20,9 @@ const SLOTS: u32 = 2;
 /// The only member.
 pub const NODE: NodeId = NodeId(1);
 
+/// Its process: there is never another.
+const INCARNATION: u64 = 1;
+
 /// Handles to the running cluster.
 #[derive(Debug, Clone)]
 pub struct LocalCluster {
@@ -40,6 +43,9 @@ impl LocalCluster {
         coordinator
             .propose(Command::AddNode {
                 node: NODE,
+                incarnation: INCARNATION,
+                address: String::new(),
+                release: String::new(),
                 slots: SLOTS,
                 compute_class: COMPUTE_CLASS.to_owned(),
                 fit_class: pca::fit_class(),

@@ -18,6 +18,7 @@ use tokio::sync::{mpsc, watch};
 
 use crate::actors::messages::Dispatch;
 use crate::actors::spawn::spawn;
+use crate::env::wall_ms;
 use crate::tasks::Lease;
 
 /// Commands that wait to become entries.
@@ -109,26 +110,29 @@ impl Coordinator {
     /// Appends one entry and applies it. What is applied is what the bytes say, so that a log read
     /// again makes the same state.
     async fn commit(&mut self, command: &Command) {
-        let entry = codec::encode(command);
-        let command = match codec::decode(&entry) {
-            Ok(command) => command,
+        let bytes = codec::encode(command, wall_ms());
+        let entry = match codec::decode(&bytes) {
+            Ok(entry) => entry,
             Err(error) => {
                 tracing::error!(%error, "a command does not survive its own encoding");
                 return;
             }
         };
-        self.log.push(entry);
-        tracing::debug!(index = self.log.len(), ?command, "committed");
-        for effect in self.state.apply(self.log.len() as u64, &command) {
-            let dispatch = self.dispatch(effect);
+        self.log.push(bytes);
+        let index = self.log.len() as u64;
+        tracing::debug!(index, command = ?entry.command, "committed");
+        for effect in self.state.apply(index, entry.now_ms, &entry.command) {
+            let Some(dispatch) = self.dispatch(effect) else {
+                continue;
+            };
             if self.dispatcher.send(dispatch).await.is_err() {
                 tracing::debug!("the dispatcher has stopped");
             }
         }
     }
 
-    fn dispatch(&self, effect: Effect) -> Dispatch {
-        match effect {
+    fn dispatch(&self, effect: Effect) -> Option<Dispatch> {
+        Some(match effect {
             Effect::Start { job, task, attempt, node } => {
                 let spec = self.state.job(&job).map(|job| job.spec().clone());
                 match (spec, self.state.inputs(&job, task)) {
@@ -144,7 +148,9 @@ impl Coordinator {
             }
             Effect::Release { job, tree_node, node } => Dispatch::Release { node, job, tree_node },
             Effect::End { job, outcome } => Dispatch::End { job, outcome },
-        }
+            // Whoever opened the job clears away what it left.
+            Effect::Abandon { .. } => return None,
+        })
     }
 }
 

@@ -57,7 +57,7 @@ async fn carry_out(
     };
     let Some(worker) = workers.get(&node) else { return };
     if worker.send(message).await.is_err() {
-        propose(coordinator, Command::LoseNode { node });
+        propose(coordinator, Command::LoseNode { node, incarnation: 0 });
     }
 }
 

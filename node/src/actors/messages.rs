@@ -3,6 +3,7 @@
 use fruitnode_coordinator::command::Command;
 use fruitnode_coordinator::ids::{Attempt, JobId, NodeId};
 use fruitnode_coordinator::job::Outcome;
+use fruitnode_coordinator::story::AttemptFacts;
 use fruitnode_coordinator::task::{Task, TaskResult};
 use fruitnode_coordinator::tree::TreeNode;
 
@@ -126,11 +127,16 @@ impl Report {
     pub fn into_command(self, node: NodeId) -> Command {
         match self {
             Self::Done { job, task, attempt, result } => {
-                Command::Accept { job, task, attempt, result }
+                Command::Accept { job, task, attempt, result, facts: AttemptFacts::default() }
             }
-            Self::Failed { job, task, attempt, failure } => {
-                Command::Fail { job, task, attempt, reason: failure.reason, detail: failure.words }
-            }
+            Self::Failed { job, task, attempt, failure } => Command::Fail {
+                job,
+                task,
+                attempt,
+                reason: failure.reason,
+                detail: failure.words,
+                facts: AttemptFacts::default(),
+            },
             Self::Dropped { job, tree_node } => Command::DropMoments { job, tree_node, node },
         }
     }

@@ -71,7 +71,7 @@ pub async fn carry_out(
         (Task::Project(partition), Inputs::Project(winner, fit)) => {
             project::project(node, job, partition, attempt, winner, fit).await
         }
-        (Task::Publish, Inputs::Publish { listing, fit, winners }) => {
+        (Task::Publish, Inputs::Publish { listing, fit, winners, .. }) => {
             publish::publish(node, job, listing, fit, &winners).await
         }
         (task, _) => {

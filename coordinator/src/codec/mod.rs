@@ -1,0 +1,98 @@
+//! Commands as the bytes of a log entry, and back. Protobuf with a version: releases N and N+1
+//! read each other's entries.
+//!
+//! The forms of the parts that commands share with the messages of the mesh are in [`wire`].
+
+mod command;
+mod inputs;
+mod parts;
+
+use fruitnode_proto::v1;
+use prost::Message;
+use thiserror::Error;
+
+use crate::command::Command;
+
+/// Parts of commands, as the messages of the mesh carry them too.
+pub mod wire {
+    pub use super::inputs::{inputs_from_proto, inputs_to_proto};
+    pub use super::parts::{
+        facts_from_proto, facts_to_proto, fit_from_proto, fit_to_proto, holding_from_proto,
+        holding_to_proto, listing_from_proto, listing_to_proto, reason_from_proto, reason_to_proto,
+        record_from_proto, record_to_proto, result_from_proto, result_to_proto, spec_from_proto,
+        spec_to_proto, task_from_proto, task_to_proto, tree_node_from_proto, tree_node_to_proto,
+        winner_from_proto, winner_to_proto,
+    };
+}
+
+/// Newest version that this release reads and writes. An entry carries the oldest version that can
+/// carry it out: 1, or 2 for a job with a given fit, or 3 for what makes a cluster of nodes.
+pub const FORMAT_VERSION: u32 = 3;
+
+/// Why bytes are not what they should be.
+#[derive(Debug, Error)]
+pub enum CodecError {
+    /// Not protobuf, or not of this message.
+    #[error("message is malformed: {0}")]
+    Malformed(#[from] prost::DecodeError),
+    /// A log entry of a release that does more than this one can.
+    #[error("log entry has format version {0}, newer than {FORMAT_VERSION}: upgrade this node")]
+    TooNew(u32),
+    /// A field that no release leaves out is missing or out of range.
+    #[error("message lacks a usable `{0}`")]
+    Field(&'static str),
+}
+
+/// One entry of the log.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Entry {
+    /// When it was proposed, milliseconds since 1970-01-01 UTC by the proposer's clock.
+    pub now_ms: u64,
+    /// What is to be done.
+    pub command: Command,
+}
+
+/// Bytes of a log entry, proposed at `now_ms`.
+pub fn encode(command: &Command, now_ms: u64) -> Vec<u8> {
+    let format_version = version(command);
+    v1::Command { format_version, command: Some(command::to_proto(command)), now_ms }
+        .encode_to_vec()
+}
+
+/// The log entry in these bytes.
+pub fn decode(bytes: &[u8]) -> Result<Entry, CodecError> {
+    let entry = v1::Command::decode(bytes)?;
+    if entry.format_version > FORMAT_VERSION {
+        return Err(CodecError::TooNew(entry.format_version));
+    }
+    let command = command::from_proto(entry.command.ok_or(CodecError::Field("command"))?)?;
+    Ok(Entry { now_ms: entry.now_ms, command })
+}
+
+/// The first version whose releases carry this command out correctly. One of version 1 would fit a
+/// model of its own where one was given; one of version 2 knows of no members, and of no process
+/// that comes after another.
+fn version(command: &Command) -> u32 {
+    match command {
+        Command::SubmitJob { spec, .. } if spec.given_fit => 2,
+        Command::SubmitJob { .. }
+        | Command::CancelJob { .. }
+        | Command::Grant { .. }
+        | Command::Accept { .. }
+        | Command::Fail { .. }
+        | Command::DropMoments { .. } => 1,
+        Command::AddNode { .. }
+        | Command::LoseNode { .. }
+        | Command::FoundCluster { .. }
+        | Command::CreateToken { .. }
+        | Command::RevokeToken { .. }
+        | Command::Enroll { .. }
+        | Command::RegisterClient { .. }
+        | Command::RevokeClient { .. }
+        | Command::DrainNode { .. }
+        | Command::RemoveNode { .. } => 3,
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,139 @@
+use fruitnode_proto::v1;
+use prost::Message;
+
+use crate::codec::wire::{reason_from_proto, reason_to_proto};
+use crate::codec::{FORMAT_VERSION, decode, encode};
+use crate::command::Command;
+use crate::ids::{Attempt, Digest, JobId, NodeId};
+use crate::job::JobSpec;
+use crate::retry::FailureReason;
+use crate::story::AttemptFacts;
+use crate::task::{Task, TaskResult};
+use crate::tree::TreeNode;
+
+const KEY: Digest = Digest([9; 32]);
+
+const FACTS: AttemptFacts = AttemptFacts {
+    began_ms: 1_700_000_000_000,
+    took_ms: 40,
+    bytes: 1 << 40,
+    fetch_ms: 10,
+    compute_ms: 20,
+    write_ms: 5,
+};
+
+fn submit(given_fit: bool) -> Command {
+    Command::SubmitJob {
+        job: JobId("j".into()),
+        spec: JobSpec {
+            from: "in".into(),
+            to: "out".into(),
+            rows_per_part: 4,
+            pca: true,
+            given_fit,
+            compute_class: "cpu".into(),
+            fit_class: "f".into(),
+            options: b"{}".to_vec(),
+        },
+    }
+}
+
+/// One of each kind.
+fn commands() -> Vec<Command> {
+    let (job, node) = (JobId("j".into()), NodeId(3));
+    let (address, storage) = ("host:7400".to_owned(), "5eed".to_owned());
+    let (task, attempt) = (Task::Merge(TreeNode::Fold { rank: 3 }), Attempt(9));
+    let (reason, detail) = (FailureReason::Panic, "why".to_owned());
+    let tree_node = TreeNode::Block { level: 2, index: 7 };
+    let result = TaskResult::Held { digest: KEY };
+    vec![
+        Command::AddNode {
+            node,
+            incarnation: u64::MAX,
+            address: address.clone(),
+            release: "0.1.0".into(),
+            slots: 2,
+            compute_class: "cpu".into(),
+            fit_class: "f".into(),
+        },
+        Command::LoseNode { node, incarnation: 77 },
+        submit(true),
+        Command::CancelJob { job: job.clone() },
+        Command::Grant { job: job.clone(), task, attempt, node },
+        Command::Accept { job: job.clone(), task, attempt, result, facts: FACTS },
+        Command::Fail { job: job.clone(), task, attempt, reason, detail, facts: FACTS },
+        Command::DropMoments { job, tree_node, node },
+        Command::FoundCluster {
+            cluster: "ab12cd34".into(),
+            name: "fruit".into(),
+            voters_wanted: 3,
+            address: address.clone(),
+            storage: storage.clone(),
+            key: KEY,
+        },
+        Command::CreateToken { id: "t".into(), hash: KEY, uses: 8, expires_ms: 1 << 41 },
+        Command::RevokeToken { id: "t".into() },
+        Command::Enroll { token: "t".into(), key: KEY, address, storage },
+        Command::RegisterClient { name: "ann".into(), serial: "0a".into(), expires_ms: 1 << 41 },
+        Command::RevokeClient { name: "ann".into() },
+        Command::DrainNode { node, undo: true },
+        Command::RemoveNode { node },
+    ]
+}
+
+#[test]
+fn every_reason_has_the_wire_code_of_its_protobuf_name() {
+    for reason in FailureReason::ALL {
+        let wire = v1::FailureReason::try_from(reason_to_proto(reason)).expect("a known code");
+        let name = wire.as_str_name().trim_start_matches("FAILURE_REASON_").to_lowercase();
+        assert_eq!(name, reason.code());
+        assert_eq!(reason_from_proto(wire as i32).expect("round trip"), reason);
+    }
+    for unknown in [0, 99, -1, i32::MIN, i32::MAX] {
+        assert!(reason_from_proto(unknown).is_err());
+    }
+}
+
+#[test]
+fn every_command_comes_back_as_it_was_with_the_time_of_its_proposal() {
+    for command in commands() {
+        let entry = decode(&encode(&command, 1_700_000_000_001)).expect("our own bytes");
+        assert_eq!((entry.command, entry.now_ms), (command, 1_700_000_000_001));
+    }
+}
+
+#[test]
+fn an_entry_of_a_newer_format_is_refused_in_words() {
+    let lose = Command::LoseNode { node: NodeId(1), incarnation: 0 };
+    let mut entry = v1::Command::decode(&*encode(&lose, 0)).expect("our own bytes");
+    entry.format_version = FORMAT_VERSION + 1;
+    let error = decode(&entry.encode_to_vec()).expect_err("too new");
+    assert!(error.to_string().contains("upgrade this node"), "{error}");
+}
+
+#[test]
+fn what_older_releases_cannot_carry_out_is_marked_so() {
+    let version = |command: &Command| {
+        v1::Command::decode(&*encode(command, 5)).expect("our own bytes").format_version
+    };
+    assert_eq!(version(&submit(false)), 1);
+    let versions: Vec<u32> = commands().iter().map(version).collect();
+    assert_eq!(versions, [3, 3, 2, 1, 1, 1, 1, 1, 3, 3, 3, 3, 3, 3, 3, 3]);
+}
+
+#[test]
+fn cut_or_flipped_bytes_never_panic() {
+    for command in commands() {
+        let whole = encode(&command, 1_700_000_000_000);
+        for end in 0..whole.len() {
+            let _ = decode(&whole[..end]);
+        }
+        for at in 0..whole.len() {
+            for bit in 0..8 {
+                let mut flipped = whole.clone();
+                flipped[at] ^= 1 << bit;
+                let _ = decode(&flipped);
+            }
+        }
+    }
+}
