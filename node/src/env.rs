@@ -49,3 +49,11 @@ pub(crate) fn unique_name() -> String {
 pub(crate) fn host_name() -> Option<String> {
     rustix::system::uname().nodename().to_str().ok().map(str::to_owned)
 }
+
+/// Bytes that nobody can guess: secrets and serial numbers.
+pub(crate) fn secret_bytes<const COUNT: usize>() -> [u8; COUNT] {
+    let mut bytes = [0; COUNT];
+    let random = rustls::crypto::ring::default_provider().secure_random;
+    random.fill(&mut bytes).expect("the system gives randomness once it has started");
+    bytes
+}

@@ -14,6 +14,7 @@ pub mod fitted_file;
 pub mod hub;
 pub mod local;
 pub mod memory;
+pub mod mesh;
 pub mod model;
 pub mod output;
 pub mod pca;

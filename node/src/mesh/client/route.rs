@@ -1,0 +1,174 @@
+//! From any node to the coordinator: follows whom nodes name, and waits while there is none.
+
+use std::future::Future;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use fruitnode_coordinator::ids::NodeId;
+use tokio::time::{sleep, timeout};
+
+use crate::mesh::client::link::Link;
+use crate::mesh::error::MeshError;
+use crate::mesh::tls::Dial;
+
+/// How often one call follows to another node.
+const HOPS_MAX: usize = 5;
+
+/// Rest before asking again.
+const REST: Duration = Duration::from_millis(200);
+
+/// How to dial the node of this id, or whichever there is, at an address.
+type HowToDial = Box<dyn Fn(Option<NodeId>, &str) -> Result<Dial, MeshError> + Send + Sync>;
+
+/// Whether a call may be made a second time when nobody knows what became of the first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Again {
+    /// It changes nothing, or the same thing once.
+    Yes,
+    /// It would be done twice.
+    No,
+}
+
+/// The way to the coordinator.
+pub(super) struct Route {
+    addresses: Vec<String>,
+    dial: HowToDial,
+    limit: Duration,
+    current: Mutex<Option<Link>>,
+}
+
+impl Route {
+    /// A way that begins at any of these addresses.
+    pub(super) fn new(addresses: Vec<String>, limit: Duration, dial: HowToDial) -> Self {
+        Self { addresses, dial, limit, current: Mutex::new(None) }
+    }
+
+    pub(super) fn set_limit(&mut self, limit: Duration) {
+        self.limit = limit;
+    }
+
+    /// Makes a call at the coordinator: with `call`, at each node on the way.
+    pub(super) async fn ask<T, F>(
+        &self,
+        what: &str,
+        again: Again,
+        call: impl Fn(Link) -> F,
+    ) -> Result<T, MeshError>
+    where
+        F: Future<Output = Result<T, MeshError>>,
+    {
+        let last = Mutex::new(None);
+        match timeout(self.limit, self.follow(again, &last, call)).await {
+            Ok(answer) => answer,
+            Err(_) => {
+                let last = last.lock().unwrap_or_else(PoisonError::into_inner).take();
+                Err(self.too_late(what, last))
+            }
+        }
+    }
+
+    /// Connects to the first of the addresses that answers, unless there is a connection.
+    pub(super) async fn link(&self) -> Result<Link, MeshError> {
+        if let Some(link) = self.at().clone() {
+            return Ok(link);
+        }
+        let mut error = None;
+        for address in &self.addresses {
+            match Link::open((self.dial)(None, address)?).await {
+                Ok(link) => {
+                    *self.at() = Some(link.clone());
+                    return Ok(link);
+                }
+                // That somebody is not trusted says more than that somebody is not there.
+                Err(found @ MeshError::Tls { .. }) => error = Some(found),
+                Err(found) => error = error.or(Some(found)),
+            }
+        }
+        let none = || MeshError::Invalid("no address was given: say where a node is".to_owned());
+        Err(error.unwrap_or_else(none))
+    }
+
+    async fn follow<T, F>(
+        &self,
+        again: Again,
+        last: &Mutex<Option<MeshError>>,
+        call: impl Fn(Link) -> F,
+    ) -> Result<T, MeshError>
+    where
+        F: Future<Output = Result<T, MeshError>>,
+    {
+        let (mut hops, mut met) = (0, false);
+        loop {
+            let error = match self.link().await {
+                Ok(link) => match call(link).await {
+                    Ok(answer) => return Ok(answer),
+                    Err(error) => error,
+                },
+                // Nobody has answered yet: waiting would not help.
+                Err(error) if !met => return Err(error),
+                Err(error) => error,
+            };
+            met = true;
+            *last.lock().unwrap_or_else(PoisonError::into_inner) = Some(error.clone());
+            match error {
+                MeshError::NotLeader { leader: Some((node, address)), .. } => {
+                    if hops == HOPS_MAX {
+                        let words = "nodes name one another: try again".to_owned();
+                        return Err(MeshError::NoLeader { words });
+                    }
+                    hops += usize::from(self.go(node, &address).await);
+                }
+                MeshError::NotLeader { leader: None, .. } => self.rest().await,
+                MeshError::Unreachable { .. } | MeshError::Unavailable(_)
+                    if again == Again::Yes =>
+                {
+                    self.rest().await;
+                }
+                other => return Err(other),
+            }
+        }
+    }
+
+    /// Goes to another node; rests where it does not answer: it may be the one whose successor
+    /// is being elected.
+    async fn go(&self, node: NodeId, address: &str) -> bool {
+        let opened = match (self.dial)(Some(node), address) {
+            Ok(dial) => Link::open(dial).await,
+            Err(error) => Err(error),
+        };
+        match opened {
+            Ok(link) => {
+                *self.at() = Some(link);
+                true
+            }
+            Err(error) => {
+                tracing::debug!(%node, address, %error, "the coordinator does not answer");
+                self.rest().await;
+                false
+            }
+        }
+    }
+
+    /// Waits a little, and begins at the first address that answers.
+    async fn rest(&self) {
+        *self.at() = None;
+        sleep(REST).await;
+    }
+
+    fn at(&self) -> std::sync::MutexGuard<'_, Option<Link>> {
+        self.current.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn too_late(&self, what: &str, last: Option<MeshError>) -> MeshError {
+        let seconds = self.limit.as_secs();
+        match last {
+            Some(MeshError::NotLeader { .. }) => MeshError::NoLeader {
+                words: format!(
+                    "none was elected within {seconds} seconds: a majority of the voters has to \
+                     be up and to reach each other (`fruitnode status` tells who they are)"
+                ),
+            },
+            _ => MeshError::TimedOut { what: what.to_owned(), seconds },
+        }
+    }
+}

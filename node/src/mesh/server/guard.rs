@@ -1,0 +1,135 @@
+//! What stands before every call: who calls, and whether they may. What it lets through carries a
+//! pass, without which no service answers.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use tokio::sync::watch;
+use tonic::Status;
+use tonic::body::Body;
+use tonic::codegen::http::{Request, Response};
+use tower::{Layer, Service};
+
+use crate::env;
+use crate::mesh::error::Refusal;
+use crate::mesh::handler::Caller;
+use crate::mesh::inbound::{self, Ending};
+use crate::mesh::permitted::{permitted, standing};
+use crate::mesh::roster::{Roster, RosterBook};
+use crate::mesh::tls::LineInfo;
+
+/// Puts the guard before services.
+#[derive(Clone)]
+pub(super) struct Guard {
+    book: RosterBook,
+    stop: watch::Receiver<bool>,
+}
+
+/// Services behind the guard.
+#[derive(Clone)]
+pub(super) struct Guarded<S> {
+    guard: Guard,
+    inner: S,
+}
+
+/// That a call was let through, and what may end it.
+#[derive(Clone)]
+pub(super) struct Pass {
+    line: LineInfo,
+    guard: Guard,
+}
+
+impl Guard {
+    pub(super) fn new(book: RosterBook, stop: watch::Receiver<bool>) -> Self {
+        Self { book, stop }
+    }
+
+    fn check(&self, path: &str, line: Option<&LineInfo>) -> Result<Pass, Refusal> {
+        // The acceptor gives every connection its line.
+        let line = line.ok_or_else(|| Refusal::denied("the connection has no certificate"))?;
+        let caller = line.certified.as_deref();
+        permitted(path, caller, env::wall_ms(), &self.book.now())?;
+        Ok(Pass { line: line.clone(), guard: self.clone() })
+    }
+}
+
+impl<S> Layer<S> for Guard {
+    type Service = Guarded<S>;
+
+    fn layer(&self, inner: S) -> Guarded<S> {
+        Guarded { guard: self.clone(), inner }
+    }
+}
+
+impl<S> Service<Request<Body>> for Guarded<S>
+where
+    S: Service<Request<Body>, Response = Response<Body>>,
+    S::Future: Send + 'static,
+    S::Error: Send + 'static,
+{
+    type Response = Response<Body>;
+    type Error = S::Error;
+    type Future = Pin<Box<dyn Future<Output = Result<Response<Body>, S::Error>> + Send>>;
+
+    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
+        self.inner.poll_ready(context)
+    }
+
+    fn call(&mut self, mut request: Request<Body>) -> Self::Future {
+        let line = request.extensions().get::<LineInfo>();
+        match self.guard.check(request.uri().path(), line) {
+            Ok(pass) => {
+                request.extensions_mut().insert(pass);
+                Box::pin(self.inner.call(request))
+            }
+            Err(refusal) => {
+                log(request.uri().path(), line, &refusal);
+                let response = Status::from(refusal).into_http();
+                Box::pin(std::future::ready(Ok(response)))
+            }
+        }
+    }
+}
+
+impl Pass {
+    /// Who calls.
+    pub(super) fn caller(&self) -> Caller {
+        let certified = self.line.certified.as_deref();
+        Caller {
+            identity: certified.map(|certified| certified.identity.clone()),
+            serial: certified.map(|certified| certified.serial.clone()).unwrap_or_default(),
+            address: self.line.address,
+        }
+    }
+
+    /// When a stream of this call has to end.
+    pub(super) fn ending(&self) -> Ending {
+        self.ending_with(self.guard.stop.clone())
+    }
+
+    /// When the call itself has to end: it may outlive the sign to stop, but not its caller's
+    /// standing.
+    pub(super) fn cut_off(&self) -> Ending {
+        let (_, never) = watch::channel(false);
+        self.ending_with(never)
+    }
+
+    fn ending_with(&self, stop: watch::Receiver<bool>) -> Ending {
+        let certified = self.line.certified.clone();
+        let stands = move |roster: &Roster| match &certified {
+            Some(certified) => standing(certified, roster),
+            None => Ok(()),
+        };
+        inbound::ending(stands, &self.guard.book, stop)
+    }
+}
+
+/// One line per refused call, without anything the call holds.
+fn log(path: &str, line: Option<&LineInfo>, refusal: &Refusal) {
+    let identity = line.and_then(|line| line.certified.as_deref());
+    let identity = identity.map(|certified| certified.identity.to_string());
+    let caller = identity.as_deref().unwrap_or("somebody without a certificate");
+    let address = line.map(|line| line.address.to_string()).unwrap_or_default();
+    tracing::warn!(method = path, caller, address, why = refusal.words, "a call was refused");
+}

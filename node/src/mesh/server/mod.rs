@@ -1,0 +1,102 @@
+//! The called side: gRPC over the mesh's own TLS, with every limit set, behind one guard.
+
+mod guard;
+mod outgoing;
+mod services;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::net::TcpListener;
+use tokio::sync::{mpsc, watch};
+use tokio::time::sleep;
+use tokio_stream::wrappers::ReceiverStream;
+use tonic::service::Routes;
+use tonic::transport::Server;
+
+use crate::mesh::MESSAGE_BYTES_MAX;
+use crate::mesh::error::MeshError;
+use crate::mesh::generated::consensus_server::ConsensusServer;
+use crate::mesh::generated::control_server::ControlServer;
+use crate::mesh::generated::enrolment_server::EnrolmentServer;
+use crate::mesh::generated::inference_server::InferenceServer;
+use crate::mesh::generated::reduction_server::ReductionServer;
+use crate::mesh::generated::work_server::WorkServer;
+use crate::mesh::handler::Handler;
+use crate::mesh::inbound::stopped;
+use crate::mesh::roster::RosterBook;
+use crate::mesh::server::guard::Guard;
+use crate::mesh::server::services::Services;
+use crate::mesh::tls::{Tls, accept};
+
+/// Most calls at once on one connection, and most of them that have not been answered yet.
+const STREAMS_MAX: u32 = 128;
+
+/// Most calls of one connection that a handler has in hand at once.
+const CALLS_MAX: usize = 64;
+
+/// How often a silent connection is tried, and how long an answer may take.
+pub(super) const KEEP_ALIVE: Duration = Duration::from_secs(5);
+pub(super) const KEEP_ALIVE_LIMIT: Duration = Duration::from_secs(10);
+
+/// Longest headers of one call, in bytes.
+pub(super) const HEADERS_BYTES_MAX: u32 = 16 << 10;
+
+/// Most calls that may be taken back before they were looked at.
+const RESETS_MAX: usize = 20;
+
+/// Connections that are through their handshake and wait to be served.
+const READY_MAX: usize = 64;
+
+/// How long calls may go on once the node is stopping.
+const GRACE: Duration = Duration::from_secs(5);
+
+/// Answers calls until `stop` says so: then streams end, and calls in hand have a few seconds.
+pub async fn serve(
+    listener: TcpListener,
+    tls: Tls,
+    book: RosterBook,
+    handler: Arc<dyn Handler>,
+    stop: watch::Receiver<bool>,
+) -> Result<(), MeshError> {
+    let (ready, incoming) = mpsc::channel(READY_MAX);
+    let server = Server::builder()
+        .max_concurrent_streams(STREAMS_MAX)
+        .concurrency_limit_per_connection(CALLS_MAX)
+        .http2_keepalive_interval(Some(KEEP_ALIVE))
+        .http2_keepalive_timeout(Some(KEEP_ALIVE_LIMIT))
+        .http2_max_header_list_size(HEADERS_BYTES_MAX)
+        .http2_max_pending_accept_reset_streams(Some(RESETS_MAX))
+        .layer(Guard::new(book, stop.clone()));
+    let (mut begin, mut end) = (stop.clone(), stop);
+    let served = server.serve_with_incoming_shutdown(
+        routes(&handler),
+        ReceiverStream::new(incoming),
+        async move { stopped(&mut begin).await },
+    );
+    tokio::select! {
+        served = served => served.map_err(|error| MeshError::Failed(error.to_string())),
+        () = accept(listener, tls, ready) => Ok(()),
+        () = async { stopped(&mut end).await; sleep(GRACE).await } => {
+            tracing::warn!("calls that were still in hand are given up");
+            Ok(())
+        }
+    }
+}
+
+/// Every service, with limits both ways: tonic sets none on what is sent.
+fn routes(handler: &Arc<dyn Handler>) -> Routes {
+    macro_rules! limited {
+        ($server:ident) => {
+            $server::new(Services::new(handler.clone()))
+                .max_decoding_message_size(MESSAGE_BYTES_MAX)
+                .max_encoding_message_size(MESSAGE_BYTES_MAX)
+        };
+    }
+    Routes::new(limited!(EnrolmentServer))
+        .add_service(limited!(ConsensusServer))
+        .add_service(limited!(WorkServer))
+        .add_service(limited!(ReductionServer))
+        .add_service(limited!(InferenceServer))
+        .add_service(limited!(ControlServer))
+}
