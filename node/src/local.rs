@@ -10,6 +10,8 @@ use fruitnode_coordinator::job::{JobSpec, Outcome, Phase};
 use tokio::sync::{mpsc, watch};
 
 use crate::actors::coordinator::{self, CoordinatorHandle, JobView, View};
+use crate::actors::messages::Report;
+use crate::actors::spawn::spawn;
 use crate::actors::{dispatcher, worker};
 use crate::pca;
 use crate::tasks::{COMPUTE_CLASS, JobContext, NodeContext};
@@ -39,7 +41,9 @@ impl LocalCluster {
         let coordinator = coordinator::start(effects);
         let workers = BTreeMap::from([(NODE, leases)]);
         dispatcher::start(dispatcher_inbox, workers, coordinator.clone());
-        worker::start(Arc::clone(&node), coordinator.clone(), worker_inbox);
+        let (reports, told) = mpsc::channel(worker::MAILBOX_REPORTS_MAX);
+        worker::start(Arc::clone(&node), reports, worker_inbox);
+        spawn("reports", hand_over(told, coordinator.clone()));
         coordinator
             .propose(Command::AddNode {
                 node: NODE,
@@ -83,5 +87,13 @@ impl LocalCluster {
             Phase::Ended(outcome) => Some((outcome.clone(), job.clone())),
             _ => None,
         }
+    }
+}
+
+/// Makes commands of the worker's reports. The coordinator may wait for the worker's mailbox, and
+/// the worker for none.
+async fn hand_over(mut reports: mpsc::Receiver<Report>, coordinator: CoordinatorHandle) {
+    while let Some(report) = reports.recv().await {
+        coordinator.propose(report.into_command(NODE)).await;
     }
 }

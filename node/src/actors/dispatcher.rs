@@ -12,6 +12,7 @@ use crate::actors::coordinator::CoordinatorHandle;
 use crate::actors::messages::{Dispatch, Report, ToWorker};
 use crate::actors::spawn::spawn;
 use crate::failure::Failure;
+use crate::tasks::AttemptFacts;
 
 /// Effects that wait to be carried out.
 pub const MAILBOX_EFFECTS_MAX: usize = 1_024;
@@ -50,7 +51,8 @@ async fn carry_out(
         Dispatch::Impossible { node, job, task, attempt } => {
             let words = format!("the moments that {task} needs were lost before it began");
             let failure = Failure::new(FailureReason::MomentsMissing, words);
-            let report = Report::Failed { job, task, attempt, failure };
+            let facts = AttemptFacts::default();
+            let report = Report::Failed { job, task, attempt, failure, facts };
             propose(coordinator, report.into_command(node));
             return;
         }

@@ -1,14 +1,15 @@
 //! What passes between the coordinator, the dispatcher and the workers, in either direction.
 
+use std::collections::BTreeSet;
+
 use fruitnode_coordinator::command::Command;
 use fruitnode_coordinator::ids::{Attempt, JobId, NodeId};
 use fruitnode_coordinator::job::Outcome;
-use fruitnode_coordinator::story::AttemptFacts;
 use fruitnode_coordinator::task::{Task, TaskResult};
 use fruitnode_coordinator::tree::TreeNode;
 
 use crate::failure::Failure;
-use crate::tasks::Lease;
+use crate::tasks::{AttemptFacts, Lease};
 
 /// To a worker.
 #[derive(Debug, Clone)]
@@ -35,6 +36,15 @@ pub enum ToWorker {
     Forget {
         /// The job.
         job: JobId,
+    },
+    /// What the coordinator believes of this node, said anew. Whatever is not named is void. Leases
+    /// of attempts that are named and never arrived follow; those that are here already are not
+    /// begun twice.
+    Reconcile {
+        /// Attempts that it granted and that it does not know the end of.
+        attempts: BTreeSet<(JobId, Task, Attempt)>,
+        /// Moments in this node's memory.
+        held: BTreeSet<(JobId, TreeNode)>,
     },
 }
 
@@ -101,6 +111,8 @@ pub enum Report {
         attempt: Attempt,
         /// What it says.
         result: TaskResult,
+        /// What it took.
+        facts: AttemptFacts,
     },
     /// An attempt failed.
     Failed {
@@ -112,8 +124,11 @@ pub enum Report {
         attempt: Attempt,
         /// Why.
         failure: Failure,
+        /// What it took.
+        facts: AttemptFacts,
     },
-    /// Moments were dropped to stay within the memory of the node.
+    /// Moments are not here, whatever is believed: dropped to stay within the memory of the node,
+    /// or lost.
     Dropped {
         /// The job.
         job: JobId,
@@ -126,16 +141,16 @@ impl Report {
     /// The command that tells the log of it.
     pub fn into_command(self, node: NodeId) -> Command {
         match self {
-            Self::Done { job, task, attempt, result } => {
-                Command::Accept { job, task, attempt, result, facts: AttemptFacts::default() }
+            Self::Done { job, task, attempt, result, facts } => {
+                Command::Accept { job, task, attempt, result, facts }
             }
-            Self::Failed { job, task, attempt, failure } => Command::Fail {
+            Self::Failed { job, task, attempt, failure, facts } => Command::Fail {
                 job,
                 task,
                 attempt,
                 reason: failure.reason,
                 detail: failure.words,
-                facts: AttemptFacts::default(),
+                facts,
             },
             Self::Dropped { job, tree_node } => Command::DropMoments { job, tree_node, node },
         }

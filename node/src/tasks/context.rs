@@ -7,11 +7,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
 use fruitnode_coordinator::ids::{Digest, JobId, NodeId, PartitionId};
-use fruitnode_coordinator::job::JobSpec;
 use fruitnode_coordinator::retry::FailureReason;
 use fruitnode_coordinator::task::Listing;
 use tokio::sync::{OnceCell, OwnedSemaphorePermit, Semaphore};
 
+use crate::env::Moment;
 use crate::failure::Failure;
 use crate::model::Extractor;
 use crate::output::thumbnails::{self, Thumbnail};
@@ -26,7 +26,8 @@ use crate::story::Story;
 use crate::tasks::given::GivenModel;
 use crate::tasks::held::HeldMoments;
 use crate::tasks::max_bad::BadTally;
-use crate::tasks::{Settings, objects, sha256};
+use crate::tasks::meter::Meter;
+use crate::tasks::{Lease, Settings, objects, sha256};
 
 /// Bytes of photographs that may be in memory at a time, fetched and not yet inferred.
 pub(super) const PHOTOGRAPH_BYTES_MAX: u64 = 128 << 20;
@@ -95,16 +96,16 @@ impl NodeContext {
     ///
     /// # Errors
     /// When its options cannot be read, or its source, target or weights cannot be opened.
-    pub async fn open(&self, id: &JobId, spec: &JobSpec) -> Result<Arc<JobContext>, Failure> {
+    pub async fn open(&self, lease: &Lease) -> Result<Arc<JobContext>, Failure> {
         let opened = {
             let mut opened = self.opened.lock().unwrap_or_else(PoisonError::into_inner);
-            opened.remove(id)
+            opened.remove(&lease.job)
         };
         if let Some(job) = opened {
             return Ok(job);
         }
-        let settings = Settings::of_spec(spec).map_err(|error| error.failure())?;
-        let opened = JobContext::open(id.clone(), settings, None).await;
+        let settings = Settings::of_spec(&lease.spec).map_err(|error| error.failure())?;
+        let opened = JobContext::open(lease.job.clone(), settings, None).await;
         opened.map(Arc::new).map_err(|error| error.failure())
     }
 
@@ -124,7 +125,14 @@ impl NodeContext {
         T: Send + 'static,
         F: FnOnce(&mut Scratch) -> Result<T, Failure> + Send + 'static,
     {
-        let answer = self.pool.run(work).await;
+        let meter = Meter::here();
+        let timed = move |scratch: &mut Scratch| {
+            let began = Moment::now();
+            let done = work(scratch);
+            meter.computed(began.elapsed());
+            done
+        };
+        let answer = self.pool.run(timed).await;
         answer.map_err(|error| Failure::of(FailureReason::Panic, &error))?
     }
 }
@@ -233,7 +241,10 @@ impl JobContext {
     /// # Errors
     /// As the sink says.
     pub async fn put(&self, name: &str, bytes: Vec<u8>) -> Result<(), Failure> {
-        Ok(self.sink.put(name, Bytes::from(bytes)).await?)
+        let began = Moment::now();
+        self.sink.put(name, Bytes::from(bytes)).await?;
+        Meter::here().wrote(began.elapsed());
+        Ok(())
     }
 
     /// Reads an accepted object and makes sure that it is the one that was accepted.
@@ -241,7 +252,9 @@ impl JobContext {
     /// # Errors
     /// As the sink says, or that the bytes are others.
     pub async fn get_checked(&self, name: &str, digest: Digest) -> Result<Bytes, Failure> {
+        let began = Moment::now();
         let bytes = self.sink.get(name).await?;
+        Meter::here().fetched(bytes.len(), began.elapsed());
         if sha256(&bytes) == digest {
             return Ok(bytes);
         }

@@ -11,15 +11,16 @@ use fruitnode_coordinator::ids::{Attempt, PartitionId};
 use fruitnode_coordinator::moments::Moments;
 use fruitnode_coordinator::retry::FailureReason;
 use fruitnode_coordinator::task::{Listing, TaskResult};
-use fruitnode_coordinator::tree::{ReducePlan, TreeNode};
 use futures_util::{StreamExt, TryStreamExt, stream};
 
+use crate::env::Moment;
 use crate::failure::Failure;
 use crate::output;
 use crate::output::thumbnails::{Thumbnail, is_sampled};
 use crate::rows::{BadRow, FeatureRows, Subject};
 use crate::storage::{Entry, GetError};
 use crate::story::{Story, Work};
+use crate::tasks::meter::Meter;
 use crate::tasks::{JobContext, NodeContext, Scratch, objects, sha256};
 
 /// Reads of one batch that are under way together.
@@ -106,13 +107,11 @@ async fn visit(
     let context = Arc::clone(job);
     let story = Arc::clone(&node.story);
     let rows = node
-        .pool
-        .run(move |scratch| {
+        .compute(move |scratch| {
             let infer = |(_, fetched)| infer(&context, &story, scratch, fetched, listed);
             fetched.into_iter().map(infer).collect::<Result<Vec<_>, Failure>>()
         })
-        .await
-        .map_err(|error| Failure::of(FailureReason::Panic, &error))??;
+        .await?;
     Ok((gets, rows))
 }
 
@@ -128,7 +127,10 @@ async fn fetch(
         let (code, detail) = (problem.code().to_owned(), problem.words().to_owned());
         return Ok((false, Fetched::Bad(BadRow { subject, code, detail })));
     }
-    match job.source.get(&entry, job.limits.file_bytes).await {
+    let began = Moment::now();
+    let got = job.source.get(&entry, job.limits.file_bytes).await;
+    Meter::here().fetched(got.as_ref().map_or(0, Bytes::len), began.elapsed());
+    match got {
         Ok(bytes) => {
             Work::add(&node.story.work.gets, 1);
             Work::add(&node.story.work.bytes, bytes.len() as u64);
@@ -212,10 +214,9 @@ async fn finish(
             Some(digest)
         }
     };
-    let plan = ReducePlan::new(listing.partitions);
     let moments = moments.and_then(|(moments, digest)| {
-        let leaf = TreeNode::leaf(partition.0);
-        node.moments.hold_leaf(&job.id, plan, leaf, digest, moments).then_some(digest)
+        let (of, partitions) = (&job.id, listing.partitions);
+        node.moments.hold_leaf(of, partitions, partition.0, digest, moments).then_some(digest)
     });
     Ok(TaskResult::Extracted {
         good,

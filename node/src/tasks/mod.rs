@@ -12,6 +12,7 @@ pub mod held;
 mod lease;
 mod list;
 mod max_bad;
+pub mod meter;
 pub mod network;
 pub mod objects;
 mod open;
@@ -34,6 +35,7 @@ use crate::failure::Failure;
 
 pub use context::{JobContext, NodeContext, NodeOptions, Scratch};
 pub use given::{GivenError, GivenModel};
+pub use fruitnode_coordinator::story::AttemptFacts;
 pub use lease::Lease;
 pub use max_bad::{MaxBad, MaxBadError};
 pub use open::OpenError;

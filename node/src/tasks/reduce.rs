@@ -20,16 +20,16 @@ pub(super) async fn merge(
     left: (TreeNode, Holding),
     right: (TreeNode, Holding),
 ) -> Result<TaskResult, Failure> {
-    let left = held(node, job, left.0, left.1.digest)?;
-    let right = held(node, job, right.0, right.1.digest)?;
+    let left_side = held(node, job, left.0, left.1.digest)?;
+    let right_side = held(node, job, right.0, right.1.digest)?;
     let (merged, digest) = node
         .compute(move |_| {
-            let merged = Moments::merge(&left, &right)?;
+            let merged = Moments::merge(&left_side, &right_side)?;
             let digest = merged.digest();
             Ok((merged, digest))
         })
         .await?;
-    node.moments.hold(&job.id, into, digest, merged);
+    node.moments.hold_merged(&job.id, (into, left.0), digest, merged);
     Ok(TaskResult::Held { digest })
 }
 
@@ -51,7 +51,7 @@ pub(super) async fn remake(
             Ok((moments, digest))
         })
         .await?;
-    node.moments.hold(&job.id, TreeNode::leaf(partition.0), digest, moments);
+    node.moments.hold_remade(&job.id, partition.0, digest, moments);
     Ok(TaskResult::Held { digest })
 }
 
