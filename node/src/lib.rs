@@ -2,11 +2,12 @@
 //!
 //! Layers, each using only what stands right of it, checked by `tests/tests/layering.rs`:
 //! `cli -> local -> actors -> tasks -> {fitted_file, verify, story, hub} ->
-//! {storage, pipeline, output} -> {model, pca} -> rows -> coordinator -> proto`.
+//! {storage, pipeline, output, consensus} -> {model, pca} -> rows -> coordinator -> proto`.
 
 pub mod actors;
 pub mod cli;
 pub mod config;
+pub mod consensus;
 pub mod demo;
 mod env;
 pub mod failure;

@@ -60,7 +60,7 @@ pub const IMPURE: [&str; 34] = [
 ];
 
 /// Modules of `node` in layers: each may use those of lower layers, and itself, alone.
-pub const MODULES: [(&str, u8); 24] = [
+pub const MODULES: [(&str, u8); 25] = [
     ("main", 11),
     ("lib", 11),
     ("cli", 10),
@@ -77,6 +77,7 @@ pub const MODULES: [(&str, u8); 24] = [
     ("pipeline", 5),
     ("output", 5),
     ("mesh", 5),
+    ("consensus", 5),
     ("model", 4),
     ("pca", 4),
     ("rows", 3),
@@ -88,7 +89,7 @@ pub const MODULES: [(&str, u8); 24] = [
 ];
 
 /// Libraries that stay in some modules of `node`, by the first word of their names.
-pub const KEPT_IN: [(&str, &[&str]); 12] = [
+pub const KEPT_IN: [(&str, &[&str]); 13] = [
     ("candle", &["model", "pipeline"]),
     ("faer", &["pca"]),
     ("aws", &["storage"]),
@@ -100,6 +101,7 @@ pub const KEPT_IN: [(&str, &[&str]); 12] = [
     ("rustls", &["mesh", "hub", "env"]),
     ("tokio_rustls", &["mesh"]),
     ("raft", &[]),
+    ("redb", &["consensus"]),
     ("reqwest", &["hub"]),
 ];
 
