@@ -15,6 +15,9 @@ mod handle;
 mod options;
 pub mod pieces;
 mod standin;
+#[cfg(test)]
+mod standin_memory;
+pub mod store;
 
 pub use events::Event;
 pub use handle::{Consensus, ProposeError, Stopped};

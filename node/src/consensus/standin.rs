@@ -29,6 +29,8 @@ pub struct Snapshot {
     pub conf: Vec<u8>,
     pub state: Vec<u8>,
 }
+#[cfg(test)]
+pub use super::standin_memory::MemoryLog;
 pub trait LogStore {
     type Error: std::error::Error + Send + Sync + 'static;
     fn vote(&self) -> Result<Vote, Self::Error>;

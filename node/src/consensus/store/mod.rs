@@ -1,0 +1,302 @@
+//! The durable log of a voter: one redb file, and two small files beside it.
+//!
+//! Each method of [`LogStore`] that writes is one synced transaction. A write that fails latches:
+//! nobody knows what is on the disk, so every later call fails and the process has to end; on the
+//! next start the file says what is there. Opening reads every record and checks it against its
+//! sum, so that a damaged file is refused in words.
+//!
+//! Architecture invariant: redb is named in this folder alone.
+
+mod error;
+mod mark;
+mod open;
+mod record;
+mod reserve;
+mod tail;
+
+#[cfg(test)]
+mod tests;
+
+use std::fs;
+use std::path::PathBuf;
+
+use redb::{Database, Durability, ReadableDatabase, Table, TableDefinition, WriteTransaction};
+
+use self::mark::Mark;
+use self::record::Head;
+use self::reserve::Reserve;
+use self::tail::Tail;
+use super::standin::{LogEntry, LogStore, Snapshot, Vote};
+
+pub use self::error::StoreError;
+
+/// Entries by their index, as [`record`] packs them.
+const ENTRIES: TableDefinition<u64, &[u8]> = TableDefinition::new("entries");
+
+/// What the file is, and where its log stands.
+const META: TableDefinition<&str, &[u8]> = TableDefinition::new("meta");
+
+/// The snapshot's records, in order.
+const SNAPSHOT: TableDefinition<u64, &[u8]> = TableDefinition::new("snapshot");
+
+/// Newest format that this release reads, and the one that it writes.
+const FORMAT: u32 = 1;
+
+/// A larger file is made smaller when the log is compacted: redb keeps freed pages, and doubles
+/// the file when it needs more.
+const FILE_BYTES_MAX: u64 = 32 << 20;
+
+/// The log of a voter, in a file.
+#[derive(Debug)]
+pub struct RedbLog {
+    path: PathBuf,
+    database: Database,
+    head: Head,
+    tail: Tail,
+    mark: Mark,
+    reserve: Reserve,
+    // The length of the file from which making it smaller is tried.
+    shrink_at: u64,
+    latched: bool,
+}
+
+type Records<'a> = Table<'a, u64, &'static [u8]>;
+
+impl RedbLog {
+    /// Bytes of the file.
+    pub fn file_bytes(&self) -> u64 {
+        fs::metadata(&self.path).map_or(0, |found| found.len())
+    }
+
+    /// One transaction: what `change` does, and the head that it leaves.
+    fn write(
+        &mut self,
+        change: impl FnOnce(&WriteTransaction, &mut Head) -> Result<(), redb::Error>,
+    ) -> Result<(), StoreError> {
+        self.usable()?;
+        let mut head = self.head;
+        head.sequence += 1;
+        if let Err(error) = commit(&self.database, &mut head, change) {
+            self.latched = true;
+            return Err(error::writing(&self.path, &error));
+        }
+        self.head = head;
+        if let Err(error) = self.mark.set(head.sequence) {
+            self.latched = true;
+            return Err(error::writing(&self.path, &redb::Error::Io(error)));
+        }
+        Ok(())
+    }
+
+    /// Gives freed pages back to the disk, where that is worth its time.
+    fn shrink(&mut self) -> Result<(), StoreError> {
+        if self.file_bytes() <= self.shrink_at {
+            return Ok(());
+        }
+        if let Err(error) = self.database.compact() {
+            self.latched = true;
+            return Err(error::writing(&self.path, &error.into()));
+        }
+        self.shrink_at = FILE_BYTES_MAX.max(2 * self.file_bytes());
+        Ok(())
+    }
+
+    fn usable(&self) -> Result<(), StoreError> {
+        match self.latched {
+            true => Err(StoreError::Latched { path: self.path.clone() }),
+            false => Ok(()),
+        }
+    }
+
+    /// Entries of a range from the file.
+    fn stored(&self, from: u64, to: u64, bytes_max: u64) -> Result<Vec<LogEntry>, StoreError> {
+        let failed = |error: redb::Error| error::reading(&self.path, error);
+        let transaction = self.database.begin_read().map_err(|error| failed(error.into()))?;
+        let table = transaction.open_table(ENTRIES).map_err(|error| failed(error.into()))?;
+        let range = table.range(from..to).map_err(|error| failed(error.into()))?;
+        let mut taken = Taken::new(bytes_max);
+        for record in range {
+            let (index, record) = record.map_err(|error| failed(error.into()))?;
+            let entry = record::unpack_entry(index.value(), record.value());
+            let entry = entry.ok_or_else(|| self.damaged(format!("entry {}", index.value())))?;
+            if !taken.fits(&entry) {
+                break;
+            }
+            taken.entries.push(entry);
+        }
+        Ok(taken.entries)
+    }
+
+    fn damaged(&self, why: String) -> StoreError {
+        StoreError::Damaged { path: self.path.clone(), why }
+    }
+}
+
+/// Entries up to a number of bytes, but at least one.
+struct Taken {
+    entries: Vec<LogEntry>,
+    bytes: u64,
+    bytes_max: u64,
+}
+
+impl Taken {
+    fn new(bytes_max: u64) -> Self {
+        Self { entries: Vec::new(), bytes: 0, bytes_max }
+    }
+
+    fn fits(&mut self, entry: &LogEntry) -> bool {
+        self.bytes += entry.bytes.len() as u64;
+        self.bytes <= self.bytes_max || self.entries.is_empty()
+    }
+}
+
+impl LogStore for RedbLog {
+    type Error = StoreError;
+
+    fn vote(&self) -> Result<Vote, StoreError> {
+        self.usable()?;
+        Ok(self.head.vote)
+    }
+
+    fn snapshot(&self) -> Result<Option<Snapshot>, StoreError> {
+        self.usable()?;
+        open::snapshot(&self.path, &self.database, &self.head)
+    }
+
+    fn last(&self) -> Result<u64, StoreError> {
+        self.usable()?;
+        Ok(self.head.last)
+    }
+
+    fn first(&self) -> Result<u64, StoreError> {
+        self.usable()?;
+        Ok(self.head.first)
+    }
+
+    fn entries(&self, from: u64, to: u64, bytes_max: u64) -> Result<Vec<LogEntry>, StoreError> {
+        self.usable()?;
+        let from = from.max(self.head.first);
+        if from >= to {
+            return Ok(Vec::new());
+        }
+        let Some(kept) = self.tail.from(from) else {
+            return self.stored(from, to, bytes_max);
+        };
+        let mut taken = Taken::new(bytes_max);
+        for entry in kept.take_while(|entry| entry.index < to) {
+            if !taken.fits(entry) {
+                break;
+            }
+            taken.entries.push(entry.clone());
+        }
+        Ok(taken.entries)
+    }
+
+    fn term(&self, index: u64) -> Result<Option<u64>, StoreError> {
+        self.usable()?;
+        if index == self.head.snapshot_index && index > 0 {
+            return Ok(Some(self.head.snapshot_term));
+        }
+        if let Some(entry) = self.tail.get(index) {
+            return Ok(Some(entry.term));
+        }
+        if index < self.head.first || index > self.head.last {
+            return Ok(None);
+        }
+        Ok(self.stored(index, index + 1, 0)?.first().map(|entry| entry.term))
+    }
+
+    fn append(&mut self, entries: &[LogEntry], vote: Option<Vote>) -> Result<(), StoreError> {
+        self.usable()?;
+        let (first, last) = (self.head.first, self.head.last);
+        let from = entries.first().map_or(last + 1, |entry| entry.index);
+        let follows = entries.iter().zip(from..).all(|(entry, index)| entry.index == index);
+        if from < first || from > last + 1 || !follows {
+            return Err(StoreError::Gap { from, first, last });
+        }
+        if entries.is_empty() && vote.is_none() {
+            return Ok(());
+        }
+        self.write(|transaction, head| {
+            let mut table = transaction.open_table(ENTRIES)?;
+            remove(&mut table, from, last)?;
+            for entry in entries {
+                table.insert(entry.index, &record::pack_entry(entry)[..])?;
+            }
+            head.last = from - 1 + entries.len() as u64;
+            head.vote = vote.unwrap_or(head.vote);
+            Ok(())
+        })?;
+        self.tail.cut(from);
+        entries.iter().for_each(|entry| self.tail.push(entry.clone()));
+        Ok(())
+    }
+
+    fn install(&mut self, snapshot: &Snapshot, vote: Option<Vote>) -> Result<(), StoreError> {
+        let (first, last) = (self.head.first, self.head.last);
+        self.write(|transaction, head| {
+            let mut table = transaction.open_table(ENTRIES)?;
+            remove(&mut table, first, last)?;
+            keep(transaction, head, snapshot)?;
+            (head.first, head.last) = (snapshot.index + 1, snapshot.index);
+            head.vote = vote.unwrap_or(head.vote);
+            Ok(())
+        })?;
+        self.tail = Tail::default();
+        self.shrink()
+    }
+
+    fn compact(&mut self, snapshot: &Snapshot, remove_to: u64) -> Result<(), StoreError> {
+        let (first, last) = (self.head.first, self.head.last);
+        self.write(|transaction, head| {
+            let mut table = transaction.open_table(ENTRIES)?;
+            remove(&mut table, first, remove_to.min(last))?;
+            keep(transaction, head, snapshot)?;
+            head.first = first.max(remove_to + 1);
+            if head.first > last {
+                (head.first, head.last) = (snapshot.index + 1, snapshot.index);
+            }
+            Ok(())
+        })?;
+        self.tail.forget(remove_to);
+        self.shrink()?;
+        self.reserve.fill();
+        Ok(())
+    }
+}
+
+fn commit(
+    database: &Database,
+    head: &mut Head,
+    change: impl FnOnce(&WriteTransaction, &mut Head) -> Result<(), redb::Error>,
+) -> Result<(), redb::Error> {
+    let mut transaction = database.begin_write()?;
+    transaction.set_durability(Durability::Immediate)?;
+    change(&transaction, head)?;
+    transaction.open_table(META)?.insert("head", &head.pack()[..])?;
+    transaction.commit()?;
+    Ok(())
+}
+
+/// Removes the records `first..=last`.
+fn remove(table: &mut Records<'_>, first: u64, last: u64) -> Result<(), redb::Error> {
+    for index in first..=last {
+        table.remove(index)?;
+    }
+    Ok(())
+}
+
+/// Puts a snapshot in the place of the one before.
+fn keep(
+    transaction: &WriteTransaction,
+    head: &mut Head,
+    snapshot: &Snapshot,
+) -> Result<(), redb::Error> {
+    let mut table = transaction.open_table(SNAPSHOT)?;
+    table.retain(|_, _| false)?;
+    for (at, part) in record::pack_snapshot(snapshot).iter().enumerate() {
+        table.insert(at as u64, &part[..])?;
+    }
+    (head.snapshot_index, head.snapshot_term) = (snapshot.index, snapshot.term);
+    Ok(())
+}

@@ -1,0 +1,201 @@
+//! Making and opening a log: every record is read and checked, so that what is opened is what was
+//! written, or is refused.
+
+use std::fs::{self, File};
+use std::io;
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::{Path, PathBuf};
+
+use redb::{
+    Builder, Database, ReadTransaction, ReadableDatabase, ReadableTable, ReadableTableMetadata,
+};
+
+use super::error::{StoreError, input, reading};
+use super::mark::Mark;
+use super::record::{self, Head};
+use super::reserve::Reserve;
+use super::tail::Tail;
+use super::{ENTRIES, FILE_BYTES_MAX, FORMAT, META, RedbLog, SNAPSHOT, commit};
+use crate::consensus::standin::Snapshot;
+
+/// Memory that redb may use for pages: 16 MiB. The newest entries are kept besides.
+const CACHE_BYTES_MAX: usize = 16 << 20;
+
+impl RedbLog {
+    /// Makes an empty log for this storage at `path`, readable by its owner alone, and opens it.
+    pub fn create(path: &Path, storage: &str) -> Result<Self, StoreError> {
+        if fs::exists(path).map_err(|error| input(path.to_owned(), &error))? {
+            return Err(StoreError::Exists { path: path.to_owned() });
+        }
+        // Made beside and renamed: what is at `path` is always whole.
+        let beside = path.with_extension("new");
+        let failed = |error: io::Error| input(path.to_owned(), &error);
+        let mut options = File::options();
+        let options = options.read(true).write(true).create(true).truncate(true);
+        let file = options.mode(0o600).open(&beside).map_err(failed)?;
+        let database = Builder::new().create_file(file).map_err(|error| reading(path, error))?;
+        let mut head = Head { sequence: 1, first: 1, ..Head::default() };
+        let made = commit(&database, &mut head, |transaction, _| {
+            transaction.open_table(ENTRIES)?;
+            transaction.open_table(SNAPSHOT)?;
+            let mut meta = transaction.open_table(META)?;
+            meta.insert("format", &FORMAT.to_le_bytes()[..])?;
+            meta.insert("storage", storage.as_bytes())?;
+            Ok(())
+        });
+        made.map_err(|error| reading(path, error))?;
+        drop(database);
+        // A mark of a log that was here before would make the new one look old.
+        Mark::forget(path).map_err(failed)?;
+        fs::rename(&beside, path).map_err(failed)?;
+        sync_folder(path).map_err(failed)?;
+        Self::open(path, storage)
+    }
+
+    /// Opens the log of this storage. When the disk is full, the reserve is given up for it.
+    pub fn open(path: &Path, storage: &str) -> Result<Self, StoreError> {
+        let reserve = Reserve::beside(path);
+        let failed = |error: io::Error| input(path.to_owned(), &error);
+        let mut gave = reserve.is_needed() && reserve.give().map_err(failed)?;
+        let mut opened = checked(path, storage);
+        if !gave && matches!(opened, Err(StoreError::Full { .. })) {
+            gave = reserve.give().map_err(failed)?;
+            opened = if gave { checked(path, storage) } else { opened };
+        }
+        let mut log = opened?;
+        if gave {
+            tracing::warn!(
+                path = %path.display(),
+                "the disk is full: the log's reserve was given up so that this node can start; \
+                 free some space"
+            );
+            log.shrink_at = 0;
+            log.shrink()?;
+        } else {
+            log.reserve.fill();
+        }
+        Ok(log)
+    }
+}
+
+/// redb answers most damage with errors, and some with a panic: that too is a refusal.
+fn checked(path: &Path, storage: &str) -> Result<RedbLog, StoreError> {
+    let opened = catch_unwind(AssertUnwindSafe(|| open(path, storage)));
+    opened.unwrap_or_else(|_| Err(damaged(path, "its pages contradict each other")))
+}
+
+fn open(path: &Path, storage: &str) -> Result<RedbLog, StoreError> {
+    let failed = |error: io::Error| input(path.to_owned(), &error);
+    let found = fs::metadata(path).map_err(failed)?;
+    if found.len() == 0 {
+        return Err(damaged(path, "it is empty"));
+    }
+    if found.permissions().mode() & 0o777 != 0o600 {
+        fs::set_permissions(path, fs::Permissions::from_mode(0o600)).map_err(failed)?;
+    }
+    let builder = Builder::new().set_cache_size(CACHE_BYTES_MAX).open(path);
+    let mut database = builder.map_err(|error| reading(path, error))?;
+    // Every page's checksum, and the map of free pages: a wrong one would overwrite what is live.
+    database.check_integrity().map_err(|error| reading(path, error))?;
+    let transaction = database.begin_read().map_err(|error| reading(path, error))?;
+    let head = identity(path, &transaction, storage)?;
+    let (mark, acknowledged) = Mark::open(path, storage).map_err(failed)?;
+    match acknowledged {
+        Some(acknowledged) if acknowledged > head.sequence => {
+            let found = head.sequence;
+            return Err(StoreError::RolledBack { path: path.to_owned(), found, acknowledged });
+        }
+        Some(_) => {}
+        None => mark.set(head.sequence).map_err(failed)?,
+    }
+    let tail = tail(path, &transaction, &head)?;
+    drop(transaction);
+    snapshot(path, &database, &head)?;
+    Ok(RedbLog {
+        path: path.to_owned(),
+        database,
+        head,
+        tail,
+        mark,
+        reserve: Reserve::beside(path),
+        shrink_at: FILE_BYTES_MAX,
+        latched: false,
+    })
+}
+
+/// Whether this is the log of this storage, in a format that is known; and its head.
+fn identity(path: &Path, transaction: &ReadTransaction, storage: &str) -> Result<Head, StoreError> {
+    let meta = transaction.open_table(META).map_err(|error| reading(path, error))?;
+    let field = |key: &'static str| {
+        let value = meta.get(key).map_err(|error| reading(path, error))?;
+        let value = value.ok_or_else(|| damaged(path, &format!("it lacks its {key}")))?;
+        Ok::<_, StoreError>(value.value().to_vec())
+    };
+    let format = field("format")?.try_into().map(u32::from_le_bytes);
+    let format = format.map_err(|_| damaged(path, "its format is no number"))?;
+    if format > FORMAT {
+        return Err(StoreError::Newer { path: path.to_owned(), found: format });
+    }
+    let found = String::from_utf8_lossy(&field("storage")?).into_owned();
+    if found != storage {
+        let (path, wanted) = (path.to_owned(), storage.to_owned());
+        return Err(StoreError::OtherStorage { path, found, wanted });
+    }
+    let head = Head::unpack(&field("head")?).ok_or_else(|| damaged(path, "its head"))?;
+    let whole = head.first >= 1 && head.first <= head.snapshot_index + 1;
+    let whole = whole && head.last + 1 >= head.first && head.last >= head.snapshot_index;
+    whole.then_some(head).ok_or_else(|| damaged(path, "its head contradicts itself"))
+}
+
+/// Reads every entry; the newest ones stay in memory.
+fn tail(path: &Path, transaction: &ReadTransaction, head: &Head) -> Result<Tail, StoreError> {
+    let table = transaction.open_table(ENTRIES).map_err(|error| reading(path, error))?;
+    let count = table.len().map_err(|error| reading(path, error))?;
+    if count != head.last + 1 - head.first {
+        return Err(damaged(
+            path,
+            &format!("{count} entries from {} to {}", head.first, head.last),
+        ));
+    }
+    let mut tail = Tail::default();
+    let records = table.iter().map_err(|error| reading(path, error))?;
+    for (record, index) in records.zip(head.first..) {
+        let (key, record) = record.map_err(|error| reading(path, error))?;
+        let entry = record::unpack_entry(index, record.value());
+        let entry = entry.filter(|_| key.value() == index);
+        tail.push(entry.ok_or_else(|| damaged(path, &format!("entry {index}")))?);
+    }
+    Ok(tail)
+}
+
+/// The snapshot, if there is one.
+pub(super) fn snapshot(
+    path: &Path,
+    database: &Database,
+    head: &Head,
+) -> Result<Option<Snapshot>, StoreError> {
+    if head.snapshot_index == 0 {
+        return Ok(None);
+    }
+    let transaction = database.begin_read().map_err(|error| reading(path, error))?;
+    let table = transaction.open_table(SNAPSHOT).map_err(|error| reading(path, error))?;
+    let mut joined = Vec::new();
+    for record in table.iter().map_err(|error| reading(path, error))? {
+        joined.extend_from_slice(record.map_err(|error| reading(path, error))?.1.value());
+    }
+    let snapshot = record::unpack_snapshot(&joined);
+    let place = (head.snapshot_index, head.snapshot_term);
+    let snapshot = snapshot.filter(|snapshot| (snapshot.index, snapshot.term) == place);
+    snapshot.map(Some).ok_or_else(|| damaged(path, "its snapshot"))
+}
+
+fn damaged(path: &Path, why: &str) -> StoreError {
+    StoreError::Damaged { path: path.to_owned(), why: why.to_owned() }
+}
+
+/// Makes the name of a new file durable.
+fn sync_folder(path: &Path) -> io::Result<()> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+    File::open(folder.map_or_else(|| PathBuf::from("."), Path::to_owned))?.sync_all()
+}
