@@ -6,6 +6,7 @@ use protobuf::Message;
 use raft::eraftpb::{ConfChangeSingle, ConfChangeType, ConfChangeV2, ConfState};
 
 use crate::ids::NodeId;
+use crate::voters::VoterChange;
 
 /// Nodes that a configuration may name: five voters, as many that replace them, and room.
 const NODES_MAX: usize = 64;
@@ -65,17 +66,6 @@ pub(super) fn is_valid(conf: &ConfState) -> bool {
         && next.is_subset(outgoing)
         && next.is_disjoint(voters)
         && (joint || !conf.auto_leave)
-}
-
-/// A change of who votes. Everything in it happens at once or not at all.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct VoterChange {
-    /// Members that begin to keep the log, without a vote.
-    pub add_learners: Vec<NodeId>,
-    /// Learners that begin to vote.
-    pub promote: Vec<NodeId>,
-    /// Voters and learners that keep the log no longer.
-    pub remove: Vec<NodeId>,
 }
 
 /// The change in raft's form, or why it makes no sense with this configuration.

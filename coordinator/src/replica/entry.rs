@@ -34,8 +34,8 @@ pub(super) fn snapshot_to_log(snapshot: &Snapshot) -> store::Snapshot {
 }
 
 /// The command of an entry, as its bytes.
-pub(super) fn encode_command(command: &Command, _now_ms: u64) -> Vec<u8> {
-    codec::encode(command)
+pub(super) fn encode_command(command: &Command, now_ms: u64) -> Vec<u8> {
+    codec::encode(command, now_ms)
 }
 
 /// Carries out the command of an entry.
@@ -44,9 +44,9 @@ pub(super) fn apply(
     index: u64,
     bytes: &[u8],
 ) -> Result<(Command, Vec<Effect>), CodecError> {
-    let command = codec::decode(bytes)?;
-    let effects = state.apply(index, &command);
-    Ok((command, effects))
+    let entry = codec::decode(bytes)?;
+    let effects = state.apply(index, entry.now_ms, &entry.command);
+    Ok((entry.command, effects))
 }
 
 /// The state in a snapshot.

@@ -51,7 +51,7 @@ use crate::command::Command;
 use crate::effect::Effect;
 use crate::ids::NodeId;
 use crate::state::ClusterState;
-pub use conf::VoterChange;
+use crate::voters::VoterChange;
 pub use guard::{MESSAGE_BYTES_MAX, SNAPSHOT_BYTES_MAX, StepError};
 pub use memory::{MemoryLog, MemoryLogError};
 use ready::Hand;

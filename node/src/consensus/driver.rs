@@ -16,10 +16,10 @@ use super::clock::Clock;
 use super::events::{Event, Events};
 use super::handle::{Consensus, ProposeError, Reply, Request, Room};
 use super::options::{ConsensusOptions, Look, Outbox, StartError};
-use super::standin::{
+use crate::env;
+use fruitnode_coordinator::replica::{
     Applied, LogStore, Outgoing, ProposeError as Refused, Proposed, Replica, Role, Status, Step,
 };
-use crate::env;
 
 /// Requests that one turn takes: enough that many commands share one write to the disk, few enough
 /// that a flood of messages does not hold up a tick.
@@ -83,7 +83,7 @@ where
     Ok((Consensus { mailbox, room, status }, receiver))
 }
 
-struct Driver<S> {
+struct Driver<S: LogStore> {
     replica: Replica<S>,
     requests: Receiver<Request>,
     room: Arc<Room>,
@@ -215,6 +215,10 @@ impl<S: LogStore> Driver<S> {
                 answer(reply, Err(ProposeError::NotLeader { leader }));
             }
             Err(Refused::Busy) => answer(reply, Err(ProposeError::Busy)),
+            Err(Refused::Refused(why)) => answer(reply, Err(ProposeError::Refused(why))),
+            Err(Refused::TooLarge { .. }) => {
+                answer(reply, Err(ProposeError::Refused("a command is larger than an entry")));
+            }
         }
     }
 

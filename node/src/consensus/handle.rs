@@ -10,7 +10,8 @@ use fruitnode_coordinator::state::ClusterState;
 use thiserror::Error;
 use tokio::sync::{oneshot, watch};
 
-use super::standin::{Status, VoterChange};
+use fruitnode_coordinator::replica::Status;
+use fruitnode_coordinator::voters::VoterChange;
 
 /// Commands that may wait in the mailbox. More are refused as busy.
 const COMMANDS_MAX: usize = 16_384;
@@ -38,6 +39,9 @@ pub enum ProposeError {
     /// idempotent: try again.
     #[error("the leader changed before the command was applied: try again")]
     Lost,
+    /// It makes no sense, whoever is asked.
+    #[error("the log refuses this: {0}")]
+    Refused(&'static str),
     /// Consensus has stopped on this node.
     #[error("consensus has stopped on this node: ask another")]
     Stopped,

@@ -14,14 +14,10 @@ mod events;
 mod handle;
 mod options;
 pub mod pieces;
-mod standin;
-#[cfg(test)]
-mod standin_memory;
 pub mod store;
 
 pub use events::Event;
 pub use handle::{Consensus, ProposeError, Stopped};
 pub use options::{ConsensusOptions, Outbox, StartError};
-pub use standin::{LogStore, ReplicaConfig, Role, Status, VoterChange};
 
 pub use driver::start;

@@ -8,7 +8,7 @@ use fruitnode_coordinator::state::ClusterState;
 use thiserror::Error;
 use tokio::sync::watch;
 
-use super::standin::ReplicaConfig;
+use fruitnode_coordinator::replica::ReplicaConfig;
 
 /// Time of one tick. Heartbeats leave every second tick, elections begin after twenty.
 const TICK: Duration = Duration::from_millis(100);

@@ -26,7 +26,7 @@ use self::mark::Mark;
 use self::record::Head;
 use self::reserve::Reserve;
 use self::tail::Tail;
-use super::standin::{LogEntry, LogStore, Snapshot, Vote};
+use fruitnode_coordinator::replica::{LogEntry, LogStore, Snapshot, Vote};
 
 pub use self::error::StoreError;
 

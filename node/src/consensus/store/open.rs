@@ -17,7 +17,7 @@ use super::record::{self, Head};
 use super::reserve::Reserve;
 use super::tail::Tail;
 use super::{ENTRIES, FILE_BYTES_MAX, FORMAT, META, RedbLog, SNAPSHOT, commit};
-use crate::consensus::standin::Snapshot;
+use fruitnode_coordinator::replica::Snapshot;
 
 /// Memory that redb may use for pages: 16 MiB. The newest entries are kept besides.
 const CACHE_BYTES_MAX: usize = 16 << 20;

@@ -3,7 +3,7 @@
 
 use sha2::{Digest, Sha256};
 
-use crate::consensus::standin::{LogEntry, Snapshot, Vote};
+use fruitnode_coordinator::replica::{LogEntry, Snapshot, Vote};
 
 /// Bytes of a sum: the first of a SHA-256. It is there for accidents, not for attackers.
 const SUM_BYTES: usize = 8;

@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use crate::consensus::standin::LogEntry;
+use fruitnode_coordinator::replica::LogEntry;
 
 /// Bytes of entries that are kept: 8 MiB. Followers that are further behind read from the disk.
 const TAIL_BYTES_MAX: usize = 8 << 20;

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use super::super::{RedbLog, StoreError};
 use super::{Content, Draws, STORAGE, content, entry, place, snapshot};
-use crate::consensus::standin::{LogStore, Vote};
+use fruitnode_coordinator::replica::{LogStore, Vote};
 
 /// Two images of one log: closed, and as a kill would leave it.
 fn images(path: &Path) -> (Content, [Vec<u8>; 2]) {

@@ -7,7 +7,7 @@ use std::process::{Command, Stdio};
 
 use super::super::RedbLog;
 use super::{Draws, STORAGE, content, place, write};
-use crate::consensus::standin::MemoryLog;
+use fruitnode_coordinator::replica::MemoryLog;
 
 const PATH: &str = "FRUITNODE_TEST_LOG_TO_WRITE";
 

@@ -7,7 +7,7 @@ mod refusals;
 
 use std::path::PathBuf;
 
-use crate::consensus::standin::{LogEntry, LogStore, Snapshot, Vote};
+use fruitnode_coordinator::replica::{LogEntry, LogStore, Snapshot, Vote};
 
 const STORAGE: &str = "5f0c";
 

@@ -3,7 +3,7 @@
 use super::super::RedbLog;
 use super::super::tail::Tail;
 use super::{Draws, STORAGE, content, entry, place, snapshot, write};
-use crate::consensus::standin::{LogStore, MemoryLog, Vote};
+use fruitnode_coordinator::replica::{LogStore, MemoryLog, Vote};
 
 #[test]
 fn whatever_is_written_reads_as_in_memory_also_after_a_restart() {

@@ -7,8 +7,8 @@ use std::process::Command;
 
 use super::super::{FORMAT, META, RedbLog, StoreError};
 use super::{STORAGE, content, entry, place, snapshot};
-use crate::consensus::standin::{LogStore, Vote};
 use crate::skipped;
+use fruitnode_coordinator::replica::{LogStore, Vote};
 
 #[test]
 fn a_new_log_is_empty_and_belongs_to_its_owner_alone() {
