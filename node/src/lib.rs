@@ -12,6 +12,7 @@ pub mod demo;
 mod env;
 pub mod failure;
 pub mod fitted_file;
+pub mod http;
 pub mod hub;
 pub mod local;
 pub mod memory;

@@ -60,7 +60,7 @@ pub const IMPURE: [&str; 34] = [
 ];
 
 /// Modules of `node` in layers: each may use those of lower layers, and itself, alone.
-pub const MODULES: [(&str, u8); 25] = [
+pub const MODULES: [(&str, u8); 26] = [
     ("main", 11),
     ("lib", 11),
     ("cli", 10),
@@ -73,6 +73,7 @@ pub const MODULES: [(&str, u8); 25] = [
     ("verify", 6),
     ("story", 6),
     ("hub", 6),
+    ("http", 6),
     ("storage", 5),
     ("pipeline", 5),
     ("output", 5),

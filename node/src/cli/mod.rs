@@ -1,12 +1,14 @@
 //! The command line: from words to a job, and from its end to words and an exit code.
 
 pub mod args;
+pub mod cluster;
 mod completion;
 mod config;
 mod demo;
 pub mod exit;
 mod given;
 mod layered;
+mod machine_args;
 mod man;
 mod message;
 mod meter;

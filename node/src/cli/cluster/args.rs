@@ -1,0 +1,364 @@
+//! The part of the command line that is about a cluster and its nodes.
+
+use std::net::SocketAddr;
+use std::num::NonZeroU32;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args, Subcommand};
+use fruitnode_coordinator::ids::NodeId;
+
+use crate::cli::args::{MachineArgs, StorageArgs};
+use crate::cli::cluster::parse::{self, HttpPlace};
+use crate::cli::cluster::secret::Secret;
+
+/// Options of `init`.
+#[derive(Debug, Clone, Args)]
+pub struct InitArgs {
+    /// Name of the cluster, for people.
+    #[arg(long, value_name = "NAME", default_value = "fruits", value_parser = parse::name)]
+    pub cluster: String,
+    /// Nodes that decide together, once there are so many.
+    #[arg(long, value_name = "1|3|5", default_value = "3", value_parser = parse::voters)]
+    pub voters: u32,
+    /// Nodes that may join with the token that is printed.
+    #[arg(long, value_name = "N", default_value_t = uses_default())]
+    pub uses: NonZeroU32,
+    /// How long that token is good for.
+    #[arg(long, value_name = "SPAN", default_value = "24h", value_parser = parse::duration)]
+    pub ttl: Duration,
+    /// Found the cluster, and do not run the node: `fruitnode start` does.
+    #[arg(long)]
+    pub no_start: bool,
+    /// Where the node is.
+    #[command(flatten)]
+    pub place: PlaceArgs,
+    /// How the node runs.
+    #[command(flatten)]
+    pub node: NodeArgs,
+}
+
+/// Options of `join`.
+#[derive(Debug, Clone, Args)]
+pub struct JoinArgs {
+    /// Any node of the cluster, or several.
+    #[arg(value_name = "HOST:PORT", required = true, value_delimiter = ',',
+          value_parser = parse::address)]
+    pub nodes: Vec<String>,
+    /// A token of `fruitnode token create`. Others on this machine can see it while the command
+    /// runs: `--token-file` and FRUITNODE_TOKEN hide it from them.
+    #[arg(long, value_name = "TOKEN", value_parser = Secret::parse)]
+    pub token: Option<Secret>,
+    /// File that holds the token; `-` is standard input.
+    #[arg(long, value_name = "FILE")]
+    pub token_file: Option<PathBuf>,
+    /// Join, and do not run the node: `fruitnode start` does.
+    #[arg(long)]
+    pub no_start: bool,
+    /// Where the node is.
+    #[command(flatten)]
+    pub place: PlaceArgs,
+    /// How the node runs.
+    #[command(flatten)]
+    pub node: NodeArgs,
+}
+
+/// Options of `start`.
+#[derive(Debug, Clone, Args)]
+pub struct StartArgs {
+    /// Where the node keeps what it is.
+    #[command(flatten)]
+    pub data: DataArgs,
+    /// How the node runs.
+    #[command(flatten)]
+    pub node: NodeArgs,
+}
+
+/// Options of `leave`.
+#[derive(Debug, Clone, Args)]
+pub struct LeaveArgs {
+    /// Where the node keeps what it is.
+    #[command(flatten)]
+    pub data: DataArgs,
+    /// How long leases may take to end before the node leaves all the same.
+    #[arg(long, value_name = "SPAN", default_value = "120s", value_parser = parse::duration,
+          help_heading = "Node")]
+    pub drain_timeout: Duration,
+    /// Do not ask.
+    #[arg(long)]
+    pub yes: bool,
+}
+
+/// Where a node keeps what it is.
+#[derive(Debug, Clone, Args)]
+pub struct DataArgs {
+    /// Folder of the node: its keys, certificates and log.
+    /// [default: /var/lib/fruitnode for root, else ~/.local/share/fruitnode]
+    #[arg(long, value_name = "DIR", help_heading = "Node")]
+    pub data_dir: Option<PathBuf>,
+}
+
+/// Where a node keeps what it is, and where others reach it.
+#[derive(Debug, Clone, Args)]
+pub struct PlaceArgs {
+    /// Where the node keeps what it is.
+    #[command(flatten)]
+    pub data: DataArgs,
+    /// Where the node listens.
+    #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:7400",
+          value_parser = parse::listen, help_heading = "Node")]
+    pub listen: SocketAddr,
+    /// Where others reach it. [default: where it listens]
+    #[arg(long, value_name = "HOST:PORT", value_parser = parse::address, help_heading = "Node")]
+    pub advertise: Option<String>,
+}
+
+/// How a node runs.
+#[derive(Debug, Clone, Args)]
+pub struct NodeArgs {
+    /// Leases that the node takes at a time.
+    #[arg(long, value_name = "N", default_value_t = slots_default(), help_heading = "Node")]
+    pub slots: NonZeroU32,
+    /// Where `/livez` and `/readyz` are, on loopback, or `off`.
+    /// [default: 127.0.0.1, 80 above the port of --listen]
+    #[arg(long, value_name = "ADDRESS:PORT|off", value_parser = parse::http,
+          help_heading = "Node")]
+    pub http: Option<HttpPlace>,
+    /// How this machine computes.
+    #[command(flatten)]
+    pub machine: MachineArgs,
+    /// Where S3 is.
+    #[command(flatten)]
+    pub storage: StorageArgs,
+}
+
+/// How a command reaches the cluster. Any node will do.
+#[derive(Debug, Clone, Default, Args)]
+pub struct ReachArgs {
+    /// A node of the cluster, or several. [default: those in the file `host` of --certs-dir]
+    #[arg(long, value_name = "HOST:PORT", value_delimiter = ',', value_parser = parse::address,
+          help_heading = "Client")]
+    pub host: Vec<String>,
+    /// Folder of your certificate. [default: ~/.config/fruitnode/client]
+    #[arg(long, value_name = "DIR", help_heading = "Client")]
+    pub certs_dir: Option<PathBuf>,
+    /// Give up after this long. [default: as long as a job takes; 30s for an answer]
+    #[arg(long, value_name = "SPAN", value_parser = parse::duration, help_heading = "Client")]
+    pub timeout: Option<Duration>,
+}
+
+/// Options of `status`.
+#[derive(Debug, Clone, Args)]
+pub struct StatusArgs {
+    /// Say it again every second.
+    #[arg(long)]
+    pub watch: bool,
+    /// How the cluster is reached.
+    #[command(flatten)]
+    pub reach: ReachArgs,
+}
+
+/// What can be done with nodes.
+#[derive(Debug, Clone, Subcommand)]
+pub enum NodeCommand {
+    /// Every node: where it is, what it does, how fast.
+    List(NodeListArgs),
+    /// One node.
+    Show(NodeShowArgs),
+    /// Give a node no more leases, or give it some again.
+    #[command(after_help = DRAIN_EXAMPLES)]
+    Drain(NodeDrainArgs),
+    /// Cut a node off for good, dead or alive. It can come back under a new id alone.
+    #[command(after_help = REMOVE_EXAMPLES)]
+    Remove(NodeRemoveArgs),
+}
+
+const DRAIN_EXAMPLES: &str = "\
+Examples:
+  fruitnode node drain n3           what it does now it finishes; then the machine may restart
+  fruitnode node drain n3 --undo";
+
+const REMOVE_EXAMPLES: &str = "\
+Examples:
+  fruitnode node remove n3          asks first
+  fruitnode node remove n3 --yes
+
+What a node does is lost with it: where it lives, `fruitnode leave` on its machine is kinder.";
+
+/// Options of `node list`.
+#[derive(Debug, Clone, Args)]
+pub struct NodeListArgs {
+    /// How the cluster is reached.
+    #[command(flatten)]
+    pub reach: ReachArgs,
+}
+
+/// Options of `node show`.
+#[derive(Debug, Clone, Args)]
+pub struct NodeShowArgs {
+    /// The node, such as n3.
+    #[arg(value_name = "ID", value_parser = parse::node)]
+    pub id: NodeId,
+    /// How the cluster is reached.
+    #[command(flatten)]
+    pub reach: ReachArgs,
+}
+
+/// Options of `node drain`.
+#[derive(Debug, Clone, Args)]
+pub struct NodeDrainArgs {
+    /// The node, such as n3.
+    #[arg(value_name = "ID", value_parser = parse::node)]
+    pub id: NodeId,
+    /// Let it take leases again.
+    #[arg(long)]
+    pub undo: bool,
+    /// How the cluster is reached.
+    #[command(flatten)]
+    pub reach: ReachArgs,
+}
+
+/// Options of `node remove`.
+#[derive(Debug, Clone, Args)]
+pub struct NodeRemoveArgs {
+    /// The node, such as n3.
+    #[arg(value_name = "ID", value_parser = parse::node)]
+    pub id: NodeId,
+    /// Do not ask.
+    #[arg(long)]
+    pub yes: bool,
+    /// How the cluster is reached.
+    #[command(flatten)]
+    pub reach: ReachArgs,
+}
+
+/// What can be done with tokens.
+#[derive(Debug, Clone, Subcommand)]
+pub enum TokenCommand {
+    /// Make a token with which nodes may join. It is shown once and kept nowhere.
+    #[command(after_help = TOKEN_EXAMPLES)]
+    Create(TokenCreateArgs),
+    /// Tokens that are still known: ids, uses, times. Never the secrets.
+    List(TokenListArgs),
+    /// Let nobody join with a token any more.
+    Revoke(TokenRevokeArgs),
+}
+
+const TOKEN_EXAMPLES: &str = "\
+Examples:
+  fruitnode token create
+  fruitnode token create --uses 1 --ttl 15m
+  fruitnode token create -o json | jq -r .token > token && fruitnode join HOST:7400 \
+    --token-file token";
+
+/// Options of `token create`.
+#[derive(Debug, Clone, Args)]
+pub struct TokenCreateArgs {
+    /// Nodes that may join with it.
+    #[arg(long, value_name = "N", default_value_t = uses_default())]
+    pub uses: NonZeroU32,
+    /// How long it is good for.
+    #[arg(long, value_name = "SPAN", default_value = "24h", value_parser = parse::duration)]
+    pub ttl: Duration,
+    /// How the cluster is reached.
+    #[command(flatten)]
+    pub reach: ReachArgs,
+}
+
+/// Options of `token list`.
+#[derive(Debug, Clone, Args)]
+pub struct TokenListArgs {
+    /// How the cluster is reached.
+    #[command(flatten)]
+    pub reach: ReachArgs,
+}
+
+/// Options of `token revoke`.
+#[derive(Debug, Clone, Args)]
+pub struct TokenRevokeArgs {
+    /// Its id, as `token list` says it.
+    #[arg(value_name = "ID")]
+    pub id: String,
+    /// How the cluster is reached.
+    #[command(flatten)]
+    pub reach: ReachArgs,
+}
+
+/// What can be done with people's certificates.
+#[derive(Debug, Clone, Subcommand)]
+pub enum ClientCommand {
+    /// Make a certificate for a person or a program.
+    #[command(after_help = CLIENT_EXAMPLES)]
+    Create(ClientCreateArgs),
+    /// Refuse a person's certificate from now on, also in streams that are open.
+    Revoke(ClientRevokeArgs),
+}
+
+const CLIENT_EXAMPLES: &str = "\
+Examples:
+  fruitnode client create maria --to maria-fruitnode
+  fruitnode job list --certs-dir maria-fruitnode
+  fruitnode client revoke maria
+
+The folder holds a key that opens the whole cluster: hand it over as you would a password.";
+
+/// Options of `client create`.
+#[derive(Debug, Clone, Args)]
+pub struct ClientCreateArgs {
+    /// Whose it is: a-z, 0-9 and `-`.
+    #[arg(value_name = "NAME", value_parser = parse::lower_name)]
+    pub name: String,
+    /// Folder to write it to.
+    #[arg(long, value_name = "DIR")]
+    pub to: PathBuf,
+    /// How the cluster is reached.
+    #[command(flatten)]
+    pub reach: ReachArgs,
+}
+
+/// Options of `client revoke`.
+#[derive(Debug, Clone, Args)]
+pub struct ClientRevokeArgs {
+    /// Whose it is.
+    #[arg(value_name = "NAME", value_parser = parse::lower_name)]
+    pub name: String,
+    /// How the cluster is reached.
+    #[command(flatten)]
+    pub reach: ReachArgs,
+}
+
+/// Options of `backup`.
+#[derive(Debug, Clone, Args)]
+pub struct BackupArgs {
+    /// File to write. Only you may read it.
+    #[arg(long, value_name = "FILE")]
+    pub to: PathBuf,
+    /// How the cluster is reached.
+    #[command(flatten)]
+    pub reach: ReachArgs,
+}
+
+/// Options of `recover`.
+#[derive(Debug, Clone, Args)]
+pub struct RecoverArgs {
+    /// Say that you know: whatever the lost voters decided and this node did not hear is lost.
+    #[arg(long = "unsafe", required = true)]
+    pub aware: bool,
+    /// A file of `fruitnode backup`. [default: what this node has]
+    #[arg(long, value_name = "FILE")]
+    pub from: Option<PathBuf>,
+    /// Do not ask for the cluster's name.
+    #[arg(long)]
+    pub yes: bool,
+    /// Where the node keeps what it is.
+    #[command(flatten)]
+    pub data: DataArgs,
+}
+
+fn uses_default() -> NonZeroU32 {
+    NonZeroU32::new(8).expect("not 0")
+}
+
+fn slots_default() -> NonZeroU32 {
+    NonZeroU32::new(2).expect("not 0")
+}

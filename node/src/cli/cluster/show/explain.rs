@@ -1,0 +1,392 @@
+//! The story of a job: what was tried in each stage, where, how long it took, and why again.
+
+use std::collections::BTreeMap;
+
+use fruitnode_coordinator::retry::FailureReason;
+use fruitnode_proto::v1::{AttemptStory, task};
+use serde::Serialize;
+
+use crate::cli::cluster::show::job::reason;
+use crate::cli::cluster::show::node;
+use crate::cli::cluster::show::table::{NOTHING, Set, Table, bytes, count, span, time};
+
+/// Attempts that took longest, so many of each stage.
+const SLOWEST_TOLD: usize = 3;
+
+/// Stages in the order of a job.
+const STAGES: [&str; 7] = ["list", "extract", "remake", "merge", "fit", "project", "publish"];
+
+/// One stage of a job.
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+pub struct Stage {
+    stage: &'static str,
+    attempts: u64,
+    accepted: u64,
+    /// Failed attempts by reason.
+    failed: BTreeMap<&'static str, u64>,
+    /// From the beginning of the first attempt to the end of the last.
+    wall_ms: u64,
+    /// Sum over attempts.
+    busy_ms: u64,
+    median_ms: u64,
+    slowest_ms: u64,
+    /// How many times the median the slowest took.
+    skew: Option<f64>,
+    fetch_ms: u64,
+    compute_ms: u64,
+    write_ms: u64,
+    bytes: u64,
+    /// Of accepted attempts, the slowest first.
+    slowest: Vec<Slow>,
+}
+
+/// An attempt that took long.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Slow {
+    task: String,
+    node: String,
+    took_ms: u32,
+}
+
+/// What one node did.
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+pub struct NodeShare {
+    node: String,
+    accepted: u64,
+    failed: u64,
+    busy_ms: u64,
+    bytes: u64,
+}
+
+/// One attempt.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Attempt {
+    task: String,
+    attempt: u32,
+    node: String,
+    /// `accepted`, or the code of why it failed.
+    outcome: &'static str,
+    began_unix_ms: u64,
+    took_ms: u32,
+    bytes: u64,
+}
+
+/// The whole story.
+#[derive(Debug, Serialize)]
+pub struct Explained {
+    schema_version: u32,
+    job: String,
+    stages: Vec<Stage>,
+    nodes: Vec<NodeShare>,
+}
+
+/// Puts the story together.
+pub fn explain(job: &str, stories: &[AttemptStory]) -> Explained {
+    let of = |stage: &'static str| stories.iter().filter(move |story| stage_of(story) == stage);
+    let stages = STAGES.iter().map(|stage| stage_told(stage, &of(stage).collect::<Vec<_>>()));
+    let stages = stages.filter(|stage| stage.attempts > 0).collect();
+    let mut nodes: BTreeMap<u64, NodeShare> = BTreeMap::new();
+    for story in stories {
+        let share = nodes.entry(story.node).or_default();
+        share.node = node::id(story.node);
+        let facts = story.facts.unwrap_or_default();
+        share.busy_ms += u64::from(facts.took_ms);
+        share.bytes += facts.bytes;
+        *if accepted(story) { &mut share.accepted } else { &mut share.failed } += 1;
+    }
+    Explained {
+        schema_version: 1,
+        job: job.to_owned(),
+        stages,
+        nodes: nodes.into_values().collect(),
+    }
+}
+
+/// The attempts themselves, in the order in which they began.
+pub fn attempts(stories: &[AttemptStory]) -> Vec<Attempt> {
+    let mut attempts: Vec<_> = stories.iter().map(attempt).collect();
+    attempts.sort_by_key(|attempt| (attempt.began_unix_ms, attempt.attempt));
+    attempts
+}
+
+/// For people: attempts line by line.
+pub fn attempts_table(attempts: &[Attempt]) -> String {
+    let mut table = Table::new(&[
+        ("attempt", Set::Right),
+        ("task", Set::Left),
+        ("node", Set::Left),
+        ("outcome", Set::Left),
+        ("began", Set::Left),
+        ("took", Set::Right),
+        ("bytes", Set::Right),
+    ]);
+    for attempt in attempts {
+        table.row([
+            attempt.attempt.to_string(),
+            attempt.task.clone(),
+            attempt.node.clone(),
+            attempt.outcome.to_owned(),
+            time(attempt.began_unix_ms),
+            span(attempt.took_ms.into()),
+            if attempt.bytes == 0 { NOTHING.to_owned() } else { bytes(attempt.bytes) },
+        ]);
+    }
+    table.text("  ")
+}
+
+impl Explained {
+    /// For people.
+    pub fn text(&self) -> String {
+        if self.stages.is_empty() {
+            return "no attempt has ended yet\n".to_owned();
+        }
+        let mut out = self.stage_table();
+        let failed = self.stages.iter().filter(|stage| !stage.failed.is_empty());
+        for stage in failed {
+            let reasons = stage.failed.iter();
+            let reasons: Vec<_> =
+                reasons.map(|(code, times)| format!("{} x {code}", count(*times))).collect();
+            out.push_str(&format!("\n  {} was tried again: {}\n", stage.stage, reasons.join(", ")));
+        }
+        // A stage of one task has no neighbours to compare with.
+        for stage in self.stages.iter().filter(|stage| stage.skew.is_some()) {
+            let slowest = stage.slowest.iter();
+            let slowest: Vec<_> = slowest
+                .map(|slow| format!("{} {} on {}", slow.task, span(slow.took_ms.into()), slow.node))
+                .collect();
+            out.push_str(&format!("\n  slowest of {}: {}\n", stage.stage, slowest.join(", ")));
+        }
+        out.push('\n');
+        out.push_str(&self.node_table());
+        out
+    }
+
+    /// For programs.
+    pub fn json(&self) -> serde_json::Value {
+        serde_json::to_value(self).expect("strings and numbers are always JSON")
+    }
+
+    fn stage_table(&self) -> String {
+        let mut table = Table::new(&[
+            ("stage", Set::Left),
+            ("attempts", Set::Right),
+            ("failed", Set::Right),
+            ("time", Set::Right),
+            ("median", Set::Right),
+            ("slowest", Set::Right),
+            ("skew", Set::Right),
+            ("fetch", Set::Right),
+            ("compute", Set::Right),
+            ("write", Set::Right),
+            ("bytes", Set::Right),
+        ]);
+        for stage in &self.stages {
+            let known = |ms: u64| if ms == 0 { NOTHING.to_owned() } else { span(ms) };
+            table.row([
+                stage.stage.to_owned(),
+                count(stage.attempts),
+                count(stage.attempts - stage.accepted),
+                span(stage.wall_ms),
+                span(stage.median_ms),
+                span(stage.slowest_ms),
+                stage.skew.map_or_else(|| NOTHING.to_owned(), |skew| format!("{skew:.1}")),
+                known(stage.fetch_ms),
+                known(stage.compute_ms),
+                known(stage.write_ms),
+                if stage.bytes == 0 { NOTHING.to_owned() } else { bytes(stage.bytes) },
+            ]);
+        }
+        table.text("  ")
+    }
+
+    fn node_table(&self) -> String {
+        let mut table = Table::new(&[
+            ("node", Set::Left),
+            ("accepted", Set::Right),
+            ("failed", Set::Right),
+            ("busy", Set::Right),
+            ("bytes", Set::Right),
+        ]);
+        for share in &self.nodes {
+            table.row([
+                share.node.clone(),
+                count(share.accepted),
+                count(share.failed),
+                span(share.busy_ms),
+                bytes(share.bytes),
+            ]);
+        }
+        table.text("  ")
+    }
+}
+
+fn stage_told(stage: &'static str, stories: &[&AttemptStory]) -> Stage {
+    let mut told = Stage { stage, attempts: stories.len() as u64, ..Stage::default() };
+    let (mut first, mut last) = (u64::MAX, 0);
+    let mut took = Vec::new();
+    for story in stories {
+        let facts = story.facts.unwrap_or_default();
+        told.busy_ms += u64::from(facts.took_ms);
+        told.fetch_ms += u64::from(facts.fetch_ms);
+        told.compute_ms += u64::from(facts.compute_ms);
+        told.write_ms += u64::from(facts.write_ms);
+        told.bytes += facts.bytes;
+        if facts.began_ms > 0 {
+            first = first.min(facts.began_ms);
+            last = last.max(facts.began_ms.saturating_add(facts.took_ms.into()));
+        }
+        if accepted(story) {
+            told.accepted += 1;
+            took.push((facts.took_ms, *story));
+        } else {
+            *told.failed.entry(code(story)).or_default() += 1;
+        }
+    }
+    told.wall_ms = last.saturating_sub(first);
+    took.sort_by_key(|(took_ms, _)| *took_ms);
+    if let Some((slowest, _)) = took.last() {
+        let median = took[(took.len() - 1) / 2].0;
+        (told.median_ms, told.slowest_ms) = (median.into(), (*slowest).into());
+        if took.len() > 1 && median > 0 {
+            told.skew = Some(f64::from(*slowest) / f64::from(median));
+        }
+    }
+    let slowest = took.iter().rev().take(SLOWEST_TOLD);
+    told.slowest = slowest
+        .map(|(took_ms, story)| Slow {
+            task: task_words(story),
+            node: node::id(story.node),
+            took_ms: *took_ms,
+        })
+        .collect();
+    told
+}
+
+fn attempt(story: &AttemptStory) -> Attempt {
+    let facts = story.facts.unwrap_or_default();
+    Attempt {
+        task: task_words(story),
+        attempt: story.attempt,
+        node: node::id(story.node),
+        outcome: if accepted(story) { "accepted" } else { code(story) },
+        began_unix_ms: facts.began_ms,
+        took_ms: facts.took_ms,
+        bytes: facts.bytes,
+    }
+}
+
+fn accepted(story: &AttemptStory) -> bool {
+    story.reason == 0
+}
+
+fn code(story: &AttemptStory) -> &'static str {
+    reason(story.reason).map_or("unknown", FailureReason::code)
+}
+
+fn stage_of(story: &AttemptStory) -> &'static str {
+    use task::Task;
+    match story.task.as_ref().and_then(|task| task.task.as_ref()) {
+        Some(Task::List(_)) => "list",
+        Some(Task::Extract(_)) => "extract",
+        Some(Task::Remake(_)) => "remake",
+        Some(Task::Merge(_)) => "merge",
+        Some(Task::Fit(_)) => "fit",
+        Some(Task::Project(_)) => "project",
+        Some(Task::Publish(_)) => "publish",
+        None => "unknown",
+    }
+}
+
+/// The partition that an attempt was about, if it was about one.
+pub fn partition(story: &AttemptStory) -> Option<u32> {
+    match story.task.as_ref()?.task.as_ref()? {
+        task::Task::Extract(at) | task::Task::Remake(at) | task::Task::Project(at) => Some(*at),
+        _ => None,
+    }
+}
+
+fn task_words(story: &AttemptStory) -> String {
+    let stage = stage_of(story);
+    partition(story).map_or_else(|| stage.to_owned(), |at| format!("{stage}:{at}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use fruitnode_proto::v1::{self, AttemptFacts, task::Task};
+
+    use super::*;
+
+    fn story(task: Task, attempt: u32, node: u64, reason: i32, took_ms: u32) -> AttemptStory {
+        AttemptStory {
+            task: Some(v1::Task { task: Some(task) }),
+            attempt,
+            node,
+            reason,
+            facts: Some(AttemptFacts {
+                began_ms: 1_700_000_000_000 + u64::from(attempt) * 100,
+                took_ms,
+                bytes: 1 << 20,
+                fetch_ms: took_ms / 2,
+                ..AttemptFacts::default()
+            }),
+        }
+    }
+
+    fn stories() -> Vec<AttemptStory> {
+        let lost = v1::FailureReason::NodeLost.into();
+        vec![
+            story(Task::List(v1::task::Unit {}), 1, 1, 0, 50),
+            story(Task::Extract(0), 2, 1, 0, 1_000),
+            story(Task::Extract(1), 3, 2, lost, 200),
+            story(Task::Extract(2), 4, 3, 0, 1_000),
+            story(Task::Extract(1), 5, 3, 0, 3_000),
+            story(Task::Publish(v1::task::Unit {}), 6, 1, 0, 10),
+        ]
+    }
+
+    #[test]
+    fn a_stage_says_what_was_tried_again_and_which_partition_was_slow() {
+        let explained = explain("week", &stories());
+        let extract = &explained.stages[1];
+        assert_eq!((extract.attempts, extract.accepted), (4, 3));
+        assert_eq!(extract.failed, BTreeMap::from([("node_lost", 1)]));
+        assert_eq!((extract.median_ms, extract.slowest_ms, extract.wall_ms), (1_000, 3_000, 3_300));
+        assert_eq!(extract.skew, Some(3.0));
+        assert_eq!(extract.slowest[0].task, "extract:1");
+        assert_eq!(explained.stages[0].skew, None, "one attempt has no neighbours");
+        let text = explained.text();
+        for says in [
+            "extract         4       1   3.3 s",
+            "extract was tried again: 1 x node_lost",
+            "slowest of extract: extract:1 3.0 s on n3, ",
+            "n3           2       0   4.0 s  2.00 MiB",
+        ] {
+            assert!(text.contains(says), "{says}: {text}");
+        }
+        assert_eq!(explained.json()["nodes"][1]["failed"], 1);
+    }
+
+    #[test]
+    fn the_attempts_of_one_photograph_stand_in_the_order_of_time() {
+        let mut stories: Vec<_> =
+            stories().into_iter().filter(|story| partition(story) == Some(1)).collect();
+        stories.reverse();
+        let attempts = attempts(&stories);
+        let outcomes: Vec<_> =
+            attempts.iter().map(|attempt| (attempt.attempt, attempt.outcome)).collect();
+        assert_eq!(outcomes, [(3, "node_lost"), (5, "accepted")]);
+        let text = attempts_table(&attempts);
+        assert!(
+            text.contains("      5  extract:1  n3    accepted   2023-11-14T22:13:20Z"),
+            "{text}"
+        );
+    }
+
+    #[test]
+    fn what_another_release_says_is_shown_and_nothing_panics() {
+        let strange = AttemptStory { reason: 77, node: u64::MAX, ..AttemptStory::default() };
+        assert_eq!(attempts(std::slice::from_ref(&strange))[0].outcome, "unknown");
+        explain("week", &[strange]).text();
+        assert_eq!(explain("week", &[]).text(), "no attempt has ended yet\n");
+    }
+}

@@ -1,0 +1,8 @@
+//! What the cluster says, as people and programs read it: functions of messages alone.
+
+pub mod cluster;
+pub mod explain;
+pub mod job;
+pub mod node;
+pub mod table;
+pub mod token;

@@ -1,0 +1,178 @@
+//! What is said of nodes.
+
+use std::collections::BTreeMap;
+
+use fruitnode_proto::v1::NodeStatus;
+use serde::Serialize;
+
+use crate::cli::cluster::show::table::{NOTHING, Set, Table, bytes, count, line};
+
+/// Photographs a second, by node, where two looks at the cluster told them.
+pub type Rates = BTreeMap<u64, f64>;
+
+/// A node, for programs.
+#[derive(Debug, Serialize)]
+pub struct NodeDocument<'a> {
+    id: String,
+    address: &'a str,
+    state: &'a str,
+    role: &'a str,
+    slots: u32,
+    used: u32,
+    compute_class: &'a str,
+    release: &'a str,
+    /// Not known where the cluster was looked at only once.
+    photographs_per_s: Option<f64>,
+    /// Since its process began.
+    photographs: u64,
+    quarantined: u64,
+    gets: u64,
+    bytes: u64,
+    memory_bytes: u64,
+}
+
+/// For programs.
+pub fn document<'a>(node: &'a NodeStatus, rates: &Rates) -> NodeDocument<'a> {
+    let beat = node.beat.unwrap_or_default();
+    NodeDocument {
+        id: id(node.node),
+        address: &node.address,
+        state: &node.state,
+        role: &node.role,
+        slots: node.slots,
+        used: node.used,
+        compute_class: &node.compute_class,
+        release: &node.release,
+        photographs_per_s: rates.get(&node.node).copied(),
+        photographs: beat.inferences,
+        quarantined: beat.bad,
+        gets: beat.gets,
+        bytes: beat.bytes,
+        memory_bytes: beat.memory_bytes,
+    }
+}
+
+/// A node's id as people write it.
+pub fn id(node: u64) -> String {
+    format!("n{node}")
+}
+
+/// Every node, a line each.
+pub fn table(nodes: &[NodeStatus], rates: &Rates, indent: &str) -> String {
+    let mut table = Table::new(&[
+        ("node", Set::Left),
+        ("address", Set::Left),
+        ("state", Set::Left),
+        ("role", Set::Left),
+        ("slots", Set::Right),
+        ("photographs/s", Set::Right),
+        ("release", Set::Left),
+    ]);
+    for node in nodes {
+        table.row([
+            id(node.node),
+            node.address.clone(),
+            node.state.clone(),
+            node.role.clone(),
+            format!("{}/{}", node.used, node.slots),
+            rates.get(&node.node).map_or_else(|| NOTHING.to_owned(), |rate| format!("{rate:.0}")),
+            node.release.clone(),
+        ]);
+    }
+    table.text(indent)
+}
+
+/// One node, a line for each thing that is known.
+pub fn details(node: &NodeStatus) -> String {
+    let mut out = String::new();
+    line(&mut out, "node", id(node.node));
+    line(&mut out, "address", &node.address);
+    line(&mut out, "state", &node.state);
+    line(&mut out, "role", &node.role);
+    line(&mut out, "slots", format!("{} of {} used", node.used, node.slots));
+    line(&mut out, "computes as", &node.compute_class);
+    line(&mut out, "release", &node.release);
+    if let Some(beat) = &node.beat {
+        line(&mut out, "photographs", {
+            let (done, bad) = (count(beat.inferences), count(beat.bad));
+            format!("{done} since it was started, {bad} more in quarantine")
+        });
+        line(&mut out, "fetched", format!("{} in {} GETs", bytes(beat.bytes), count(beat.gets)));
+        line(&mut out, "memory", bytes(beat.memory_bytes));
+    }
+    out
+}
+
+/// Photographs a second between two looks at the cluster, so many seconds apart.
+pub fn rates(earlier: &[NodeStatus], later: &[NodeStatus], seconds: f64) -> Rates {
+    let done = |node: &NodeStatus| node.beat.map(|beat| beat.inferences + beat.bad);
+    let pairs = later.iter().filter_map(|node| {
+        let before = earlier.iter().find(|before| before.node == node.node)?;
+        // A process that was started anew counts from 0 again.
+        let more = done(node)?.checked_sub(done(before)?)?;
+        (seconds > 0.0).then(|| (node.node, more as f64 / seconds))
+    });
+    pairs.collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use fruitnode_proto::v1::from_member::Beat;
+
+    use super::*;
+
+    fn node(node: u64, state: &str, done: Option<u64>) -> NodeStatus {
+        NodeStatus {
+            node,
+            address: format!("10.0.0.{node}:7400"),
+            state: state.to_owned(),
+            role: "voter".to_owned(),
+            slots: 2,
+            used: 1,
+            compute_class: "cpu-2".to_owned(),
+            release: "0.1.0".to_owned(),
+            beat: done.map(|inferences| Beat {
+                inferences,
+                memory_bytes: 1 << 20,
+                ..Beat::default()
+            }),
+        }
+    }
+
+    #[test]
+    fn every_node_is_a_line_with_its_speed_where_that_is_known() {
+        let earlier =
+            [node(1, "ready", Some(100)), node(2, "ready", Some(500)), node(3, "lost", None)];
+        let later =
+            [node(1, "ready", Some(300)), node(2, "ready", Some(20)), node(3, "lost", None)];
+        let rates = rates(&earlier, &later, 2.0);
+        assert_eq!(
+            table(&later, &rates, ""),
+            "\
+node  address        state  role   slots  photographs/s  release
+n1    10.0.0.1:7400  ready  voter    1/2            100  0.1.0
+n2    10.0.0.2:7400  ready  voter    1/2              -  0.1.0
+n3    10.0.0.3:7400  lost   voter    1/2              -  0.1.0
+"
+        );
+        assert!(super::rates(&earlier, &later, 0.0).is_empty());
+    }
+
+    #[test]
+    fn one_node_is_told_line_by_line() {
+        let words = details(&node(7, "draining", Some(1_234)));
+        for says in ["n7", "draining", "1 of 2 used", "1,234 since", "1.00 MiB"] {
+            assert!(words.contains(says), "{says}: {words}");
+        }
+        assert!(!details(&node(7, "lost", None)).contains("memory"));
+    }
+
+    #[test]
+    fn programs_get_numbers_and_null_for_what_is_not_known() {
+        let json =
+            serde_json::to_value(document(&node(1, "ready", Some(5)), &Rates::new())).unwrap();
+        assert_eq!(json["id"], "n1");
+        assert_eq!(json["photographs"], 5);
+        assert!(json["photographs_per_s"].is_null());
+    }
+}
