@@ -29,3 +29,4 @@ pub mod story;
 pub mod tasks;
 pub mod verified;
 pub mod verify;
+pub mod wire;

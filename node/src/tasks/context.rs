@@ -21,12 +21,14 @@ use crate::pipeline::suspect::{self, Order, Shrink, SuspectError};
 use crate::pipeline::{DecodeError, Limits, Preprocess, PreprocessWorkspace};
 use crate::rows::Subject;
 use crate::storage::manifest::ManifestReader;
-use crate::storage::{Entry, Sink, Source};
+use crate::storage::{Entry, S3Options, Sink, Source};
 use crate::story::Story;
 use crate::tasks::given::GivenModel;
 use crate::tasks::held::HeldMoments;
 use crate::tasks::max_bad::BadTally;
 use crate::tasks::meter::Meter;
+use crate::tasks::network::Networks;
+use crate::tasks::peers::{MomentsSource, NoPeers};
 use crate::tasks::{Lease, Settings, objects, sha256};
 
 /// Bytes of photographs that may be in memory at a time, fetched and not yet inferred.
@@ -64,8 +66,11 @@ pub struct NodeContext {
     pub moments: HeldMoments,
     /// What happened on it.
     pub story: Arc<Story>,
+    peers: Arc<dyn MomentsSource>,
+    storage: S3Options,
     room: Arc<Semaphore>,
     opened: Mutex<BTreeMap<JobId, Arc<JobContext>>>,
+    networks: Arc<Networks>,
 }
 
 impl NodeContext {
@@ -80,9 +85,29 @@ impl NodeContext {
             batch: options.batch,
             moments: HeldMoments::default(),
             story,
+            peers: Arc::new(NoPeers),
+            storage: S3Options::default(),
             room: Arc::new(Semaphore::new((PHOTOGRAPH_BYTES_MAX / ROOM_BYTES) as usize)),
             opened: Mutex::default(),
+            networks: Arc::default(),
         })
+    }
+
+    /// With a way to the moments of other nodes.
+    #[must_use]
+    pub fn with_peers(self, peers: Arc<dyn MomentsSource>) -> Self {
+        Self { peers, ..self }
+    }
+
+    /// With this node's way to S3, for the jobs that it opens by itself.
+    #[must_use]
+    pub fn with_storage(self, storage: S3Options) -> Self {
+        Self { storage, ..self }
+    }
+
+    /// The way to the moments of other nodes.
+    pub(super) fn peers(&self) -> &dyn MomentsSource {
+        &*self.peers
     }
 
     /// Hands over a job that was opened before its first lease, as its client does to find every
@@ -105,7 +130,11 @@ impl NodeContext {
             return Ok(job);
         }
         let settings = Settings::of_spec(&lease.spec).map_err(|error| error.failure())?;
-        let opened = JobContext::open(lease.job.clone(), settings, None).await;
+        let settings = Settings { storage: self.storage.clone(), ..settings };
+        let (networks, wanted) = (Arc::clone(&self.networks), settings.clone());
+        let load = move |_: &mut Scratch| networks.get(&wanted).map_err(|error| error.failure());
+        let extractor = self.compute(load).await?;
+        let opened = JobContext::open(lease.job.clone(), settings, Some(extractor)).await;
         opened.map(Arc::new).map_err(|error| error.failure())
     }
 

@@ -10,7 +10,7 @@ use fruitnode_coordinator::tree::TreeNode;
 use crate::failure::Failure;
 use crate::fitted_file::FittedFile;
 use crate::pca;
-use crate::tasks::reduce::held;
+use crate::tasks::peers::moments;
 use crate::tasks::{JobContext, NodeContext, objects, sha256};
 
 /// Fits, certifies, and writes the model for the tasks after it.
@@ -21,7 +21,7 @@ pub(super) async fn fit(
     root: TreeNode,
     holding: Holding,
 ) -> Result<TaskResult, Failure> {
-    let moments = held(node, job, root, holding.digest)?;
+    let moments = moments(node, &job.id, root, holding).await?;
     let options = job.settings.pca.ok_or_else(|| {
         Failure::new(FailureReason::InvalidJob, "a fit was leased of a job without a PCA")
     })?;

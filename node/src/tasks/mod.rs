@@ -17,6 +17,7 @@ pub mod network;
 pub mod objects;
 mod open;
 pub mod options;
+mod peers;
 pub mod plan;
 mod project;
 mod publish;
@@ -39,6 +40,7 @@ pub use fruitnode_coordinator::story::AttemptFacts;
 pub use lease::Lease;
 pub use max_bad::{MaxBad, MaxBadError};
 pub use open::OpenError;
+pub use peers::{MomentsSource, NoPeers};
 pub use settings::{Settings, SettingsError};
 
 /// What the bits of features depend on beside photographs, weights and options: the kind of

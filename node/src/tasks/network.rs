@@ -1,15 +1,17 @@
 //! The network of a job: weights from a file or from this binary, packed for this processor.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use fruitnode_coordinator::retry::FailureReason;
 
 use crate::failure::Failure;
 use crate::hub::{FILE_BYTES_MAX, PullError, Source, Surroundings};
 use crate::model::{self, Extractor, Kernel, Pooling, WeightsError};
+use crate::tasks::{OpenError, Settings};
 
 /// Why there is no network.
 #[derive(Debug, thiserror::Error)]
@@ -71,6 +73,47 @@ impl NetworkError {
         };
         Failure::of(reason, self)
     }
+}
+
+/// Networks in memory: jobs with the same weights share one, for as long as one of them is there.
+#[derive(Debug, Default)]
+pub struct Networks {
+    loaded: Mutex<BTreeMap<(String, String), Weak<Extractor>>>,
+}
+
+impl Networks {
+    /// The network of a job.
+    ///
+    /// # Errors
+    /// When its weights are not on this machine, or are others than the job was submitted with.
+    pub fn get(&self, settings: &Settings) -> Result<Arc<Extractor>, OpenError> {
+        let sha256 = &settings.options.weights_sha256;
+        let name = (sha256.clone(), settings.pooling.to_string());
+        // Whoever needs the same network meanwhile waits instead of loading it as well.
+        let mut loaded = self.loaded.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(extractor) = loaded.get(&name).and_then(Weak::upgrade) {
+            return Ok(extractor);
+        }
+        let file = at_hand(settings.weights.as_deref(), sha256)?;
+        let extractor = load(file.as_deref(), settings.pooling, None)?;
+        check(&extractor, sha256)?;
+        loaded.retain(|_, network| network.strong_count() > 0);
+        loaded.insert(name, Arc::downgrade(&extractor));
+        Ok(extractor)
+    }
+}
+
+/// Refuses other weights than those a job was submitted with.
+///
+/// # Errors
+/// When they have another digest.
+pub fn check(extractor: &Extractor, expected: &str) -> Result<(), OpenError> {
+    let found = extractor.sha256();
+    if found == expected {
+        return Ok(());
+    }
+    let (found, expected) = (found.to_owned(), expected.to_owned());
+    Err(OpenError::OtherWeights { found, expected })
 }
 
 /// The file of a job's weights on this machine: what was named, or, of a source, what the cache

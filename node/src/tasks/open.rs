@@ -130,11 +130,7 @@ impl JobContext {
                 network::load(file.as_deref(), settings.pooling, None)?
             }
         };
-        let expected = &settings.options.weights_sha256;
-        if extractor.sha256() != expected {
-            let (found, expected) = (extractor.sha256().to_owned(), expected.clone());
-            return Err(OpenError::OtherWeights { found, expected });
-        }
+        network::check(&extractor, &settings.options.weights_sha256)?;
         let given = match &settings.model {
             None => None,
             Some(place) => Some(GivenModel::open(place, settings.options.model_sha256.as_deref())?),

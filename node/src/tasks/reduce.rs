@@ -2,17 +2,18 @@
 
 use std::sync::Arc;
 
-use fruitnode_coordinator::ids::{Digest, PartitionId};
+use fruitnode_coordinator::ids::PartitionId;
 use fruitnode_coordinator::moments::Moments;
-use fruitnode_coordinator::retry::FailureReason;
 use fruitnode_coordinator::task::{Holding, TaskResult, Winner};
 use fruitnode_coordinator::tree::TreeNode;
 
 use crate::failure::Failure;
 use crate::output;
+use crate::tasks::peers::moments;
 use crate::tasks::{JobContext, NodeContext, objects};
 
-/// Merges two neighbours. The left one is here: a merge is leased to its holder.
+/// Merges two neighbours. The left one is here, since a merge is leased to its holder; the right one
+/// is fetched from its own, and let go of when it is merged.
 pub(super) async fn merge(
     node: &Arc<NodeContext>,
     job: &Arc<JobContext>,
@@ -20,8 +21,8 @@ pub(super) async fn merge(
     left: (TreeNode, Holding),
     right: (TreeNode, Holding),
 ) -> Result<TaskResult, Failure> {
-    let left_side = held(node, job, left.0, left.1.digest)?;
-    let right_side = held(node, job, right.0, right.1.digest)?;
+    let left_side = moments(node, &job.id, left.0, left.1).await?;
+    let right_side = moments(node, &job.id, right.0, right.1).await?;
     let (merged, digest) = node
         .compute(move |_| {
             let merged = Moments::merge(&left_side, &right_side)?;
@@ -53,17 +54,4 @@ pub(super) async fn remake(
         .await?;
     node.moments.hold_remade(&job.id, partition.0, digest, moments);
     Ok(TaskResult::Held { digest })
-}
-
-/// Moments that the state says are here.
-pub(super) fn held(
-    node: &NodeContext,
-    job: &JobContext,
-    tree_node: TreeNode,
-    digest: Digest,
-) -> Result<Arc<Moments>, Failure> {
-    node.moments.get(&job.id, tree_node, digest).ok_or_else(|| {
-        let words = format!("node {} no longer holds the moments {tree_node}", node.id);
-        Failure::new(FailureReason::MomentsMissing, words)
-    })
 }
