@@ -1,27 +1,34 @@
 //! What must hold after every command, as pure predicates: one source of truth for debug builds,
 //! property tests and the simulator.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use crate::ids::{Attempt, NodeId, PartitionId};
+use crate::ids::{Attempt, JobId, NodeId, PartitionId};
 use crate::job::{Job, Phase, Status};
-use crate::retry::COUNTED_FAILURES_MAX;
-use crate::state::ClusterState;
+use crate::retry::{COUNTED_FAILURES_MAX, FailureReason};
+use crate::state::{ClusterState, ENDED_JOBS_MAX};
 use crate::task::Task;
 
 /// Checks every invariant and describes those that are broken. Linear in the state.
 pub fn check(state: &ClusterState) -> Vec<String> {
     let mut broken = Vec::new();
+    check_members(state, &mut broken);
+    check_ended(state, &mut broken);
     let mut used: BTreeMap<NodeId, u32> = BTreeMap::new();
     for job in state.jobs.values() {
         for ((task, _), node) in &job.granted {
             *used.entry(*node).or_default() += u32::from(task.takes_slot());
         }
         let mut job_broken = Vec::new();
-        check_grants(state, job, &mut job_broken);
-        check_partitions(job, &mut job_broken);
-        check_moments(state, job, &mut job_broken);
-        check_progress(job, &mut job_broken);
+        check_shape(job, &mut job_broken);
+        // The others take it for granted that a task names a partition that there is.
+        if job_broken.is_empty() {
+            check_grants(state, job, &mut job_broken);
+            check_partitions(job, &mut job_broken);
+            check_moments(state, job, &mut job_broken);
+            check_story(job, &mut job_broken);
+            check_progress(job, &mut job_broken);
+        }
         broken.extend(job_broken.into_iter().map(|words| format!("job {}: {words}", job.id)));
     }
     for (id, node) in &state.nodes {
@@ -34,6 +41,123 @@ pub fn check(state: &ClusterState) -> Vec<String> {
         }
     }
     broken
+}
+
+/// MEMBERS: ids are given in order and never again, so are keys; only members take leases; an odd
+/// number decides.
+fn check_members(state: &ClusterState, broken: &mut Vec<String>) {
+    let membership = &state.membership;
+    if !membership.is_founded() {
+        let nobody = membership.members.is_empty() && membership.tokens.is_empty();
+        if !nobody || !membership.clients.is_empty() {
+            broken.push("MEMBERS: somebody belongs to a cluster that was not founded".to_owned());
+        }
+        return;
+    }
+    let ids = membership.members.keys().map(|node| node.0);
+    if membership.members.is_empty() || !ids.eq(1..=membership.members.len() as u64) {
+        broken.push("MEMBERS: ids are not 1, 2, 3 and so on".to_owned());
+    }
+    let keys: BTreeSet<_> = membership.members.values().map(|member| member.key).collect();
+    if keys.len() != membership.members.len() {
+        broken.push("MEMBERS: two have one key".to_owned());
+    }
+    if ![1, 3, 5].contains(&membership.voters_wanted) {
+        broken.push(format!("MEMBERS: {} voters are wanted", membership.voters_wanted));
+    }
+    if membership.roster_index > state.applied() {
+        broken.push("MEMBERS: the roster changes later".to_owned());
+    }
+    for node in state.nodes.keys().filter(|node| !membership.admits(**node)) {
+        broken.push(format!("MEMBERS: {node} takes leases and does not belong to the cluster"));
+    }
+}
+
+/// ENDED: each job is either live or over, and told of as what it is.
+fn check_ended(state: &ClusterState, broken: &mut Vec<String>) {
+    let (over, live): (Vec<&Job>, Vec<&Job>) = state.jobs.values().partition(|job| job.ended());
+    let live: BTreeSet<JobId> = live.into_iter().map(|job| job.id.clone()).collect();
+    let over: BTreeSet<(u64, JobId)> =
+        over.into_iter().map(|job| (job.ended_ms, job.id.clone())).collect();
+    if live != state.live || over != state.ended {
+        broken.push("ENDED: the lists of jobs differ from the jobs".to_owned());
+    }
+    if over.len() > ENDED_JOBS_MAX || over.last().is_some_and(|last| last.0 > state.now_ms) {
+        broken.push("ENDED: too many jobs are told of, or they end in the future".to_owned());
+    }
+    if state.jobs.iter().any(|(id, job)| job.id != *id) {
+        broken.push("ENDED: a job is kept under another id".to_owned());
+    }
+}
+
+/// SHAPE: whatever names a partition or a place in the tree names one that there is, each phase
+/// has what it begins with, and nothing is kept of a job that is over.
+fn check_shape(job: &Job, broken: &mut Vec<String>) {
+    let count = job.partitions.len() as u32;
+    let leased = job.granted.keys().map(|(task, _)| task);
+    let told = job.story.iter().map(|record| &record.task);
+    let mut tasks = job.ready.iter().chain(leased).chain(job.failures.keys()).chain(told);
+    if job.ended() {
+        let moments = job.held.len() + job.uncovered.len();
+        if tasks.next().is_some() || count > 0 || moments + job.last.len() > 0 {
+            broken.push("SHAPE: something is kept of a job that is over".to_owned());
+        }
+        return;
+    }
+    if count != job.listing.map_or(0, |listing| listing.partitions)
+        || job.listing.is_none() != (job.phase == Phase::Listing)
+    {
+        broken.push("SHAPE: the partitions differ from the listing".to_owned());
+        return;
+    }
+    let plan = job.plan();
+    let exists = |task: &Task| match *task {
+        Task::Extract(p) | Task::Remake(p) | Task::Project(p) => p.0 < count,
+        Task::Merge(at) => plan.contains(at) && plan.children(at).is_some(),
+        Task::List | Task::Fit | Task::Publish => true,
+    };
+    if let Some(task) = tasks.find(|task| !exists(task)) {
+        broken.push(format!("SHAPE: {task} is no task of this job"));
+    }
+    let mut partitions = job.uncovered.iter().chain(job.quarantine.keys());
+    if !job.held.keys().all(|tree_node| plan.contains(*tree_node))
+        || !partitions.all(|partition| partition.0 < count)
+    {
+        broken.push("SHAPE: moments or a quarantine of no partition".to_owned());
+    }
+    let listed = matches!(job.phase, Phase::Listing | Phase::Extracting);
+    if !listed && !job.all_extracted() {
+        broken.push(format!("SHAPE: {:?} before all is extracted", job.phase));
+    }
+    let fitted = job.phase == Phase::Projecting || (job.phase == Phase::Publishing && job.spec.pca);
+    if fitted != job.fit.is_some() {
+        broken.push(format!("SHAPE: {:?} and the fit do not go together", job.phase));
+    }
+}
+
+/// STORY: whatever was accepted of a partition is told once.
+fn check_story(job: &Job, broken: &mut Vec<String>) {
+    if job.ended() {
+        return;
+    }
+    let (mut extracted, mut projected, mut failed) = (0, 0, 0);
+    for record in &job.story {
+        match (record.reason, record.task) {
+            (None, Task::Extract(_)) => extracted += 1,
+            (None, Task::Project(_)) => projected += 1,
+            (None, _) | (Some(FailureReason::Cancelled), _) => {}
+            (Some(_), _) => failed += 1,
+        }
+        if record.attempt >= job.next_attempt {
+            broken.push(format!("STORY: {} has attempt {}", record.task, record.attempt));
+        }
+    }
+    let counts = &job.counts;
+    if (extracted, projected) != (counts.extracted, counts.projected)
+        || failed > counts.failed_attempts
+    {
+        broken.push("STORY: it tells of other attempts than the counts".to_owned());
+    }
 }
 
 /// GRANT: attempts are below the next one, on living nodes; a task is ready or leased, not both.
@@ -65,8 +189,9 @@ fn check_partitions(job: &Job, broken: &mut Vec<String>) {
     {
         broken.push("ONCE: counts differ from the partitions".to_owned());
     }
-    let rows: u64 = job.partitions.iter().map(|record| u64::from(record.good + record.bad)).sum();
-    if rows != job.counts.good + job.counts.bad {
+    let rows: u64 =
+        job.partitions.iter().map(|record| u64::from(record.good) + u64::from(record.bad)).sum();
+    if Some(rows) != job.counts.good.checked_add(job.counts.bad) {
         broken.push("ONCE: rows differ from the partitions".to_owned());
     }
     let leased = job.granted.keys().map(|(task, _)| task);
@@ -118,9 +243,26 @@ fn check_moments(state: &ClusterState, job: &Job, broken: &mut Vec<String>) {
     }
 }
 
-/// LIVE: a job that is not over has something ready or leased.
+/// LIVE: a job that is not over has something ready or leased; whatever can be done is either.
 fn check_progress(job: &Job, broken: &mut Vec<String>) {
-    if !job.ended() && job.ready.is_empty() && job.granted.is_empty() {
+    if job.ended() {
+        return;
+    }
+    if job.ready.is_empty() && job.granted.is_empty() {
         broken.push(format!("LIVE: nothing is ready or leased in {:?}", job.phase));
+    }
+    let plan = job.plan();
+    let each = || (0..job.partitions.len() as u32).map(PartitionId);
+    let merges = job.held.keys().filter_map(|held| plan.parent(*held)).map(Task::Merge);
+    let due: BTreeSet<Task> = [Task::List, Task::Fit, Task::Publish]
+        .into_iter()
+        .chain(each().map(Task::Extract))
+        .chain(each().map(Task::Project))
+        .chain(job.uncovered.iter().copied().map(Task::Remake))
+        .chain(merges)
+        .filter(|task| job.is_due(*task) && !job.is_granted(*task))
+        .collect();
+    if let Some(task) = due.symmetric_difference(&job.ready).next() {
+        broken.push(format!("LIVE: {task} is due and not offered, or the other way round"));
     }
 }

@@ -3,9 +3,12 @@
 //! Lineage is read backwards here: moments that were lost are made again from accepted features,
 //! never from photographs, and only those that no other held moments tell of.
 
+use std::collections::BTreeSet;
+
 use crate::effect::{Effect, Outbox};
 use crate::ids::{Attempt, NodeId, PartitionId};
 use crate::job::{Job, Outcome, PartitionRecord, Phase, Status};
+use crate::partition::{self, PARTITIONS_MAX};
 use crate::retry::{Decision, FailureReason, after_failure};
 use crate::story::{AttemptFacts, AttemptRecord, RECORDS_KEPT_ANYWAY};
 use crate::task::{FitRecord, Holding, Listing, Task, TaskResult};
@@ -21,7 +24,7 @@ impl Job {
         node: NodeId,
         out: &mut Outbox,
     ) -> bool {
-        if attempt != self.next_attempt || self.ended() {
+        if attempt != self.next_attempt || attempt == Attempt(u32::MAX) || self.ended() {
             return false;
         }
         let again = self.is_granted(task) && self.is_due(task);
@@ -60,21 +63,31 @@ impl Job {
                 let (reason, detail) = (FailureReason::InputMissing, "the listing is empty".into());
                 self.end(Outcome::Failed { task, reason, detail }, out);
             }
+            (Task::List, TaskResult::Listed { keys, partitions, .. })
+                if partition::count(keys, self.spec.rows_per_part) != Some(partitions) =>
+            {
+                let (reason, rows) = (FailureReason::InvalidJob, self.spec.rows_per_part);
+                let detail = format!(
+                    "{keys} photographs by {rows} are not {partitions} partitions, or more than \
+                     {PARTITIONS_MAX}: take more rows per part"
+                );
+                self.end(Outcome::Failed { task, reason, detail }, out);
+            }
             (Task::List, TaskResult::Listed { keys, bytes, partitions, digest }) => {
                 self.listed(Listing { attempt, keys, bytes, partitions, digest });
             }
             (Task::Extract(p), extracted) => self.extracted(p, attempt, node, &extracted, out),
             (Task::Remake(p), TaskResult::Held { digest }) => {
-                self.counts.remade += 1;
+                self.counts.remade = self.counts.remade.saturating_add(1);
                 self.hold(TreeNode::leaf(p.0), Holding { node, digest }, out);
             }
             (Task::Merge(tree_node), TaskResult::Held { digest }) => {
-                self.counts.merges += 1;
+                self.counts.merges = self.counts.merges.saturating_add(1);
                 self.hold(tree_node, Holding { node, digest }, out);
             }
             (Task::Fit, TaskResult::Fitted { digest, components }) => {
                 self.fit = Some(FitRecord { attempt, components, digest });
-                self.release_all(out);
+                self.end_reduction(out);
                 self.phase = Phase::Projecting;
                 self.ready.extend((0..self.partitions.len()).map(project));
             }
@@ -108,7 +121,7 @@ impl Job {
         };
         self.free(task, node, out);
         self.remember(AttemptRecord { task, attempt, node, reason: Some(reason), facts });
-        self.counts.failed_attempts += 1;
+        self.counts.failed_attempts = self.counts.failed_attempts.saturating_add(1);
         let before = self.failures.get(&task).copied().unwrap_or(0);
         match after_failure(reason, before) {
             Decision::Again(counted) => {
@@ -201,8 +214,8 @@ impl Job {
         self.counts.extracted += 1;
         self.counts.good += u64::from(good);
         self.counts.bad += u64::from(bad);
-        self.counts.gets += u64::from(gets);
-        self.counts.inferences += u64::from(inferences);
+        self.counts.gets = self.counts.gets.saturating_add(gets.into());
+        self.counts.inferences = self.counts.inferences.saturating_add(inferences.into());
         if !self.spec.reduces() {
             return;
         }
@@ -257,6 +270,19 @@ impl Job {
         }
     }
 
+    /// Nobody needs moments any more. Some may be in the making: the node that held the root may
+    /// have been lost while another one fitted.
+    fn end_reduction(&mut self, out: &mut Outbox) {
+        let is_reduction = |task: &Task| matches!(task, Task::Merge(_) | Task::Remake(_));
+        let leased: BTreeSet<Task> =
+            self.granted.keys().map(|(task, _)| *task).filter(is_reduction).collect();
+        leased.into_iter().for_each(|task| self.withdraw(task, out));
+        self.ready.retain(|task| !is_reduction(task));
+        self.failures.retain(|task, _| !is_reduction(task));
+        self.uncovered.clear();
+        self.release_all(out);
+    }
+
     fn release_all(&mut self, out: &mut Outbox) {
         for (tree_node, held) in std::mem::take(&mut self.held) {
             self.release(tree_node, held.node, out);
@@ -283,7 +309,8 @@ impl Job {
         }
     }
 
-    fn is_due(&self, task: Task) -> bool {
+    /// Whether the task can be done now and has not been done.
+    pub(crate) fn is_due(&self, task: Task) -> bool {
         let status = |p: PartitionId| self.partitions.get(p.0 as usize).map(|record| record.status);
         match task {
             Task::List => self.listing.is_none(),

@@ -219,7 +219,9 @@ impl Membership {
 
     pub(crate) fn create_token(&mut self, id: &str, token: Token, now_ms: u64) {
         self.tokens.retain(|_, known| known.expires_ms.saturating_add(EXPIRED_KEPT_MS) > now_ms);
-        self.tokens.entry(id.to_owned()).or_insert(token);
+        if self.is_founded() {
+            self.tokens.entry(id.to_owned()).or_insert(token);
+        }
     }
 
     pub(crate) fn revoke_token(&mut self, id: &str) {
@@ -238,7 +240,9 @@ impl Membership {
             self.roster_index = index;
         }
         let good = |known: &Client| !known.revoked && known.expires_ms > now_ms;
-        if !self.clients.values().any(|known| known.name == client.name && good(known)) {
+        if self.is_founded()
+            && !self.clients.values().any(|known| known.name == client.name && good(known))
+        {
             self.clients.entry(serial.to_owned()).or_insert(client);
         }
     }

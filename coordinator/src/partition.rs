@@ -7,9 +7,14 @@ use crate::ids::PartitionId;
 /// Keys of one partition unless the user says otherwise.
 pub const ROWS_PER_PART_DEFAULT: u32 = 1_024;
 
-/// Number of partitions of a listing. `None` when there are more than an id can tell apart.
+/// Partitions of a job. Each takes about a hundred bytes of every voter's memory.
+pub const PARTITIONS_MAX: u32 = 1_000_000;
+
+/// Number of partitions of a listing. `None` when there are more than
+/// [`PARTITIONS_MAX`].
 pub fn count(keys: u64, rows_per_part: u32) -> Option<u32> {
-    u32::try_from(keys.div_ceil(u64::from(rows_per_part.max(1)))).ok()
+    let count = u32::try_from(keys.div_ceil(u64::from(rows_per_part.max(1)))).ok()?;
+    (count <= PARTITIONS_MAX).then_some(count)
 }
 
 /// Positions in the listing of the keys of one partition.
@@ -38,7 +43,9 @@ mod tests {
     }
 
     #[test]
-    fn more_partitions_than_ids_are_refused() {
+    fn more_partitions_than_a_voter_should_keep_are_refused() {
         assert_eq!(count(1 << 40, 1), None);
+        assert_eq!(count(u64::from(PARTITIONS_MAX) * 7, 7), Some(PARTITIONS_MAX));
+        assert_eq!(count(u64::from(PARTITIONS_MAX) * 7 + 1, 7), None);
     }
 }

@@ -145,6 +145,14 @@ impl ReducePlan {
         }
     }
 
+    /// Whether there is this node.
+    pub fn contains(self, node: TreeNode) -> bool {
+        match node {
+            TreeNode::Block { level, .. } => level < 32 && self.is_complete(node),
+            TreeNode::Fold { rank } => rank.saturating_add(1) < self.partitions.count_ones(),
+        }
+    }
+
     /// Levels from a leaf to the root.
     pub fn depth(self) -> u32 {
         match self.peaks().next() {
@@ -209,6 +217,7 @@ mod tests {
                 for child in [left, right] {
                     assert_eq!(plan.parent(child), Some(node), "{child} of {n}");
                 }
+                assert!(plan.contains(node) && plan.contains(left) && plan.contains(right));
                 assert_eq!(plan.sibling(left), Some(right));
                 assert_eq!(plan.sibling(right), Some(left));
                 assert_eq!(plan.leaves(left).end, plan.leaves(right).start);
@@ -218,6 +227,19 @@ mod tests {
             }
             assert_eq!(leaves, (0..n).collect::<Vec<_>>());
             assert!(plan.depth() <= 2 * n.ilog2() + 1, "depth {} of {n}", plan.depth());
+        }
+    }
+
+    #[test]
+    fn what_is_not_in_the_tree_is_known_not_to_be() {
+        for n in 0..50 {
+            let plan = ReducePlan::new(n);
+            assert!(!plan.contains(TreeNode::leaf(n)) && !plan.contains(TreeNode::leaf(u32::MAX)));
+            assert!(!plan.contains(TreeNode::Block { level: 31, index: u32::MAX }));
+            let folds = n.count_ones().saturating_sub(1);
+            assert!(!plan.contains(TreeNode::Fold { rank: folds }));
+            assert!(!plan.contains(TreeNode::Fold { rank: u32::MAX }));
+            assert_eq!(plan.contains(TreeNode::Block { level: 1, index: 2 }), n >= 6);
         }
     }
 

@@ -7,6 +7,7 @@ use std::collections::BTreeSet;
 use proptest::prelude::{Just, Strategy, any, prop_assert, prop_assert_eq};
 use proptest::{collection, prop_oneof, proptest};
 
+use fruitnode_coordinator::codec;
 use fruitnode_coordinator::command::Command;
 use fruitnode_coordinator::effect::Effect;
 use fruitnode_coordinator::ids::{Attempt, Digest, JobId, NodeId, PartitionId};
@@ -108,6 +109,18 @@ impl World {
                 Effect::End { .. } => self.out.clear(),
                 Effect::Abandon { .. } => {}
             }
+        }
+        self.through_a_snapshot();
+    }
+
+    /// A snapshot says everything: now and then a voter goes on from one.
+    fn through_a_snapshot(&mut self) {
+        let bytes = codec::encode_state(&self.state);
+        let restored = codec::decode_state(&bytes).expect("our own bytes");
+        assert_eq!(codec::encode_state(&restored), bytes);
+        if self.log.len().is_multiple_of(8) {
+            assert_eq!(format!("{restored:?}"), format!("{:?}", self.state));
+            self.state = restored;
         }
     }
 

@@ -1,17 +1,20 @@
-//! Commands as the bytes of a log entry, and back. Protobuf with a version: releases N and N+1
-//! read each other's entries.
+//! Commands as the bytes of a log entry, the whole state as those of a snapshot, and back. Protobuf
+//! with a version: releases N and N+1 read each other's.
 //!
 //! The forms of the parts that commands share with the messages of the mesh are in [`wire`].
 
 mod command;
 mod inputs;
+mod job;
 mod parts;
+mod state;
 
 use fruitnode_proto::v1;
 use prost::Message;
 use thiserror::Error;
 
 use crate::command::Command;
+use crate::state::ClusterState;
 
 /// Parts of commands, as the messages of the mesh carry them too.
 pub mod wire {
@@ -29,6 +32,9 @@ pub mod wire {
 /// carry it out: 1, or 2 for a job with a given fit, or 3 for what makes a cluster of nodes.
 pub const FORMAT_VERSION: u32 = 3;
 
+/// Version of the snapshots that this release writes, and the newest that it reads.
+pub const SNAPSHOT_VERSION: u32 = 1;
+
 /// Why bytes are not what they should be.
 #[derive(Debug, Error)]
 pub enum CodecError {
@@ -38,6 +44,12 @@ pub enum CodecError {
     /// A log entry of a release that does more than this one can.
     #[error("log entry has format version {0}, newer than {FORMAT_VERSION}: upgrade this node")]
     TooNew(u32),
+    /// A snapshot of a release that keeps more than this one can.
+    #[error("snapshot has format version {0}, newer than {SNAPSHOT_VERSION}: upgrade this node")]
+    SnapshotTooNew(u32),
+    /// A snapshot of a state that cannot be.
+    #[error("snapshot contradicts itself, take an older one: {0}")]
+    Contradiction(String),
     /// A field that no release leaves out is missing or out of range.
     #[error("message lacks a usable `{0}`")]
     Field(&'static str),
@@ -69,6 +81,20 @@ pub fn decode(bytes: &[u8]) -> Result<Entry, CodecError> {
     Ok(Entry { now_ms: entry.now_ms, command })
 }
 
+/// Bytes of the whole state, for snapshots and backups. Equal states give equal bytes.
+pub fn encode_state(state: &ClusterState) -> Vec<u8> {
+    state::to_proto(state).encode_to_vec()
+}
+
+/// The state in these bytes. Whatever they are, a state that is handed back holds every invariant.
+pub fn decode_state(bytes: &[u8]) -> Result<ClusterState, CodecError> {
+    let snapshot = v1::ClusterSnapshot::decode(bytes)?;
+    if snapshot.format_version > SNAPSHOT_VERSION {
+        return Err(CodecError::SnapshotTooNew(snapshot.format_version));
+    }
+    state::from_proto(snapshot)
+}
+
 /// The first version whose releases carry this command out correctly. One of version 1 would fit a
 /// model of its own where one was given; one of version 2 knows of no members, and of no process
 /// that comes after another.
@@ -94,5 +120,7 @@ fn version(command: &Command) -> u32 {
     }
 }
 
+#[cfg(test)]
+mod state_tests;
 #[cfg(test)]
 mod tests;

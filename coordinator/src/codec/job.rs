@@ -1,0 +1,223 @@
+//! A job as snapshots hold it.
+
+use std::collections::BTreeMap;
+
+use fruitnode_proto::v1;
+use fruitnode_proto::v1::cluster_snapshot::{
+    CountsRecord, FailureRecord, GrantRecord, HoldingRecord, JobRecord, LastRecord, OutcomeRecord,
+};
+
+use crate::codec::CodecError;
+use crate::codec::parts::{
+    bytes, digest, fit_from_proto, fit_to_proto, holding_from_proto, holding_to_proto,
+    listing_from_proto, listing_to_proto, reason_from_proto, reason_to_proto, record_from_proto,
+    record_to_proto, spec_from_proto, spec_to_proto, task_from_proto, task_to_proto,
+    tree_node_from_proto, tree_node_to_proto, winner_from_proto, winner_to_proto,
+};
+use crate::ids::{Attempt, JobId, NodeId, PartitionId};
+use crate::job::{Counts, Job, Outcome, PartitionRecord, Phase, Status};
+use crate::task::Task;
+
+/// The protobuf form of a job.
+pub(super) fn to_proto(job: &Job) -> JobRecord {
+    let task = |task: &Task| task_to_proto(*task);
+    let partitions = (0..job.partitions.len() as u32).map(PartitionId);
+    JobRecord {
+        job: job.id.0.clone(),
+        spec: Some(spec_to_proto(&job.spec)),
+        phase: phase_to_proto(&job.phase),
+        outcome: outcome_to_proto(&job.phase),
+        counts: Some(counts_to_proto(&job.counts)),
+        listing: job.listing.map(listing_to_proto),
+        fit: job.fit.map(fit_to_proto),
+        next_attempt: job.next_attempt.0,
+        ready: job.ready.iter().map(task).collect(),
+        granted: job.granted().map(grant_to_proto).collect(),
+        failures: job.failures.iter().map(failure_to_proto).collect(),
+        partitions: partitions.map(|partition| partition_to_proto(job, partition)).collect(),
+        held: job
+            .held()
+            .map(|(tree_node, holding)| HoldingRecord {
+                tree_node: Some(tree_node_to_proto(tree_node)),
+                holding: Some(holding_to_proto(holding)),
+            })
+            .collect(),
+        uncovered: job.uncovered.iter().map(|partition| partition.0).collect(),
+        last: job
+            .last
+            .iter()
+            .map(|(node, partition)| LastRecord { node: node.0, partition: partition.0 })
+            .collect(),
+        story: job.story.iter().map(record_to_proto).collect(),
+        submitted_ms: job.submitted_ms,
+        ended_ms: job.ended_ms,
+    }
+}
+
+/// The job in its protobuf form. That its parts agree is for the invariants to say.
+pub(super) fn from_proto(record: JobRecord) -> Result<Job, CodecError> {
+    let spec = spec_from_proto(record.spec.ok_or(CodecError::Field("spec"))?);
+    let mut job = Job::new(JobId(record.job), spec, record.submitted_ms);
+    job.phase = phase_from_proto(record.phase, record.outcome)?;
+    job.counts = counts_from_proto(record.counts.ok_or(CodecError::Field("counts"))?);
+    job.listing = record.listing.map(|listing| listing_from_proto(Some(listing))).transpose()?;
+    job.fit = record.fit.map(|fit| fit_from_proto(Some(fit))).transpose()?;
+    job.next_attempt = match record.next_attempt {
+        0 => return Err(CodecError::Field("next_attempt")),
+        next => Attempt(next),
+    };
+    let tasks = |tasks: Vec<v1::Task>| tasks.into_iter().map(|task| task_from_proto(Some(task)));
+    job.ready = tasks(record.ready).collect::<Result<_, _>>()?;
+    let granted = record.granted.into_iter().map(grant_from_proto);
+    job.granted = granted.collect::<Result<_, _>>()?;
+    let failures = record.failures.into_iter().map(failure_from_proto);
+    job.failures = failures.collect::<Result<_, _>>()?;
+    for (position, winner) in record.partitions.into_iter().enumerate() {
+        take_partition(&mut job, position, &winner)?;
+    }
+    let held = record.held.into_iter().map(|held| {
+        Ok::<_, CodecError>((
+            tree_node_from_proto(held.tree_node)?,
+            holding_from_proto(held.holding)?,
+        ))
+    });
+    job.held = held.collect::<Result<BTreeMap<_, _>, _>>()?;
+    job.uncovered = record.uncovered.into_iter().map(PartitionId).collect();
+    let last = record.last.into_iter();
+    job.last = last.map(|last| (NodeId(last.node), PartitionId(last.partition))).collect();
+    job.story = record.story.into_iter().map(record_from_proto).collect::<Result<_, _>>()?;
+    job.ended_ms = record.ended_ms;
+    Ok(job)
+}
+
+fn phase_to_proto(phase: &Phase) -> u32 {
+    match phase {
+        Phase::Listing => 1,
+        Phase::Extracting => 2,
+        Phase::Reducing => 3,
+        Phase::Fitting => 4,
+        Phase::Projecting => 5,
+        Phase::Publishing => 6,
+        Phase::Ended(_) => 7,
+    }
+}
+
+fn phase_from_proto(phase: u32, outcome: Option<OutcomeRecord>) -> Result<Phase, CodecError> {
+    Ok(match phase {
+        1 => Phase::Listing,
+        2 => Phase::Extracting,
+        3 => Phase::Reducing,
+        4 => Phase::Fitting,
+        5 => Phase::Projecting,
+        6 => Phase::Publishing,
+        7 => Phase::Ended(outcome_from_proto(outcome.ok_or(CodecError::Field("outcome"))?)?),
+        _ => return Err(CodecError::Field("phase")),
+    })
+}
+
+fn outcome_to_proto(phase: &Phase) -> Option<OutcomeRecord> {
+    let Phase::Ended(outcome) = phase else {
+        return None;
+    };
+    Some(match outcome {
+        Outcome::Succeeded { digest } => {
+            OutcomeRecord { succeeded: bytes(*digest), ..OutcomeRecord::default() }
+        }
+        Outcome::Failed { task, reason, detail } => OutcomeRecord {
+            failed_task: Some(task_to_proto(*task)),
+            reason: reason_to_proto(*reason),
+            detail: detail.clone(),
+            ..OutcomeRecord::default()
+        },
+        Outcome::Cancelled => OutcomeRecord { cancelled: true, ..OutcomeRecord::default() },
+    })
+}
+
+fn outcome_from_proto(record: OutcomeRecord) -> Result<Outcome, CodecError> {
+    Ok(match (record.cancelled, record.failed_task) {
+        (true, _) => Outcome::Cancelled,
+        (false, Some(task)) => Outcome::Failed {
+            task: task_from_proto(Some(task))?,
+            reason: reason_from_proto(record.reason)?,
+            detail: record.detail,
+        },
+        (false, None) => Outcome::Succeeded { digest: digest(&record.succeeded)? },
+    })
+}
+
+fn counts_to_proto(counts: &Counts) -> CountsRecord {
+    CountsRecord {
+        extracted: counts.extracted,
+        projected: counts.projected,
+        good: counts.good,
+        bad: counts.bad,
+        gets: counts.gets,
+        inferences: counts.inferences,
+        merges: counts.merges,
+        failed_attempts: counts.failed_attempts,
+        remade: counts.remade,
+    }
+}
+
+fn counts_from_proto(record: CountsRecord) -> Counts {
+    Counts {
+        extracted: record.extracted,
+        projected: record.projected,
+        good: record.good,
+        bad: record.bad,
+        gets: record.gets,
+        inferences: record.inferences,
+        merges: record.merges,
+        failed_attempts: record.failed_attempts,
+        remade: record.remade,
+    }
+}
+
+fn grant_to_proto((task, attempt, node): (Task, Attempt, NodeId)) -> GrantRecord {
+    GrantRecord { task: Some(task_to_proto(task)), attempt: attempt.0, node: node.0 }
+}
+
+fn grant_from_proto(record: GrantRecord) -> Result<((Task, Attempt), NodeId), CodecError> {
+    Ok(((task_from_proto(record.task)?, Attempt(record.attempt)), NodeId(record.node)))
+}
+
+fn failure_to_proto((task, counted): (&Task, &u8)) -> FailureRecord {
+    FailureRecord { task: Some(task_to_proto(*task)), counted: u32::from(*counted) }
+}
+
+fn failure_from_proto(record: FailureRecord) -> Result<(Task, u8), CodecError> {
+    let counted = u8::try_from(record.counted).map_err(|_| CodecError::Field("counted"))?;
+    Ok((task_from_proto(record.task)?, counted))
+}
+
+/// One message for each partition, an empty one before its features are accepted.
+fn partition_to_proto(job: &Job, partition: PartitionId) -> v1::Winner {
+    let pending = || v1::Winner { partition: partition.0, ..v1::Winner::default() };
+    job.winner(partition).map_or_else(pending, |winner| winner_to_proto(&winner))
+}
+
+fn take_partition(job: &mut Job, position: usize, record: &v1::Winner) -> Result<(), CodecError> {
+    if record.partition as usize != position {
+        return Err(CodecError::Field("partition"));
+    }
+    if record.features_attempt == 0 {
+        job.partitions.push(PartitionRecord::default());
+        return Ok(());
+    }
+    let winner = winner_from_proto(record)?;
+    let mut taken = PartitionRecord {
+        features: winner.features,
+        features_attempt: winner.features_attempt.0,
+        good: winner.good,
+        bad: winner.bad,
+        status: Status::Extracted,
+        ..PartitionRecord::default()
+    };
+    if let Some((attempt, scores, csv)) = winner.scores {
+        (taken.scores_attempt, taken.scores, taken.csv) = (attempt.0, scores, csv);
+        taken.status = Status::Projected;
+    }
+    job.quarantine.extend(winner.quarantine.map(|digest| (winner.partition, digest)));
+    job.partitions.push(taken);
+    Ok(())
+}
