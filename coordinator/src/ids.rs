@@ -8,7 +8,7 @@
 use std::fmt;
 
 /// A node of the cluster. A wiped node comes back under a new id.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
 pub struct NodeId(pub u64);
 
 /// A job, named by the client that submits it: submitting the same id twice is one job.

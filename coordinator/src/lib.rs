@@ -8,6 +8,7 @@
 //! Architecture invariant: nothing here reads a clock, a file, a socket or a random source, and
 //! nothing is async. The crate's dependency tree is checked by `tests/tests/layering.rs`.
 
+pub mod attendance;
 pub mod codec;
 pub mod command;
 pub mod effect;
