@@ -6,6 +6,7 @@ use raft::eraftpb::{Entry, Snapshot};
 use crate::codec::{self, CodecError};
 use crate::command::Command;
 use crate::effect::Effect;
+use crate::replica::conf;
 use crate::replica::store::{self, LogEntry};
 use crate::state::ClusterState;
 
@@ -28,14 +29,9 @@ pub(super) fn snapshot_to_log(snapshot: &Snapshot) -> store::Snapshot {
     store::Snapshot {
         index: meta.index,
         term: meta.term,
-        conf: super::conf::encode(meta.get_conf_state()),
+        conf: conf::encode(meta.get_conf_state()),
         state: snapshot.get_data().to_vec(),
     }
-}
-
-/// The command of an entry, as its bytes.
-pub(super) fn encode_command(command: &Command, now_ms: u64) -> Vec<u8> {
-    codec::encode(command, now_ms)
 }
 
 /// Carries out the command of an entry.
@@ -51,32 +47,5 @@ pub(super) fn apply(
 
 /// The state in a snapshot.
 pub(super) fn decode_state(snapshot: &Snapshot) -> Result<ClusterState, CodecError> {
-    standin::decode_state(snapshot.get_data())
-}
-
-/// The state as a snapshot holds it.
-pub(super) fn encode_state(state: &ClusterState) -> Vec<u8> {
-    standin::encode_state(state)
-}
-
-/// Until the codec knows the state: states are kept aside, and their bytes are their numbers.
-mod standin {
-    use std::sync::Mutex;
-
-    use super::{ClusterState, CodecError};
-
-    static STATES: Mutex<Vec<ClusterState>> = Mutex::new(Vec::new());
-
-    pub(super) fn encode_state(state: &ClusterState) -> Vec<u8> {
-        let mut states = STATES.lock().expect("nobody panics while holding it");
-        states.push(state.clone());
-        (states.len() as u64 - 1).to_le_bytes().to_vec()
-    }
-
-    pub(super) fn decode_state(bytes: &[u8]) -> Result<ClusterState, CodecError> {
-        let at = bytes.try_into().map(u64::from_le_bytes);
-        let at = at.map_err(|_| CodecError::Field("state"))?;
-        let states = STATES.lock().expect("nobody panics while holding it");
-        states.get(at as usize).cloned().ok_or(CodecError::Field("state"))
-    }
+    codec::decode_state(snapshot.get_data())
 }

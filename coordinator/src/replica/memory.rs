@@ -48,6 +48,11 @@ impl MemoryLog {
         self.failing = failing;
     }
 
+    /// Makes durable what is written.
+    pub fn sync(&mut self) {
+        self.synced = None;
+    }
+
     /// The power goes: what was not durable is lost.
     pub fn crash(&mut self) {
         if let Some(synced) = self.synced.take() {

@@ -31,30 +31,32 @@
 
 mod conf;
 mod entry;
+mod error;
 mod guard;
 mod memory;
 mod open;
 mod ready;
+mod status;
+mod step;
 mod store;
 mod tail;
-#[cfg(test)]
-mod tests;
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::VecDeque;
 
 use raft::eraftpb::{ConfState, Message};
 use raft::{RawNode, SnapshotStatus, StateRole};
-use thiserror::Error;
 
-use crate::codec::CodecError;
+use crate::codec;
 use crate::command::Command;
-use crate::effect::Effect;
 use crate::ids::NodeId;
 use crate::state::ClusterState;
-use crate::voters::VoterChange;
+pub use crate::voters::VoterChange;
+pub use error::{Fatal, ProposeError, ReplicaError};
 pub use guard::{MESSAGE_BYTES_MAX, SNAPSHOT_BYTES_MAX, StepError};
 pub use memory::{MemoryLog, MemoryLogError};
 use ready::Hand;
+pub use status::{Role, Status};
+pub use step::{Applied, Outgoing, Proposed, Step};
 pub use store::{LogEntry, LogStore, Snapshot, Vote};
 use tail::Tail;
 
@@ -83,157 +85,6 @@ impl ReplicaConfig {
     pub fn new(id: NodeId) -> Self {
         Self { id, compact_entries: 4_096, compact_bytes: 16 * 1024 * 1024, keep_entries: 1_024 }
     }
-}
-
-/// One thing that a voter has done or wants done.
-#[derive(Debug)]
-pub enum Step {
-    /// To be sent. Order and arrival do not matter for safety.
-    Send(Vec<Outgoing>),
-    /// Entries or vote were stored.
-    Persisted,
-    /// The snapshot of another was stored and is the state now.
-    Installed {
-        /// Last entry that it includes.
-        index: u64,
-    },
-    /// Entries were applied.
-    Applied(Vec<Applied>),
-    /// The state was kept as a snapshot, and old entries were removed.
-    Compacted,
-    /// A round is complete.
-    Advanced,
-}
-
-/// A message to another voter or learner.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Outgoing {
-    /// To whom.
-    pub to: NodeId,
-    /// In raft's form.
-    pub bytes: Vec<u8>,
-    /// It carries a snapshot, and may be large. Say what became of it: [`Replica::snapshot_sent`].
-    pub snapshot: bool,
-}
-
-/// An entry that was applied.
-#[derive(Debug)]
-pub struct Applied {
-    /// Its place in the log.
-    pub index: u64,
-    /// The term of the leader that put it there.
-    pub term: u64,
-    /// `None` for what raft needs itself.
-    pub command: Option<Command>,
-    /// What follows in the world. They are the leader's to carry out.
-    pub effects: Vec<Effect>,
-}
-
-/// Where a proposal will stand, unless another leader's takes that place.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Proposed {
-    /// Term of the leader that proposed it. An entry of another term at this index is another.
-    pub term: u64,
-    /// Its place.
-    pub index: u64,
-}
-
-/// What a replica does in the cluster.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Role {
-    /// It leads.
-    Leader,
-    /// It votes and follows.
-    Follower,
-    /// It wants to lead.
-    Candidate,
-    /// It has the log, without a vote.
-    Learner,
-}
-
-/// Where a replica stands.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Status {
-    /// The node.
-    pub id: NodeId,
-    /// What it does.
-    pub role: Role,
-    /// Whom it follows; itself, if it leads.
-    pub leader: Option<NodeId>,
-    /// Newest term that it knows of.
-    pub term: u64,
-    /// Entries up to this one are committed.
-    pub committed: u64,
-    /// Entries up to this one are in the state.
-    pub applied: u64,
-    /// Who votes; of both halves while voters change.
-    pub voters: Vec<NodeId>,
-    /// Who has the log without a vote.
-    pub learners: Vec<NodeId>,
-    /// Whether voters are being changed.
-    pub changing: bool,
-    /// Of a leader: up to which entry each has the log.
-    pub matched: BTreeMap<NodeId, u64>,
-    /// Of a leader: who has replied within the last election time-out.
-    pub recent_active: BTreeSet<NodeId>,
-}
-
-/// Why a store cannot be opened as a replica.
-#[derive(Debug, Error)]
-pub enum ReplicaError<E: std::error::Error + 'static> {
-    /// The store failed.
-    #[error("log cannot be read: {0}")]
-    Store(#[source] E),
-    /// The store holds what no replica left there.
-    #[error("log is damaged: {0}; remove this node from the cluster and join again under a new id")]
-    Damaged(&'static str),
-    /// An entry or a snapshot cannot be understood.
-    #[error("log cannot be applied: {0}")]
-    Codec(#[from] CodecError),
-}
-
-/// Why a replica cannot go on. Whoever drives it ends the process.
-#[derive(Debug, Error)]
-pub enum Fatal<E: std::error::Error + 'static> {
-    /// The store failed. What was being written may be there or not; nothing was sent or applied
-    /// because of it.
-    #[error("log cannot be written: {0}")]
-    Store(#[source] E),
-    /// A committed entry cannot be understood.
-    #[error("entry {index} of the log cannot be applied: {why}")]
-    Entry {
-        /// Its place.
-        index: u64,
-        /// Why.
-        why: CodecError,
-    },
-    /// It stopped for one of the other reasons before.
-    #[error("the log was given up after an earlier failure")]
-    Stopped,
-}
-
-/// Why nothing was proposed.
-#[derive(Debug, Clone, PartialEq, Eq, Error)]
-pub enum ProposeError {
-    /// Another leads, or nobody.
-    #[error("this node does not lead")]
-    NotLeader {
-        /// Who does, as far as is known here.
-        leader: Option<NodeId>,
-    },
-    /// Too much waits to be committed, voters are being changed, or leadership is being handed
-    /// over: try again.
-    #[error("the log takes nothing at the moment: try again")]
-    Busy,
-    /// The command has more bytes than an entry may have.
-    #[error("command of {bytes} bytes is larger than {COMMAND_BYTES_MAX}")]
-    TooLarge {
-        /// Its bytes.
-        bytes: usize,
-    },
-    /// The change of voters makes no sense.
-    #[error("voters cannot be changed so: {0}")]
-    Refused(&'static str),
 }
 
 /// What came while a round was not complete.
@@ -285,7 +136,7 @@ impl<S: LogStore> Replica<S> {
     /// Proposes a command, as leader alone. That it is applied some day is not promised.
     pub fn propose(&mut self, command: &Command, now_ms: u64) -> Result<Proposed, ProposeError> {
         self.may_propose()?;
-        let bytes = entry::encode_command(command, now_ms);
+        let bytes = codec::encode(command, now_ms);
         if bytes.len() > COMMAND_BYTES_MAX {
             return Err(ProposeError::TooLarge { bytes: bytes.len() });
         }
@@ -327,39 +178,14 @@ impl<S: LogStore> Replica<S> {
         self.input(Input::SnapshotSent(node, arrived));
     }
 
-    /// Where the replica stands.
-    pub fn status(&self) -> Status {
-        let raft = &self.node.raft;
-        let conf = self.conf();
-        let ids = |ids: &[u64]| ids.iter().copied().map(NodeId).collect::<Vec<_>>();
-        let leads = raft.state == StateRole::Leader;
-        let progress = || raft.prs().iter().filter(|_| leads);
-        Status {
-            id: self.config.id,
-            role: match raft.state {
-                StateRole::Leader => Role::Leader,
-                StateRole::Candidate | StateRole::PreCandidate => Role::Candidate,
-                StateRole::Follower if raft.promotable() => Role::Follower,
-                StateRole::Follower => Role::Learner,
-            },
-            leader: self.leader(),
-            term: raft.term,
-            committed: raft.raft_log.committed,
-            applied: self.applied,
-            voters: conf::voters(&conf).into_iter().map(NodeId).collect(),
-            learners: ids(&conf.learners),
-            changing: raft.has_pending_conf() || !conf.voters_outgoing.is_empty(),
-            matched: progress().map(|(id, at)| (NodeId(*id), at.matched)).collect(),
-            recent_active: progress()
-                .filter(|(id, at)| at.recent_active || **id == raft.id)
-                .map(|(id, _)| NodeId(*id))
-                .collect(),
-        }
-    }
-
     /// The state after the last applied entry.
     pub fn state(&self) -> &ClusterState {
         &self.state
+    }
+
+    /// The store, for whoever wants it to fail, or to measure it. The replica reads it no more.
+    pub fn store_mut(&mut self) -> &mut S {
+        &mut self.store
     }
 
     /// The store, as a crash at this moment would leave it.

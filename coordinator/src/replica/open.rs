@@ -5,6 +5,7 @@ use std::collections::VecDeque;
 use raft::eraftpb::HardState;
 use raft::{Config, RawNode, ReadOnlyOption};
 
+use crate::codec;
 use crate::ids::NodeId;
 use crate::replica::store::{LogStore, Snapshot, Vote};
 use crate::replica::tail::{Tail, raft_snapshot};
@@ -36,7 +37,7 @@ impl<S: LogStore> Replica<S> {
             index,
             term: 1,
             conf: conf::encode(&conf::sole(id)),
-            state: entry::encode_state(state),
+            state: codec::encode_state(state),
         };
         store.install(&snapshot, Some(Vote { term: 1, vote: 0, commit: index }))
     }

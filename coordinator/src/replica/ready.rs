@@ -4,6 +4,7 @@ use protobuf::Message as _;
 use raft::eraftpb::{ConfChange, ConfChangeV2, Entry, EntryType, Message, MessageType};
 use raft::{LightReady, Ready, StateRole};
 
+use crate::codec;
 use crate::ids::NodeId;
 use crate::replica::store::{LogStore, Vote};
 use crate::replica::tail::raft_snapshot;
@@ -224,7 +225,7 @@ impl<S: LogStore> Replica<S> {
         let Ok(term) = self.node.raft.raft_log.term(self.applied) else {
             return Ok(None);
         };
-        let state = entry::encode_state(&self.state);
+        let state = codec::encode_state(&self.state);
         let snapshot = raft_snapshot(self.applied, term, self.conf(), state);
         let remove_to = self.applied.saturating_sub(self.config.keep_entries);
         let stored = entry::snapshot_to_log(&snapshot);

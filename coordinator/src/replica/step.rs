@@ -1,0 +1,58 @@
+//! What comes out of a replica.
+
+use crate::command::Command;
+use crate::effect::Effect;
+use crate::ids::NodeId;
+
+/// One thing that a voter has done or wants done.
+#[derive(Debug)]
+pub enum Step {
+    /// To be sent. Order and arrival do not matter for safety.
+    Send(Vec<Outgoing>),
+    /// Entries or vote were stored.
+    Persisted,
+    /// The snapshot of another was stored and is the state now.
+    Installed {
+        /// Last entry that it includes.
+        index: u64,
+    },
+    /// Entries were applied.
+    Applied(Vec<Applied>),
+    /// The state was kept as a snapshot, and old entries were removed.
+    Compacted,
+    /// A round is complete.
+    Advanced,
+}
+
+/// A message to another voter or learner.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Outgoing {
+    /// To whom.
+    pub to: NodeId,
+    /// In raft's form.
+    pub bytes: Vec<u8>,
+    /// It carries a snapshot, and may be large. Say what became of it: [`Replica::snapshot_sent`].
+    pub snapshot: bool,
+}
+
+/// An entry that was applied.
+#[derive(Debug)]
+pub struct Applied {
+    /// Its place in the log.
+    pub index: u64,
+    /// The term of the leader that put it there.
+    pub term: u64,
+    /// `None` for what raft needs itself.
+    pub command: Option<Command>,
+    /// What follows in the world. They are the leader's to carry out.
+    pub effects: Vec<Effect>,
+}
+
+/// Where a proposal will stand, unless another leader's takes that place.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Proposed {
+    /// Term of the leader that proposed it. An entry of another term at this index is another.
+    pub term: u64,
+    /// Its place.
+    pub index: u64,
+}
