@@ -59,6 +59,12 @@ pub const IMPURE: &[&str] = &[
     "zune",
 ];
 
+/// The exception to the coordinator's purity, with all that it pulls: consensus.
+pub const EXCEPTED: [&str; 1] = ["raft"];
+
+/// Libraries that the coordinator names in its module `replica` alone.
+pub const OF_THE_REPLICA: [&str; 3] = ["protobuf", "raft", "slog"];
+
 /// Modules of `node` in layers: each may use those of lower layers, and itself, alone.
 pub const MODULES: &[(&str, u8)] = &[
     ("main", 11),
@@ -151,12 +157,18 @@ pub fn upward(edges: &[(String, String)], layers: &[(&str, u8)]) -> Vec<String> 
 
 /// Names of all that is linked into the crate `root`, itself included.
 pub fn linked(metadata: &Metadata, root: &str) -> BTreeSet<String> {
+    linked_beside(metadata, root, &[])
+}
+
+/// Names of all that is linked into the crate `root` in other ways than through `excepted`. What
+/// these pull is seen again as soon as anything else pulls it too.
+pub fn linked_beside(metadata: &Metadata, root: &str, excepted: &[&str]) -> BTreeSet<String> {
     let resolve = metadata.resolve.as_ref().expect("metadata is asked for with dependencies");
     let first = metadata.packages.iter().find(|package| package.name == root);
     let mut waiting: Vec<&PackageId> = first.map(|package| &package.id).into_iter().collect();
     let mut seen = BTreeSet::new();
     while let Some(id) = waiting.pop() {
-        if !seen.insert(id) {
+        if excepted.contains(&metadata[id].name.as_str()) || !seen.insert(id) {
             continue;
         }
         for node in resolve.nodes.iter().filter(|node| node.id == *id) {
@@ -192,6 +204,30 @@ pub fn node_breaches(root: &Path) -> io::Result<Vec<String>> {
         }
     }
     Ok(breaches)
+}
+
+/// Breaches inside the coordinator: of where consensus may be named.
+pub fn coordinator_breaches(root: &Path) -> io::Result<Vec<String>> {
+    let files = tidy::files(root)?.unwrap_or_default();
+    let mut breaches = Vec::new();
+    for file in &files {
+        let Some(below) = file.path.strip_prefix("coordinator/src/") else {
+            continue;
+        };
+        if below.ends_with(".rs") && !below.starts_with("replica/") {
+            let found = consensus_breaches(&file.text);
+            breaches.extend(found.into_iter().map(|why| format!("{}: {why}", file.path)));
+        }
+    }
+    Ok(breaches)
+}
+
+/// Breaches of one file of the coordinator that does not belong to `replica`.
+pub fn consensus_breaches(text: &str) -> Vec<String> {
+    let code = code(text);
+    let names: BTreeSet<String> = words(&code).map(str::to_owned).collect();
+    let named = OF_THE_REPLICA.iter().filter(|library| paths_of(&code, &names, library));
+    named.map(|library| format!("{library} types must not leave the replica")).collect()
 }
 
 /// Breaches of one file of `node` that belongs to the module `module`.

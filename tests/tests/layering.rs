@@ -1,7 +1,8 @@
 //! The layers of the design hold, and each rule is seen to fire.
 
 use fruitnode_tests::layering::{
-    CRATES, IMPURE, banned, crate_edges, linked, metadata, module_breaches, node_breaches, upward,
+    CRATES, EXCEPTED, IMPURE, banned, consensus_breaches, coordinator_breaches, crate_edges,
+    linked, linked_beside, metadata, module_breaches, node_breaches, upward,
 };
 use fruitnode_tests::repo_root;
 
@@ -27,15 +28,27 @@ fn a_dependency_upwards_or_on_an_unknown_crate_is_a_breach() {
 #[test]
 fn the_coordinator_links_nothing_that_touches_the_world() {
     let metadata = metadata(&repo_root()).unwrap();
-    let coordinator = linked(&metadata, "fruitnode-coordinator");
+    let coordinator = linked_beside(&metadata, "fruitnode-coordinator", &EXCEPTED);
     assert!(coordinator.contains("fruitnode-proto"), "the tree is not seen");
     assert_eq!(banned(&coordinator, &IMPURE), Vec::<&str>::new());
+
+    let with_raft = linked(&metadata, "fruitnode-coordinator");
+    assert!(banned(&with_raft, &IMPURE).contains(&"rand"), "the exception excepts nothing");
 
     let node = linked(&metadata, "fruitnode");
     let found = banned(&node, &IMPURE);
     for name in ["tokio", "mio", "candle-core", "arrow-array", "rand_core", "zune-jpeg"] {
         assert!(found.contains(&name), "the rule does not see {name} where it is");
     }
+}
+
+#[test]
+fn consensus_is_named_by_the_replica_alone() {
+    assert_eq!(coordinator_breaches(&repo_root()).unwrap(), Vec::<String>::new());
+    for text in ["use raft::RawNode;", "fn f(m: protobuf::Message) {}", "use slog::o;"] {
+        assert_eq!(consensus_breaches(text).len(), 1, "{text}");
+    }
+    assert_eq!(consensus_breaches("use crate::replica::Replica;"), Vec::<String>::new());
 }
 
 #[test]
