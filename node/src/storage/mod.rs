@@ -32,5 +32,5 @@ pub use look::{NoSink, Standing, look};
 pub use place::{Place, PlaceError};
 pub use s3::{S3Error, S3Object, S3Options, S3Result, S3Sink, S3Source, S3Target, look_s3};
 pub use select::{DEFAULT_PATTERN, Pattern, PatternError, Selection, Window};
-pub use sink::{ObjectWriter, SUCCESS, Sink, SinkError};
+pub use sink::{Access, ObjectWriter, SUCCESS, Sink, SinkError};
 pub use source::{Entry, GetError, ListError, ListSummary, Problem, Source};

@@ -149,6 +149,17 @@ pub enum SinkError {
     },
 }
 
+/// What a process does with a target that it opens.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Access {
+    /// It makes it ready and has it for itself: whoever else wants it is refused.
+    Take,
+    /// It makes it ready for all nodes of the job. Another node may have begun to do so, and died.
+    Prepare,
+    /// Another node of the job has made it ready; whoever finds that it has not is refused.
+    Join,
+}
+
 /// Everything one job writes below one place.
 ///
 /// Names are relative, `/`-separated and checked. Writing a name again replaces the object; no
@@ -196,6 +207,12 @@ pub trait Sink: Send + Sync {
 
     /// Gives up: nothing of the job stays but what an earlier result held. May be repeated.
     async fn abort(&self) -> Result<(), SinkError>;
+
+    /// The marker, if this job has committed, whichever of its nodes did. `None` where a sink serves
+    /// one process alone.
+    async fn published(&self) -> Result<Option<Bytes>, SinkError> {
+        Ok(None)
+    }
 
     /// Whether the place refuses writes whose condition does not hold, so that two runs cannot mix
     /// their results even if one of them is not heard of. `None` where that is no question.

@@ -206,7 +206,7 @@ async fn source(settings: &Settings) -> Result<Arc<dyn Source>, OpenError> {
 async fn sink(settings: &Settings, id: &JobId) -> Result<Arc<dyn Sink>, OpenError> {
     Ok(match target(settings, id)? {
         Target::Folder(target) => Arc::new(FolderSink::open(&target)?),
-        Target::S3(target) => Arc::new(S3Sink::open(&target).await?),
+        Target::S3(target) => Arc::new(S3Sink::open(&target, crate::storage::Access::Take).await?),
     })
 }
 

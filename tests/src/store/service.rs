@@ -275,7 +275,10 @@ impl S3 for Service {
         for object in delete.objects {
             let outcome = self
                 .allow(req.credentials.as_ref(), Right::DeleteObject, &object.key)
-                .and_then(|()| self.0.bucket().remove(&object.key, &Conditions::default()));
+                .and_then(|()| {
+                    let version = object.e_tag.map(ETagCondition::ETag);
+                    self.0.bucket().remove(&object.key, &self.of_write(version, None))
+                });
             let key = Some(object.key);
             match outcome {
                 Ok(()) => deleted.push(DeletedObject { key, ..Default::default() }),

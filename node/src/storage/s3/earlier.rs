@@ -1,6 +1,6 @@
 //! What stands at a target already, and what that means for a job: pure, told what was listed.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
@@ -13,10 +13,10 @@ const VERSION: u32 = 1;
 /// Names below a target.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(super) struct Content {
-    /// Whether the marker is there.
-    pub(super) success: bool,
-    /// Public names but the marker, all of them part of a result.
-    pub(super) public: BTreeSet<String>,
+    /// The `ETag` of the marker, if it is there; empty where listings hold none.
+    pub(super) success: Option<String>,
+    /// Public names but the marker, all of them part of a result, with their `ETag`s.
+    pub(super) public: BTreeMap<String, String>,
     /// Names under `_run/`.
     pub(super) private: Vec<String>,
     /// The first name that is no part of a result. Nothing behind it was looked at.
@@ -29,6 +29,10 @@ pub(super) struct Announced {
     schema_version: u32,
     /// Names that were there.
     pub(super) old: BTreeSet<String>,
+    /// Their `ETag`s, and that of the marker. Whoever goes on with the publication touches these
+    /// versions and no later ones.
+    #[serde(default)]
+    pub(super) etags: BTreeMap<String, String>,
     /// Names of the new result.
     pub(super) new: BTreeSet<String>,
 }
@@ -50,20 +54,31 @@ pub(super) enum Verdict {
 
 impl Content {
     /// Takes in a name below the target. False if nothing more needs to be looked at.
-    pub(super) fn meet(&mut self, name: &str, size: u64, is_ours: fn(&str) -> bool) -> bool {
+    pub(super) fn meet(
+        &mut self,
+        name: &str,
+        (size, etag): (u64, Option<&str>),
+        is_ours: fn(&str) -> bool,
+    ) -> bool {
+        let etag = etag.unwrap_or_default().to_owned();
         if is_private(name) {
             self.private.push(name.to_owned());
         } else if name == SUCCESS {
-            self.success = true;
+            self.success = Some(etag);
         } else if size == 0 && (name.is_empty() || name.ends_with('/') && is_ours(name)) {
             // Consoles mark a folder by an empty object; it hides nothing and may stay.
         } else if is_ours(name) {
-            self.public.insert(name.to_owned());
+            self.public.insert(name.to_owned(), etag);
         } else {
             self.foreign = Some(name.to_owned());
             return false;
         }
         true
+    }
+
+    /// The version of a public name that was listed, the marker's included.
+    pub(super) fn etag(&self, name: &str) -> Option<&String> {
+        if name == SUCCESS { self.success.as_ref() } else { self.public.get(name) }
     }
 
     /// What may become of the target, after what dead jobs have `announced`.
@@ -73,13 +88,13 @@ impl Content {
             (Some(_), Mode::Error) => return Verdict::Taken,
             (None, _) => {}
         }
-        if self.public.is_empty() && !self.success {
+        if self.public.is_empty() && self.success.is_none() {
             return Verdict::Free;
         }
         let covered = |name: &String| {
             announced.iter().any(|said| said.old.contains(name) || said.new.contains(name))
         };
-        if !self.success && self.public.iter().all(covered) {
+        if self.success.is_none() && self.public.keys().all(covered) {
             return Verdict::Debris;
         }
         match mode {
@@ -88,11 +103,14 @@ impl Content {
         }
     }
 
-    /// Names that belong to jobs other than `job` and that nobody needs: their work, and what they
-    /// announced. Their stories stay.
+    /// Names that belong to jobs other than `job` and that nobody needs: their work, and what their
+    /// members told each other. Their stories stay.
     pub(super) fn dead(&self, job: &str) -> Vec<String> {
         let dead = |name: &&String| match parts(name) {
-            Some((of, rest)) => of != job && (rest.starts_with("work/") || rest == ANNOUNCED),
+            Some((of, rest)) => {
+                of != job
+                    && (rest.starts_with("work/") || [ANNOUNCED, TARGET, COMMITTED].contains(&rest))
+            }
             None => false,
         };
         self.private.iter().filter(dead).cloned().collect()
@@ -107,10 +125,22 @@ impl Content {
 }
 
 const ANNOUNCED: &str = "announced";
+const TARGET: &str = "target";
+const COMMITTED: &str = "committed";
 
 /// Where a job announces.
 pub(super) fn announced_name(job: &str) -> String {
     format!("_run/{job}/{ANNOUNCED}")
+}
+
+/// Where the first member of a job says what its target is like.
+pub(super) fn target_name(job: &str) -> String {
+    format!("_run/{job}/{TARGET}")
+}
+
+/// Where a job says which marker is its own, before it writes it.
+pub(super) fn committed_name(job: &str) -> String {
+    format!("_run/{job}/{COMMITTED}")
 }
 
 /// The job that a private name belongs to, and the rest of it.
@@ -119,9 +149,10 @@ fn parts(name: &str) -> Option<(&str, &str)> {
 }
 
 impl Announced {
-    /// Of names that are there, and names to come.
-    pub(super) fn new(old: BTreeSet<String>, new: BTreeSet<String>) -> Self {
-        Self { schema_version: VERSION, old, new }
+    /// Of versions that are there, the marker's among them, and names to come.
+    pub(super) fn new(etags: BTreeMap<String, String>, new: BTreeSet<String>) -> Self {
+        let old = etags.keys().filter(|name| *name != SUCCESS).cloned().collect();
+        Self { schema_version: VERSION, old, etags, new }
     }
 
     /// As bytes.
@@ -150,7 +181,7 @@ mod tests {
         let mut content = Content::default();
         for name in names {
             let size = u64::from(!name.is_empty() && !name.ends_with('/'));
-            if !content.meet(name, size, is_ours) {
+            if !content.meet(name, (size, Some("e")), is_ours) {
                 break;
             }
         }
@@ -158,8 +189,8 @@ mod tests {
     }
 
     fn announced(old: &[&str], new: &[&str]) -> Announced {
-        let set = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
-        Announced::new(set(old), set(new))
+        let etags = old.iter().map(|name| ((*name).to_owned(), "e".to_owned())).collect();
+        Announced::new(etags, new.iter().map(|name| (*name).to_owned()).collect())
     }
 
     fn verdicts(names: &[&str], said: &[Announced]) -> [Verdict; 2] {

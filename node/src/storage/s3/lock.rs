@@ -53,7 +53,10 @@ pub(super) struct Lock {
 struct Held {
     me: Holder,
     etag: String,
-    renewed: Moment,
+    /// The lock is at least as fresh as this; nothing before that is known.
+    renewed: Option<Moment>,
+    /// When the `ETag` was last known to be the lock's.
+    looked: Moment,
     state: State,
 }
 
@@ -94,13 +97,29 @@ impl Lock {
                 },
             };
             if let Written::Done(etag) = taken {
-                let (bucket, renewed) = (bucket.clone(), Moment::now());
-                let held = Mutex::new(Held { me, etag, renewed, state: State::Held });
+                let (bucket, looked) = (bucket.clone(), Moment::now());
+                let (renewed, state) = (Some(looked), State::Held);
+                let held = Mutex::new(Held { me, etag, renewed, looked, state });
                 return Ok(Self { bucket, key, conditions, held });
             }
         }
         let holder = "several that start at the same time".to_owned();
         Err(SinkError::Busy { out: bucket.uri(), holder })
+    }
+
+    /// Joins those that hold a target for the same job. If none do, the lock is lost.
+    pub(super) async fn join(
+        bucket: &Bucket,
+        me: Holder,
+        conditions: Conditions,
+    ) -> Result<Self, SinkError> {
+        let (key, looked) = (bucket.key(LOCK), Moment::now());
+        let (etag, state) = match find(bucket, &key).await? {
+            Some((Some(found), etag)) if found.job == me.job => (etag, State::Held),
+            _ => (String::new(), State::Lost),
+        };
+        let held = Mutex::new(Held { me, etag, renewed: None, looked, state });
+        Ok(Self { bucket: bucket.clone(), key, conditions, held })
     }
 
     /// Renews the lock until it is released or lost.
@@ -119,7 +138,7 @@ impl Lock {
     /// Makes sure that the lock is ours at this moment.
     pub(super) async fn ensure(&self) -> Result<(), SinkError> {
         let mut held = self.held.lock().await;
-        if held.state == State::Held && held.renewed.elapsed() < FRESH {
+        if held.state == State::Held && held.renewed.is_some_and(|at| at.elapsed() < FRESH) {
             return Ok(());
         }
         self.renew(&mut held).await
@@ -145,8 +164,19 @@ impl Lock {
                 return Err(error);
             }
         }
+        for _ in 0..RENEWALS_MAX {
+            // Since then another run may have taken it over.
+            let doomed = self.conditions.doomed(self.key.clone(), Some(&held.etag));
+            if self.bucket.remove_one(&doomed).await? {
+                break;
+            }
+            // Another node of the job has renewed it.
+            if self.find_ours(&mut held).await.is_err() {
+                break;
+            }
+        }
         held.state = State::Released;
-        Ok(self.bucket.remove(&self.key).await?)
+        Ok(())
     }
 
     async fn renew(&self, held: &mut Held) -> Result<(), SinkError> {
@@ -166,11 +196,21 @@ impl Lock {
             match self.bucket.put(&self.key, bytes, self.conditions.same(&held.etag)).await? {
                 Written::Done(etag) => {
                     held.etag = etag;
-                    held.renewed = began;
+                    (held.renewed, held.looked) = (Some(began), began);
                     return Ok(());
                 }
-                // The answer to an earlier attempt of the client may have been lost.
-                Written::Unmet | Written::Unsupported => self.find_ours(held).await?,
+                // The answer to an earlier attempt of the client may have been lost, or another
+                // node of the job was faster.
+                Written::Unmet | Written::Unsupported => {
+                    let (known, before) = (held.etag.clone(), held.looked);
+                    self.find_ours(held).await?;
+                    // It changed after it was looked at, and is as fresh as that: with many nodes
+                    // one renewal serves all.
+                    if held.etag != known && before.elapsed() < FRESH {
+                        held.renewed = Some(before);
+                        return Ok(());
+                    }
+                }
             }
         }
         let words = "its lock changes while it is renewed";
@@ -179,9 +219,10 @@ impl Lock {
 
     /// Reads who holds the lock; an error unless it is us.
     async fn find_ours(&self, held: &mut Held) -> Result<(), SinkError> {
+        let looked = Moment::now();
         match find(&self.bucket, &self.key).await? {
             Some((Some(found), etag)) if found.job == held.me.job => {
-                held.etag = etag;
+                (held.etag, held.looked) = (etag, looked);
                 Ok(())
             }
             _ => {

@@ -14,6 +14,7 @@ mod ranges;
 mod result;
 mod sink;
 mod source;
+mod stages;
 #[cfg(test)]
 mod tests;
 mod unfinished;

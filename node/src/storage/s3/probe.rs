@@ -1,33 +1,42 @@
 //! Which conditions on writes a server honours. Some ignore them in silence: they are tried out.
 
 use bytes::Bytes;
+use serde::{Deserialize, Serialize};
 use tracing::warn;
 
 use crate::storage::s3::bucket::Bucket;
 use crate::storage::s3::error::S3Error;
-use crate::storage::s3::write::{Condition, Written};
+use crate::storage::s3::write::{Condition, Doomed, Written};
 
 /// An `ETag` that no object has.
 const NO_ETAG: &str = "\"00000000000000000000000000000000\"";
 
 /// What a server honours.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub(super) struct Conditions {
     /// That there is no such object yet.
     pub(super) create: bool,
     /// That an object is in the version named.
     pub(super) replace: bool,
+    /// That an object is in the version named, of removals.
+    pub(super) remove: bool,
 }
 
 impl Conditions {
     /// The condition that an object is not there, as far as the server honours it.
-    pub(super) fn absent(self) -> Condition<'static> {
+    pub(super) fn absent<E>(self) -> Condition<E> {
         if self.create { Condition::Absent } else { Condition::None }
     }
 
     /// The condition that an object has an `ETag`, as far as the server honours it.
-    pub(super) fn same(self, etag: &str) -> Condition<'_> {
+    pub(super) fn same(self, etag: &str) -> Condition<&str> {
         if self.replace { Condition::Is(etag) } else { Condition::None }
+    }
+
+    /// An object that is to go in this version alone, as far as the server honours that.
+    pub(super) fn doomed(self, key: String, etag: Option<&str>) -> Doomed {
+        let etag = etag.filter(|etag| self.remove && !etag.is_empty()).map(str::to_owned);
+        Doomed { key, etag }
     }
 
     /// Whether there is a fence at all.
@@ -36,7 +45,7 @@ impl Conditions {
     }
 }
 
-/// Tries both conditions on an object of the job, and removes it. Says so once where one of them is
+/// Tries the conditions on an object of the job, and removes it. Says so once where one of them is
 /// ignored.
 pub(super) async fn probe(bucket: &Bucket, job: &str) -> Result<Conditions, S3Error> {
     let key = bucket.key(&format!("_run/{job}/work/probe"));
@@ -63,5 +72,7 @@ async fn attempt(bucket: &Bucket, key: &str) -> Result<Conditions, S3Error> {
     bucket.put(key, bytes.clone(), Condition::None).await?;
     let create = honours(bucket.put(key, bytes.clone(), Condition::Absent).await?);
     let replace = honours(bucket.put(key, bytes, Condition::Is(NO_ETAG)).await?);
-    Ok(Conditions { create, replace })
+    let wrong = Doomed { key: key.to_owned(), etag: Some(NO_ETAG.to_owned()) };
+    let remove = bucket.remove_all(&[wrong]).await? == 1;
+    Ok(Conditions { create, replace, remove })
 }

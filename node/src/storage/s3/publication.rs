@@ -1,6 +1,6 @@
 //! What a job does to its target on S3, step by step, under its lock.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -8,42 +8,42 @@ use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use tokio::runtime::Handle;
 use tokio::sync::RwLock;
-use tracing::{info, warn};
 
 use crate::storage::folder_sink::Mode;
 use crate::storage::s3::bucket::{Bucket, Query};
-use crate::storage::s3::earlier::{Announced, Content, Verdict, announced_name};
+use crate::storage::s3::earlier::{Content, Verdict};
 use crate::storage::s3::error::S3Error;
 use crate::storage::s3::lock::Lock;
 use crate::storage::s3::probe::Conditions;
 use crate::storage::s3::sink::S3Target;
-use crate::storage::s3::unfinished::give_up_dead_uploads;
 use crate::storage::s3::upload::Upload;
-use crate::storage::s3::write::{Condition, DELETE_KEYS_MAX, Written};
-use crate::storage::sink::{SUCCESS, SinkError, check_name, is_private};
+use crate::storage::s3::write::{Condition, Doomed, Written};
+use crate::storage::sink::{SinkError, check_name, is_private};
 
 /// What the sink and the objects under construction share.
 pub(super) struct Shared {
-    uri: String,
+    pub(super) uri: String,
     pub(super) bucket: Bucket,
-    job: String,
-    mode: Mode,
-    is_ours: fn(&str) -> bool,
-    conditions: Conditions,
+    pub(super) job: String,
+    pub(super) mode: Mode,
+    pub(super) is_ours: fn(&str) -> bool,
+    pub(super) conditions: Conditions,
+    /// Whether other nodes write for the same job.
+    pub(super) member: bool,
     /// Whether copies take conditions: known when the first one was tried.
     copies_conditionally: AtomicBool,
-    lock: Arc<Lock>,
+    pub(super) lock: Arc<Lock>,
     /// Held for reading by every write that was sent: what the server may still carry out.
-    under_way: Arc<RwLock<()>>,
+    pub(super) under_way: Arc<RwLock<()>>,
     state: Mutex<State>,
 }
 
 #[derive(Debug, Default)]
-struct State {
-    finals: Option<BTreeSet<String>>,
-    /// Names that were there before this job changed any.
-    old: BTreeSet<String>,
-    closed: bool,
+pub(super) struct State {
+    pub(super) finals: Option<BTreeSet<String>>,
+    /// Names that were there before this job changed any, with their `ETag`s.
+    pub(super) old: BTreeMap<String, String>,
+    pub(super) closed: bool,
 }
 
 impl Shared {
@@ -51,7 +51,7 @@ impl Shared {
     pub(super) fn new(
         target: &S3Target<'_>,
         bucket: Bucket,
-        conditions: Conditions,
+        (conditions, member): (Conditions, bool),
         lock: Arc<Lock>,
     ) -> Self {
         Self {
@@ -61,6 +61,7 @@ impl Shared {
             mode: target.mode,
             is_ours: target.is_ours,
             conditions,
+            member,
             copies_conditionally: AtomicBool::new(conditions.create),
             lock,
             under_way: Arc::default(),
@@ -78,7 +79,7 @@ impl Shared {
         self.conditions.all()
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
+    pub(super) fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -108,10 +109,23 @@ impl Shared {
     }
 
     /// Whether the name may be written at this moment. For a public one the lock must be ours; of
-    /// the job's own names nobody else has any.
-    pub(super) async fn before_public(&self, name: &str) -> Result<(), SinkError> {
+    /// the job's own names nobody else has any. Where the job has several nodes, one that was not
+    /// heard of for long may wake up when the others have ended it: then it writes nothing at all.
+    pub(super) async fn before_write(&self, name: &str) -> Result<(), SinkError> {
         self.check_write(name)?;
-        if is_private(name) { self.lock.check() } else { self.lock.ensure().await }
+        match is_private(name) && !self.member {
+            true => self.lock.check(),
+            false => self.lock.ensure().await,
+        }
+    }
+
+    /// Whether the name may be removed at this moment.
+    pub(super) async fn before_removal(&self, name: &str) -> Result<(), SinkError> {
+        self.check_open()?;
+        match is_private(name) && !self.member {
+            true => Ok(()),
+            false => self.lock.ensure().await,
+        }
     }
 
     /// Carries a write out to its end, even if nobody waits for it any more: a request that was
@@ -135,40 +149,54 @@ impl Shared {
         }
     }
 
-    async fn send(
+    pub(super) async fn send(
         &self,
         key: &str,
         bytes: Bytes,
-        condition: Condition<'static>,
+        condition: Condition<String>,
     ) -> Result<Written, SinkError> {
         let (bucket, key) = (self.bucket.clone(), key.to_owned());
-        self.to_the_end(Box::pin(async move { bucket.put(&key, bytes, condition).await })).await
+        let put = async move { bucket.put(&key, bytes, condition.as_deref()).await };
+        self.to_the_end(Box::pin(put)).await
     }
 
     async fn copy(
         &self,
         from: &str,
         to: &str,
-        condition: Condition<'static>,
+        condition: Condition<String>,
     ) -> Result<Option<Written>, SinkError> {
         let (bucket, from, to) = (self.bucket.clone(), from.to_owned(), to.to_owned());
-        self.to_the_end(Box::pin(async move { bucket.copy(&from, &to, condition).await })).await
+        let copy = async move { bucket.copy(&from, &to, condition.as_deref()).await };
+        self.to_the_end(Box::pin(copy)).await
     }
 
     /// Writes a whole object.
     pub(super) async fn put(&self, name: &str, bytes: Bytes) -> Result<(), SinkError> {
-        self.before_public(name).await?;
+        self.before_write(name).await?;
         let key = self.bucket.key(name);
         let public = !is_private(name);
         let condition = if public { self.conditions.absent() } else { Condition::None };
-        match self.send(&key, bytes.clone(), condition).await? {
+        let mut written = self.send(&key, bytes.clone(), condition).await?;
+        if written == Written::Unmet
+            && let Some(old) = self.replaced(name)
+        {
+            written = self.send(&key, bytes.clone(), Condition::Is(old)).await?;
+        }
+        match written {
             Written::Done(_) => Ok(()),
             Written::Unmet | Written::Unsupported => self.check_same(&key, &bytes).await,
         }
     }
 
+    /// The version of an earlier result that a name may take the place of.
+    fn replaced(&self, name: &str) -> Option<String> {
+        let old = self.state().old.get(name).cloned();
+        old.filter(|etag| self.conditions.replace && !etag.is_empty())
+    }
+
     /// What stands in the way of a write must be the same bytes: an answer was lost.
-    async fn check_same(&self, key: &str, bytes: &Bytes) -> Result<(), SinkError> {
+    pub(super) async fn check_same(&self, key: &str, bytes: &Bytes) -> Result<(), SinkError> {
         match self.bucket.get(key).await? {
             Some((found, _)) if found == bytes => Ok(()),
             _ => Err(SinkError::Overwritten { place: self.bucket.place(key) }),
@@ -178,11 +206,16 @@ impl Shared {
     /// Copies an object to another name.
     pub(super) async fn promote(&self, from: &str, to: &str) -> Result<(), SinkError> {
         check_name(from)?;
-        self.before_public(to).await?;
+        self.before_write(to).await?;
         let (source, key) = (self.bucket.key(from), self.bucket.key(to));
         let fenced = !is_private(to) && self.copies_conditionally.load(Ordering::Relaxed);
         let condition = if fenced { Condition::Absent } else { Condition::None };
         let mut written = self.copy(&source, &key, condition).await?;
+        if written == Some(Written::Unmet)
+            && let Some(old) = self.replaced(to)
+        {
+            written = self.copy(&source, &key, Condition::Is(old)).await?;
+        }
         if written == Some(Written::Unsupported) {
             self.copies_conditionally.store(false, Ordering::Relaxed);
             written = self.copy(&source, &key, Condition::None).await?;
@@ -216,140 +249,12 @@ impl Shared {
     /// Removes everything below a name that ends with `/`.
     pub(super) async fn remove_below(&self, folder: &str) -> Result<(), SinkError> {
         let listed = self.bucket.all(&self.bucket.key(folder)).await?;
-        let keys: Vec<String> = listed.into_iter().map(|object| object.key).collect();
-        Ok(self.bucket.remove_all(&keys).await?)
-    }
-
-    async fn remove_names<'n>(
-        &self,
-        names: impl IntoIterator<Item = &'n String>,
-    ) -> Result<(), SinkError> {
-        let keys: Vec<String> = names.into_iter().map(|name| self.bucket.key(name)).collect();
-        for keys in keys.chunks(DELETE_KEYS_MAX) {
-            // By now they may be another job's.
+        if self.member {
             self.lock.ensure().await?;
-            self.bucket.remove_all(keys).await?;
         }
+        let doomed = listed.into_iter().map(|object| Doomed { key: object.key, etag: None });
+        self.bucket.remove_all(&doomed.collect::<Vec<_>>()).await?;
         Ok(())
-    }
-
-    /// Removes what dead runs left: whoever holds the lock knows that they are dead. If that fails,
-    /// or the target may not be used, the lock is let go.
-    pub(super) async fn clear(&self) -> Result<(), SinkError> {
-        let cleared = self.clear_dead().await;
-        if cleared.is_err()
-            && let Err(error) = self.lock.release().await
-        {
-            warn!(%error, "the lock of the target stays; the next run takes it over");
-        }
-        cleared
-    }
-
-    async fn clear_dead(&self) -> Result<(), SinkError> {
-        let content = content(&self.bucket, self.is_ours).await?;
-        let mut announced = Vec::new();
-        for name in content.announcements(&self.job) {
-            let found = self.bucket.get(&self.bucket.key(&name)).await?;
-            announced.extend(found.and_then(|(bytes, _)| Announced::decode(&bytes)));
-        }
-        match content.judge(self.mode, &announced) {
-            Verdict::Debris => {
-                self.remove_names(&content.public).await?;
-                let objects = content.public.len();
-                info!(out = self.uri, objects, "removed what a dead publication left");
-            }
-            verdict => refuse(verdict, &self.uri)?,
-        }
-        self.remove_names(&content.dead(&self.job)).await?;
-        give_up_dead_uploads(&self.bucket, self.is_ours).await?;
-        Ok(())
-    }
-
-    /// Writes down what is about to change, and clears the way for it.
-    pub(super) async fn begin(&self, finals: BTreeSet<String>) -> Result<(), SinkError> {
-        self.check_open()?;
-        self.lock.ensure().await?;
-        let content = content(&self.bucket, self.is_ours).await?;
-        let (again, old) = {
-            let state = self.state();
-            (state.finals.is_some(), &state.old | &content.public)
-        };
-        if !again {
-            refuse(content.judge(self.mode, &[]), &self.uri)?;
-        }
-        let announced = Announced::new(old.clone(), finals.clone()).encode();
-        let key = self.bucket.key(&announced_name(&self.job));
-        self.send(&key, announced.into(), Condition::None).await?;
-        {
-            let mut state = self.state();
-            state.finals = Some(finals);
-            state.old = old;
-        }
-        // The earlier result ends before any part of it goes.
-        self.bucket.remove(&self.bucket.key(SUCCESS)).await?;
-        self.remove_names(&content.public).await
-    }
-
-    /// Writes the marker, if all that was announced is there and nothing else.
-    pub(super) async fn commit(&self, success: Bytes) -> Result<(), SinkError> {
-        self.check_open()?;
-        let finals = self.state().finals.clone().unwrap_or_default();
-        let written = content(&self.bucket, self.is_ours).await?;
-        if let Some(name) = finals.difference(&written.public).next() {
-            return Err(SinkError::Incomplete { name: name.clone() });
-        }
-        if let Some(name) = written.public.difference(&finals).next().or(written.foreign.as_ref()) {
-            return Err(SinkError::NotAnnounced { name: name.clone() });
-        }
-        self.lock.ensure().await?;
-        let key = self.bucket.key(SUCCESS);
-        let put = self.send(&key, success.clone(), self.conditions.absent()).await?;
-        if !matches!(put, Written::Done(_)) {
-            self.check_same(&key, &success).await?;
-        }
-        self.state().closed = true;
-        let announced = self.bucket.key(&announced_name(&self.job));
-        if let Err(error) = self.bucket.remove(&announced).await {
-            warn!(%error, "the result is published; what was announced stays until the next run");
-        }
-        if let Err(error) = self.lock.release().await {
-            warn!(%error, "the result is published; its lock stays until the next run");
-        }
-        Ok(())
-    }
-
-    /// Removes all that the job wrote.
-    pub(super) async fn abort(&self) -> Result<(), SinkError> {
-        let begun = {
-            let mut state = self.state();
-            let ended = std::mem::replace(&mut state.closed, true);
-            if ended { None } else { Some(state.finals.clone()) }
-        };
-        let Some(begun) = begun else {
-            // A commit that was cut off may have left the lock.
-            return self.lock.release().await;
-        };
-        let _none_under_way = self.under_way.write().await;
-        let cleaned = self.give_up(begun).await;
-        self.lock.release().await?;
-        cleaned
-    }
-
-    /// Public names go first: what was announced says that they are debris.
-    async fn give_up(&self, begun: Option<BTreeSet<String>>) -> Result<(), SinkError> {
-        if let Some(finals) = begun {
-            match self.lock.ensure().await {
-                Ok(()) => {
-                    // A commit that was cut off may have written it.
-                    self.bucket.remove(&self.bucket.key(SUCCESS)).await?;
-                    self.remove_names(&finals).await?;
-                }
-                // By now they may be another job's.
-                Err(SinkError::Lost { .. }) => {}
-                Err(error) => return Err(error),
-            }
-        }
-        self.remove_below(&format!("_run/{}/", self.job)).await
     }
 }
 
@@ -364,7 +269,7 @@ pub(super) async fn content(
         let page = bucket.page(query).await?;
         for object in &page.objects {
             let name = object.key.strip_prefix(&bucket.prefix).unwrap_or(&object.key);
-            if !content.meet(name, object.size, is_ours) {
+            if !content.meet(name, (object.size, object.etag.as_deref()), is_ours) {
                 return Ok(content);
             }
         }

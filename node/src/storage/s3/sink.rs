@@ -15,12 +15,13 @@ use crate::storage::folder_sink::Mode;
 use crate::storage::look::Standing;
 use crate::storage::s3::bucket::Bucket;
 use crate::storage::s3::connect::S3Options;
+use crate::storage::s3::earlier::{committed_name, target_name};
 use crate::storage::s3::holder::Holder;
 use crate::storage::s3::lock::Lock;
-use crate::storage::s3::probe::probe;
+use crate::storage::s3::probe::{Conditions, probe};
 use crate::storage::s3::publication::{Shared, content, missing, refuse};
 use crate::storage::s3::upload::{PART_BYTES, Writer, put_in_parts};
-use crate::storage::sink::{ObjectWriter, Sink, SinkError, check_name, is_private};
+use crate::storage::sink::{Access, ObjectWriter, Sink, SinkError, check_name, is_private};
 
 /// What a job asks of its target on S3.
 #[derive(Debug, Clone)]
@@ -48,26 +49,66 @@ pub struct S3Sink {
 }
 
 impl S3Sink {
-    /// Prepares the target: takes its lock, removes what dead runs left, and refuses what would be
-    /// refused at the end.
-    pub async fn open(target: &S3Target<'_>) -> Result<Self, SinkError> {
+    /// Opens the target for a job.
+    ///
+    /// # Errors
+    /// When it cannot be reached or may not be written, or as [`Access`] says.
+    pub async fn open(target: &S3Target<'_>, access: Access) -> Result<Self, SinkError> {
         check_name(target.job)?;
         let bucket = Bucket::reach(target.bucket, target.prefix, &target.options).await?;
+        match access {
+            Access::Take => Self::take(target, bucket, false).await,
+            Access::Prepare => Self::take(target, bucket, true).await,
+            Access::Join => Self::join(target, bucket).await,
+        }
+    }
+
+    /// Prepares the target: takes its lock, removes what dead runs left, and refuses what would be
+    /// refused at the end.
+    async fn take(target: &S3Target<'_>, bucket: Bucket, member: bool) -> Result<Self, SinkError> {
         let uri = bucket.uri();
         // What cannot end well is refused before anything is written, and without a wait.
         let content = content(&bucket, target.is_ours).await?;
-        if content.success || content.foreign.is_some() {
+        if content.success.is_some() || content.foreign.is_some() {
             refuse(content.judge(target.mode, &[]), &uri)?;
         }
         let conditions = probe(&bucket, target.job).await?;
+        if member && bucket.head(&bucket.key(&committed_name(target.job))).await?.is_some() {
+            // The job has ended while this process was not heard of: its lock is free, and stays so.
+            return Err(SinkError::Lost { out: uri });
+        }
         let me = Holder::this(target.job);
         let lock = Arc::new(Lock::take(&bucket, me, conditions).await?);
+        let sink = Self::holding(Shared::new(target, bucket, (conditions, member), lock));
+        sink.shared.clear().await?;
+        if member {
+            let found = serde_json::to_vec(&conditions).expect("words and bits are always JSON");
+            sink.shared.put(&target_name(target.job), found.into()).await?;
+        }
+        Ok(sink)
+    }
+
+    /// Joins the nodes that have the target for the same job. One that comes when the job has ended
+    /// can see what it published, and do nothing.
+    async fn join(target: &S3Target<'_>, bucket: Bucket) -> Result<Self, SinkError> {
+        let found = bucket.get(&bucket.key(&target_name(target.job))).await?;
+        let conditions = found.and_then(|(bytes, _)| serde_json::from_slice(&bytes).ok());
+        let me = Holder::this(target.job);
+        let known: Conditions = conditions.unwrap_or_default();
+        let lock = Arc::new(Lock::join(&bucket, me, known).await?);
+        let sink = Self::holding(Shared::new(target, bucket, (known, true), lock));
+        let ended = sink.shared.lock.check().is_err() || conditions.is_none();
+        if ended && sink.shared.published().await?.is_none() {
+            return Err(SinkError::Lost { out: sink.shared.uri().to_owned() });
+        }
+        Ok(sink)
+    }
+
+    fn holding(shared: Shared) -> Self {
         let mut renewal = JoinSet::new();
-        let kept = Arc::clone(&lock);
+        let kept = Arc::clone(&shared.lock);
         renewal.spawn(async move { kept.keep().await });
-        let shared = Shared::new(target, bucket, conditions, lock);
-        shared.clear().await?;
-        Ok(Self { shared: Arc::new(shared), _renewal: renewal })
+        Self { shared: Arc::new(shared), _renewal: renewal }
     }
 }
 
@@ -79,10 +120,10 @@ impl S3Sink {
 pub async fn look_s3(target: &S3Target<'_>) -> Result<Standing, SinkError> {
     let bucket = Bucket::reach(target.bucket, target.prefix, &target.options).await?;
     let content = content(&bucket, target.is_ours).await?;
-    if content.success || content.foreign.is_some() {
+    if content.success.is_some() || content.foreign.is_some() {
         refuse(content.judge(target.mode, &[]), &bucket.uri())?;
     }
-    let holds = content.success || !content.public.is_empty();
+    let holds = content.success.is_some() || !content.public.is_empty();
     Ok(if holds { Standing::Earlier } else { Standing::Nothing })
 }
 
@@ -137,7 +178,7 @@ impl Sink for S3Sink {
 
     async fn remove(&self, name: &str) -> Result<(), SinkError> {
         check_name(name)?;
-        self.shared.check_open()?;
+        self.shared.before_removal(name).await?;
         Ok(self.shared.bucket.remove(&self.shared.bucket.key(name)).await?)
     }
 
@@ -169,6 +210,10 @@ impl Sink for S3Sink {
 
     async fn abort(&self) -> Result<(), SinkError> {
         self.shared.abort().await
+    }
+
+    async fn published(&self) -> Result<Option<Bytes>, SinkError> {
+        self.shared.published().await
     }
 
     fn conditional_writes(&self) -> Option<bool> {

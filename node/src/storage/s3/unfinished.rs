@@ -6,13 +6,16 @@ use tracing::{info, warn};
 use crate::storage::s3::bucket::Bucket;
 use crate::storage::s3::error::{S3Error, status};
 
-/// Gives up every unfinished upload to a name that a result has. Whoever calls it holds the lock.
+/// Gives up every unfinished upload to a name that a result has, but for those of the job itself: of
+/// its nodes another one may be at it. Whoever calls it holds the lock.
 ///
 /// Where uploads may not be listed, or the server cannot, they stay, and that is said.
 pub(super) async fn give_up_dead_uploads(
     bucket: &Bucket,
+    job: &str,
     is_ours: fn(&str) -> bool,
 ) -> Result<(), S3Error> {
+    let own = format!("_run/{job}/");
     let (mut key_marker, mut id_marker) = (None, None);
     loop {
         let page = bucket
@@ -42,7 +45,7 @@ pub(super) async fn give_up_dead_uploads(
         for upload in page.uploads() {
             let (Some(key), Some(id)) = (upload.key(), upload.upload_id()) else { continue };
             let name = key.strip_prefix(&bucket.prefix).unwrap_or(key);
-            if !is_ours(name) {
+            if !is_ours(name) || name.starts_with(&own) {
                 continue;
             }
             let request = bucket.client.abort_multipart_upload().bucket(&bucket.name);

@@ -54,7 +54,7 @@ pub(super) async fn put_in_parts(
     name: &str,
     mut bytes: Bytes,
 ) -> Result<(), SinkError> {
-    sink.before_public(name).await?;
+    sink.before_write(name).await?;
     let size = bytes.len() as u64;
     let mut upload = Upload::begin(&sink.bucket, &sink.bucket.key(name)).await?;
     while !bytes.is_empty() {
@@ -62,7 +62,7 @@ pub(super) async fn put_in_parts(
         let part = bytes.split_to(due.min(bytes.len()));
         upload.part(part).await?;
     }
-    sink.before_public(name).await?;
+    sink.before_write(name).await?;
     sink.to_the_end(Box::pin(async move { upload.finish(size).await })).await
 }
 
@@ -121,7 +121,7 @@ impl ObjectWriter for Writer {
         if rest > 0 {
             self.send(rest).await?;
         }
-        self.sink.before_public(&self.name).await?;
+        self.sink.before_write(&self.name).await?;
         let (upload, written) = (self.upload.take().expect("it was begun"), self.written);
         let finish = Box::pin(async move { upload.finish(written).await });
         self.sink.to_the_end(finish).await?;

@@ -22,13 +22,24 @@ const CONFLICT_PAUSE: Duration = Duration::from_millis(200);
 
 /// What must hold for a write to be done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Condition<'a> {
+pub(super) enum Condition<E> {
     /// Nothing.
     None,
     /// There is no such object.
     Absent,
     /// The object has this `ETag`.
-    Is(&'a str),
+    Is(E),
+}
+
+impl Condition<String> {
+    /// The same, borrowed.
+    pub(super) fn as_deref(&self) -> Condition<&str> {
+        match self {
+            Self::None => Condition::None,
+            Self::Absent => Condition::Absent,
+            Self::Is(etag) => Condition::Is(etag),
+        }
+    }
 }
 
 /// What became of a write.
@@ -49,6 +60,14 @@ pub(super) struct Head {
     pub(super) etag: String,
 }
 
+/// An object that is to go.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Doomed {
+    pub(super) key: String,
+    /// The one version that is meant; nothing for whatever there is.
+    pub(super) etag: Option<String>,
+}
+
 /// What a refusal of a condition asks for.
 enum Refusal {
     Unmet,
@@ -62,7 +81,7 @@ impl Bucket {
         &self,
         key: &str,
         bytes: Bytes,
-        condition: Condition<'_>,
+        condition: Condition<&str>,
     ) -> Result<Written, S3Error> {
         let mut conflicts = 0;
         loop {
@@ -94,7 +113,7 @@ impl Bucket {
         &self,
         from: &str,
         to: &str,
-        condition: Condition<'_>,
+        condition: Condition<&str>,
     ) -> Result<Option<Written>, S3Error> {
         let source = encode(&format!("{}/{from}", self.name));
         let mut conflicts = 0;
@@ -192,12 +211,16 @@ impl Bucket {
         }
     }
 
-    /// Removes objects, a thousand at a time.
-    pub(super) async fn remove_all(&self, keys: &[String]) -> Result<(), S3Error> {
-        for keys in keys.chunks(DELETE_KEYS_MAX) {
-            let objects = keys
-                .iter()
-                .map(|key| ObjectIdentifier::builder().key(key).build().expect("the key is given"));
+    /// Removes objects, a thousand at a time; those that are another version by now stay. How many
+    /// stayed.
+    pub(super) async fn remove_all(&self, doomed: &[Doomed]) -> Result<usize, S3Error> {
+        let mut spared = 0;
+        for doomed in doomed.chunks(DELETE_KEYS_MAX) {
+            let objects = doomed.iter().map(|object| {
+                let id =
+                    ObjectIdentifier::builder().key(&object.key).set_e_tag(object.etag.clone());
+                id.build().expect("the key is given")
+            });
             let list = Delete::builder().set_objects(Some(objects.collect())).quiet(true).build();
             let list = list.expect("the objects are given");
             let request = self.client.delete_objects().bucket(&self.name).delete(list);
@@ -207,31 +230,52 @@ impl Bucket {
                     if matches!(error.code(), Some("NotImplemented" | "MissingContentMD5")) =>
                 {
                     // Some servers know the single request alone.
-                    for key in keys {
-                        self.remove(key).await?;
+                    for object in doomed {
+                        spared += usize::from(!self.remove_one(object).await?);
                     }
                     continue;
                 }
-                Err(error) => return Err(self.failed(&keys[0], "s3:DeleteObject", &error)),
+                Err(error) => return Err(self.failed(&doomed[0].key, "s3:DeleteObject", &error)),
             };
-            let real = refused.into_iter().find(|error| error.code() != Some("NoSuchKey"));
-            if let Some(error) = real {
-                let place = self.place(error.key().unwrap_or(&keys[0]));
-                let code = error.code().unwrap_or_default();
-                let words = format!("{code}: {}", error.message().unwrap_or_default());
-                return Err(match code {
-                    "AccessDenied" => S3Error::Denied { place, words, right: "s3:DeleteObject" },
-                    _ => S3Error::Failed { place, words },
-                });
+            for error in refused {
+                match error.code().unwrap_or_default() {
+                    "NoSuchKey" => {}
+                    "PreconditionFailed" | "ConditionalRequestConflict" => spared += 1,
+                    code => {
+                        let place = self.place(error.key().unwrap_or(&doomed[0].key));
+                        let words = format!("{code}: {}", error.message().unwrap_or_default());
+                        return Err(match code {
+                            "AccessDenied" => {
+                                S3Error::Denied { place, words, right: "s3:DeleteObject" }
+                            }
+                            _ => S3Error::Failed { place, words },
+                        });
+                    }
+                }
             }
         }
-        Ok(())
+        Ok(spared)
+    }
+
+    /// Removes one object; false if it is another version by now.
+    pub(super) async fn remove_one(&self, object: &Doomed) -> Result<bool, S3Error> {
+        let request = self.client.delete_object().bucket(&self.name).key(&object.key);
+        match request.set_if_match(object.etag.clone()).send().await {
+            Ok(_) => Ok(true),
+            Err(error) if status(&error) == Some(404) && error.code() == Some("NoSuchKey") => {
+                Ok(true)
+            }
+            Err(error) if object.etag.is_some() && matches!(status(&error), Some(409 | 412)) => {
+                Ok(false)
+            }
+            Err(error) => Err(self.failed(&object.key, "s3:DeleteObject", &error)),
+        }
     }
 }
 
 /// Whether a failure is about the condition.
 fn refusal<E: ProvideErrorMetadata>(
-    condition: Condition<'_>,
+    condition: Condition<&str>,
     error: &Failed<E>,
 ) -> Option<Refusal> {
     if condition == Condition::None {
