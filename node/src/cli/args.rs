@@ -6,6 +6,8 @@ use std::path::PathBuf;
 use clap::{Args, ColorChoice, Parser, Subcommand, ValueEnum};
 use fruitnode_coordinator::partition::ROWS_PER_PART_DEFAULT;
 
+use crate::cli::cluster::args::{BackupArgs, ClientCommand, NodeCommand, StatusArgs, TokenCommand};
+use crate::cli::cluster::job_args::JobCommand;
 use crate::cli::completion::CompletionArgs;
 use crate::cli::config::ConfigArgs;
 use crate::cli::man::ManArgs;
@@ -84,6 +86,22 @@ pub enum Command {
     Model(ModelCommand),
     /// Draw a few hundred photographs of fruit, run the whole job on them, and say what to open.
     Demo(DemoArgs),
+    /// Say how the cluster is: coordinator, voters, nodes, jobs.
+    Status(StatusArgs),
+    /// Jobs on the cluster.
+    #[command(subcommand)]
+    Job(JobCommand),
+    /// Nodes of the cluster.
+    #[command(subcommand)]
+    Node(NodeCommand),
+    /// Tokens with which nodes join.
+    #[command(subcommand)]
+    Token(TokenCommand),
+    /// Certificates of people and programs.
+    #[command(subcommand)]
+    Client(ClientCommand),
+    /// Write what the cluster knows into a file.
+    Backup(BackupArgs),
     /// Say what is set and by whom, or check a configuration file.
     Config(ConfigArgs),
     /// Print a script that lets a shell complete commands and flags.

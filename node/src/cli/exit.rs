@@ -14,7 +14,9 @@ pub enum Exit {
     Failed = 1,
     /// Wrong flags. The code that clap uses.
     Usage = 2,
-    /// Not permitted: rights, credentials.
+    /// No coordinator, or nobody, can be reached.
+    Unreachable = 3,
+    /// Not permitted: rights, credentials, certificates, tokens.
     Refused = 4,
     /// Nothing there to read.
     NotFound = 5,
@@ -22,6 +24,8 @@ pub enum Exit {
     Conflict = 6,
     /// More photographs are bad than `--max-bad` allows.
     TooManyBad = 7,
+    /// `--timeout` is over.
+    TimedOut = 124,
     /// Stopped by Ctrl-C or a signal.
     Interrupted = 130,
 }

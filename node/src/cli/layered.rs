@@ -15,12 +15,16 @@ use clap::{Arg, ArgAction, Command};
 
 use crate::config::{Config, ConfigError, ConfigFile, Kind, Known, Line};
 
-/// Flags that no file may set: one names the file, the other would turn every run into none.
-const IN_NO_FILE: [&str; 2] = ["config", "dry-run"];
+/// Flags that no file may set: one names the file, one would turn every run into none, one is a
+/// secret, one would make all jobs the same, and the others are said for one time alone.
+const IN_NO_FILE: [&str; 8] =
+    ["config", "dry-run", "token", "id", "yes", "unsafe", "undo", "watch"];
 
 /// Flags without an environment variable: a place to write to that is inherited from somewhere
-/// would surprise.
-const IN_NO_ENVIRONMENT: [&str; 2] = ["from", "to"];
+/// would surprise, and so would a consent. `--cluster` is a name for one command and a switch for
+/// another.
+const IN_NO_ENVIRONMENT: [&str; 8] =
+    ["from", "to", "id", "yes", "unsafe", "undo", "watch", "cluster"];
 
 /// Flags that clap adds by itself.
 const OF_CLAP: [&str; 2] = ["help", "version"];
@@ -30,7 +34,8 @@ const WITHOUT_SETTINGS: [&str; 4] = ["config", "completion", "man", "help"];
 
 /// Headings of the help whose flags are the same for every command that has them, and so have a
 /// table of their own.
-const SHARED: [(&str, &str); 2] = [("Machine", "machine"), ("S3", "storage")];
+const SHARED: [(&str, &str); 4] =
+    [("Machine", "machine"), ("S3", "storage"), ("Node", "node"), ("Client", "client")];
 
 /// The table of the flags that all commands have.
 pub(super) const TERMINAL: &str = "terminal";

@@ -40,6 +40,17 @@ impl CliError {
         Self { exit, code, words: Failure::of(FailureReason::InvalidJob, error).words }
     }
 
+    /// The exit code.
+    #[cfg(test)]
+    pub(super) fn exit(&self) -> Exit {
+        self.exit
+    }
+
+    /// What went wrong.
+    pub(super) fn words(&self) -> &str {
+        &self.words
+    }
+
     /// Of wrong flags, with the places they come from; `given` tells which are on the command line.
     pub(super) fn blaming(
         mut self,

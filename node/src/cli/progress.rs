@@ -1,6 +1,7 @@
 //! A line on standard error while a job runs: what it is doing, how far, how fast, how long still.
 //! Nothing where standard error is not a terminal.
 
+use std::str::FromStr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -15,7 +16,7 @@ use crate::cli::screen::ScreenLine;
 use crate::story::{Story, Work};
 
 /// How often the line is drawn again.
-const REDRAW: Duration = Duration::from_millis(200);
+pub(super) const REDRAW: Duration = Duration::from_millis(200);
 
 /// The line; dropped, it disappears.
 #[derive(Debug)]
@@ -43,7 +44,9 @@ impl ProgressLine {
                 if let Some(job) = view.borrow().job(&job)
                     && let Some(line) = &*shown.lock().unwrap_or_else(PoisonError::into_inner)
                 {
-                    draw(line.bar(), job, &story, &mut drawn);
+                    if let Some(at) = at(job, &story) {
+                        draw(line.bar(), &at, &mut drawn);
+                    }
                     line.settle();
                 }
                 tokio::time::sleep(REDRAW).await;
@@ -60,6 +63,40 @@ impl Drop for ProgressLine {
     }
 }
 
+/// A line that is drawn by whoever has it; dropped, it disappears.
+#[derive(Debug)]
+pub(super) struct WatchLine {
+    line: ScreenLine,
+    drawn: Option<Line>,
+}
+
+/// Where a job is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct At {
+    pub(super) step: Step,
+    /// Photographs listed so far.
+    pub(super) listed: u64,
+    /// Photographs there are, once that is known.
+    pub(super) keys: Option<u64>,
+    /// Photographs done.
+    pub(super) done: u64,
+    /// Photographs in quarantine.
+    pub(super) bad: u64,
+    pub(super) partitions: u64,
+    pub(super) projected: u64,
+}
+
+/// What a job does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Step {
+    Listing,
+    Extracting,
+    Reducing,
+    Fitting,
+    Projecting,
+    Publishing,
+}
+
 /// Kinds of line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Line {
@@ -69,27 +106,85 @@ enum Line {
     Words,
 }
 
-fn draw(bar: &ProgressBar, job: &JobView, story: &Story, drawn: &mut Option<Line>) {
+impl WatchLine {
+    /// A line on standard error; none where it shall be `hidden`.
+    pub(super) fn show(hidden: bool) -> Self {
+        let line = ScreenLine::show(hidden);
+        line.bar().set_style(spinner());
+        Self { line, drawn: None }
+    }
+
+    /// Shows where a job is.
+    pub(super) fn draw(&mut self, at: &At) {
+        draw(self.line.bar(), at, &mut self.drawn);
+        self.line.settle();
+    }
+
+    /// Shows words instead.
+    pub(super) fn say(&mut self, words: &'static str) {
+        let bar = self.line.bar();
+        if self.drawn != Some(Line::Words) {
+            self.drawn = Some(Line::Words);
+            bar.set_style(spinner());
+        }
+        bar.set_message(words);
+        bar.tick();
+        self.line.settle();
+    }
+}
+
+impl FromStr for Step {
+    type Err = ();
+
+    /// As the cluster names phases; none for one that is over.
+    fn from_str(phase: &str) -> Result<Self, ()> {
+        Ok(match phase {
+            "listing" => Self::Listing,
+            "extracting" => Self::Extracting,
+            "reducing" => Self::Reducing,
+            "fitting" => Self::Fitting,
+            "projecting" => Self::Projecting,
+            "publishing" => Self::Publishing,
+            _ => return Err(()),
+        })
+    }
+}
+
+/// Where a job of this process is; nothing of one that is over.
+fn at(job: &JobView, story: &Story) -> Option<At> {
     let work = &story.work;
-    let partitions = job.listing.map_or(0, |listing| u64::from(listing.partitions));
-    let (line, length, position, words) = match &job.phase {
-        Phase::Listing => {
-            let keys = HumanCount(Work::read(&work.listed));
-            (Line::Listing, None, 0, format!("listing, {keys} photographs so far"))
+    Some(At {
+        step: match &job.phase {
+            Phase::Listing => Step::Listing,
+            Phase::Extracting => Step::Extracting,
+            Phase::Reducing => Step::Reducing,
+            Phase::Fitting => Step::Fitting,
+            Phase::Projecting => Step::Projecting,
+            Phase::Publishing => Step::Publishing,
+            Phase::Ended(_) => return None,
+        },
+        listed: Work::read(&work.listed),
+        keys: job.listing.map(|listing| listing.keys),
+        done: Work::read(&work.inferences) + Work::read(&work.bad),
+        bad: Work::read(&work.bad),
+        partitions: job.listing.map_or(0, |listing| u64::from(listing.partitions)),
+        projected: u64::from(job.counts.projected),
+    })
+}
+
+fn draw(bar: &ProgressBar, at: &At, drawn: &mut Option<Line>) {
+    let (line, length, position, words) = match at.step {
+        Step::Listing => {
+            let words = format!("listing, {} photographs so far", HumanCount(at.listed));
+            (Line::Listing, None, 0, words)
         }
-        Phase::Extracting => {
-            let done = Work::read(&work.inferences) + Work::read(&work.bad);
-            let keys = job.listing.map(|listing| listing.keys);
-            (Line::Photographs, keys, done, bad_words(Work::read(&work.bad)))
+        Step::Extracting => (Line::Photographs, at.keys, at.done, bad_words(at.bad)),
+        Step::Projecting => {
+            (Line::Parts, Some(at.partitions), at.projected, "projecting".to_owned())
         }
-        Phase::Projecting => {
-            let done = u64::from(job.counts.projected);
-            (Line::Parts, Some(partitions), done, "projecting".to_owned())
-        }
-        Phase::Reducing => (Line::Words, None, 0, "merging moments".to_owned()),
-        Phase::Fitting => (Line::Words, None, 0, "fitting the components".to_owned()),
-        Phase::Publishing => (Line::Words, None, 0, "publishing".to_owned()),
-        Phase::Ended(_) => return,
+        Step::Reducing => (Line::Words, None, 0, "merging moments".to_owned()),
+        Step::Fitting => (Line::Words, None, 0, "fitting the components".to_owned()),
+        Step::Publishing => (Line::Words, None, 0, "publishing".to_owned()),
     };
     if *drawn != Some(line) {
         *drawn = Some(line);

@@ -78,7 +78,7 @@ pub(super) fn carry_out(
 }
 
 /// Everything that can be refused is refused here, before a photograph is read.
-fn prepare(
+pub(super) fn prepare(
     args: &RunArgs,
     terminal: &TerminalArgs,
     kernel: Option<Kernel>,

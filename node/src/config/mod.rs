@@ -19,7 +19,7 @@ use std::path::PathBuf;
 use thiserror::Error;
 
 pub use file::{FILE_BYTES_MAX, read};
-pub use places::{Layer, Places};
+pub use places::{Layer, Places, user_folder};
 
 /// The tables and keys that may stand in a file.
 #[derive(Debug, Clone, Default)]

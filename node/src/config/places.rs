@@ -51,15 +51,11 @@ impl Places {
     /// With the values of `XDG_CONFIG_HOME` and `HOME`, of which relative ones are not heeded, as
     /// the XDG specification wants it.
     fn of(named: Option<&Path>, xdg: Option<OsString>, home: Option<OsString>) -> Self {
-        let absolute = |folder: Option<OsString>| {
-            folder.map(PathBuf::from).filter(|folder| folder.is_absolute())
-        };
         let mut places = vec![match named {
             Some(path) => (Layer::Named, path.to_owned()),
             None => (Layer::Project, PathBuf::from(PROJECT)),
         }];
-        let user = absolute(xdg).or_else(|| absolute(home).map(|home| home.join(".config")));
-        places.extend(user.map(|folder| (Layer::User, folder.join(USER))));
+        places.extend(user_folder_of(xdg, home).map(|folder| (Layer::User, folder.join(USER))));
         places.push((Layer::System, PathBuf::from(SYSTEM)));
         Self(places)
     }
@@ -68,6 +64,17 @@ impl Places {
     pub fn iter(&self) -> impl Iterator<Item = (Layer, &Path)> {
         self.0.iter().map(|(layer, path)| (*layer, path.as_path()))
     }
+}
+
+/// The folder of a user's configuration files, if the environment says where it is.
+pub fn user_folder() -> Option<PathBuf> {
+    user_folder_of(std::env::var_os("XDG_CONFIG_HOME"), std::env::var_os("HOME"))
+}
+
+fn user_folder_of(xdg: Option<OsString>, home: Option<OsString>) -> Option<PathBuf> {
+    let absolute =
+        |folder: Option<OsString>| folder.map(PathBuf::from).filter(|folder| folder.is_absolute());
+    absolute(xdg).or_else(|| absolute(home).map(|home| home.join(".config")))
 }
 
 #[cfg(test)]

@@ -21,7 +21,8 @@ pub(super) enum Parsed {
 /// Looks at what came so far.
 pub(super) fn parse(bytes: &[u8]) -> Parsed {
     // What is no text from the beginning need not be waited for: TLS on a wrong port, for one.
-    if bytes.iter().any(|&byte| byte == 0 || byte >= 0x80) {
+    let begins = bytes.first().is_none_or(u8::is_ascii_uppercase);
+    if !begins || bytes.iter().any(|&byte| byte == 0 || byte >= 0x80) {
         return Parsed::Malformed;
     }
     let ends = [&b"\r\n\r\n"[..], b"\n\n"];

@@ -35,8 +35,8 @@ use sha2::{Digest as _, Sha256};
 use crate::failure::Failure;
 
 pub use context::{JobContext, NodeContext, NodeOptions, Scratch};
-pub use given::{GivenError, GivenModel};
 pub use fruitnode_coordinator::story::AttemptFacts;
+pub use given::{GivenError, GivenModel};
 pub use lease::Lease;
 pub use max_bad::{MaxBad, MaxBadError};
 pub use open::OpenError;

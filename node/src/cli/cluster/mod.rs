@@ -1,7 +1,18 @@
 //! The cluster's commands: from words to calls of a node, and from its answers to words.
 
 pub mod args;
+mod follow;
 pub mod job_args;
+mod jobs;
+mod nodes;
 pub mod parse;
+mod reach;
+mod say;
 pub mod secret;
 pub mod show;
+mod submit;
+mod tokens;
+
+pub(super) use jobs::job;
+pub(super) use nodes::{node, status};
+pub(super) use tokens::{backup, client, token};

@@ -38,11 +38,12 @@ struct Document<'a> {
     words: &'a [String],
     cluster: &'a str,
     name: &'a str,
-    coordinator: Option<String>,
+    /// Id of the coordinator's node.
+    leader: Option<u64>,
     term: u64,
     applied: u64,
     voters_wanted: u32,
-    answered_by: String,
+    answered_by: u64,
     nodes: Vec<NodeDocument<'a>>,
     jobs: Vec<JobDocument>,
 }
@@ -176,11 +177,11 @@ pub fn json(status: &ClusterStatus, rates: &Rates) -> serde_json::Value {
         words: &health.words,
         cluster: &status.cluster,
         name: &status.name,
-        coordinator: (status.leader != 0).then(|| node::id(status.leader)),
+        leader: (status.leader != 0).then_some(status.leader),
         term: status.term,
         applied: status.applied,
         voters_wanted: status.voters_wanted,
-        answered_by: node::id(status.answered_by),
+        answered_by: status.answered_by,
         nodes: status.nodes.iter().map(|node| node::document(node, rates)).collect(),
         jobs: status.jobs.iter().map(job::document).collect(),
     };
@@ -278,7 +279,7 @@ mod tests {
         let json = json(&status, &Rates::new());
         assert_eq!(json["schema_version"], 1);
         assert_eq!(json["health"], "degraded");
-        assert_eq!(json["coordinator"], "n1");
+        assert_eq!(json["leader"], 1);
         assert_eq!(json["jobs"][1]["phase"], "succeeded");
         assert_eq!(json["nodes"][2]["state"], "lost");
     }

@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use crate::cli::cluster::show::job::reason;
 use crate::cli::cluster::show::node;
-use crate::cli::cluster::show::table::{NOTHING, Set, Table, bytes, count, span, time};
+use crate::cli::cluster::show::table::{NOTHING, Set, Table, bytes, count, line, span, time};
 
 /// Attempts that took longest, so many of each stage.
 const SLOWEST_TOLD: usize = 3;
@@ -132,6 +132,19 @@ pub fn attempts_table(attempts: &[Attempt]) -> String {
         ]);
     }
     table.text("  ")
+}
+
+/// For people: what became of one photograph, as far as attempts tell it.
+pub fn key_text(key: &str, partition: Option<u32>, attempts: &[Attempt]) -> String {
+    let mut out = String::new();
+    line(&mut out, "photograph", key);
+    match partition {
+        Some(at) => line(&mut out, "partition", at.to_string()),
+        None => line(&mut out, "partition", "none yet: no attempt at it has ended"),
+    }
+    out.push('\n');
+    out.push_str(&attempts_table(attempts));
+    out
 }
 
 impl Explained {
@@ -356,7 +369,7 @@ mod tests {
         assert_eq!(explained.stages[0].skew, None, "one attempt has no neighbours");
         let text = explained.text();
         for says in [
-            "extract         4       1   3.3 s",
+            "extract         4       1  3.3 s",
             "extract was tried again: 1 x node_lost",
             "slowest of extract: extract:1 3.0 s on n3, ",
             "n3           2       0   4.0 s  2.00 MiB",

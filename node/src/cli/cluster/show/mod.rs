@@ -4,5 +4,6 @@ pub mod cluster;
 pub mod explain;
 pub mod job;
 pub mod node;
+pub mod row;
 pub mod table;
 pub mod token;

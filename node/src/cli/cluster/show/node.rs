@@ -13,6 +13,7 @@ pub type Rates = BTreeMap<u64, f64>;
 /// A node, for programs.
 #[derive(Debug, Serialize)]
 pub struct NodeDocument<'a> {
+    node: u64,
     id: String,
     address: &'a str,
     state: &'a str,
@@ -35,6 +36,7 @@ pub struct NodeDocument<'a> {
 pub fn document<'a>(node: &'a NodeStatus, rates: &Rates) -> NodeDocument<'a> {
     let beat = node.beat.unwrap_or_default();
     NodeDocument {
+        node: node.node,
         id: id(node.node),
         address: &node.address,
         state: &node.state,

@@ -82,8 +82,8 @@ pub fn time(ms: u64) -> String {
     if ms == 0 {
         return NOTHING.to_owned();
     }
-    let seconds_us = i64::try_from(ms / 1_000).unwrap_or(i64::MAX / 1_000_000) * 1_000_000;
-    when::words(seconds_us)
+    let seconds = i64::try_from(ms / 1_000).unwrap_or(i64::MAX);
+    when::words(seconds.saturating_mul(1_000_000))
 }
 
 /// A length of time, with as many digits as one wants to know.
@@ -119,7 +119,7 @@ mod tests {
         let text = table.text("  ");
         assert_eq!(
             text,
-            "  id        photographs\n  n1                  7\n  n12\u{fffd}[2J       12,345\n"
+            "  id       photographs\n  n1                 7\n  n12\u{fffd}[2J       12,345\n"
         );
     }
 

@@ -1,0 +1,149 @@
+//! `fruitnode job …`, but for `submit`.
+
+use std::io::{Write, stdout};
+
+use fruitnode_proto::v1::{ExplainRequest, JobStatus, NameRequest, row_batch};
+use serde_json::json;
+
+use crate::cli::args::{Format, TerminalArgs};
+use crate::cli::cluster::follow::{self, Follow};
+use crate::cli::cluster::job_args::{
+    JobCancelArgs, JobCommand, JobExplainArgs, JobStatusArgs, JobWatchArgs,
+};
+use crate::cli::cluster::reach::{Reach, passing, reaching};
+use crate::cli::cluster::say::{done, say, tell};
+use crate::cli::cluster::show::{explain, job, row};
+use crate::cli::cluster::submit;
+use crate::cli::exit::Exit;
+use crate::cli::message::CliError;
+use crate::env::wall_ms;
+
+/// What is asked of jobs.
+pub(in crate::cli) fn job(command: &JobCommand, terminal: &TerminalArgs) -> Result<Exit, CliError> {
+    match command {
+        JobCommand::Submit(args) => submit::submit(args, terminal),
+        JobCommand::List(args) => reaching(&args.reach, async |reach| {
+            let jobs = reach.contact.list_jobs().await?.jobs;
+            let documents = || jobs.iter().map(job::document).collect::<Vec<_>>();
+            let json = || json!({"schema_version": 1, "jobs": documents()});
+            say(terminal, json, || match jobs.is_empty() {
+                true => "there is no job: fruitnode job submit --help\n".to_owned(),
+                false => job::table(&jobs, wall_ms(), "  "),
+            });
+            Ok(Exit::Done)
+        }),
+        JobCommand::Status(args) => status(args, terminal),
+        JobCommand::Watch(args) if args.rows => rows(args, terminal),
+        JobCommand::Watch(args) => watch(args, terminal),
+        JobCommand::Cancel(args) => cancel(args, terminal),
+        JobCommand::Explain(args) => explain(args, terminal),
+    }
+}
+
+fn status(args: &JobStatusArgs, terminal: &TerminalArgs) -> Result<Exit, CliError> {
+    reaching(&args.reach, async |reach| {
+        let status = now(&reach, &args.id).await?;
+        say(terminal, || follow::document(&status), || job::details(&status, wall_ms()));
+        Ok(Exit::Done)
+    })
+}
+
+fn watch(args: &JobWatchArgs, terminal: &TerminalArgs) -> Result<Exit, CliError> {
+    reaching(&args.reach, async |reach| {
+        let job = args.id.clone();
+        let follow = Follow { job, may_cancel: false, quiet: follow::quiet(terminal) };
+        let reach = reach.with_all_nodes().await?;
+        let ended = Box::pin(follow.to_the_end(&reach, None, terminal)).await?;
+        follow::conclude(&ended, terminal)
+    })
+}
+
+fn cancel(args: &JobCancelArgs, terminal: &TerminalArgs) -> Result<Exit, CliError> {
+    reaching(&args.reach, async |reach| {
+        let before = now(&reach, &args.id).await?;
+        if job::ended(&before) {
+            let words = format!("job {} is over already: it {}", args.id, before.phase);
+            return Err(CliError::new(Exit::Conflict, "conflict", words));
+        }
+        reach.contact.cancel_job(NameRequest { name: args.id.clone() }).await?;
+        let words = format!("job {} is cancelled: what it left is cleared away", args.id);
+        done(terminal, json!({"outcome": "cancelled", "job": args.id}), &words);
+        Ok(Exit::Done)
+    })
+}
+
+/// A job as it is now.
+async fn now(reach: &Reach, job: &str) -> Result<JobStatus, CliError> {
+    let mut stream = reach.contact.watch_job(NameRequest { name: job.to_owned() }).await?;
+    stream.next().await?.ok_or_else(|| {
+        let words = format!("nothing was said of job {job}: try again");
+        CliError::new(Exit::Unreachable, "unavailable", words)
+    })
+}
+
+fn explain(args: &JobExplainArgs, terminal: &TerminalArgs) -> Result<Exit, CliError> {
+    reaching(&args.reach, async |reach| {
+        let key = args.key.clone().unwrap_or_default();
+        let request = ExplainRequest { job: args.id.clone(), key };
+        let mut stream = reach.contact.explain_job(request).await?;
+        let mut stories = Vec::new();
+        while let Some(story) = stream.next().await? {
+            stories.push(story);
+        }
+        let Some(key) = &args.key else {
+            let explained = explain::explain(&args.id, &stories);
+            say(terminal, || explained.json(), || explained.text());
+            return Ok(Exit::Done);
+        };
+        let partition = stories.iter().find_map(explain::partition);
+        let attempts = explain::attempts(&stories);
+        let json = || {
+            json!({
+                "schema_version": 1,
+                "job": args.id,
+                "key": key,
+                "partition": partition,
+                "attempts": attempts,
+            })
+        };
+        say(terminal, json, || explain::key_text(key, partition, &attempts));
+        Ok(Exit::Done)
+    })
+}
+
+/// Prints rows as they are made, one to a line, until the job is over.
+fn rows(args: &JobWatchArgs, terminal: &TerminalArgs) -> Result<Exit, CliError> {
+    reaching(&args.reach, async |reach| {
+        let reach = reach.with_all_nodes().await?;
+        loop {
+            let request = NameRequest { name: args.id.clone() };
+            let mut stream = reach.contact.watch_rows(request).await?;
+            loop {
+                match stream.next().await {
+                    Ok(Some(batch)) => {
+                        if batch.skipped > 0 {
+                            tell(terminal, &row::skipped(batch.node, batch.skipped));
+                        }
+                        if !print(&batch.rows, terminal) {
+                            return Ok(Exit::Done);
+                        }
+                    }
+                    Ok(None) => return Ok(Exit::Done),
+                    // The next coordinator tells on.
+                    Err(error) if passing(&error) => break,
+                    Err(error) => return Err(error.into()),
+                }
+            }
+        }
+    })
+}
+
+/// Whether whoever reads wants more.
+fn print(rows: &[row_batch::Row], terminal: &TerminalArgs) -> bool {
+    let mut out = stdout().lock();
+    let printed = rows.iter().try_for_each(|row| match terminal.output {
+        Format::Json => writeln!(out, "{}", row::json(row)),
+        Format::Table => writeln!(out, "{}", row::line(row)),
+    });
+    printed.and_then(|()| out.flush()).is_ok()
+}

@@ -1,0 +1,170 @@
+//! `fruitnode status`, `fruitnode node …` and `fruitnode leave`.
+
+use std::io::{IsTerminal, stdout};
+use std::time::Duration;
+
+use fruitnode_proto::v1;
+use serde_json::json;
+
+use crate::cli::args::{Format, TerminalArgs};
+use crate::cli::cluster::args::{NodeCommand, NodeRemoveArgs, StatusArgs};
+use crate::cli::cluster::reach::{Reach, passing, reaching};
+use crate::cli::cluster::say::{confirm, done, say};
+use crate::cli::cluster::show::cluster::{self, State};
+use crate::cli::cluster::show::node::{self, Rates};
+use crate::cli::exit::Exit;
+use crate::cli::message::CliError;
+use crate::cli::run::interrupted;
+use crate::env::{Moment, wall_ms};
+use crate::mesh::error::MeshError;
+
+/// Between two looks at the cluster.
+const EVERY: Duration = Duration::from_secs(1);
+
+/// Moves to the first line of the terminal and clears what stands there.
+const CLEAR: &str = "\u{1b}[H\u{1b}[2J";
+
+/// What stands on the screen of whoever watches.
+#[derive(Default)]
+struct Watched {
+    before: Option<(Moment, v1::ClusterStatus)>,
+    line: String,
+}
+
+/// How the cluster is.
+pub(in crate::cli) fn status(args: &StatusArgs, terminal: &TerminalArgs) -> Result<Exit, CliError> {
+    reaching(&args.reach, async |reach| {
+        if args.watch {
+            return watch(&reach.with_all_nodes().await?, terminal).await;
+        }
+        let status = reach.contact.status().await?;
+        let rates = Rates::new();
+        let text = || cluster::text(&status, &rates, wall_ms());
+        say(terminal, || cluster::json(&status, &rates), text);
+        Ok(match cluster::health(&status).state {
+            State::Stopped => Exit::Unreachable,
+            State::Healthy | State::Degraded => Exit::Done,
+        })
+    })
+}
+
+async fn watch(reach: &Reach, terminal: &TerminalArgs) -> Result<Exit, CliError> {
+    let mut watched = Watched::default();
+    let mut end = std::pin::pin!(interrupted());
+    loop {
+        tokio::select! {
+            status = reach.contact.status() => watched.show(status, terminal)?,
+            () = &mut end => return Ok(Exit::Done),
+        }
+        tokio::select! {
+            () = tokio::time::sleep(EVERY) => {}
+            () = &mut end => return Ok(Exit::Done),
+        }
+    }
+}
+
+impl Watched {
+    /// Draws anew in a terminal, and says what is new elsewhere.
+    #[allow(clippy::print_stdout, reason = "this is where the command speaks")]
+    fn show(
+        &mut self,
+        status: Result<v1::ClusterStatus, MeshError>,
+        terminal: &TerminalArgs,
+    ) -> Result<(), CliError> {
+        let screen = stdout().is_terminal() && terminal.output == Format::Table;
+        let status = match status {
+            Ok(status) => status,
+            Err(error) if passing(&error) => {
+                match (terminal.output, screen) {
+                    (Format::Json, _) => {
+                        let code = CliError::from(error.clone());
+                        println!("{}", json!({"schema_version": 1, "error": code.words()}));
+                    }
+                    (Format::Table, true) => println!("{CLEAR}{error}"),
+                    (Format::Table, false) => self.say_once(error.to_string()),
+                }
+                return Ok(());
+            }
+            Err(error) => return Err(error.into()),
+        };
+        let now = Moment::now();
+        let rates = self.before.as_ref().map_or_else(Rates::new, |(then, before)| {
+            node::rates(&before.nodes, &status.nodes, now.since(*then).as_secs_f64())
+        });
+        match (terminal.output, screen) {
+            (Format::Json, _) => println!("{}", cluster::json(&status, &rates)),
+            (Format::Table, true) => print!("{CLEAR}{}", cluster::text(&status, &rates, wall_ms())),
+            (Format::Table, false) => self.say_once(cluster::one_line(&status, wall_ms())),
+        }
+        self.before = Some((now, status));
+        Ok(())
+    }
+
+    #[allow(clippy::print_stdout, reason = "this is where the command speaks")]
+    fn say_once(&mut self, line: String) {
+        if line != self.line {
+            println!("{line}");
+            self.line = line;
+        }
+    }
+}
+
+/// What is asked of nodes.
+pub(in crate::cli) fn node(
+    command: &NodeCommand,
+    terminal: &TerminalArgs,
+) -> Result<Exit, CliError> {
+    match command {
+        NodeCommand::List(args) => reaching(&args.reach, async |reach| {
+            let status = reach.contact.status().await?;
+            let rates = Rates::new();
+            let nodes = || status.nodes.iter().map(|node| node::document(node, &rates));
+            let json = || json!({"schema_version": 1, "nodes": nodes().collect::<Vec<_>>()});
+            say(terminal, json, || node::table(&status.nodes, &rates, "  "));
+            Ok(Exit::Done)
+        }),
+        NodeCommand::Show(args) => reaching(&args.reach, async |reach| {
+            let node = find(&reach, args.id.0).await?;
+            let document = || node::document(&node, &Rates::new());
+            let json = || json!({"schema_version": 1, "node": document()});
+            say(terminal, json, || node::details(&node));
+            Ok(Exit::Done)
+        }),
+        NodeCommand::Drain(args) => reaching(&args.reach, async |reach| {
+            let (node, undo) = (args.id.0, args.undo);
+            reach.contact.drain_node(v1::DrainRequest { node, undo }).await?;
+            let id = node::id(node);
+            let (outcome, words) = match undo {
+                true => ("ready", format!("{id} takes leases again")),
+                false => {
+                    let words = "gets no more leases, and ends those it has: fruitnode node show";
+                    ("draining", format!("{id} {words} {id}"))
+                }
+            };
+            done(terminal, json!({"outcome": outcome, "node": id}), &words);
+            Ok(Exit::Done)
+        }),
+        NodeCommand::Remove(args) => remove(args, terminal),
+    }
+}
+
+fn remove(args: &NodeRemoveArgs, terminal: &TerminalArgs) -> Result<Exit, CliError> {
+    reaching(&args.reach, async |reach| {
+        let node = find(&reach, args.id.0).await?;
+        let id = node::id(node.node);
+        let (address, state) = (&node.address, &node.state);
+        confirm(&format!("Remove {id} ({address}, {state}) for good?"), args.yes)?;
+        reach.contact.remove_node(v1::NodeRequest { node: node.node }).await?;
+        let words = format!("{id} is removed: what it did is done again by others");
+        done(terminal, json!({"outcome": "removed", "node": id}), &words);
+        Ok(Exit::Done)
+    })
+}
+
+async fn find(reach: &Reach, node: u64) -> Result<v1::NodeStatus, CliError> {
+    let status = reach.contact.status().await?;
+    status.nodes.into_iter().find(|known| known.node == node).ok_or_else(|| {
+        let words = format!("there is no node {}: see `fruitnode node list`", node::id(node));
+        CliError::new(Exit::NotFound, "not_found", words)
+    })
+}

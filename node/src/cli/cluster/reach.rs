@@ -1,0 +1,211 @@
+//! From flags to a node of the cluster: addresses, certificate, patience, and what its refusals mean
+//! for the shell.
+
+use std::num::NonZeroUsize;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use fruitnode_proto::v1;
+use tokio::time::timeout;
+
+use crate::cli::cluster::args::ReachArgs;
+use crate::cli::cluster::parse;
+use crate::cli::exit::Exit;
+use crate::cli::message::CliError;
+use crate::cli::run::reactor;
+use crate::config::user_folder;
+use crate::mesh::client::{CALL_LIMIT, Contact};
+use crate::mesh::credentials::Credentials;
+use crate::mesh::error::MeshError;
+
+/// Name of a person's certificate and key in its folder.
+pub(super) const CLIENT: &str = "client";
+
+/// File beside a person's certificate with the addresses of nodes, one to a line.
+pub(super) const HOSTS: &str = "host";
+
+/// A way into the cluster.
+pub(super) struct Reach {
+    pub(super) contact: Contact,
+    /// Where the cluster was looked for.
+    pub(super) addresses: Vec<String>,
+    credentials: Credentials,
+    limit: Duration,
+}
+
+impl Reach {
+    /// Connects to the first of these nodes that answers.
+    pub(super) async fn connect(
+        addresses: Vec<String>,
+        credentials: Credentials,
+        limit: Duration,
+    ) -> Result<Self, MeshError> {
+        let contact = Contact::connect(&addresses, &credentials).await?.with_limit(limit);
+        Ok(Self { contact, addresses, credentials, limit })
+    }
+
+    /// The same with all nodes that the cluster knows: the one that was named may die while a job
+    /// is watched.
+    pub(super) async fn with_all_nodes(self) -> Result<Self, MeshError> {
+        let status = self.contact.status().await?;
+        let others = others(&status, &self.addresses);
+        let addresses = self.addresses.into_iter().chain(others).collect();
+        Self::connect(addresses, self.credentials, self.limit).await
+    }
+}
+
+/// Does `work` on a connection, within `--timeout`.
+pub(super) fn reaching<T>(
+    args: &ReachArgs,
+    work: impl AsyncFnOnce(Reach) -> Result<T, CliError>,
+) -> Result<T, CliError> {
+    let folder = certs_dir(args)?;
+    let credentials = credentials(&folder)?;
+    let addresses = addresses(args, &folder)?;
+    // The limit that was asked for counts from the beginning, and is told as what it is.
+    let limit = args.timeout.map_or(CALL_LIMIT, |limit| limit.saturating_mul(2));
+    let work = async {
+        let connecting = Box::pin(Reach::connect(addresses, credentials, limit));
+        Box::pin(work(connecting.await?)).await
+    };
+    let reactor = reactor(NonZeroUsize::MIN)?;
+    reactor.block_on(async {
+        match args.timeout {
+            None => work.await,
+            Some(limit) => timeout(limit, work).await.unwrap_or_else(|_| {
+                let words = format!("--timeout {limit:?} is over; what was asked for may go on");
+                Err(CliError::new(Exit::TimedOut, "timed_out", words))
+            }),
+        }
+    })
+}
+
+/// The folder of the caller's certificate.
+pub(super) fn certs_dir(args: &ReachArgs) -> Result<PathBuf, CliError> {
+    let default = || user_folder().map(|folder| folder.join("fruitnode/client"));
+    args.certs_dir.clone().or_else(default).ok_or_else(|| {
+        let words = "neither --certs-dir nor HOME says where your certificate is";
+        CliError::new(Exit::Usage, "bad_flag", words)
+    })
+}
+
+/// Whether an error may be over by itself: another coordinator is elected, a node starts again.
+pub(super) fn passing(error: &MeshError) -> bool {
+    matches!(
+        error,
+        MeshError::Unreachable { .. }
+            | MeshError::NotLeader { .. }
+            | MeshError::NoLeader { .. }
+            | MeshError::Unavailable(_)
+            | MeshError::TimedOut { .. }
+    )
+}
+
+impl From<MeshError> for CliError {
+    fn from(error: MeshError) -> Self {
+        let (exit, code) = match &error {
+            MeshError::Unreachable { .. } => (Exit::Unreachable, "unreachable"),
+            MeshError::NotLeader { .. } | MeshError::NoLeader { .. } => {
+                (Exit::Unreachable, "no_coordinator")
+            }
+            MeshError::Unavailable(_) => (Exit::Unreachable, "unavailable"),
+            MeshError::Denied(_) => (Exit::Refused, "denied"),
+            MeshError::Tls { .. } => (Exit::Refused, "not_trusted"),
+            MeshError::NotFound(_) => (Exit::NotFound, "not_found"),
+            MeshError::Conflict(_) => (Exit::Conflict, "conflict"),
+            MeshError::Invalid(_) => (Exit::Usage, "invalid"),
+            MeshError::Exhausted(_) => (Exit::Failed, "exhausted"),
+            MeshError::Failed(_) => (Exit::Failed, "failed"),
+            MeshError::TimedOut { .. } => (Exit::TimedOut, "timed_out"),
+        };
+        Self::of(exit, code, &error)
+    }
+}
+
+fn credentials(folder: &Path) -> Result<Credentials, CliError> {
+    if !folder.join(format!("{CLIENT}.pem")).exists() {
+        let words = format!(
+            "there is no certificate in {}: `fruitnode init` makes one on its machine, `fruitnode \
+             client create NAME --to DIR` makes others; name its folder with --certs-dir",
+            folder.display()
+        );
+        return Err(CliError::new(Exit::Refused, "no_certificate", words));
+    }
+    Credentials::load(folder, CLIENT)
+        .map_err(|error| CliError::of(Exit::Refused, "bad_certificate", &error))
+}
+
+fn addresses(args: &ReachArgs, folder: &Path) -> Result<Vec<String>, CliError> {
+    if !args.host.is_empty() {
+        return Ok(args.host.clone());
+    }
+    let file = folder.join(HOSTS);
+    let text = std::fs::read_to_string(&file).unwrap_or_default();
+    let words = text.split([',', '\n']).map(str::trim).filter(|word| !word.is_empty());
+    let addresses: Result<Vec<_>, _> = words.map(parse::address).collect();
+    match addresses {
+        Ok(addresses) if !addresses.is_empty() => Ok(addresses),
+        Ok(_) => {
+            let words = format!(
+                "where the cluster is nobody says: name a node with --host HOST:PORT, with \
+                 FRUITNODE_HOST or in {}",
+                file.display()
+            );
+            Err(CliError::new(Exit::Usage, "bad_flag", words))
+        }
+        Err(words) => {
+            let words = format!("{}: {words}", file.display());
+            Err(CliError::new(Exit::Usage, "bad_flag", words))
+        }
+    }
+}
+
+fn others(status: &v1::ClusterStatus, known: &[String]) -> Vec<String> {
+    let nodes = status.nodes.iter().filter(|node| node.state != "removed");
+    let addresses = nodes.map(|node| node.address.clone());
+    addresses.filter(|address| !address.is_empty() && !known.contains(address)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_node_is_named_by_a_flag_or_by_the_file_beside_the_certificate() {
+        let folder = tempfile::tempdir().unwrap();
+        let args = ReachArgs { host: vec!["a:1".to_owned()], ..ReachArgs::default() };
+        let none = ReachArgs::default();
+        let found = |args| addresses(args, folder.path());
+        assert_eq!(found(&args).unwrap(), ["a:1"]);
+        assert!(format!("{:?}", found(&none).unwrap_err()).contains("--host"));
+        std::fs::write(folder.path().join(HOSTS), "b:2, c:3\n\nd:4\n").unwrap();
+        assert_eq!(found(&none).unwrap(), ["b:2", "c:3", "d:4"]);
+        assert_eq!(found(&args).unwrap(), ["a:1"], "a flag counts more");
+        std::fs::write(folder.path().join(HOSTS), "nonsense").unwrap();
+        assert!(format!("{:?}", found(&none).unwrap_err()).contains("nonsense"));
+    }
+
+    #[test]
+    fn nodes_that_the_cluster_knows_are_added_once() {
+        let node = |address: &str, state: &str| v1::NodeStatus {
+            address: address.to_owned(),
+            state: state.to_owned(),
+            ..v1::NodeStatus::default()
+        };
+        let nodes = vec![node("a:1", "ready"), node("b:1", "lost"), node("c:1", "removed")];
+        let status = v1::ClusterStatus { nodes, ..v1::ClusterStatus::default() };
+        assert_eq!(others(&status, &["a:1".to_owned()]), ["b:1"]);
+    }
+
+    #[test]
+    fn what_a_node_refuses_has_the_exit_code_that_shells_know() {
+        let exit = |error: MeshError| CliError::from(error).exit();
+        assert_eq!(exit(MeshError::NoLeader { words: String::new() }), Exit::Unreachable);
+        assert_eq!(exit(MeshError::Denied(String::new())), Exit::Refused);
+        assert_eq!(exit(MeshError::NotFound(String::new())), Exit::NotFound);
+        assert_eq!(exit(MeshError::Conflict(String::new())), Exit::Conflict);
+        let tls = MeshError::Tls { address: String::new(), words: String::new() };
+        assert!(!passing(&tls));
+        assert_eq!(exit(tls), Exit::Refused);
+    }
+}

@@ -1,0 +1,149 @@
+//! `fruitnode job submit`: what `run` takes, as a job of the cluster.
+
+use fruitnode_proto::v1;
+use serde_json::json;
+
+use crate::cli::args::{RunArgs, TerminalArgs};
+use crate::cli::cluster::follow::{self, Follow};
+use crate::cli::cluster::job_args::JobSubmitArgs;
+use crate::cli::cluster::reach::reaching;
+use crate::cli::cluster::say::done;
+use crate::cli::exit::Exit;
+use crate::cli::message::CliError;
+use crate::cli::run;
+use crate::env::unique_name;
+use crate::hub::Source;
+use crate::pca;
+use crate::storage::Place;
+use crate::tasks::{COMPUTE_CLASS, Settings};
+
+/// Submits a job and, unless told otherwise, waits for its end.
+pub(super) fn submit(args: &JobSubmitArgs, terminal: &TerminalArgs) -> Result<Exit, CliError> {
+    if args.run.plan.dry_run {
+        return run::run(&args.run, terminal);
+    }
+    let job = args.id.clone().unwrap_or_else(unique_name);
+    let spec = spec(&args.run, args.shared, terminal)?;
+    reaching(&args.reach, async |reach| {
+        let request = v1::SubmitRequest { job: job.clone(), spec: Some(spec) };
+        let status = reach.contact.submit_job(request).await?;
+        if args.detach {
+            let words = format!("job {job} is submitted: fruitnode job watch {job}");
+            done(terminal, json!({"outcome": "submitted", "job": job}), &words);
+            return Ok(Exit::Done);
+        }
+        let follow = Follow { job, may_cancel: true, quiet: follow::quiet(terminal) };
+        let reach = reach.with_all_nodes().await?;
+        let ended = Box::pin(follow.to_the_end(&reach, Some(status), terminal)).await?;
+        follow::conclude(&ended, terminal)
+    })
+}
+
+/// What the cluster is to do. Everything that can be refused here is.
+pub(super) fn spec(
+    args: &RunArgs,
+    shared: bool,
+    terminal: &TerminalArgs,
+) -> Result<v1::JobSpec, CliError> {
+    // Each of these is read by nodes that were started elsewhere.
+    let args = RunArgs { from: rooted(&args.from)?, to: rooted(&args.to)?, ..args.clone() };
+    let settings = run::settings(&args)?;
+    for (flag, place) in [("--from", &settings.source), ("--to", &settings.target)] {
+        if matches!(place, Place::Folder(_)) && !shared {
+            let words = format!(
+                "{flag} {} is a folder, and the nodes of a cluster see folders of their own: name \
+                 a place on S3, or say --shared if it is the same folder on every node",
+                if flag == "--from" { &args.from } else { &args.to }
+            );
+            return Err(CliError::new(Exit::Usage, "bad_flag", words));
+        }
+    }
+    weights(&args, shared)?;
+    let kernel = run::kernel(&args.machine)?;
+    let (settings, _) = run::prepare(&args, terminal, kernel)?;
+    Ok(wire(&settings))
+}
+
+fn wire(settings: &Settings) -> v1::JobSpec {
+    let spec = settings.spec(COMPUTE_CLASS, &pca::fit_class());
+    v1::JobSpec {
+        from: spec.from,
+        to: spec.to,
+        rows_per_part: spec.rows_per_part,
+        pca: spec.pca,
+        compute_class: spec.compute_class,
+        fit_class: spec.fit_class,
+        options: spec.options,
+        given_fit: spec.given_fit,
+    }
+}
+
+/// A folder from the root on; whatever is no folder as it is.
+fn rooted(place: &str) -> Result<String, CliError> {
+    let Ok(Place::Folder(folder)) = place.parse() else { return Ok(place.to_owned()) };
+    let absolute = std::path::absolute(&folder).map_err(|error| {
+        let words = format!("{place}: the folder where this command stands is not known: {error}");
+        CliError::new(Exit::Usage, "bad_flag", words)
+    })?;
+    Ok(absolute.display().to_string())
+}
+
+/// Weights in a file of this machine are nowhere else.
+fn weights(args: &RunArgs, shared: bool) -> Result<(), CliError> {
+    let Some(file) = &args.job.weights else { return Ok(()) };
+    let word = file.display().to_string();
+    if shared || Source::is_meant(&word) {
+        return Ok(());
+    }
+    let words = format!(
+        "--weights {word} is a file of this machine: name hf://…, https://… or s3://…, or say \
+         --shared if it is the same file on every node"
+    );
+    Err(CliError::new(Exit::Usage, "bad_flag", words))
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+    use crate::cli::args::{Cli, Command};
+    use crate::cli::cluster::job_args::JobCommand;
+
+    fn submitted(flags: &[&str]) -> Result<v1::JobSpec, CliError> {
+        let words = ["fruitnode", "job", "submit"].iter().chain(flags);
+        let cli = Cli::try_parse_from(words).expect("the flags are those of the command");
+        let Command::Job(JobCommand::Submit(args)) = cli.command else {
+            panic!("another command");
+        };
+        spec(&args.run, args.shared, &cli.terminal)
+    }
+
+    #[test]
+    fn a_job_carries_every_option_and_the_digest_of_its_weights() {
+        let spec = submitted(&["--from", "s3://b/in", "--to", "s3://b/out", "--pca", "7"]).unwrap();
+        assert_eq!((spec.from.as_str(), spec.to.as_str()), ("s3://b/in", "s3://b/out"));
+        assert!(spec.pca && !spec.given_fit);
+        assert_eq!(spec.compute_class, COMPUTE_CLASS);
+        let options = crate::tasks::options::JobOptions::decode(&spec.options).unwrap();
+        assert_eq!(options.pca, "7");
+        assert_eq!(options.weights_sha256.len(), 64);
+    }
+
+    #[test]
+    fn what_nodes_would_not_find_is_refused_unless_they_share_it() {
+        for flags in [
+            &["--from", "photos", "--to", "s3://b/out"][..],
+            &["--from", "s3://b/in", "--to", "result"],
+            &["--from", "s3://b/in", "--to", "s3://b/out", "--weights", "w.safetensors"],
+        ] {
+            let words = submitted(flags).unwrap_err().words().to_owned();
+            assert!(words.contains("--shared"), "{words}");
+        }
+        let spec = submitted(&["--from", "in", "--to", "/mnt/out", "--shared"]).unwrap();
+        assert!(spec.from.starts_with('/') && spec.from.ends_with("/in"), "{}", spec.from);
+        assert_eq!(spec.to, "/mnt/out");
+        let words = submitted(&["--from", "gs://b/in", "--to", "s3://b/out"]).unwrap_err();
+        assert!(words.words().contains("gs://b/in"), "{words:?}");
+    }
+}
