@@ -15,6 +15,7 @@ pub mod fitted_file;
 pub mod http;
 pub mod hub;
 pub mod local;
+pub mod member;
 pub mod memory;
 pub mod mesh;
 pub mod model;

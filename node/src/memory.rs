@@ -12,6 +12,14 @@ pub fn available_memory() -> Option<u64> {
     available_below(Path::new("/"))
 }
 
+/// Bytes of this process that are in memory now, or `None` where nobody says.
+pub fn resident_bytes() -> Option<u64> {
+    let status = fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
+    let kib: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
+    kib.checked_mul(1024)
+}
+
 /// The same over another root, so that tests can lay out a machine.
 fn available_below(root: &Path) -> Option<u64> {
     let meminfo = fs::read_to_string(root.join("proc/meminfo")).unwrap_or_default();

@@ -71,6 +71,7 @@ pub const MODULES: &[(&str, u8)] = &[
     ("lib", 11),
     ("cli", 10),
     ("local", 9),
+    ("member", 9),
     ("actors", 8),
     ("tasks", 7),
     ("verified", 7),

@@ -1,5 +1,6 @@
 //! Fixtures shared by the integration tests, and the rules of style and layering they check.
 
+pub mod cluster;
 pub mod hostile;
 pub mod hub;
 pub mod layering;

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use fruitnode_coordinator::command::Command;
 use fruitnode_coordinator::ids::{Attempt, JobId, NodeId};
-use fruitnode_coordinator::job::Outcome;
+use fruitnode_coordinator::job::{JobSpec, Outcome};
 use fruitnode_coordinator::task::{Task, TaskResult};
 use fruitnode_coordinator::tree::TreeNode;
 
@@ -36,6 +36,13 @@ pub enum ToWorker {
     Forget {
         /// The job.
         job: JobId,
+    },
+    /// The job failed or was cancelled: clear away what it left at its target.
+    Abandon {
+        /// The job.
+        job: JobId,
+        /// What was asked for.
+        spec: Box<JobSpec>,
     },
     /// What the coordinator believes of this node, said anew. Whatever is not named is void. Leases
     /// of attempts that are named and never arrived follow; those that are here already are not

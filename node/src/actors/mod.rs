@@ -11,8 +11,12 @@
 //! No actor waits for one to its left: the coordinator never waits for a worker, and a worker's
 //! mailbox is always emptied, so no cycle of full mailboxes can stand still.
 
+pub mod attend;
 pub mod coordinator;
 pub mod dispatcher;
+pub mod envelope;
+pub mod leader;
 pub mod messages;
+pub mod proposer;
 pub mod spawn;
 pub mod worker;

@@ -92,6 +92,7 @@ impl Worker {
             ToWorker::Cancel { job, task, attempt } => self.cancel(&(job, task, attempt)),
             ToWorker::Release { job, tree_node } => self.node.moments.release(&job, tree_node),
             ToWorker::Forget { job } => self.forget(&job),
+            ToWorker::Abandon { .. } => {}
             ToWorker::Reconcile { attempts, held } => self.reconcile(&attempts, &held),
         }
     }

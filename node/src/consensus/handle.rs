@@ -1,5 +1,6 @@
 //! What everybody else holds of the thread.
 
+use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -102,6 +103,12 @@ pub struct Consensus {
     pub(super) mailbox: Sender<Request>,
     pub(super) room: Arc<Room>,
     pub(super) status: watch::Receiver<Status>,
+}
+
+impl fmt::Debug for Consensus {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Consensus({})", self.status.borrow().id)
+    }
 }
 
 impl Consensus {

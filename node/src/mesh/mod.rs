@@ -26,7 +26,7 @@ mod tests;
 pub mod tls;
 pub mod token;
 
-pub use request::RequestError;
+pub use request::{RequestError, request_key};
 
 /// Largest message either side takes or sends, in bytes.
 pub const MESSAGE_BYTES_MAX: usize = 4 << 20;

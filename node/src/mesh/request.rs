@@ -49,6 +49,14 @@ pub enum RequestError {
     Signing(String),
 }
 
+/// The public key in a request that asks for nothing else: by it a node that asks twice is known.
+///
+/// # Errors
+/// When it is no request, asks for more, or is not signed with its own key.
+pub fn request_key(request: &[u8]) -> Result<Vec<u8>, RequestError> {
+    RequestedKey::read(request).map(|key| key.0)
+}
+
 /// The public key of a request: the one thing that is taken from it.
 pub(super) struct RequestedKey(Vec<u8>);
 

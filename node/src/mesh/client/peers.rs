@@ -1,6 +1,7 @@
 //! Calls of a node at other nodes, by their ids: where they are, the roster says.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -57,6 +58,12 @@ struct Kept {
     link: Link,
     address: String,
     generation: u64,
+}
+
+impl fmt::Debug for Peers {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Peers")
+    }
 }
 
 impl Peers {

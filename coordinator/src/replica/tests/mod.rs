@@ -1,1 +1,0 @@
-//! One voter, several in a room, and hostile bytes.

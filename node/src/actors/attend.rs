@@ -1,0 +1,289 @@
+//! A member's side of its work: it looks for the coordinator, says who it is, takes leases for its
+//! worker and brings back reports, and begins anew whenever the stream breaks.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use fruitnode_coordinator::ids::NodeId;
+use fruitnode_proto::v1;
+use fruitnode_proto::v1::from_member::{Beat, Hello, Message};
+use tokio::sync::{mpsc, watch};
+use tokio::time::{Instant, MissedTickBehavior, sleep, sleep_until, timeout};
+
+use crate::actors::envelope::{self, FromCoordinator, Joined};
+use crate::actors::messages::{Report, ToWorker};
+use crate::actors::spawn::spawn;
+use crate::memory::resident_bytes;
+use crate::mesh::client::Peers;
+use crate::mesh::error::MeshError;
+use crate::mesh::handler::Inbound;
+use crate::mesh::roster::RosterBook;
+use crate::story::{Story, Work};
+
+/// Between two signs of life.
+const BEAT_EVERY: Duration = Duration::from_secs(1);
+
+/// A coordinator that is silent for so long is looked for elsewhere.
+const SILENCE_MAX: Duration = Duration::from_secs(4);
+
+/// For a stream to open and the greeting to come.
+const GREETING_WAIT: Duration = Duration::from_secs(5);
+
+/// Before the next node is asked where the coordinator is.
+const LOOK_AGAIN: Duration = Duration::from_millis(250);
+
+/// Before the node is asked that another one named.
+const FOLLOW_WAIT: Duration = Duration::from_millis(50);
+
+/// Messages that wait for the stream.
+const OUTBOUND_MESSAGES_MAX: usize = 1_024;
+
+/// What a node knows of its place in the cluster.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Standing {
+    /// The coordinator is being looked for.
+    Looking {
+        /// Why there is none, if anybody said.
+        words: String,
+    },
+    /// The node attends.
+    Attending {
+        /// At whom.
+        leader: NodeId,
+    },
+    /// The cluster does not know the node, or no longer: nothing the node can do mends that.
+    Refused {
+        /// Why, and what to do.
+        words: String,
+    },
+    /// The node asked to go, and its work is done.
+    Left,
+}
+
+/// What the actor works with.
+#[derive(Debug)]
+pub struct AttendParts {
+    /// This node.
+    pub node: NodeId,
+    /// What it says of itself.
+    pub hello: Hello,
+    /// The way to other nodes.
+    pub peers: Peers,
+    /// Who there is.
+    pub book: RosterBook,
+    /// Where leases go.
+    pub worker: mpsc::Sender<ToWorker>,
+    /// Where reports come from.
+    pub reports: mpsc::Receiver<Report>,
+    /// Counters of the work done.
+    pub story: Arc<Story>,
+    /// Set when the node is to leave.
+    pub leave: watch::Receiver<bool>,
+}
+
+/// Starts the actor. It stops when it has left, or is refused.
+pub fn start(parts: AttendParts) -> watch::Receiver<Standing> {
+    let (standing, seen) = watch::channel(Standing::Looking { words: String::new() });
+    spawn("attend", Attend { parts, standing, term: 0, leader: None, turn: 0 }.run());
+    seen
+}
+
+struct Attend {
+    parts: AttendParts,
+    standing: watch::Sender<Standing>,
+    /// Highest term heard of: who speaks for a lower one is no coordinator any more.
+    term: u64,
+    leader: Option<NodeId>,
+    /// Whose turn it is to be asked.
+    turn: usize,
+}
+
+/// Resolves when the node is to leave.
+async fn asked(leave: &mut watch::Receiver<bool>) {
+    if leave.wait_for(|leave| *leave).await.is_err() {
+        // Nobody can ask any more.
+        std::future::pending::<()>().await;
+    }
+}
+
+/// Why a stream ended.
+enum Ended {
+    /// Look for the coordinator.
+    Look(String),
+    /// At once at this node.
+    Follow(NodeId),
+    /// For good.
+    Left,
+    Refused(String),
+}
+
+impl Attend {
+    async fn run(mut self) {
+        loop {
+            let asked = self.leader.take().or_else(|| self.next_voter());
+            let ended = match asked {
+                Some(node) => self.attend(node).await,
+                None => Ended::Look("no voter is known".to_owned()),
+            };
+            match ended {
+                Ended::Follow(node) => {
+                    self.leader = Some(node);
+                    // Two nodes that name each other are not asked without a pause.
+                    sleep(FOLLOW_WAIT).await;
+                }
+                Ended::Look(words) => {
+                    self.standing.send_replace(Standing::Looking { words });
+                    sleep(LOOK_AGAIN).await;
+                }
+                Ended::Left => {
+                    self.standing.send_replace(Standing::Left);
+                    return;
+                }
+                Ended::Refused(words) => {
+                    tracing::error!(words, "the cluster refuses this node");
+                    self.standing.send_replace(Standing::Refused { words });
+                    return;
+                }
+            }
+            if matches!(*self.parts.leave.borrow(), true)
+                && !matches!(*self.standing.borrow(), Standing::Attending { .. })
+                && self.leader.is_none()
+            {
+                // Nobody is there to hand anything over to.
+                self.standing.send_replace(Standing::Left);
+                return;
+            }
+        }
+    }
+
+    /// Voters in turn, so that one that is dead costs one look.
+    fn next_voter(&mut self) -> Option<NodeId> {
+        let roster = self.parts.book.now();
+        self.turn = self.turn.wrapping_add(1);
+        let at = self.turn.checked_rem(roster.voters.len())?;
+        roster.voters.iter().nth(at).copied()
+    }
+
+    async fn attend(&mut self, node: NodeId) -> Ended {
+        let (out, outbound) = mpsc::channel(OUTBOUND_MESSAGES_MAX);
+        let hello = v1::FromMember { message: Some(Message::Hello(self.parts.hello.clone())) };
+        if out.send(hello).await.is_err() {
+            return Ended::Look("the stream ended before it began".to_owned());
+        }
+        let opening = timeout(GREETING_WAIT, self.parts.peers.attend(node, outbound)).await;
+        let inbound = match opening {
+            Ok(Ok(inbound)) => inbound,
+            Ok(Err(error)) => return self.turned_away(&error),
+            Err(_) => return Ended::Look(format!("{node} does not answer")),
+        };
+        let ended = self.follow(node, inbound, out).await;
+        tracing::info!(%node, "the stream to the coordinator ended");
+        ended
+    }
+
+    fn turned_away(&self, error: &MeshError) -> Ended {
+        match error {
+            MeshError::NotLeader { leader: Some((leader, _)), .. } => Ended::Follow(*leader),
+            MeshError::Denied(words) => Ended::Refused(words.clone()),
+            error => Ended::Look(error.to_string()),
+        }
+    }
+
+    async fn follow(
+        &mut self,
+        node: NodeId,
+        mut inbound: Inbound<v1::ToMember>,
+        out: mpsc::Sender<v1::FromMember>,
+    ) -> Ended {
+        let mut beats = tokio::time::interval(BEAT_EVERY);
+        beats.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut silent_at = Instant::now() + SILENCE_MAX;
+        let mut joined = Joined::default();
+        let mut leave = self.parts.leave.clone();
+        let (mut greeted, mut asked_to_leave) = (false, false);
+        loop {
+            tokio::select! {
+                came = inbound.next() => match came {
+                    Ok(Some(message)) => {
+                        silent_at = Instant::now() + SILENCE_MAX;
+                        match self.receive(node, message, &mut joined).await {
+                            Ok(welcome) => greeted |= welcome,
+                            Err(words) => return Ended::Look(words),
+                        }
+                    }
+                    Ok(None) if asked_to_leave => return Ended::Left,
+                    Ok(None) => return Ended::Look("the coordinator ended the stream".to_owned()),
+                    Err(error) => return self.turned_away(&error),
+                },
+                report = self.parts.reports.recv(), if greeted => match report {
+                    Some(report) => {
+                        if out.send(envelope::report(report)).await.is_err() {
+                            return Ended::Look("the stream broke".to_owned());
+                        }
+                    }
+                    None => return Ended::Left,
+                },
+                _ = beats.tick() => {
+                    let beat = v1::FromMember { message: Some(Message::Beat(self.beat())) };
+                    // A full stream is as good as a beat.
+                    let _ = out.try_send(beat);
+                }
+                () = asked(&mut leave), if greeted && !asked_to_leave => {
+                    asked_to_leave = true;
+                    let leave = v1::FromMember { message: Some(Message::Leave(v1::Unit {})) };
+                    if out.send(leave).await.is_err() {
+                        return Ended::Look("the stream broke".to_owned());
+                    }
+                }
+                () = sleep_until(silent_at) => {
+                    return Ended::Look(format!("{node} is silent"));
+                }
+            }
+        }
+    }
+
+    /// Takes what the coordinator says; whether it was the greeting.
+    async fn receive(
+        &mut self,
+        node: NodeId,
+        message: v1::ToMember,
+        joined: &mut Joined,
+    ) -> Result<bool, String> {
+        let Some(message) = joined.take(message).map_err(|error| error.to_string())? else {
+            return Ok(false);
+        };
+        match envelope::understand(message).map_err(|error| error.to_string())? {
+            FromCoordinator::Beat => {}
+            FromCoordinator::Roster(roster) => drop(self.parts.book.take(roster)),
+            FromCoordinator::Welcome(welcome) => {
+                if welcome.term < self.term {
+                    return Err(format!("{node} leads no longer"));
+                }
+                self.term = welcome.term;
+                self.parts.book.take(welcome.roster);
+                let (attempts, held) = (welcome.attempts, welcome.held);
+                let reconcile = ToWorker::Reconcile { attempts, held };
+                self.parts.worker.send(reconcile).await.map_err(|error| error.to_string())?;
+                tracing::info!(leader = %node, term = self.term, "attending");
+                self.standing.send_replace(Standing::Attending { leader: node });
+                return Ok(true);
+            }
+            FromCoordinator::ForWorker(message) => {
+                self.parts.worker.send(*message).await.map_err(|error| error.to_string())?;
+            }
+        }
+        Ok(false)
+    }
+
+    fn beat(&self) -> Beat {
+        let work = &self.parts.story.work;
+        Beat {
+            gets: Work::read(&work.gets),
+            bytes: Work::read(&work.bytes),
+            inferences: Work::read(&work.inferences),
+            bad: Work::read(&work.bad),
+            listed: Work::read(&work.listed),
+            memory_bytes: resident_bytes().unwrap_or_default(),
+        }
+    }
+}

@@ -1,0 +1,173 @@
+//! What the coordinator does as time goes by: it declares silent members lost, tells members that
+//! it lives and who there is, and sees to it that there are as many voters as there should be.
+
+use std::sync::atomic::Ordering;
+
+use fruitnode_coordinator::command::Command;
+use fruitnode_coordinator::ids::NodeId;
+use fruitnode_coordinator::voters::{self, Candidate, VoterChange, VoterStep, VotersNow};
+use fruitnode_proto::v1;
+
+use crate::actors::envelope;
+use crate::actors::leader::Leader;
+use crate::actors::spawn::spawn;
+use crate::mesh::client::Peers;
+
+/// Ticks between two signs of life, and between two looks at who votes.
+const BEAT_EVERY: u64 = 10;
+
+impl Leader {
+    pub(super) async fn tick(&mut self) {
+        let Some(leading) = self.leading.as_mut() else { return };
+        leading.tick += 1;
+        let tick = leading.tick;
+        for (node, incarnation) in leading.attendance.lost(tick) {
+            tracing::warn!(%node, "a member is not heard of: what it held is made again by others");
+            leading.attendance.forget(node);
+            self.sessions.remove(&node);
+            self.proposer.give(Command::LoseNode { node, incarnation });
+        }
+        if !tick.is_multiple_of(BEAT_EVERY) {
+            return;
+        }
+        let silent: Vec<_> = self
+            .sessions
+            .iter()
+            .filter(|(node, session)| !session.send(**node, envelope::beat()))
+            .map(|(node, session)| (*node, session.id))
+            .collect();
+        silent.into_iter().for_each(|(node, id)| self.gone(node, id));
+        self.let_go().await;
+        self.tell_roster().await;
+        self.see_to_voters().await;
+    }
+
+    /// Members that asked to go and have nothing left to do are lost in good order.
+    async fn let_go(&mut self) {
+        let leaving: Vec<_> = self
+            .sessions
+            .iter()
+            .filter(|(_, session)| session.leaving)
+            .map(|(node, session)| (*node, session.incarnation))
+            .collect();
+        if leaving.is_empty() {
+            return;
+        }
+        let read = self.parts.consensus.read(move |state| {
+            let busy = |node: NodeId| {
+                state.jobs().any(|job| job.granted().any(|(_, _, lessee)| lessee == node))
+            };
+            leaving.into_iter().filter(|(node, _)| !busy(*node)).collect::<Vec<_>>()
+        });
+        for (node, incarnation) in read.await.unwrap_or_default() {
+            tracing::info!(%node, "a member leaves with its work done");
+            self.proposer.give(Command::LoseNode { node, incarnation });
+            // The end of its stream tells the member that it may go.
+            self.sessions.remove(&node);
+        }
+    }
+
+    /// Tells everybody who there is, when that has changed.
+    async fn tell_roster(&mut self) {
+        let status = self.parts.consensus.status().borrow().clone();
+        let read =
+            self.parts.consensus.read(|state| (state.applied(), state.membership().roster()));
+        let Ok((applied, roster)) = read.await else { return };
+        let Some(leading) = self.leading.as_mut() else { return };
+        let voters: Vec<u64> =
+            status.voters.iter().chain(&status.learners).map(|node| node.0).collect();
+        let known = v1::Roster::from(&*self.parts.book.now());
+        let members = roster
+            .members
+            .iter()
+            .map(|(node, address)| v1::roster::Member { node: node.0, address: address.clone() });
+        let next = v1::Roster {
+            index: known.index,
+            members: members.collect(),
+            voters,
+            removed: roster.removed.iter().map(|node| node.0).collect(),
+            revoked: roster.revoked.clone(),
+        };
+        if next != known || leading.roster_told == 0 {
+            // The number grows with every change, whoever leads.
+            let next = v1::Roster { index: applied.max(known.index + 1), ..next };
+            leading.roster_told = next.index;
+            self.parts.book.take(next.clone());
+            for (node, session) in &self.sessions {
+                session.send(*node, envelope::roster(next.clone()));
+            }
+        }
+    }
+
+    async fn see_to_voters(&mut self) {
+        let Some(leading) = self.leading.as_ref() else { return };
+        if leading.voting.load(Ordering::Acquire) {
+            return;
+        }
+        let status = self.parts.consensus.status().borrow().clone();
+        let (tick, attendance) = (leading.tick, leading.attendance.clone());
+        let now = VotersNow {
+            leader: status.id,
+            voters: status.voters.iter().copied().collect(),
+            learners: status.learners.iter().copied().collect(),
+            matched: status.matched.clone(),
+            applied: status.applied,
+            busy: false,
+        };
+        let read = self.parts.consensus.read(move |state| {
+            let members = state.membership().members().map(|(node, member)| Candidate {
+                node,
+                silent_ticks: match attendance.silent_ticks(node, tick) {
+                    _ if node == now.leader => 0,
+                    Some(ticks) => ticks,
+                    // Not heard by this leader yet: as long as it leads.
+                    None => tick,
+                },
+                leaving: member.draining || member.removed,
+            });
+            let members: Vec<_> = members.collect();
+            voters::next_step(&now, &members, state.membership().voters_wanted())
+        });
+        let change = match read.await {
+            Ok(Some(VoterStep::Change(change))) => change,
+            Ok(Some(VoterStep::Transfer(to))) => {
+                tracing::info!(%to, "another node is to be the coordinator");
+                self.parts.consensus.transfer(to);
+                return;
+            }
+            Ok(None) | Err(_) => return,
+        };
+        let Some(leading) = self.leading.as_ref() else { return };
+        let voting = std::sync::Arc::clone(&leading.voting);
+        voting.store(true, Ordering::Release);
+        let parts = self.parts.clone();
+        spawn("voters", async move {
+            tracing::info!(?change, "changing the voters");
+            if admit(
+                &parts.peers,
+                &change,
+                v1::Roster::from(&*parts.book.now()),
+                &parts.authority_key,
+            )
+            .await
+                && let Err(error) = parts.consensus.change_voters(change).await
+            {
+                tracing::info!(%error, "the voters were not changed; it is tried again");
+            }
+            voting.store(false, Ordering::Release);
+        });
+    }
+}
+
+/// Hands what a voter needs to those that are to become one; whether all took it.
+async fn admit(peers: &Peers, change: &VoterChange, roster: v1::Roster, key: &[u8]) -> bool {
+    for node in &change.add_learners {
+        let request =
+            v1::AdmitRequest { roster: Some(roster.clone()), authority_key: key.to_vec() };
+        if let Err(error) = peers.admit(*node, request).await {
+            tracing::warn!(%node, %error, "a node cannot become a voter yet");
+            return false;
+        }
+    }
+    true
+}

@@ -1,0 +1,291 @@
+//! What people ask of the cluster, answered by the coordinator.
+
+use fruitnode_coordinator::codec::{self, wire};
+use fruitnode_coordinator::command::Command;
+use fruitnode_coordinator::ids::{Digest, JobId, NodeId};
+use fruitnode_coordinator::job::JobSpec;
+use fruitnode_proto::v1;
+use tokio::sync::mpsc;
+
+use crate::actors::spawn::spawn;
+use crate::env::wall_ms;
+use crate::member::enrolment::{propose, stopping};
+use crate::member::views::{self, Beside};
+use crate::member::voting::Voting;
+use crate::mesh::PIECE_BYTES_MAX;
+use crate::mesh::error::{Refusal, RefusalKind};
+use crate::mesh::handler::Outbound;
+use crate::mesh::identity::Certified;
+use crate::mesh::token::Token;
+use crate::tasks::Settings;
+
+/// Between two looks at a job that is watched.
+const WATCH_EVERY: std::time::Duration = std::time::Duration::from_millis(200);
+
+/// Answers that wait for a client.
+const ANSWERS_WAITING_MAX: usize = 16;
+
+/// Longest life of a token.
+const TOKEN_LIFE_MS_MAX: u64 = 7 * 24 * 3_600_000;
+
+/// Most nodes that one token lets in.
+const TOKEN_USES_MAX: u32 = 10_000;
+
+pub(super) fn not_found(what: impl Into<String>) -> Refusal {
+    Refusal::new(RefusalKind::NotFound, what)
+}
+
+fn invalid(words: impl Into<String>) -> Refusal {
+    Refusal::new(RefusalKind::Invalid, words)
+}
+
+fn no_job(job: &JobId) -> Refusal {
+    not_found(format!("there is no job {job}: `fruitnode job list` names those there are"))
+}
+
+/// The cluster as the coordinator sees it.
+pub(super) async fn status(voting: &Voting, me: NodeId) -> Result<v1::ClusterStatus, Refusal> {
+    let status = voting.consensus.status().borrow().clone();
+    let beside = Beside {
+        me: me.0,
+        leader: status.leader,
+        term: status.term,
+        voters: status.voters,
+        learners: status.learners,
+        beats: voting.leader.beats().await,
+    };
+    let read = voting.consensus.read(move |state| views::cluster(state, &beside));
+    read.await.map_err(|_| stopping())
+}
+
+/// Makes a token. Only the hash of its secret goes to the log.
+pub(super) async fn create_token(
+    voting: &Voting,
+    request: v1::CreateTokenRequest,
+) -> Result<v1::CreateTokenReply, Refusal> {
+    if request.uses == 0 || request.uses > TOKEN_USES_MAX {
+        return Err(invalid(format!("a token has 1 to {TOKEN_USES_MAX} uses")));
+    }
+    if request.ttl_ms == 0 || request.ttl_ms > TOKEN_LIFE_MS_MAX {
+        return Err(invalid("a token lives for at most 7 days: make another one then"));
+    }
+    let token = Token::create(voting.authority.pin());
+    let (id, uses) = (token.id.clone(), request.uses);
+    let expires_ms = wall_ms() + request.ttl_ms;
+    let hash = Digest(token.hash());
+    propose(voting, Command::CreateToken { id: id.clone(), hash, uses, expires_ms }).await?;
+    let info = v1::TokenInfo { id, uses_left: uses, expires_ms, expired: false };
+    Ok(v1::CreateTokenReply { token: token.to_string(), info: Some(info) })
+}
+
+/// Tokens that are known.
+pub(super) async fn list_tokens(voting: &Voting) -> Result<v1::TokenList, Refusal> {
+    voting.consensus.read(views::tokens).await.map_err(|_| stopping())
+}
+
+/// Takes a token back.
+pub(super) async fn revoke_token(voting: &Voting, id: String) -> Result<(), Refusal> {
+    let known = id.clone();
+    let known =
+        voting.consensus.read(move |state| state.membership().tokens().any(|(id, _)| id == known));
+    if !known.await.map_err(|_| stopping())? {
+        let words = format!("there is no token {id}: `fruitnode token list` names those there are");
+        return Err(not_found(words));
+    }
+    propose(voting, Command::RevokeToken { id }).await.map(drop)
+}
+
+/// Makes a person's certificate.
+pub(super) async fn create_client(
+    voting: &Voting,
+    request: v1::CreateClientRequest,
+) -> Result<v1::CreateClientReply, Refusal> {
+    let name = request.name;
+    let known = name.clone();
+    let known = voting.consensus.read(move |state| views::has_client(state, &known));
+    if known.await.map_err(|_| stopping())? {
+        let words = format!(
+            "there is a certificate for {name} already: choose another name, or take it back with \
+             `fruitnode client revoke {name}`"
+        );
+        return Err(Refusal::new(RefusalKind::Conflict, words));
+    }
+    let certificates = voting
+        .authority
+        .sign_person(&name, &request.request)
+        .map_err(|error| invalid(error.to_string()))?;
+    let own = Certified::read(&certificates[0]).map_err(Refusal::failed)?;
+    let (serial, expires_ms) = (own.serial.clone(), own.not_after_ms);
+    propose(voting, Command::RegisterClient { name, serial, expires_ms }).await?;
+    Ok(v1::CreateClientReply { certificates })
+}
+
+/// Takes a person's certificate back.
+pub(super) async fn revoke_client(voting: &Voting, name: String) -> Result<(), Refusal> {
+    let known = name.clone();
+    let known = voting.consensus.read(move |state| views::has_client(state, &known));
+    if !known.await.map_err(|_| stopping())? {
+        return Err(not_found(format!("there is no certificate for {name}")));
+    }
+    propose(voting, Command::RevokeClient { name }).await.map(drop)
+}
+
+/// A member, unless it is removed already.
+async fn member(voting: &Voting, node: NodeId) -> Result<(), Refusal> {
+    let known = voting
+        .consensus
+        .read(move |state| state.membership().member(node).map(|member| member.removed));
+    match known.await.map_err(|_| stopping())? {
+        Some(false) => Ok(()),
+        Some(true) => Err(not_found(format!("{node} was removed already"))),
+        None => Err(not_found(format!("there is no node {node}: see `fruitnode node list`"))),
+    }
+}
+
+/// Gives a member nothing new, or lets it take leases again.
+pub(super) async fn drain(voting: &Voting, request: v1::DrainRequest) -> Result<(), Refusal> {
+    let node = NodeId(request.node);
+    member(voting, node).await?;
+    propose(voting, Command::DrainNode { node, undo: request.undo }).await.map(drop)
+}
+
+/// Removes a member for good.
+pub(super) async fn remove(voting: &Voting, node: NodeId) -> Result<(), Refusal> {
+    member(voting, node).await?;
+    let status = voting.consensus.status().borrow().clone();
+    if status.voters == [node] {
+        let words = format!("{node} is the only voter: a cluster cannot remove its last one");
+        return Err(Refusal::new(RefusalKind::Conflict, words));
+    }
+    propose(voting, Command::RemoveNode { node }).await.map(drop)
+}
+
+/// Takes a job. The same one again is the same job.
+pub(super) async fn submit(
+    voting: &Voting,
+    request: v1::SubmitRequest,
+) -> Result<v1::JobStatus, Refusal> {
+    let job = JobId(request.job);
+    check_id(&job)?;
+    let spec = wire::spec_from_proto(request.spec.ok_or_else(|| invalid("a job needs a `spec`"))?);
+    Settings::of_spec(&spec).map_err(|error| invalid(error.to_string()))?;
+    let (id, asked) = (job.clone(), spec.clone());
+    let known = voting
+        .consensus
+        .read(move |state| state.job(&id).map(|known| (known.spec() == &asked, views::job(known))));
+    match known.await.map_err(|_| stopping())? {
+        Some((true, status)) => return Ok(status),
+        Some((false, _)) => {
+            let words = format!("there is another job {job}: choose another --id");
+            return Err(Refusal::new(RefusalKind::Conflict, words));
+        }
+        None => {}
+    }
+    propose(voting, Command::SubmitJob { job: job.clone(), spec: JobSpec { ..spec } }).await?;
+    job_status(voting, &job).await
+}
+
+/// Names of jobs are parts of names of objects.
+fn check_id(job: &JobId) -> Result<(), Refusal> {
+    let fits = |letter: char| letter.is_ascii_alphanumeric() || "-_.".contains(letter);
+    let JobId(id) = job;
+    if id.is_empty() || id.len() > 64 || !id.chars().all(fits) || id.starts_with('.') {
+        return Err(invalid(
+            "the id of a job has 1 to 64 letters, digits, `-`, `_` and `.`, and begins with none \
+             of the last",
+        ));
+    }
+    Ok(())
+}
+
+/// One job.
+pub(super) async fn job_status(voting: &Voting, job: &JobId) -> Result<v1::JobStatus, Refusal> {
+    let id = job.clone();
+    let read = voting.consensus.read(move |state| state.job(&id).map(views::job));
+    read.await.map_err(|_| stopping())?.ok_or_else(|| no_job(job))
+}
+
+/// All jobs that are remembered.
+pub(super) async fn list_jobs(voting: &Voting) -> Result<v1::JobList, Refusal> {
+    let read = voting.consensus.read(|state| state.jobs().map(views::job).collect());
+    Ok(v1::JobList { jobs: read.await.map_err(|_| stopping())? })
+}
+
+/// Ends a job.
+pub(super) async fn cancel(voting: &Voting, job: JobId) -> Result<(), Refusal> {
+    job_status(voting, &job).await?;
+    propose(voting, Command::CancelJob { job }).await.map(drop)
+}
+
+/// A job now, and whenever it changes, to its end.
+pub(super) async fn watch(voting: Voting, job: JobId) -> Result<Outbound<v1::JobStatus>, Refusal> {
+    let first = job_status(&voting, &job).await?;
+    let (out, stream) = mpsc::channel(ANSWERS_WAITING_MAX);
+    spawn("job-watch", async move {
+        let (mut last, mut next) = (v1::JobStatus::default(), Ok(first));
+        loop {
+            match next {
+                Ok(status) => {
+                    let over = status.ended_ms > 0;
+                    if status != last && out.send(Ok(status.clone())).await.is_err() || over {
+                        return;
+                    }
+                    last = status;
+                }
+                Err(refusal) => {
+                    let _ = out.send(Err(refusal)).await;
+                    return;
+                }
+            }
+            tokio::select! {
+                () = out.closed() => return,
+                () = tokio::time::sleep(WATCH_EVERY) => {}
+            }
+            let leads = voting.consensus.status().borrow().role;
+            next = match leads {
+                fruitnode_coordinator::replica::Role::Leader => job_status(&voting, &job).await,
+                // The client asks the successor.
+                _ => Err(Refusal::not_leader(None)),
+            };
+        }
+    });
+    Ok(stream)
+}
+
+/// What became of the attempts of a job, in the order in which they ended.
+pub(super) async fn explain(
+    voting: &Voting,
+    job: JobId,
+) -> Result<Outbound<v1::AttemptStory>, Refusal> {
+    let id = job.clone();
+    let read = voting.consensus.read(move |state| views::story(state, &id));
+    let story = read.await.map_err(|_| stopping())?.ok_or_else(|| no_job(&job))?;
+    let (out, stream) = mpsc::channel(ANSWERS_WAITING_MAX);
+    spawn("explanation", async move {
+        for attempt in story {
+            if out.send(Ok(attempt)).await.is_err() {
+                return;
+            }
+        }
+    });
+    Ok(stream)
+}
+
+/// The state, as a snapshot holds it, in pieces. No secret is in it.
+pub(super) async fn backup(voting: &Voting) -> Result<Outbound<v1::Piece>, Refusal> {
+    let bytes = voting.consensus.read(codec::encode_state).await.map_err(|_| stopping())?;
+    Ok(pieces(bytes))
+}
+
+/// Bytes in pieces, as fast as they are taken.
+pub(super) fn pieces(bytes: Vec<u8>) -> Outbound<v1::Piece> {
+    let (out, stream) = mpsc::channel(2);
+    spawn("pieces", async move {
+        for piece in bytes.chunks(PIECE_BYTES_MAX) {
+            if out.send(Ok(v1::Piece { bytes: piece.to_vec() })).await.is_err() {
+                return;
+            }
+        }
+    });
+    stream
+}

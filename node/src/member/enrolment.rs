@@ -1,0 +1,152 @@
+//! How a node becomes a member, and how certificates are made: by the coordinator alone, which has
+//! the authority's key.
+//!
+//! The token is looked at before anything else of a request: whoever has none learns nothing and
+//! costs nothing.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use fruitnode_coordinator::command::Command;
+use fruitnode_coordinator::ids::{Digest, NodeId};
+use fruitnode_coordinator::members::TokenError;
+use fruitnode_proto::v1;
+use sha2::{Digest as _, Sha256};
+
+use crate::consensus::ProposeError;
+use crate::env::{Moment, wall_ms};
+use crate::member::voting::Voting;
+use crate::mesh::error::{Refusal, RefusalKind};
+use crate::mesh::{request_key, token};
+
+/// Life of a node's certificate.
+pub(super) const NODE_LIFE: Duration = Duration::from_secs(30 * 24 * 3_600);
+
+/// Wrong tokens that one address may try within [`TRIES_WINDOW`].
+const TRIES_MAX: u32 = 5;
+
+/// For how long tries are counted.
+const TRIES_WINDOW: Duration = Duration::from_secs(60);
+
+/// Addresses whose tries are counted; more are counted together.
+const ADDRESSES_MAX: usize = 4_096;
+
+/// Wrong tokens, by where they came from.
+#[derive(Debug, Default)]
+pub(super) struct Tries(Mutex<BTreeMap<IpAddr, (u32, Moment)>>);
+
+impl Tries {
+    /// Refuses an address that has tried too often.
+    fn check(&self, from: IpAddr) -> Result<(), Refusal> {
+        let tries = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let fresh = |since: &Moment| since.elapsed() < TRIES_WINDOW;
+        match tries.get(&from) {
+            Some((count, since)) if *count >= TRIES_MAX && fresh(since) => {
+                let words = "too many wrong tokens came from this address: wait a minute";
+                Err(Refusal::new(RefusalKind::Exhausted, words))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn count(&self, from: IpAddr) {
+        let mut tries = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        tries.retain(|_, (_, since)| since.elapsed() < TRIES_WINDOW);
+        let everybody = IpAddr::from([0, 0, 0, 0]);
+        let from = if tries.len() < ADDRESSES_MAX { from } else { everybody };
+        let (count, _) = tries.entry(from).or_insert_with(|| (0, Moment::now()));
+        *count += 1;
+    }
+}
+
+/// Lets a node in that brings a token.
+pub(super) async fn enroll(
+    voting: &Voting,
+    tries: &Tries,
+    from: IpAddr,
+    roster: v1::Roster,
+    request: v1::EnrollRequest,
+) -> Result<v1::EnrollReply, Refusal> {
+    tries.check(from)?;
+    if request.secret.is_empty() {
+        // The joiner has found the coordinator, and brings its secret with the next request.
+        return Ok(v1::EnrollReply::default());
+    }
+    let (id, secret, now_ms) = (request.token.clone(), request.secret.clone(), wall_ms());
+    // Whether the request is one is looked at only where the token is right.
+    let key = request_key(&request.request).map(|key| Digest(Sha256::digest(&key).into()));
+    let known = key.as_ref().ok().copied();
+    let may = voting.consensus.read(move |state| {
+        let may = state.may_enroll(&id, |kept| token::is_secret(&secret, &kept.0), now_ms);
+        let known = known.and_then(|key| state.membership().node_of_key(&key));
+        match (may, known) {
+            // The answer to the first request was lost; it took the last use.
+            (Err(TokenError::UsedUp), Some(_)) => Ok(()),
+            (may, _) => may,
+        }
+    });
+    if let Err(error) = may.await.map_err(|_| stopping())? {
+        tries.count(from);
+        tracing::warn!(token = request.token, %from, %error, "a token was refused");
+        return Err(Refusal::denied(error.to_string()));
+    }
+    let key = key.map_err(|error| Refusal::new(RefusalKind::Invalid, error.to_string()))?;
+    if request.storage.is_empty() || request.address.is_empty() {
+        let words = "a node that joins says where it is reached, and which store it has";
+        return Err(Refusal::new(RefusalKind::Invalid, words));
+    }
+    let (token, address, storage) = (request.token, request.address, request.storage);
+    propose(voting, Command::Enroll { token, key, address, storage }).await?;
+    let node = voting.consensus.read(move |state| {
+        let node = state.membership().node_of_key(&key)?;
+        let member = state.membership().member(node)?;
+        (!member.removed).then_some(node)
+    });
+    let node = node.await.map_err(|_| stopping())?;
+    // Another joiner may have taken the last use between the look and the entry.
+    let node = node.ok_or_else(|| Refusal::denied(TokenError::UsedUp.to_string()))?;
+    tracing::info!(%node, "a node joins");
+    Ok(v1::EnrollReply {
+        node: node.0,
+        cluster: voting.authority.cluster().to_owned(),
+        certificates: sign_node(voting, node, &request.request)?,
+        roster: Some(roster),
+    })
+}
+
+/// Signs a member's certificate anew.
+pub(super) async fn renew(
+    voting: &Voting,
+    node: NodeId,
+    request: &[u8],
+) -> Result<v1::RenewReply, Refusal> {
+    let member = voting.consensus.read(move |state| state.membership().member(node).cloned());
+    let member = member.await.map_err(|_| stopping())?;
+    if member.is_none_or(|member| member.removed) {
+        return Err(Refusal::denied(format!("{node} is no member of this cluster any more")));
+    }
+    Ok(v1::RenewReply { certificates: sign_node(voting, node, request)? })
+}
+
+fn sign_node(voting: &Voting, node: NodeId, request: &[u8]) -> Result<Vec<Vec<u8>>, Refusal> {
+    let signed = voting.authority.sign_node(node, request, NODE_LIFE);
+    signed.map_err(|error| Refusal::new(RefusalKind::Invalid, error.to_string()))
+}
+
+/// Proposes a command and waits until it is applied.
+pub(super) async fn propose(voting: &Voting, command: Command) -> Result<u64, Refusal> {
+    voting.consensus.propose(command).await.map_err(|error| match error {
+        ProposeError::NotLeader { .. } => Refusal::not_leader(None),
+        ProposeError::Busy | ProposeError::Lost => {
+            Refusal::new(RefusalKind::Unavailable, "the log is busy: try again")
+        }
+        ProposeError::Refused(why) => Refusal::new(RefusalKind::Invalid, why),
+        ProposeError::Stopped => stopping(),
+    })
+}
+
+pub(super) fn stopping() -> Refusal {
+    Refusal::new(RefusalKind::Unavailable, "the node is stopping: try another one")
+}

@@ -1,0 +1,166 @@
+//! The first node of a cluster: it makes the authority, the log's first state, a certificate for
+//! the person who runs it, and a token for those that follow.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use fruitnode_coordinator::command::Command;
+use fruitnode_coordinator::ids::{Digest, NodeId};
+use fruitnode_coordinator::replica::Replica;
+use fruitnode_coordinator::state::ClusterState;
+use fruitnode_proto::v1;
+use prost::Message;
+use sha2::{Digest as _, Sha256};
+
+use crate::consensus::store::RedbLog;
+use crate::env::{secret_bytes, wall_ms};
+use crate::member::MemberError;
+use crate::member::data_dir::{DataDir, NodeFile, write_private};
+use crate::member::enrolment::NODE_LIFE;
+use crate::member::join::check_address;
+use crate::member::node::ROSTER;
+use crate::mesh::authority::Authority;
+use crate::mesh::credentials::{Credentials, NodeKey};
+use crate::mesh::identity::Certified;
+use crate::mesh::request_key;
+use crate::mesh::token::Token;
+
+/// The first node.
+const FIRST: NodeId = NodeId(1);
+
+/// The person for whom a certificate is made.
+pub const PERSON: &str = "admin";
+
+/// File beside a person's certificate that names the nodes to ask.
+pub const HOSTS: &str = "host";
+
+/// How a cluster is to be.
+#[derive(Debug, Clone)]
+pub struct FoundOptions {
+    /// Folder of the first node: empty, or not there yet.
+    pub data_dir: PathBuf,
+    /// Where the node listens.
+    pub listen: String,
+    /// Where others reach it.
+    pub advertise: String,
+    /// Name of the cluster for people.
+    pub name: String,
+    /// Voters: 1, 3 or 5.
+    pub voters: u32,
+    /// Nodes that the first token lets in.
+    pub token_uses: u32,
+    /// Life of the first token.
+    pub token_life: Duration,
+    /// Where people's certificates are looked for by default: the person's one is put there too,
+    /// unless there is one already.
+    pub client_dir: Option<PathBuf>,
+}
+
+/// A cluster that was founded.
+#[derive(Debug)]
+pub struct Founded {
+    /// The folder, still held.
+    pub dir: DataDir,
+    /// Id of the cluster.
+    pub cluster: String,
+    /// What a node joins with. Shown once, kept nowhere.
+    pub token: Token,
+    /// Where a node joins.
+    pub address: String,
+    /// Folders that hold the person's certificate.
+    pub client_dirs: Vec<PathBuf>,
+}
+
+/// Founds a cluster. Its first node does not run yet.
+///
+/// # Errors
+/// When the folder holds anything, or an address is none.
+pub fn found(options: &FoundOptions) -> Result<Founded, MemberError> {
+    check_address(&options.advertise)?;
+    let dir = DataDir::create(&options.data_dir)?;
+    let cluster = hex(&secret_bytes::<4>());
+    let storage = hex(&secret_bytes::<8>());
+    let authority = Authority::create(&cluster)?;
+    let key = NodeKey::generate()?;
+    let request = key.request_der()?;
+    let credentials = key.with(authority.sign_node(FIRST, &request, NODE_LIFE)?)?;
+    credentials.save(dir.path(), "node")?;
+    authority.save(dir.path())?;
+
+    let token = Token::create(authority.pin());
+    let (person, certified) = person(&authority)?;
+    let commands = [
+        Command::FoundCluster {
+            cluster: cluster.clone(),
+            name: options.name.clone(),
+            voters_wanted: options.voters,
+            address: options.advertise.clone(),
+            storage: storage.clone(),
+            key: Digest(Sha256::digest(request_key(&request)?).into()),
+        },
+        Command::CreateToken {
+            id: token.id.clone(),
+            hash: Digest(token.hash()),
+            uses: options.token_uses,
+            expires_ms: wall_ms() + options.token_life.as_millis() as u64,
+        },
+        Command::RegisterClient {
+            name: PERSON.to_owned(),
+            serial: certified.serial,
+            expires_ms: certified.not_after_ms,
+        },
+    ];
+    let mut state = ClusterState::default();
+    for (at, command) in commands.iter().enumerate() {
+        state.apply(at as u64 + 1, wall_ms(), command);
+    }
+    let mut log = RedbLog::create(&dir.log(), &storage)?;
+    Replica::found(&mut log, FIRST, &state)?;
+    drop(log);
+
+    let roster = v1::Roster {
+        index: state.applied(),
+        members: vec![v1::roster::Member { node: FIRST.0, address: options.advertise.clone() }],
+        voters: vec![FIRST.0],
+        ..v1::Roster::default()
+    };
+    dir.write(ROSTER, &roster.encode_to_vec())?;
+    let own = dir.file("client");
+    save_person(&person, &own, &options.advertise)?;
+    let mut client_dirs = vec![own];
+    if let Some(theirs) = &options.client_dir
+        && !theirs.exists()
+    {
+        save_person(&person, theirs, &options.advertise)?;
+        client_dirs.push(theirs.clone());
+    }
+    let mut file = NodeFile::new(FIRST.0, &cluster, &storage, &options.listen, &options.advertise);
+    file.voter = true;
+    dir.set_identity(&file)?;
+    let address = options.advertise.clone();
+    Ok(Founded { dir, cluster, token, address, client_dirs })
+}
+
+fn person(authority: &Authority) -> Result<(Credentials, Certified), MemberError> {
+    let key = NodeKey::generate()?;
+    let credentials = key.with(authority.sign_person(PERSON, &key.request_der()?)?)?;
+    let certified = credentials.check()?;
+    Ok((credentials, certified))
+}
+
+/// Puts a person's certificate and the address of a node into a folder.
+///
+/// # Errors
+/// As the system says.
+pub fn save_person(person: &Credentials, folder: &Path, hosts: &str) -> Result<(), MemberError> {
+    use std::os::unix::fs::DirBuilderExt;
+    let trouble =
+        |source| MemberError::DataDir(super::DataDirError::Io { path: folder.to_owned(), source });
+    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(trouble)?;
+    person.save(folder, "client")?;
+    Ok(write_private(&folder.join(HOSTS), format!("{hosts}\n").as_bytes())?)
+}
+
+pub(super) fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}

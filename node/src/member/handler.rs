@@ -1,0 +1,237 @@
+//! What a node answers when others call: each call goes to the part that knows.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use fruitnode_coordinator::ids::{JobId, NodeId};
+use fruitnode_proto::v1;
+use fruitnode_proto::v1::from_member::Message;
+use tokio::sync::watch;
+use tokio::time::timeout;
+
+use crate::actors::attend::Standing;
+use crate::consensus::pieces::Joined;
+use crate::consensus::store::RedbLog;
+use crate::member::enrolment::{self, Tries};
+use crate::member::node::{Shared, vote};
+use crate::member::voting::Voting;
+use crate::member::{control, moments};
+use crate::mesh::authority::Authority;
+use crate::mesh::error::{Refusal, RefusalKind};
+use crate::mesh::handler::{Caller, Handler, Inbound, Outbound};
+use crate::mesh::identity::Identity;
+
+/// For a stream's first message.
+const HELLO_WAIT: Duration = Duration::from_secs(5);
+
+/// Answers calls for a node.
+pub(super) struct NodeHandler {
+    shared: Arc<Shared>,
+    standing: watch::Receiver<Standing>,
+    tries: Tries,
+    /// One admission at a time.
+    admission: tokio::sync::Mutex<()>,
+}
+
+impl NodeHandler {
+    pub(super) fn new(shared: Arc<Shared>, standing: watch::Receiver<Standing>) -> Self {
+        let (tries, admission) = (Tries::default(), tokio::sync::Mutex::default());
+        Self { shared, standing, tries, admission }
+    }
+
+    /// The coordinator's parts, if this node is the coordinator.
+    fn leading(&self) -> Result<Voting, Refusal> {
+        let attended = match &*self.standing.borrow() {
+            Standing::Attending { leader } => Some(*leader),
+            _ => None,
+        };
+        self.shared.voting.leading(&self.shared.book, self.shared.me, attended)
+    }
+
+    fn roster(&self) -> v1::Roster {
+        v1::Roster::from(&*self.shared.book.now())
+    }
+}
+
+fn lost(words: impl std::fmt::Display) -> Refusal {
+    Refusal::new(RefusalKind::Unavailable, words.to_string())
+}
+
+#[async_trait]
+impl Handler for NodeHandler {
+    async fn enroll(
+        &self,
+        caller: Caller,
+        request: v1::EnrollRequest,
+    ) -> Result<v1::EnrollReply, Refusal> {
+        let voting = self.leading()?;
+        let from = caller.address.ip();
+        enrolment::enroll(&voting, &self.tries, from, self.roster(), request).await
+    }
+
+    async fn exchange(
+        &self,
+        caller: Caller,
+        mut inbound: Inbound<v1::RaftBatch>,
+    ) -> Result<(), Refusal> {
+        let from = caller.node()?;
+        let voting = self.shared.voting.get().ok_or_else(|| lost("this node does not vote"))?;
+        while let Some(batch) = inbound.next().await.map_err(lost)? {
+            voting.consensus.deliver(from, batch.messages);
+        }
+        Ok(())
+    }
+
+    async fn install(
+        &self,
+        caller: Caller,
+        mut inbound: Inbound<v1::Piece>,
+    ) -> Result<(), Refusal> {
+        let from = caller.node()?;
+        let voting = self.shared.voting.get().ok_or_else(|| lost("this node does not vote"))?;
+        let mut joined = Joined::default();
+        while let Some(piece) = inbound.next().await.map_err(lost)? {
+            let added = joined.add(&piece.bytes);
+            added.map_err(|error| Refusal::new(RefusalKind::Exhausted, error.to_string()))?;
+        }
+        voting.consensus.deliver(from, vec![joined.finish()]);
+        Ok(())
+    }
+
+    async fn admit(&self, caller: Caller, request: v1::AdmitRequest) -> Result<(), Refusal> {
+        let by = caller.node()?;
+        let _alone = self.admission.lock().await;
+        if self.shared.voting.get().is_some() {
+            return Ok(());
+        }
+        let authority = Authority::load(self.shared.tls.ca(), &request.authority_key)
+            .map_err(|error| Refusal::new(RefusalKind::Invalid, error.to_string()))?;
+        authority.save(self.shared.dir.path()).map_err(Refusal::failed)?;
+        let log = self.shared.dir.log();
+        if !log.is_file() {
+            RedbLog::create(&log, &self.shared.file.storage).map_err(Refusal::failed)?;
+        }
+        let mut file = self.shared.dir.identity().map_err(Refusal::failed)?;
+        file.voter = true;
+        self.shared.dir.set_identity(&file).map_err(Refusal::failed)?;
+        self.shared.book.take(request.roster.unwrap_or_default());
+        vote(&self.shared, authority).map_err(Refusal::failed)?;
+        tracing::info!(%by, "this node is to vote");
+        Ok(())
+    }
+
+    async fn attend(
+        &self,
+        caller: Caller,
+        mut inbound: Inbound<v1::FromMember>,
+    ) -> Result<Outbound<v1::ToMember>, Refusal> {
+        let node = caller.node()?;
+        let voting = self.leading()?;
+        let first = timeout(HELLO_WAIT, inbound.next()).await;
+        let first = first.map_err(|_| lost("a stream that says nothing is ended"))?;
+        let first = first.map_err(lost)?.and_then(|first| first.message);
+        let Some(Message::Hello(hello)) = first else {
+            return Err(Refusal::new(RefusalKind::Invalid, "a member's first word is its hello"));
+        };
+        voting.leader.attend(node, hello, inbound).await
+    }
+
+    async fn renew(
+        &self,
+        caller: Caller,
+        request: v1::RenewRequest,
+    ) -> Result<v1::RenewReply, Refusal> {
+        enrolment::renew(&self.leading()?, caller.node()?, &request.request).await
+    }
+
+    async fn moments(
+        &self,
+        _: Caller,
+        request: v1::MomentsRequest,
+    ) -> Result<Outbound<v1::Piece>, Refusal> {
+        let bytes = moments::held(&self.shared.context, request).await?;
+        Ok(control::pieces(bytes))
+    }
+
+    async fn status(&self, _: Caller) -> Result<v1::ClusterStatus, Refusal> {
+        control::status(&self.leading()?, self.shared.me).await
+    }
+
+    async fn create_token(
+        &self,
+        _: Caller,
+        request: v1::CreateTokenRequest,
+    ) -> Result<v1::CreateTokenReply, Refusal> {
+        control::create_token(&self.leading()?, request).await
+    }
+
+    async fn list_tokens(&self, _: Caller) -> Result<v1::TokenList, Refusal> {
+        control::list_tokens(&self.leading()?).await
+    }
+
+    async fn revoke_token(&self, _: Caller, request: v1::NameRequest) -> Result<(), Refusal> {
+        control::revoke_token(&self.leading()?, request.name).await
+    }
+
+    async fn create_client(
+        &self,
+        _: Caller,
+        request: v1::CreateClientRequest,
+    ) -> Result<v1::CreateClientReply, Refusal> {
+        control::create_client(&self.leading()?, request).await
+    }
+
+    async fn revoke_client(&self, _: Caller, request: v1::NameRequest) -> Result<(), Refusal> {
+        control::revoke_client(&self.leading()?, request.name).await
+    }
+
+    async fn drain_node(&self, caller: Caller, request: v1::DrainRequest) -> Result<(), Refusal> {
+        if let Some(Identity::Node(node)) = caller.identity
+            && node.0 != request.node
+        {
+            return Err(Refusal::denied(format!("{node} may drain itself alone")));
+        }
+        control::drain(&self.leading()?, request).await
+    }
+
+    async fn remove_node(&self, _: Caller, request: v1::NodeRequest) -> Result<(), Refusal> {
+        control::remove(&self.leading()?, NodeId(request.node)).await
+    }
+
+    async fn submit_job(
+        &self,
+        _: Caller,
+        request: v1::SubmitRequest,
+    ) -> Result<v1::JobStatus, Refusal> {
+        control::submit(&self.leading()?, request).await
+    }
+
+    async fn list_jobs(&self, _: Caller) -> Result<v1::JobList, Refusal> {
+        control::list_jobs(&self.leading()?).await
+    }
+
+    async fn watch_job(
+        &self,
+        _: Caller,
+        request: v1::NameRequest,
+    ) -> Result<Outbound<v1::JobStatus>, Refusal> {
+        control::watch(self.leading()?, JobId(request.name)).await
+    }
+
+    async fn cancel_job(&self, _: Caller, request: v1::NameRequest) -> Result<(), Refusal> {
+        control::cancel(&self.leading()?, JobId(request.name)).await
+    }
+
+    async fn explain_job(
+        &self,
+        _: Caller,
+        request: v1::ExplainRequest,
+    ) -> Result<Outbound<v1::AttemptStory>, Refusal> {
+        control::explain(&self.leading()?, JobId(request.job)).await
+    }
+
+    async fn backup(&self, _: Caller) -> Result<Outbound<v1::Piece>, Refusal> {
+        control::backup(&self.leading()?).await
+    }
+}

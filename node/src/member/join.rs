@@ -1,0 +1,106 @@
+//! A further node: it makes its own key, proves with a token that it is wanted, and is given a
+//! certificate, an id, and who there is.
+
+use std::path::PathBuf;
+
+use fruitnode_proto::v1;
+use prost::Message;
+
+use crate::env::secret_bytes;
+use crate::member::MemberError;
+use crate::member::data_dir::{DataDir, NodeFile};
+use crate::member::found::hex;
+use crate::member::node::ROSTER;
+use crate::mesh::client;
+use crate::mesh::credentials::NodeKey;
+use crate::mesh::error::MeshError;
+use crate::mesh::token::Token;
+
+/// How a node joins.
+#[derive(Debug)]
+pub struct JoinOptions {
+    /// Nodes to ask, one after the other.
+    pub addresses: Vec<String>,
+    /// What proves that the node is wanted.
+    pub token: Token,
+    /// Folder of the node: empty, or not there yet.
+    pub data_dir: PathBuf,
+    /// Where the node listens.
+    pub listen: String,
+    /// Where others reach it.
+    pub advertise: String,
+}
+
+/// Makes this machine a member. The node does not run yet.
+///
+/// # Errors
+/// When the folder holds anything, nobody answers, or the token lets nobody in.
+pub async fn join(options: &JoinOptions) -> Result<DataDir, MemberError> {
+    check_address(&options.advertise)?;
+    let dir = DataDir::create(&options.data_dir)?;
+    let storage = hex(&secret_bytes::<8>());
+    let key = NodeKey::generate()?;
+    let request = v1::EnrollRequest {
+        token: options.token.id.clone(),
+        secret: Vec::new(),
+        request: key.request_der()?,
+        address: options.advertise.clone(),
+        storage: storage.clone(),
+    };
+    let reply = ask_in_turn(options, &request).await?;
+    key.with(reply.certificates)?.save(dir.path(), "node")?;
+    let roster = reply.roster.unwrap_or_default();
+    dir.write(ROSTER, &roster.encode_to_vec())?;
+    let file =
+        NodeFile::new(reply.node, &reply.cluster, &storage, &options.listen, &options.advertise);
+    dir.set_identity(&file)?;
+    tracing::info!(node = reply.node, cluster = reply.cluster, "joined");
+    Ok(dir)
+}
+
+/// The first node that answers decides: only those that cannot be reached are passed over.
+async fn ask_in_turn(
+    options: &JoinOptions,
+    request: &v1::EnrollRequest,
+) -> Result<v1::EnrollReply, MemberError> {
+    let mut unreachable = None;
+    for address in &options.addresses {
+        match client::enroll(address, &options.token, request.clone()).await {
+            Err(error @ MeshError::Unreachable { .. }) => unreachable = Some(error),
+            answer => return Ok(answer?),
+        }
+    }
+    let words = "name a node to join, such as 10.0.0.5:7400".to_owned();
+    Err(unreachable.unwrap_or(MeshError::Invalid(words)).into())
+}
+
+/// An address that others are told has a host and a port, and is not "everywhere".
+pub(super) fn check_address(address: &str) -> Result<(), MemberError> {
+    let wrong = |why| Err(MemberError::Address { address: address.to_owned(), why });
+    let Some((host, port)) = address.rsplit_once(':') else {
+        return wrong("an address is HOST:PORT, such as 10.0.0.5:7400");
+    };
+    if port.parse::<u16>().is_ok_and(|port| port > 0) {
+        let nowhere = ["", "0.0.0.0", "[::]", "::", "*"];
+        return match nowhere.contains(&host) {
+            true => wrong("others cannot reach that: say with --advertise where they can"),
+            false => Ok(()),
+        };
+    }
+    wrong("the port is a number from 1 to 65535")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::check_address;
+
+    #[test]
+    fn an_address_that_others_cannot_use_is_refused() {
+        for address in ["10.0.0.5", "10.0.0.5:", "h:0", "h:x", ":7400", "0.0.0.0:7400", "[::]:1"] {
+            assert!(check_address(address).is_err(), "{address}");
+        }
+        for address in ["10.0.0.5:7400", "node-1.example:7400", "[::1]:7400"] {
+            assert!(check_address(address).is_ok(), "{address}");
+        }
+    }
+}

@@ -1,0 +1,116 @@
+//! A node as a member of a cluster: how it becomes one, how it runs, and what it answers.
+//!
+//! ```text
+//!                 +-- attend --> (the coordinator, wherever it is) --+
+//!   worker <------+                                                  v
+//!                        on voters:  leader <-- consensus <--> other voters
+//! ```
+//!
+//! [`found`] makes a cluster of one node, [`join`](join::join) a further node; [`run`](node::run)
+//! is both afterwards, and every later start. Nobody is special: a voter is a member that has a log
+//! besides, and the coordinator is whichever voter leads.
+
+pub mod control;
+pub mod data_dir;
+mod enrolment;
+mod found;
+mod handler;
+pub mod join;
+mod moments;
+pub mod node;
+mod outbox;
+mod renewal;
+mod restore;
+#[cfg(test)]
+mod tests;
+mod views;
+mod voting;
+
+use std::io;
+use std::net::SocketAddr;
+
+use thiserror::Error;
+
+use crate::consensus::StartError;
+use crate::consensus::store::StoreError;
+use crate::mesh::RequestError;
+use crate::mesh::authority::AuthorityError;
+use crate::mesh::credentials::CredentialsError;
+use crate::mesh::error::MeshError;
+use crate::mesh::tls::TlsError;
+
+pub use data_dir::{DataDir, DataDirError};
+pub use found::{FoundOptions, Founded, HOSTS, PERSON, found, save_person};
+pub use join::{JoinOptions, join};
+pub use node::{RunOptions, run};
+pub use restore::{RestoreOptions, Restored, look, restore};
+
+/// Why a node cannot be set up, or cannot run.
+#[derive(Debug, Error)]
+pub enum MemberError {
+    /// Its folder.
+    #[error(transparent)]
+    DataDir(#[from] DataDirError),
+    /// Its keys or certificates.
+    #[error(transparent)]
+    Credentials(#[from] CredentialsError),
+    /// The cluster's authority.
+    #[error(transparent)]
+    Authority(#[from] AuthorityError),
+    /// TLS with its certificates.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
+    /// A request for a certificate.
+    #[error(transparent)]
+    Request(#[from] RequestError),
+    /// Its log.
+    #[error(transparent)]
+    Log(#[from] StoreError),
+    /// Consensus.
+    #[error(transparent)]
+    Consensus(#[from] StartError),
+    /// Another node.
+    #[error(transparent)]
+    Mesh(#[from] MeshError),
+    /// An address is none, or not one that others can reach.
+    #[error("{address}: {why}")]
+    Address {
+        /// What was given.
+        address: String,
+        /// What is wrong with it.
+        why: &'static str,
+    },
+    /// The port cannot be had.
+    #[error("cannot listen on {address}")]
+    Listen {
+        /// Where.
+        address: SocketAddr,
+        /// What the system said.
+        #[source]
+        source: io::Error,
+    },
+    /// The node had a log and has none any more.
+    #[error(
+        "the log of node n{node} is not in {folder}: it was wiped. A node without its log must not \
+         vote again under its old name: remove it from another node (`fruitnode node remove \
+         {node}`), empty its --data-dir and join again"
+    )]
+    Wiped {
+        /// The node.
+        node: u64,
+        /// Its folder.
+        folder: String,
+    },
+    /// The cluster does not know it, or no longer.
+    #[error("the cluster refuses this node: {0}")]
+    Refused(String),
+    /// The log has failed while the node ran.
+    #[error("the node stops, because its log can no longer be trusted: {0}")]
+    LogFailed(String),
+    /// The system gives no thread.
+    #[error("the system gives no thread for this node")]
+    Threads(#[source] io::Error),
+    /// What was to be restored is not there or not right.
+    #[error("{0}")]
+    Restore(String),
+}

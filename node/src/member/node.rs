@@ -1,0 +1,298 @@
+//! A node that runs: everything is started here, in the order in which it is needed, and stopped in
+//! the other.
+
+use std::future::Future;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use fruitnode_coordinator::ids::NodeId;
+use fruitnode_proto::v1;
+use prost::Message;
+use tokio::net::TcpListener;
+use tokio::sync::{mpsc, watch};
+use tokio::time::timeout;
+
+use crate::actors::attend::{self, AttendParts, Standing};
+use crate::actors::leader::{self, LeaderParts};
+use crate::actors::spawn::spawn;
+use crate::actors::worker;
+use crate::consensus::store::RedbLog;
+use crate::consensus::{self, ConsensusOptions};
+use crate::env::{Moment, secret_bytes, wall_ms};
+use crate::http::Health;
+use crate::member::data_dir::{DataDir, NodeFile};
+use crate::member::handler::NodeHandler;
+use crate::member::moments::PeerMoments;
+use crate::member::outbox::MeshOutbox;
+use crate::member::voting::{Voting, VotingSlot};
+use crate::member::{MemberError, renewal};
+use crate::mesh::authority::Authority;
+use crate::mesh::client::Peers;
+use crate::mesh::credentials::Credentials;
+use crate::mesh::roster::RosterBook;
+use crate::mesh::server;
+use crate::mesh::tls::Tls;
+use crate::pca;
+use crate::story::Story;
+use crate::tasks::{COMPUTE_CLASS, NodeContext, NodeOptions};
+
+/// File with who there is, as the node last heard.
+pub(super) const ROSTER: &str = "roster";
+
+/// How a node runs. Nothing here changes a byte of a result.
+#[derive(Debug, Clone)]
+pub struct RunOptions {
+    /// Where it listens, if not where it did.
+    pub listen: Option<String>,
+    /// Where others reach it, if not where they did.
+    pub advertise: Option<String>,
+    /// Where its health is told, if anywhere.
+    pub http: Option<SocketAddr>,
+    /// Leases that it takes at a time.
+    pub slots: u32,
+    /// How it computes.
+    pub node: NodeOptions,
+    /// How long it may take to hand its work over when it stops.
+    pub drain: Duration,
+}
+
+/// What the parts of a running node share.
+pub(super) struct Shared {
+    pub(super) me: NodeId,
+    pub(super) file: NodeFile,
+    pub(super) dir: DataDir,
+    pub(super) tls: Tls,
+    pub(super) book: RosterBook,
+    pub(super) peers: Peers,
+    pub(super) voting: VotingSlot,
+    pub(super) context: Arc<NodeContext>,
+    /// Told when the log can no longer be trusted.
+    pub(super) failed: watch::Sender<Option<String>>,
+}
+
+/// Runs a node until it is told to stop, or cannot go on.
+///
+/// # Errors
+/// When the folder, the port or the log cannot be had, or the cluster refuses the node.
+pub async fn run(
+    dir: DataDir,
+    options: RunOptions,
+    stop: impl Future<Output = ()>,
+) -> Result<(), MemberError> {
+    let mut file = dir.identity()?;
+    settle_addresses(&dir, &mut file, &options)?;
+    let me = NodeId(file.node);
+    let credentials = Credentials::load(dir.path(), "node")?;
+    let authority = Authority::open(dir.path())?;
+    check_log(&dir, &file)?;
+    let address = resolve(&file.listen).await?;
+    let listening = TcpListener::bind(address).await;
+    let listener = listening.map_err(|source| MemberError::Listen { address, source })?;
+
+    let roster = dir.read(ROSTER)?.unwrap_or_default();
+    let book = RosterBook::new(v1::Roster::decode(&*roster).unwrap_or_default());
+    let tls = Tls::new(&credentials)?;
+    let peers = Peers::new(tls.clone(), book.clone());
+    let story = Arc::new(Story::begin(Moment::now(), wall_ms()));
+    let context = NodeContext::start(me, options.node, Arc::clone(&story))
+        .map_err(MemberError::Threads)?
+        .with_peers(Arc::new(PeerMoments(peers.clone())));
+    let context = Arc::new(context);
+    let (failed, mut has_failed) = watch::channel(None);
+    let voting = VotingSlot::default();
+    let shared = Arc::new(Shared {
+        me,
+        file,
+        dir,
+        tls: tls.clone(),
+        book: book.clone(),
+        peers: peers.clone(),
+        voting,
+        context: Arc::clone(&context),
+        failed,
+    });
+    if let Some(authority) = authority.filter(|_| shared.file.voter) {
+        vote(&shared, authority)?;
+    }
+
+    let (leases, inbox) = mpsc::channel(worker::MAILBOX_MESSAGES_MAX);
+    let (reports, told) = mpsc::channel(worker::MAILBOX_REPORTS_MAX);
+    worker::start(Arc::clone(&context), reports, inbox);
+    let (leave, leaving) = watch::channel(false);
+    let standing = attend::start(AttendParts {
+        node: me,
+        hello: hello(&shared.file, options.slots),
+        peers: peers.clone(),
+        book: book.clone(),
+        worker: leases,
+        reports: told,
+        story,
+        leave: leaving,
+    });
+    let (end, ended) = watch::channel(false);
+    let handler = Arc::new(NodeHandler::new(Arc::clone(&shared), standing.clone()));
+    let serving =
+        spawn("server", server::serve(listener, tls, book.clone(), handler, ended.clone()));
+    spawn("roster", keep_roster(Arc::clone(&shared)));
+    spawn("renewal", renewal::keep(Arc::clone(&shared), standing.clone()));
+    if let Some(address) = options.http {
+        let health = health(standing.clone());
+        let serving = crate::http::serve(address, health, ended).await;
+        serving.map_err(|source| MemberError::Listen { address, source })?;
+    }
+    tracing::info!(node = %me, address = %address, "the node runs");
+
+    let mut refused = standing.clone();
+    let outcome = tokio::select! {
+        () = stop => Ok(()),
+        words = has_failed.wait_for(Option::is_some) => {
+            let words = words.map(|words| words.clone().unwrap_or_default()).unwrap_or_default();
+            Err(MemberError::LogFailed(words))
+        }
+        standing = refused.wait_for(|standing| matches!(standing, Standing::Refused { .. })) => {
+            match standing.as_deref() {
+                Ok(Standing::Refused { words }) => Err(MemberError::Refused(words.clone())),
+                _ => Ok(()),
+            }
+        }
+    };
+    if outcome.is_ok() {
+        leave.send_replace(true);
+        drain(&shared, standing, options.drain).await;
+    }
+    end.send_replace(true);
+    if let Some(voting) = shared.voting.take() {
+        voting.consensus.stop().await;
+    }
+    // Streams that are still open end with the process.
+    serving.abort();
+    outcome
+}
+
+/// Hands over what the node does: leadership first, then its leases, for as long as it may take.
+async fn drain(shared: &Shared, mut standing: watch::Receiver<Standing>, patience: Duration) {
+    if let Some(voting) = shared.voting.get() {
+        let status = voting.consensus.status().borrow().clone();
+        let heir = status.matched.iter().filter(|(node, _)| **node != shared.me);
+        let heir = heir.filter(|(node, _)| status.voters.contains(node));
+        if let Some((heir, _)) = heir.max_by_key(|(_, matched)| **matched) {
+            voting.consensus.transfer(*heir);
+        }
+    }
+    let left = standing.wait_for(|standing| matches!(standing, Standing::Left));
+    if timeout(patience, left).await.is_err() {
+        tracing::warn!("the node stops before all of its work was handed over: it is done again");
+    }
+}
+
+/// Starts consensus and the coordinator's duties on this node.
+pub(super) fn vote(shared: &Arc<Shared>, authority: Authority) -> Result<(), MemberError> {
+    let log = RedbLog::open(&shared.dir.log(), &shared.file.storage)?;
+    let options = ConsensusOptions::new(shared.me, log);
+    let outbox = MeshOutbox::new(shared.peers.clone());
+    let handle = outbox.handle();
+    let (consensus, events) = consensus::start(options, Box::new(outbox))?;
+    handle.set(consensus.clone());
+    let authority = Arc::new(authority);
+    let parts = LeaderParts {
+        consensus: consensus.clone(),
+        peers: shared.peers.clone(),
+        book: shared.book.clone(),
+        authority_key: Arc::new(authority.key_pkcs8().to_vec()),
+        failed: shared.failed.clone(),
+    };
+    let leader = leader::start(parts, events);
+    shared.voting.set(Voting { consensus, leader, authority });
+    Ok(())
+}
+
+fn hello(file: &NodeFile, slots: u32) -> v1::from_member::Hello {
+    v1::from_member::Hello {
+        // Never 0, which means "whichever".
+        incarnation: u64::from_le_bytes(secret_bytes()) | 1,
+        slots,
+        compute_class: COMPUTE_CLASS.to_owned(),
+        fit_class: pca::fit_class(),
+        address: file.advertise.clone(),
+        storage: file.storage.clone(),
+        release: env!("CARGO_PKG_VERSION").to_owned(),
+    }
+}
+
+/// New addresses are kept for the next start.
+fn settle_addresses(
+    dir: &DataDir,
+    file: &mut NodeFile,
+    options: &RunOptions,
+) -> Result<(), MemberError> {
+    let before = file.clone();
+    if let Some(listen) = &options.listen {
+        file.listen.clone_from(listen);
+    }
+    if let Some(advertise) = &options.advertise {
+        super::join::check_address(advertise)?;
+        file.advertise.clone_from(advertise);
+    }
+    if *file != before {
+        dir.set_identity(file)?;
+    }
+    Ok(())
+}
+
+/// A node that had a log must have it still.
+fn check_log(dir: &DataDir, file: &NodeFile) -> Result<(), MemberError> {
+    if file.voter && !dir.log().is_file() {
+        let folder = dir.path().display().to_string();
+        return Err(MemberError::Wiped { node: file.node, folder });
+    }
+    Ok(())
+}
+
+async fn resolve(listen: &str) -> Result<SocketAddr, MemberError> {
+    let found = tokio::net::lookup_host(listen).await.ok().and_then(|mut found| found.next());
+    found.ok_or_else(|| MemberError::Address {
+        address: listen.to_owned(),
+        why: "this machine cannot listen there: give an address and a port of its own",
+    })
+}
+
+/// Writes down who there is whenever that changes, for the next start.
+async fn keep_roster(shared: Arc<Shared>) {
+    let mut watch = shared.book.watch();
+    while watch.changed().await.is_ok() {
+        let roster = v1::Roster::from(&**watch.borrow_and_update());
+        if let Err(error) = shared.dir.write(ROSTER, &roster.encode_to_vec()) {
+            tracing::warn!(%error, "who there is could not be written down");
+        }
+    }
+}
+
+/// What is told of the node's health.
+fn health(mut standing: watch::Receiver<Standing>) -> watch::Receiver<Health> {
+    let of = |standing: &Standing| {
+        let ready = match standing {
+            Standing::Attending { .. } => Ok(()),
+            Standing::Looking { words } => Err(format!("no coordinator: {words}")),
+            Standing::Refused { words } => Err(words.clone()),
+            Standing::Left => Err("the node is leaving".to_owned()),
+        };
+        Health { live: Ok(()), ready }
+    };
+    let (tell, told) = watch::channel(of(&standing.borrow()));
+    spawn("health-watch", async move {
+        while standing.changed().await.is_ok() {
+            tell.send_replace(of(&standing.borrow_and_update()));
+        }
+    });
+    told
+}
+
+/// Where a node's folder is unless it is said.
+pub fn default_data_dir(home: Option<&Path>, is_root: bool) -> std::path::PathBuf {
+    match home {
+        Some(home) if !is_root => home.join(".local/share/fruitnode"),
+        _ => "/var/lib/fruitnode".into(),
+    }
+}

@@ -1,0 +1,149 @@
+//! Whole nodes in one process, over real sockets on loopback.
+
+use std::net::TcpListener;
+use std::num::NonZeroUsize;
+use std::path::Path;
+use std::time::Duration;
+
+use fruitnode_proto::v1;
+use tempfile::TempDir;
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
+use tokio::time::{sleep, timeout};
+
+use super::{FoundOptions, Founded, JoinOptions, MemberError, RunOptions, found, join, run};
+use crate::actors::spawn::spawn;
+use crate::mesh::client::Contact;
+use crate::mesh::credentials::Credentials;
+use crate::mesh::error::MeshError;
+use crate::mesh::token::Token;
+use crate::tasks::NodeOptions;
+
+/// Longest wait for anything, on a machine that does much else.
+const WAIT: Duration = Duration::from_secs(120);
+
+struct Node {
+    address: String,
+    stop: Option<oneshot::Sender<()>>,
+    running: JoinHandle<Result<(), MemberError>>,
+}
+
+fn free_address() -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    listener.local_addr().unwrap().to_string()
+}
+
+fn start(dir: super::DataDir, address: &str) -> Node {
+    let one = NonZeroUsize::MIN;
+    let options = RunOptions {
+        listen: None,
+        advertise: None,
+        http: None,
+        slots: 2,
+        node: NodeOptions { threads: one, batch: one },
+        drain: Duration::from_secs(20),
+    };
+    let (stop, stopped) = oneshot::channel::<()>();
+    let stopped = async {
+        let _ = stopped.await;
+    };
+    let running = spawn("node", async move { Box::pin(run(dir, options, stopped)).await });
+    Node { address: address.to_owned(), stop: Some(stop), running }
+}
+
+impl Node {
+    async fn stop(mut self) {
+        drop(self.stop.take());
+        timeout(WAIT, self.running).await.unwrap().unwrap().unwrap();
+    }
+}
+
+fn first(above: &Path) -> (Node, Token, Credentials) {
+    let address = free_address();
+    let Founded { dir, token, client_dirs, .. } = found(&FoundOptions {
+        data_dir: above.join("n1"),
+        listen: address.clone(),
+        advertise: address.clone(),
+        name: "orchard".to_owned(),
+        voters: 3,
+        token_uses: 8,
+        token_life: Duration::from_secs(3_600),
+        client_dir: None,
+    })
+    .unwrap();
+    let person = Credentials::load(&client_dirs[0], "client").unwrap();
+    (start(dir, &address), token, person)
+}
+
+async fn further(above: &Path, name: &str, at: &str, token: &Token) -> Node {
+    let address = free_address();
+    let options = JoinOptions {
+        addresses: vec![at.to_owned()],
+        token: token.clone(),
+        data_dir: above.join(name),
+        listen: address.clone(),
+        advertise: address.clone(),
+    };
+    start(join(&options).await.unwrap(), &address)
+}
+
+async fn status(
+    addresses: &[String],
+    person: &Credentials,
+) -> Result<v1::ClusterStatus, MeshError> {
+    let contact = Contact::connect(addresses, person).await?;
+    contact.with_limit(Duration::from_secs(5)).status().await
+}
+
+/// Waits until the cluster is so; what it says then.
+async fn until(
+    what: &str,
+    addresses: &[String],
+    person: &Credentials,
+    is_so: impl Fn(&v1::ClusterStatus) -> bool,
+) -> v1::ClusterStatus {
+    let mut last = None;
+    let waiting = async {
+        loop {
+            match status(addresses, person).await {
+                Ok(status) if is_so(&status) => return status,
+                said => last = Some(said),
+            }
+            sleep(Duration::from_millis(100)).await;
+        }
+    };
+    let waited = timeout(WAIT, waiting).await;
+    waited.unwrap_or_else(|_| panic!("not so: {what}: {last:?}"))
+}
+
+fn with(status: &v1::ClusterStatus, state: &str, role: &str) -> usize {
+    let is = |node: &&v1::NodeStatus| node.state == state && (role.is_empty() || node.role == role);
+    status.nodes.iter().filter(is).count()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn three_nodes_join_vote_survive_their_coordinator_and_take_it_back() {
+    let above = TempDir::new().unwrap();
+    let (one, token, person) = first(above.path());
+    let two = further(above.path(), "n2", &one.address, &token).await;
+    // Any node lets others in.
+    let three = further(above.path(), "n3", &two.address, &token).await;
+    let addresses: Vec<_> = [&one, &two, &three].iter().map(|node| node.address.clone()).collect();
+    let whole =
+        until("three voters", &addresses, &person, |status| with(status, "ready", "voter") == 3);
+    assert_eq!(whole.await.leader, 1);
+
+    one.stop().await;
+    let left = &addresses[1..];
+    let without = until("another coordinator", left, &person, |status| {
+        status.leader != 1 && with(status, "ready", "") == 2
+    });
+    assert!(without.await.term > 1);
+
+    let dir = super::DataDir::open(&above.path().join("n1")).unwrap();
+    let one = start(dir, &addresses[0]);
+    until("three nodes again", &addresses, &person, |status| with(status, "ready", "") == 3).await;
+    three.stop().await;
+    two.stop().await;
+    one.stop().await;
+}

@@ -1,0 +1,146 @@
+//! What clients are shown of the state: pure functions from the replicated state to messages.
+
+use std::collections::BTreeMap;
+
+use fruitnode_coordinator::codec::wire;
+use fruitnode_coordinator::ids::{JobId, NodeId};
+use fruitnode_coordinator::job::{Job, Outcome, Phase};
+use fruitnode_coordinator::members::Client;
+use fruitnode_coordinator::state::ClusterState;
+use fruitnode_proto::v1;
+use fruitnode_proto::v1::from_member::Beat;
+
+/// What the answering node knows beside the state.
+#[derive(Debug, Default)]
+pub(super) struct Beside {
+    pub(super) me: u64,
+    pub(super) leader: Option<NodeId>,
+    pub(super) term: u64,
+    pub(super) voters: Vec<NodeId>,
+    pub(super) learners: Vec<NodeId>,
+    pub(super) beats: BTreeMap<NodeId, (String, Beat)>,
+}
+
+/// The whole cluster.
+pub(super) fn cluster(state: &ClusterState, beside: &Beside) -> v1::ClusterStatus {
+    v1::ClusterStatus {
+        cluster: state.membership().cluster().to_owned(),
+        name: state.membership().name().to_owned(),
+        leader: beside.leader.map_or(0, |leader| leader.0),
+        term: beside.term,
+        applied: state.applied(),
+        voters_wanted: state.membership().voters_wanted(),
+        nodes: nodes(state, beside),
+        jobs: state.jobs().map(job).collect(),
+        answered_by: beside.me,
+    }
+}
+
+fn nodes(state: &ClusterState, beside: &Beside) -> Vec<v1::NodeStatus> {
+    let present: BTreeMap<_, _> = state.nodes().collect();
+    let members = state.membership().members().map(|(id, member)| {
+        let at = present.get(&id);
+        let words = match at {
+            _ if member.removed => "removed",
+            None => "lost",
+            Some(_) if member.draining => "draining",
+            Some(_) => "ready",
+        };
+        let role = match () {
+            () if beside.voters.contains(&id) => "voter",
+            () if beside.learners.contains(&id) => "learner",
+            () => "member",
+        };
+        let said = beside.beats.get(&id);
+        v1::NodeStatus {
+            node: id.0,
+            address: member.address.clone(),
+            state: words.to_owned(),
+            role: role.to_owned(),
+            slots: at.map_or(0, |node| node.slots),
+            used: at.map_or(0, |node| node.used),
+            compute_class: at.map(|node| node.compute_class.clone()).unwrap_or_default(),
+            release: said.map_or_else(|| member.release.clone(), |(release, _)| release.clone()),
+            beat: said.map(|(_, beat)| *beat),
+        }
+    });
+    members.collect()
+}
+
+/// One job.
+pub(super) fn job(job: &Job) -> v1::JobStatus {
+    let counts = job.counts();
+    let listing = job.listing();
+    let nodes: std::collections::BTreeSet<_> = job.granted().map(|(_, _, node)| node).collect();
+    let status = v1::JobStatus {
+        job: job.id().0.clone(),
+        from: job.spec().from.clone(),
+        to: job.spec().to.clone(),
+        phase: phase(job.phase()).to_owned(),
+        keys: listing.map_or(0, |listing| listing.keys),
+        partitions: listing.map_or(0, |listing| listing.partitions),
+        extracted: counts.extracted,
+        projected: counts.projected,
+        good: counts.good,
+        bad: counts.bad,
+        gets: counts.gets,
+        inferences: counts.inferences,
+        failed_attempts: counts.failed_attempts,
+        remade: counts.remade,
+        merges: counts.merges,
+        components: job.fit().map_or(0, |fit| fit.components),
+        leases: job.granted().count() as u32,
+        nodes: nodes.len() as u32,
+        submitted_ms: job.submitted_ms(),
+        ended_ms: job.ended_ms().unwrap_or_default(),
+        photographs: counts.good + counts.bad,
+        ..v1::JobStatus::default()
+    };
+    match job.phase() {
+        Phase::Ended(Outcome::Succeeded { digest }) => {
+            v1::JobStatus { success: digest.0.to_vec(), ..status }
+        }
+        Phase::Ended(Outcome::Failed { reason, detail, .. }) => v1::JobStatus {
+            reason: wire::reason_to_proto(*reason),
+            detail: detail.clone(),
+            ..status
+        },
+        _ => status,
+    }
+}
+
+fn phase(phase: &Phase) -> &'static str {
+    match phase {
+        Phase::Listing => "listing",
+        Phase::Extracting => "extracting",
+        Phase::Reducing => "reducing",
+        Phase::Fitting => "fitting",
+        Phase::Projecting => "projecting",
+        Phase::Publishing => "publishing",
+        Phase::Ended(Outcome::Succeeded { .. }) => "succeeded",
+        Phase::Ended(Outcome::Failed { .. }) => "failed",
+        Phase::Ended(Outcome::Cancelled) => "cancelled",
+    }
+}
+
+/// What became of the attempts of a job that is not over.
+pub(super) fn story(state: &ClusterState, id: &JobId) -> Option<Vec<v1::AttemptStory>> {
+    Some(state.job(id)?.story().iter().map(wire::record_to_proto).collect())
+}
+
+/// Tokens that are known, used up and expired ones included.
+pub(super) fn tokens(state: &ClusterState) -> v1::TokenList {
+    let tokens = state.membership().tokens().map(|(id, token)| v1::TokenInfo {
+        id: id.to_owned(),
+        uses_left: token.uses_left,
+        expires_ms: token.expires_ms,
+        expired: token.expires_ms <= state.now_ms(),
+    });
+    v1::TokenList { tokens: tokens.collect() }
+}
+
+/// Whether a person of this name has a certificate that is good.
+pub(super) fn has_client(state: &ClusterState, name: &str) -> bool {
+    let good = |client: &Client| !client.revoked && client.expires_ms > state.now_ms();
+    state.membership().clients().any(|(_, client)| client.name == name && good(client))
+}

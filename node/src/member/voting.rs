@@ -1,0 +1,68 @@
+//! What a node has besides, while it votes: the log, the coordinator's duties, the authority's key.
+
+use std::sync::{Arc, PoisonError, RwLock};
+
+use fruitnode_coordinator::ids::NodeId;
+use fruitnode_coordinator::replica::Role;
+
+use crate::actors::leader::LeaderHandle;
+use crate::consensus::Consensus;
+use crate::mesh::authority::Authority;
+use crate::mesh::error::Refusal;
+use crate::mesh::roster::RosterBook;
+
+/// A voter's parts.
+#[derive(Debug, Clone)]
+pub(super) struct Voting {
+    pub(super) consensus: Consensus,
+    pub(super) leader: LeaderHandle,
+    pub(super) authority: Arc<Authority>,
+}
+
+/// The parts, on nodes that have them. Cheap to clone.
+#[derive(Debug, Clone, Default)]
+pub(super) struct VotingSlot(Arc<RwLock<Option<Voting>>>);
+
+impl VotingSlot {
+    /// The parts, on a voter.
+    pub(super) fn get(&self) -> Option<Voting> {
+        self.0.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// This node votes from now on.
+    pub(super) fn set(&self, voting: Voting) {
+        *self.0.write().unwrap_or_else(PoisonError::into_inner) = Some(voting);
+    }
+
+    /// This node votes no longer.
+    pub(super) fn take(&self) -> Option<Voting> {
+        self.0.write().unwrap_or_else(PoisonError::into_inner).take()
+    }
+
+    /// The parts, if this node is the coordinator; else where the coordinator is: as the log says,
+    /// or `attended`, at whom this node attends.
+    pub(super) fn leading(
+        &self,
+        book: &RosterBook,
+        me: NodeId,
+        attended: Option<NodeId>,
+    ) -> Result<Voting, Refusal> {
+        // The log of a node that votes no longer is out of date.
+        let votes = book.now().voters.contains(&me);
+        let Some(voting) = self.get().filter(|_| votes) else {
+            return Err(not_leader(book, attended));
+        };
+        let (role, leader) = {
+            let status = voting.consensus.status();
+            let status = status.borrow();
+            (status.role, status.leader)
+        };
+        if role == Role::Leader { Ok(voting) } else { Err(not_leader(book, leader)) }
+    }
+}
+
+/// That another node is the coordinator, with its address if it is known.
+fn not_leader(book: &RosterBook, leader: Option<NodeId>) -> Refusal {
+    let leader = leader.and_then(|node| Some((node, book.now().addresses.get(&node)?.clone())));
+    Refusal::not_leader(leader)
+}

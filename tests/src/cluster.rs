@@ -1,0 +1,281 @@
+//! A cluster of real processes on loopback, over the store: started, killed, stopped and woken as a
+//! machine room would.
+//!
+//! A wait has a limit after which the test fails with the tails of all logs; nothing else here
+//! depends on how long anything takes.
+
+use std::fs::{self, File};
+use std::net::TcpListener;
+use std::path::PathBuf;
+use std::process::{Child, Stdio};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::Value;
+
+use crate::sandbox::Ended;
+use crate::store::Job;
+
+/// Longest wait for anything, on a machine that does much else.
+const WAIT: Duration = Duration::from_secs(180);
+
+/// Between two looks.
+const LOOK: Duration = Duration::from_millis(100);
+
+/// Lines of each log in the words of a failure.
+const TAIL_LINES: usize = 25;
+
+/// One node's process, running or not.
+#[derive(Debug)]
+pub struct NodeProcess {
+    name: String,
+    port: u16,
+    child: Option<Child>,
+    /// Times it was started: each has a log of its own.
+    starts: u32,
+}
+
+/// Processes that make up one cluster, and the store that they work on.
+#[derive(Debug)]
+pub struct Cluster {
+    /// The store, and the folder in which everything lies.
+    pub job: Job,
+    nodes: Vec<NodeProcess>,
+    token: String,
+}
+
+impl Cluster {
+    /// A cluster of one node.
+    pub fn found(program: &str) -> Self {
+        Self::found_with(program, "")
+    }
+
+    /// A cluster of one node with further flags for `init`.
+    pub fn found_with(program: &str, flags: &str) -> Self {
+        let job = Job::new(program);
+        let mut cluster = Self { job, nodes: Vec::new(), token: String::new() };
+        let port = free_port();
+        cluster.nodes.push(NodeProcess { name: "n1".to_owned(), port, child: None, starts: 0 });
+        let line = format!(
+            "init --data-dir n1 --listen 127.0.0.1:{port} --http off --threads 1 --uses 64 {flags}"
+        );
+        cluster.launch(0, &line);
+        let said = cluster.job.sandbox.path("n1-1.out");
+        cluster.until("the first node prints its token", || {
+            fs::read_to_string(&said).is_ok_and(|text| token_in(&text).is_some())
+        });
+        let said = fs::read_to_string(&said).expect("it was there");
+        cluster.token = token_in(&said).expect("it was there");
+        cluster.until_ready(1);
+        cluster
+    }
+
+    /// A cluster of so many nodes, all of them ready.
+    pub fn of(program: &str, nodes: usize) -> Self {
+        let mut cluster = Self::found(program);
+        for _ in 1..nodes {
+            cluster.join();
+        }
+        cluster.until_ready(nodes);
+        cluster
+    }
+
+    /// Starts one more node; its position.
+    pub fn join(&mut self) -> usize {
+        let (at, port) = (self.nodes.len(), free_port());
+        let name = format!("n{}", at + 1);
+        self.nodes.push(NodeProcess { name: name.clone(), port, child: None, starts: 0 });
+        let (token, first) = (self.token.clone(), self.addresses());
+        let line = format!(
+            "join {first} --token {token} --data-dir {name} --listen 127.0.0.1:{port} --http off \
+             --threads 1"
+        );
+        self.launch(at, &line);
+        at
+    }
+
+    /// Starts a node again that has ended.
+    pub fn restart(&mut self, at: usize) {
+        let line = format!("start --data-dir {} --http off --threads 1", self.nodes[at].name);
+        self.launch(at, &line);
+    }
+
+    fn launch(&mut self, at: usize, line: &str) {
+        let node = &mut self.nodes[at];
+        node.starts += 1;
+        let file =
+            |end: &str| self.job.sandbox.path(&format!("{}-{}.{end}", node.name, node.starts));
+        let (out, log) = (file("out"), file("log"));
+        let words = line.split_whitespace().chain(["-v"]);
+        let mut command = self.job.command(words);
+        command.stdin(Stdio::null());
+        command.stdout(File::create(out).expect("a file"));
+        command.stderr(File::create(log).expect("a file"));
+        node.child = Some(command.spawn().expect("the program starts"));
+    }
+
+    /// The token with which nodes join.
+    pub fn token(&self) -> &str {
+        &self.token
+    }
+
+    /// Addresses of all nodes, as `--host` takes them.
+    pub fn addresses(&self) -> String {
+        let known = self.nodes.iter().filter(|node| node.starts > 0);
+        let addresses: Vec<_> = known.map(|node| format!("127.0.0.1:{}", node.port)).collect();
+        addresses.join(",")
+    }
+
+    /// Folder of a node.
+    pub fn data_dir(&self, at: usize) -> PathBuf {
+        self.job.sandbox.path(&self.nodes[at].name)
+    }
+
+    /// Everything that a node logged in all its lives.
+    pub fn log(&self, at: usize) -> String {
+        let node = &self.nodes[at];
+        let logs = (1..=node.starts).map(|start| {
+            let path = self.job.sandbox.path(&format!("{}-{start}.log", node.name));
+            fs::read_to_string(path).unwrap_or_default()
+        });
+        logs.collect()
+    }
+
+    /// Runs a client's command to its end.
+    pub fn client(&self, line: &str) -> Ended {
+        let (line, hosts) = (line.to_owned(), self.addresses());
+        let words = line.split_whitespace().chain(["--host", &hosts]);
+        Ended::of(self.job.command(words))
+    }
+
+    /// Starts a client's command with its output thrown away.
+    pub fn start_client(&self, line: &str) -> Child {
+        self.job.start(&format!("{line} --host {}", self.addresses()))
+    }
+
+    /// What `fruitnode status` says, if anybody answers.
+    pub fn status(&self) -> Option<Value> {
+        let ended = self.client("status -o json --timeout 5s");
+        (ended.code == Some(0)).then(|| serde_json::from_str(&ended.stdout).expect("JSON"))
+    }
+
+    /// What `fruitnode job status` says.
+    pub fn job_status(&self, id: &str) -> Option<Value> {
+        let ended = self.client(&format!("job status {id} -o json --timeout 5s"));
+        (ended.code == Some(0)).then(|| serde_json::from_str(&ended.stdout).expect("JSON"))
+    }
+
+    /// Waits until so many nodes are ready.
+    pub fn until_ready(&self, nodes: usize) {
+        self.until(&format!("{nodes} nodes are ready"), || {
+            let ready = |node: &Value| node["state"] == "ready";
+            let count = |status: Value| {
+                status["nodes"].as_array().map_or(0, |all| all.iter().filter(|n| ready(n)).count())
+            };
+            self.status().map(count) == Some(nodes)
+        });
+    }
+
+    /// Waits until so many nodes vote.
+    pub fn until_voters(&self, voters: usize) {
+        self.until(&format!("{voters} nodes vote"), || {
+            let votes = |node: &Value| node["role"] == "voter";
+            let count = |status: Value| {
+                status["nodes"].as_array().map_or(0, |all| all.iter().filter(|n| votes(n)).count())
+            };
+            self.status().map(count) == Some(voters)
+        });
+    }
+
+    /// Position of the node that is the coordinator, if there is one.
+    pub fn leader(&self) -> Option<usize> {
+        let leader = self.status()?["leader"].as_u64().filter(|id| *id > 0)?;
+        Some(leader as usize - 1)
+    }
+
+    /// Kills a node as a power cut would.
+    pub fn kill(&mut self, at: usize) {
+        if let Some(mut child) = self.nodes[at].child.take() {
+            child.kill().expect("it runs");
+            child.wait().expect("it was killed");
+        }
+    }
+
+    /// Asks a node to stop, as the system does; its exit code.
+    pub fn terminate(&mut self, at: usize) -> Option<i32> {
+        let mut child = self.nodes[at].child.take().expect("it runs");
+        kill_process(pid(&child), Signal::TERM).expect("it runs");
+        child.wait().expect("a child").code()
+    }
+
+    /// Stops a node where it stands, as a hang would.
+    pub fn freeze(&self, at: usize) {
+        kill_process(pid(self.nodes[at].child.as_ref().expect("it runs")), Signal::STOP)
+            .expect("it runs");
+    }
+
+    /// Lets a node go on.
+    pub fn thaw(&self, at: usize) {
+        kill_process(pid(self.nodes[at].child.as_ref().expect("it runs")), Signal::CONT)
+            .expect("it runs");
+    }
+
+    /// Whether a node's process lives.
+    pub fn lives(&mut self, at: usize) -> bool {
+        let child = self.nodes[at].child.as_mut();
+        child.is_some_and(|child| child.try_wait().expect("a child").is_none())
+    }
+
+    /// Positions of the nodes whose processes were started and not killed.
+    pub fn running(&self) -> Vec<usize> {
+        (0..self.nodes.len()).filter(|at| self.nodes[*at].child.is_some()).collect()
+    }
+
+    /// Waits until something is so.
+    ///
+    /// # Panics
+    /// When it is not within [`WAIT`].
+    pub fn until(&self, what: &str, is_so: impl Fn() -> bool) {
+        let began = Instant::now();
+        while !is_so() {
+            assert!(began.elapsed() < WAIT, "it did not happen that {what}\n{}", self.tails());
+            sleep(LOOK);
+        }
+    }
+
+    /// Last lines of all logs.
+    pub fn tails(&self) -> String {
+        let tail = |at: usize| {
+            let log = self.log(at);
+            let lines: Vec<_> = log.lines().collect();
+            let tail = lines[lines.len().saturating_sub(TAIL_LINES)..].join("\n");
+            format!("== {} ==\n{tail}\n", self.nodes[at].name)
+        };
+        (0..self.nodes.len()).map(tail).collect()
+    }
+}
+
+impl Drop for Cluster {
+    fn drop(&mut self) {
+        for at in 0..self.nodes.len() {
+            self.kill(at);
+        }
+    }
+}
+
+/// A port of loopback that was free a moment ago.
+fn free_port() -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port is free");
+    listener.local_addr().expect("it is bound").port()
+}
+
+fn pid(child: &Child) -> Pid {
+    Pid::from_child(child)
+}
+
+/// The first word of a text that is a token.
+fn token_in(text: &str) -> Option<String> {
+    let mut words = text.split_whitespace();
+    words.find(|word| word.starts_with("FN1.")).map(str::to_owned)
+}
