@@ -6,7 +6,10 @@ use std::path::PathBuf;
 use clap::{Args, ColorChoice, Parser, Subcommand, ValueEnum};
 use fruitnode_coordinator::partition::ROWS_PER_PART_DEFAULT;
 
-use crate::cli::cluster::args::{BackupArgs, ClientCommand, NodeCommand, StatusArgs, TokenCommand};
+use crate::cli::cluster::args::{
+    BackupArgs, ClientCommand, INIT_EXAMPLES, InitArgs, JOIN_EXAMPLES, JoinArgs, LeaveArgs,
+    NodeCommand, RECOVER_EXAMPLES, RecoverArgs, StartArgs, StatusArgs, TokenCommand,
+};
 use crate::cli::cluster::job_args::JobCommand;
 use crate::cli::completion::CompletionArgs;
 use crate::cli::config::ConfigArgs;
@@ -36,6 +39,8 @@ Examples:
   fruitnode run --from photos --to result              features, PCA for 95 % of the variance, CSV
   fruitnode run --from photos --to result --pca 100    100 components instead
   fruitnode verify result                              check a result from its own files
+  fruitnode init                                       a cluster; it says how others join
+  fruitnode job submit --from s3://b/in --to s3://b/out    the same job on the cluster
 
 Every flag can also stand in a file or in the environment: see `fruitnode config show --help`.";
 
@@ -86,6 +91,16 @@ pub enum Command {
     Model(ModelCommand),
     /// Draw a few hundred photographs of fruit, run the whole job on them, and say what to open.
     Demo(DemoArgs),
+    /// Found a cluster: its authority, its first node, your certificate, a token for others.
+    #[command(after_help = INIT_EXAMPLES)]
+    Init(Box<InitArgs>),
+    /// Make this machine a node of a cluster, and run it.
+    #[command(after_help = JOIN_EXAMPLES)]
+    Join(Box<JoinArgs>),
+    /// Run a node that was one before.
+    Start(Box<StartArgs>),
+    /// Hand this node's work over, and take it out of the cluster for good.
+    Leave(LeaveArgs),
     /// Say how the cluster is: coordinator, voters, nodes, jobs.
     Status(StatusArgs),
     /// Jobs on the cluster.
@@ -102,6 +117,9 @@ pub enum Command {
     Client(ClientCommand),
     /// Write what the cluster knows into a file.
     Backup(BackupArgs),
+    /// Go on with one voter after the others were lost for good. What they decided last is lost.
+    #[command(after_help = RECOVER_EXAMPLES)]
+    Recover(RecoverArgs),
     /// Say what is set and by whom, or check a configuration file.
     Config(ConfigArgs),
     /// Print a script that lets a shell complete commands and flags.

@@ -56,6 +56,7 @@ pub struct MachineArgs {
     pub offline: bool,
 }
 
-fn batch_default() -> NonZeroUsize {
+/// Photographs handed to a compute thread at a time, unless somebody says otherwise.
+pub(super) fn batch_default() -> NonZeroUsize {
     NonZeroUsize::new(8).expect("not 0")
 }

@@ -48,12 +48,17 @@ pub fn main() -> Exit {
         Command::Verify(args) => verify::verify(args, &cli.terminal),
         Command::Model(command) => model::model(command, &cli.terminal),
         Command::Demo(args) => demo::demo(args, &cli.terminal),
+        Command::Init(args) => cluster::init(args, &cli.terminal),
+        Command::Join(args) => cluster::join(args, &cli.terminal),
+        Command::Start(args) => cluster::start(args),
+        Command::Leave(args) => cluster::leave(args, &cli.terminal),
         Command::Status(args) => cluster::status(args, &cli.terminal),
         Command::Job(command) => cluster::job(command, &cli.terminal),
         Command::Node(command) => cluster::node(command, &cli.terminal),
         Command::Token(command) => cluster::token(command, &cli.terminal),
         Command::Client(command) => cluster::client(command, &cli.terminal),
         Command::Backup(args) => cluster::backup(args, &cli.terminal),
+        Command::Recover(args) => cluster::recover(args, &cli.terminal),
         Command::Config(args) => {
             config::config(args, &cli.terminal, &started.matches, &started.config)
         }

@@ -7,13 +7,10 @@ mod request;
 #[cfg(test)]
 mod tests;
 
-use std::io;
-use std::net::SocketAddr;
 use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::runtime::Handle;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
@@ -50,47 +47,18 @@ struct Answer {
 }
 
 impl Health {
-    /// Of a node that takes part in its cluster.
-    pub fn ready() -> Self {
-        Self { live: Ok(()), ready: Ok(()) }
-    }
-
-    /// Of a node that lives and does not take part yet, or no longer: why, in words.
-    pub fn waiting(words: impl Into<String>) -> Self {
-        Self { live: Ok(()), ready: Err(words.into()) }
+    /// Of a process that has begun, and is not yet a part of its cluster.
+    pub fn starting() -> Self {
+        Self { live: Ok(()), ready: Err("starting".to_owned()) }
     }
 }
 
-/// Answers there until `ended` says true or whoever could say it is gone. Returns the address.
-///
-/// # Errors
-/// When the port cannot be had.
-pub async fn serve(
-    address: SocketAddr,
-    health: watch::Receiver<Health>,
-    ended: watch::Receiver<bool>,
-) -> io::Result<SocketAddr> {
-    serve_within(LIMIT, address, health, ended).await
+/// Answers until the returned future is dropped.
+pub async fn serve(listener: TcpListener, health: watch::Receiver<Health>) {
+    serve_within(LIMIT, listener, health).await;
 }
 
-async fn serve_within(
-    limit: Duration,
-    address: SocketAddr,
-    health: watch::Receiver<Health>,
-    mut ended: watch::Receiver<bool>,
-) -> io::Result<SocketAddr> {
-    let listener = TcpListener::bind(address).await?;
-    let address = listener.local_addr()?;
-    Handle::current().spawn(async move {
-        tokio::select! {
-            () = accept(limit, listener, health) => {}
-            _ = ended.wait_for(|ended| *ended) => {}
-        }
-    });
-    Ok(address)
-}
-
-async fn accept(limit: Duration, listener: TcpListener, health: watch::Receiver<Health>) {
+async fn serve_within(limit: Duration, listener: TcpListener, health: watch::Receiver<Health>) {
     let mut connections = JoinSet::new();
     loop {
         while connections.len() >= CONNECTIONS_MAX {
@@ -115,7 +83,7 @@ async fn accept(limit: Duration, listener: TcpListener, health: watch::Receiver<
     }
 }
 
-async fn converse(mut stream: TcpStream, health: &watch::Receiver<Health>) -> io::Result<()> {
+async fn converse(mut stream: TcpStream, health: &watch::Receiver<Health>) -> std::io::Result<()> {
     let mut head = Vec::with_capacity(HEAD_BYTES_MAX);
     let parsed = loop {
         let parsed = request::parse(&head);

@@ -4,30 +4,28 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
+use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
+use tokio::task::JoinSet;
 
 use super::{CONNECTIONS_MAX, Health, LIMIT, serve_within};
 use crate::http::request::HEAD_BYTES_MAX;
 
-/// What keeps a server alive and tells it how the node is.
-struct Server {
-    address: SocketAddr,
-    health: watch::Sender<Health>,
-    ended: watch::Sender<bool>,
-}
-
-/// A server on a free port.
-async fn server(health: Health) -> Server {
+/// A server on a free port, for as long as the set lives.
+async fn server(health: Health) -> (SocketAddr, watch::Sender<Health>, JoinSet<()>) {
     server_within(LIMIT, health).await
 }
 
-async fn server_within(limit: Duration, health: Health) -> Server {
-    let free = "127.0.0.1:0".parse().unwrap();
-    let (health, told) = watch::channel(health);
-    let (ended, end) = watch::channel(false);
-    let address = serve_within(limit, free, told, end).await.unwrap();
-    Server { address, health, ended }
+async fn server_within(
+    limit: Duration,
+    health: Health,
+) -> (SocketAddr, watch::Sender<Health>, JoinSet<()>) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let (sender, receiver) = watch::channel(health);
+    let mut server = JoinSet::new();
+    server.spawn(serve_within(limit, listener, receiver));
+    (address, sender, server)
 }
 
 /// Sends bytes and returns all that comes back.
@@ -45,11 +43,11 @@ async fn get(address: SocketAddr, path: &str) -> String {
 
 #[tokio::test]
 async fn a_node_is_live_at_once_and_ready_when_it_is_attended() {
-    let Server { address, health, ended: _ended } = server(Health::waiting("starting")).await;
+    let (address, health, _server) = server(Health::starting()).await;
     assert!(get(address, "/livez").await.starts_with("HTTP/1.1 200 OK\r\n"));
     let starting = get(address, "/readyz").await;
     assert!(starting.starts_with("HTTP/1.1 503 ") && starting.ends_with("\r\n\r\nstarting\n"));
-    health.send_replace(Health::ready());
+    health.send_replace(Health { live: Ok(()), ready: Ok(()) });
     let ready = get(address, "/readyz?verbose").await;
     assert!(ready.starts_with("HTTP/1.1 200 OK\r\n") && ready.ends_with("\r\n\r\nok\n"), "{ready}");
     assert!(ready.contains("\r\nContent-Length: 3\r\n"), "{ready}");
@@ -65,7 +63,7 @@ async fn a_node_is_live_at_once_and_ready_when_it_is_attended() {
 
 #[tokio::test]
 async fn whatever_else_is_asked_is_refused_in_words() {
-    let Server { address, health: _health, ended } = server(Health::waiting("starting")).await;
+    let (address, _health, _server) = server(Health::starting()).await;
     let long = [b"GET /livez HTTP/1.1\r\nX: ".to_vec(), vec![b'x'; 4 * HEAD_BYTES_MAX]].concat();
     for (bytes, status) in [
         (&b"GET /metrics HTTP/1.1\r\n\r\n"[..], "404"),
@@ -77,17 +75,12 @@ async fn whatever_else_is_asked_is_refused_in_words() {
         assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "{answer}");
     }
     assert!(get(address, "/livez").await.starts_with("HTTP/1.1 200 "));
-    let taken = super::serve(address, watch::channel(Health::ready()).1, ended.subscribe()).await;
-    assert!(taken.is_err(), "the port is another's");
-    ended.send_replace(true);
-    while TcpStream::connect(address).await.is_ok() {}
 }
 
 #[tokio::test]
 async fn callers_that_say_nothing_keep_nobody_waiting_for_ever() {
     let limit = Duration::from_millis(50);
-    let server = server_within(limit, Health::ready()).await;
-    let address = server.address;
+    let (address, _health, _server) = server_within(limit, Health::starting()).await;
     let mut silent = Vec::new();
     for _ in 0..2 * CONNECTIONS_MAX {
         silent.push(TcpStream::connect(address).await.unwrap());

@@ -35,6 +35,7 @@ use crate::mesh::roster::RosterBook;
 use crate::mesh::server;
 use crate::mesh::tls::Tls;
 use crate::pca;
+use crate::storage::S3Options;
 use crate::story::Story;
 use crate::tasks::{COMPUTE_CLASS, NodeContext, NodeOptions};
 
@@ -54,6 +55,8 @@ pub struct RunOptions {
     pub slots: u32,
     /// How it computes.
     pub node: NodeOptions,
+    /// How it reaches S3.
+    pub storage: S3Options,
     /// How long it may take to hand its work over when it stops.
     pub drain: Duration,
 }
@@ -98,7 +101,8 @@ pub async fn run(
     let story = Arc::new(Story::begin(Moment::now(), wall_ms()));
     let context = NodeContext::start(me, options.node, Arc::clone(&story))
         .map_err(MemberError::Threads)?
-        .with_peers(Arc::new(PeerMoments(peers.clone())));
+        .with_peers(Arc::new(PeerMoments(peers.clone())))
+        .with_storage(options.storage.clone());
     let context = Arc::new(context);
     let (failed, mut has_failed) = watch::channel(None);
     let voting = VotingSlot::default();

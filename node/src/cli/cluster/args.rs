@@ -1,16 +1,44 @@
 //! The part of the command line that is about a cluster and its nodes.
 
 use std::net::SocketAddr;
-use std::num::NonZeroU32;
+use std::num::{NonZeroU32, NonZeroUsize};
 use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Subcommand};
 use fruitnode_coordinator::ids::NodeId;
 
-use crate::cli::args::{MachineArgs, StorageArgs};
+use crate::cli::args::StorageArgs;
 use crate::cli::cluster::parse::{self, HttpPlace};
 use crate::cli::cluster::secret::Secret;
+use crate::cli::machine_args::batch_default;
+
+pub(in crate::cli) const INIT_EXAMPLES: &str = "\
+Examples:
+  fruitnode init                                      on this machine alone, to try it
+  fruitnode init --listen 0.0.0.0:7400 --advertise 10.0.0.1:7400
+  fruitnode init --no-start && fruitnode start        as services do it
+
+Exit codes: 0 stopped in good order, 2 wrong flags, 4 not permitted, 6 the folder is a node's
+            already, or the port is taken";
+
+pub(in crate::cli) const JOIN_EXAMPLES: &str = "\
+Examples:
+  fruitnode join 10.0.0.1:7400 --token-file token --advertise 10.0.0.2:7400 --listen 0.0.0.0:7400
+  fruitnode join 127.0.0.1:7400 --token FN1.… --listen 127.0.0.1:7401 --data-dir second
+
+The token names the authority of its cluster: whoever else answers there is not told the secret.
+
+Exit codes: 0 stopped in good order, 2 wrong flags, 3 nobody can be reached, 4 the token or the
+            other side is refused, 6 the folder is a node's already, or the port is taken";
+
+pub(in crate::cli) const RECOVER_EXAMPLES: &str = "\
+Examples:
+  fruitnode recover --unsafe --data-dir /var/lib/fruitnode
+  fruitnode recover --unsafe --from monday.backup
+
+Only when a majority of the voters is lost for good, on one of those that are left, with its node
+stopped. It asks for the cluster's name first.";
 
 /// Options of `init`.
 #[derive(Debug, Clone, Args)]
@@ -69,6 +97,13 @@ pub struct StartArgs {
     /// Where the node keeps what it is.
     #[command(flatten)]
     pub data: DataArgs,
+    /// Where the node listens. [default: where it did]
+    #[arg(long, value_name = "ADDRESS:PORT", value_parser = parse::listen,
+          help_heading = "Node")]
+    pub listen: Option<SocketAddr>,
+    /// Where others reach it. [default: where they did]
+    #[arg(long, value_name = "HOST:PORT", value_parser = parse::address, help_heading = "Node")]
+    pub advertise: Option<String>,
     /// How the node runs.
     #[command(flatten)]
     pub node: NodeArgs,
@@ -87,6 +122,9 @@ pub struct LeaveArgs {
     /// Do not ask.
     #[arg(long)]
     pub yes: bool,
+    /// How the cluster is reached. [default: by this node's own certificate and what it knows]
+    #[command(flatten)]
+    pub reach: ReachArgs,
 }
 
 /// Where a node keeps what it is.
@@ -124,9 +162,16 @@ pub struct NodeArgs {
     #[arg(long, value_name = "ADDRESS:PORT|off", value_parser = parse::http,
           help_heading = "Node")]
     pub http: Option<HttpPlace>,
-    /// How this machine computes.
-    #[command(flatten)]
-    pub machine: MachineArgs,
+    /// How long it may take to hand its work over when it is told to stop.
+    #[arg(long, value_name = "SPAN", default_value = "120s", value_parser = parse::duration,
+          help_heading = "Node")]
+    pub drain_timeout: Duration,
+    /// Compute threads. [default: the processors of this machine]
+    #[arg(long, value_name = "N", help_heading = "Machine")]
+    pub threads: Option<NonZeroUsize>,
+    /// Photographs handed to a compute thread at a time.
+    #[arg(long, value_name = "N", default_value_t = batch_default(), help_heading = "Machine")]
+    pub batch: NonZeroUsize,
     /// Where S3 is.
     #[command(flatten)]
     pub storage: StorageArgs,

@@ -2,10 +2,12 @@
 
 pub mod args;
 mod follow;
+mod founding;
 pub mod job_args;
 mod jobs;
 mod nodes;
 pub mod parse;
+mod parting;
 mod reach;
 mod say;
 pub mod secret;
@@ -13,6 +15,8 @@ pub mod show;
 mod submit;
 mod tokens;
 
+pub(super) use founding::{init, join, start};
 pub(super) use jobs::job;
 pub(super) use nodes::{node, status};
+pub(super) use parting::{leave, recover};
 pub(super) use tokens::{backup, client, token};

@@ -37,7 +37,6 @@ impl fmt::Debug for Secret {
 }
 
 /// The token that was given, one way or another.
-#[expect(dead_code, reason = "x")]
 pub(super) fn token(word: Option<&Secret>, file: Option<&Path>) -> Result<Secret, CliError> {
     let usage = |words: &str| CliError::new(Exit::Usage, "bad_flag", words);
     let token = match (word.filter(|word| !word.0.is_empty()), file) {

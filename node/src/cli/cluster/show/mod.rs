@@ -2,6 +2,7 @@
 
 pub mod cluster;
 pub mod explain;
+pub mod founded;
 pub mod job;
 pub mod node;
 pub mod row;

@@ -1,0 +1,185 @@
+//! `fruitnode init`, `join` and `start`: how a process becomes a node, and is one.
+
+use std::num::NonZeroUsize;
+use std::path::{Path, PathBuf};
+use std::thread::available_parallelism;
+
+use serde_json::json;
+
+use crate::cli::args::TerminalArgs;
+use crate::cli::cluster::args::{DataArgs, InitArgs, JoinArgs, NodeArgs, PlaceArgs, StartArgs};
+use crate::cli::cluster::parse::{self, HttpPlace};
+use crate::cli::cluster::say::{done, say};
+use crate::cli::cluster::secret;
+use crate::cli::cluster::show::founded;
+use crate::cli::exit::Exit;
+use crate::cli::message::CliError;
+use crate::cli::run::{interrupted, reactor};
+use crate::config::user_folder;
+use crate::member::{
+    self, DataDir, DataDirError, FoundOptions, JoinOptions, MemberError, RunOptions,
+};
+use crate::mesh::token::{Token, TokenError};
+use crate::tasks::NodeOptions;
+
+/// Makes a cluster of one node and, unless told otherwise, runs it.
+pub(in crate::cli) fn init(args: &InitArgs, terminal: &TerminalArgs) -> Result<Exit, CliError> {
+    let data_dir = data_dir(&args.place.data)?;
+    let options = FoundOptions {
+        data_dir: data_dir.clone(),
+        listen: args.place.listen.to_string(),
+        advertise: advertised(&args.place)?,
+        name: args.cluster.clone(),
+        voters: args.voters,
+        token_uses: args.uses.get(),
+        token_life: args.ttl,
+        client_dir: user_folder().map(|folder| folder.join("fruitnode/client")),
+    };
+    let founded = member::found(&options)?;
+    let told = founded::Founded {
+        name: &args.cluster,
+        cluster: &founded.cluster,
+        data_dir: &data_dir,
+        client_dirs: &founded.client_dirs,
+        address: &founded.address,
+        token: &founded.token.to_string(),
+        uses: args.uses.get(),
+        life: args.ttl,
+        starts: !args.no_start,
+    };
+    say(terminal, || told.json(), || told.text());
+    if args.no_start {
+        return Ok(Exit::Done);
+    }
+    run(founded.dir, &args.node, (None, None))
+}
+
+/// Makes this machine a member of a cluster and, unless told otherwise, runs it.
+pub(in crate::cli) fn join(args: &JoinArgs, terminal: &TerminalArgs) -> Result<Exit, CliError> {
+    let token = secret::token(args.token.as_ref(), args.token_file.as_deref())?;
+    let token: Token = token
+        .reveal()
+        .parse()
+        .map_err(|error: TokenError| CliError::of(Exit::Refused, "bad_token", &error))?;
+    let options = JoinOptions {
+        addresses: args.nodes.clone(),
+        token,
+        data_dir: data_dir(&args.place.data)?,
+        listen: args.place.listen.to_string(),
+        advertise: advertised(&args.place)?,
+    };
+    let reactor = reactor(NonZeroUsize::MIN)?;
+    let dir = reactor.block_on(Box::pin(member::join(&options)))?;
+    drop(reactor);
+    let file = dir.identity().map_err(MemberError::from)?;
+    let next = match args.no_start {
+        true => format!(": fruitnode start --data-dir {}", founded::word(&options.data_dir)),
+        false => String::new(),
+    };
+    let words = format!("this machine is n{} of cluster {}{next}", file.node, file.cluster);
+    let json = json!({
+        "outcome": "joined",
+        "node": file.node,
+        "cluster": file.cluster,
+        "data_dir": options.data_dir,
+    });
+    done(terminal, json, &words);
+    if args.no_start {
+        return Ok(Exit::Done);
+    }
+    run(dir, &args.node, (None, None))
+}
+
+/// Runs a node that has been one before.
+pub(in crate::cli) fn start(args: &StartArgs) -> Result<Exit, CliError> {
+    let dir = DataDir::open(&data_dir(&args.data)?).map_err(MemberError::from)?;
+    let listen = args.listen.map(|listen| listen.to_string());
+    // A node that moves is reached where it listens, unless somebody says otherwise.
+    let moved = args.listen.map(|listen| parse::advertised(listen, args.advertise.as_deref()));
+    let moved = moved.transpose().map_err(usage)?;
+    run(dir, &args.node, (listen, moved.or_else(|| args.advertise.clone())))
+}
+
+/// Runs a node until it is told to stop.
+fn run(
+    dir: DataDir,
+    args: &NodeArgs,
+    (listen, advertise): (Option<String>, Option<String>),
+) -> Result<Exit, CliError> {
+    let file = dir.identity().map_err(MemberError::from)?;
+    let address = listen.as_ref().unwrap_or(&file.listen);
+    let http = match (args.http, parse::listen(address)) {
+        (Some(place), _) => place,
+        (None, Ok(listen)) => parse::http_beside(listen),
+        (None, Err(_)) => HttpPlace::Off,
+    };
+    let threads = args.threads.or_else(|| available_parallelism().ok());
+    let threads = threads.unwrap_or(NonZeroUsize::MIN);
+    let options = RunOptions {
+        listen,
+        advertise,
+        http: match http {
+            HttpPlace::Off => None,
+            HttpPlace::At(place) => Some(place),
+        },
+        slots: args.slots.get(),
+        node: NodeOptions { threads, batch: args.batch },
+        storage: args.storage.options(),
+        drain: args.drain_timeout,
+    };
+    reactor(threads)?.block_on(Box::pin(member::run(dir, options, interrupted())))?;
+    Ok(Exit::Done)
+}
+
+/// The folder of the node.
+pub(super) fn data_dir(args: &DataArgs) -> Result<PathBuf, CliError> {
+    if let Some(folder) = &args.data_dir {
+        return Ok(folder.clone());
+    }
+    let home = std::env::var_os("HOME").map(PathBuf::from).filter(|home| home.is_absolute());
+    let root = rustix::process::geteuid().is_root();
+    if home.is_none() && !root {
+        return Err(usage("neither --data-dir nor HOME says where the node keeps what it is"));
+    }
+    Ok(member::node::default_data_dir(home.as_deref().map(Path::new), root))
+}
+
+fn advertised(place: &PlaceArgs) -> Result<String, CliError> {
+    if place.listen.port() == 0 && place.advertise.is_none() {
+        return Err(usage("--listen: others must know the port: write one from 1 to 65535"));
+    }
+    parse::advertised(place.listen, place.advertise.as_deref()).map_err(usage)
+}
+
+fn usage(words: impl Into<String>) -> CliError {
+    CliError::new(Exit::Usage, "bad_flag", words)
+}
+
+impl From<MemberError> for CliError {
+    fn from(error: MemberError) -> Self {
+        let (exit, code) = match &error {
+            MemberError::Mesh(mesh) => return mesh.clone().into(),
+            MemberError::DataDir(DataDirError::NotANode { .. }) => (Exit::NotFound, "no_node"),
+            MemberError::DataDir(
+                DataDirError::Taken { .. }
+                | DataDirError::NotEmpty { .. }
+                | DataDirError::Busy { .. },
+            ) => (Exit::Conflict, "target_taken"),
+            MemberError::DataDir(_) => (Exit::Refused, "storage_refused"),
+            MemberError::Wiped { .. } => (Exit::Refused, "wiped"),
+            MemberError::Refused(_) => (Exit::Refused, "refused"),
+            MemberError::Address { .. } => (Exit::Usage, "bad_flag"),
+            MemberError::Listen { .. } => (Exit::Conflict, "port_taken"),
+            MemberError::Restore(_) => (Exit::NotFound, "input_missing"),
+            MemberError::Credentials(_) | MemberError::Authority(_) | MemberError::Tls(_) => {
+                (Exit::Refused, "bad_certificate")
+            }
+            MemberError::Request(_)
+            | MemberError::Log(_)
+            | MemberError::Consensus(_)
+            | MemberError::LogFailed(_)
+            | MemberError::Threads(_) => (Exit::Failed, "failed"),
+        };
+        Self::of(exit, code, &error)
+    }
+}

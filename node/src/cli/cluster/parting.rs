@@ -1,0 +1,237 @@
+//! `fruitnode leave` and `recover`: how a node goes, and how one goes on that was left alone.
+
+use std::num::NonZeroUsize;
+use std::path::Path;
+use std::time::Duration;
+
+use fruitnode_proto::v1;
+use prost::Message;
+use serde_json::json;
+use tokio::time::{sleep, timeout};
+
+use crate::cli::args::TerminalArgs;
+use crate::cli::cluster::args::{LeaveArgs, ReachArgs, RecoverArgs};
+use crate::cli::cluster::founding::data_dir;
+use crate::cli::cluster::reach::{self, Reach};
+use crate::cli::cluster::say::{ask, confirm, done, somebody, tell};
+use crate::cli::cluster::show::founded::word;
+use crate::cli::cluster::show::node;
+use crate::cli::exit::Exit;
+use crate::cli::message::CliError;
+use crate::cli::run::reactor;
+use crate::member::data_dir::NodeFile;
+use crate::member::{self, RestoreOptions, Restored};
+use crate::mesh::client::CALL_LIMIT;
+use crate::mesh::credentials::Credentials;
+use crate::mesh::error::MeshError;
+
+/// Between two looks at a node that ends its leases.
+const LOOK: Duration = Duration::from_millis(500);
+
+/// File of the node with who there is.
+const ROSTER: &str = "roster";
+
+/// Has the cluster give this node's work to others, and forget the node.
+pub(in crate::cli) fn leave(args: &LeaveArgs, terminal: &TerminalArgs) -> Result<Exit, CliError> {
+    let folder = data_dir(&args.data)?;
+    let file = identity(&folder)?;
+    let id = node::id(file.node);
+    let question = format!("Take {id} out of cluster {} for good?", file.cluster);
+    confirm(&question, args.yes)?;
+    let own = Credentials::load(&folder, "node")
+        .map_err(|error| CliError::of(Exit::Refused, "bad_certificate", &error))?;
+    let addresses = match args.reach.host.is_empty() {
+        false => args.reach.host.clone(),
+        true => known(&folder, &file),
+    };
+    let reactor = reactor(NonZeroUsize::MIN)?;
+    let drained = reactor.block_on(async {
+        let reach = Box::pin(Reach::connect(addresses.clone(), own, CALL_LIMIT)).await?;
+        reach.contact.drain_node(v1::DrainRequest { node: file.node, undo: false }).await?;
+        let drained = timeout(args.drain_timeout, drained(&reach, file.node)).await;
+        drained.unwrap_or(Ok(false))
+    })?;
+    if !drained {
+        tell(terminal, &format!("{id} still had leases: others do them again"));
+    }
+    drop(reactor);
+    let host = if args.reach.host.is_empty() { addresses } else { args.reach.host.clone() };
+    let reach = ReachArgs { host, ..args.reach.clone() };
+    // What only a person may do is done by the one whose certificate lies here, if there is one.
+    if !reach::certs_dir(&reach)?.join("client.pem").exists() && !own_person(&folder) {
+        let words = format!(
+            "{id} has handed its work over. To take it out for good, where your certificate is: \
+             fruitnode node remove {id}"
+        );
+        done(terminal, json!({"outcome": "draining", "node": file.node}), &words);
+        return Ok(Exit::Done);
+    }
+    let reach = with_certificate(reach, &folder)?;
+    reach::reaching(&reach, async |reach| {
+        reach.contact.remove_node(v1::NodeRequest { node: file.node }).await?;
+        let words = format!(
+            "{id} has left. Its folder {} is of no more use: to join again, empty it",
+            folder.display()
+        );
+        done(terminal, json!({"outcome": "left", "node": file.node}), &words);
+        Ok(Exit::Done)
+    })
+}
+
+/// Whether the node's leases have all ended.
+async fn drained(reach: &Reach, node: u64) -> Result<bool, MeshError> {
+    loop {
+        let status = reach.contact.status().await?;
+        let own = status.nodes.iter().find(|known| known.node == node);
+        if own.is_none_or(|own| own.used == 0) {
+            return Ok(true);
+        }
+        sleep(LOOK).await;
+    }
+}
+
+fn own_person(folder: &Path) -> bool {
+    folder.join("client/client.pem").exists()
+}
+
+/// The person whose certificate is found first: the one that was named, the caller's own, or the
+/// one that the cluster was founded with.
+fn with_certificate(reach: ReachArgs, folder: &Path) -> Result<ReachArgs, CliError> {
+    let there = reach::certs_dir(&reach)?.join("client.pem").exists();
+    let certs_dir = match there {
+        true => reach.certs_dir.clone(),
+        false => Some(folder.join("client")),
+    };
+    Ok(ReachArgs { certs_dir, ..reach })
+}
+
+/// Who the node is: read without its lock, which the running node has.
+fn identity(folder: &Path) -> Result<NodeFile, CliError> {
+    let path = folder.join("identity.json");
+    let bytes = std::fs::read(&path).map_err(|_| {
+        let words = format!(
+            "{} is no node's folder: name that of the node that is to leave with --data-dir",
+            folder.display()
+        );
+        CliError::new(Exit::NotFound, "no_node", words)
+    })?;
+    serde_json::from_slice(&bytes).map_err(|error| {
+        let words = format!("{} cannot be understood: {error}", path.display());
+        CliError::new(Exit::Refused, "storage_refused", words)
+    })
+}
+
+/// Nodes that this one knows, itself first.
+fn known(folder: &Path, file: &NodeFile) -> Vec<String> {
+    let bytes = std::fs::read(folder.join(ROSTER)).unwrap_or_default();
+    let roster = v1::Roster::decode(&*bytes).unwrap_or_default();
+    let others = roster.members.into_iter().map(|member| member.address);
+    let others = others.filter(|address| *address != file.advertise && !address.is_empty());
+    std::iter::once(file.advertise.clone()).chain(others).collect()
+}
+
+/// Makes this node the only voter of what it has, or of a backup.
+pub(in crate::cli) fn recover(
+    args: &RecoverArgs,
+    terminal: &TerminalArgs,
+) -> Result<Exit, CliError> {
+    let data_dir = data_dir(&args.data)?;
+    let options = RestoreOptions { data_dir, from: args.from.clone() };
+    let found = member::look(&options)?;
+    tell(terminal, &warning(&found, &options));
+    if !args.yes {
+        let words = format!("nothing was done: the name of the cluster is {}", found.name);
+        if !somebody() {
+            let words =
+                format!("there is nobody to ask for the cluster's name: say --yes; {words}");
+            return Err(CliError::new(Exit::Usage, "not_confirmed", words));
+        }
+        if ask("Type the name of the cluster to go on: ").trim() != found.name {
+            return Err(CliError::new(Exit::Interrupted, "not_confirmed", words));
+        }
+    }
+    let restored = member::restore(&options)?;
+    let id = node::id(restored.node.0);
+    let mut words = format!("{id} is the only voter of cluster {} now", restored.name);
+    if let Some(old) = &restored.old_log {
+        words.push_str(&format!("; its old log is {}", old.display()));
+    }
+    words.push_str(&format!("\nnext: fruitnode start --data-dir {}", word(&options.data_dir)));
+    let removed: Vec<_> = restored.removed.iter().map(|node| node.0).collect();
+    let json = json!({
+        "outcome": "restored",
+        "name": restored.name,
+        "node": restored.node.0,
+        "applied": restored.applied,
+        "removed": removed,
+        "old_log": restored.old_log,
+    });
+    done(terminal, json, &words);
+    Ok(Exit::Done)
+}
+
+/// What is lost, before it is.
+fn warning(found: &Restored, options: &RestoreOptions) -> String {
+    let id = node::id(found.node.0);
+    let source = match &options.from {
+        Some(backup) => format!("the backup {}", backup.display()),
+        None => format!("the log of {id}"),
+    };
+    let removed: Vec<_> = found.removed.iter().map(|node| node::id(node.0)).collect();
+    let removed = match removed.is_empty() {
+        true => "No other voter is known.".to_owned(),
+        false => format!(
+            "The other voters, {}, are removed: stop them first, should one of them still run. \
+             They come back with `fruitnode join` and an empty --data-dir alone.",
+            removed.join(", ")
+        ),
+    };
+    format!(
+        "WARNING: {id} becomes the only voter of cluster {} with what is in {source}, up to entry \
+         {}.\nWhatever the cluster decided after that is lost: jobs, nodes, tokens, certificates \
+         that were revoked.\n{removed}\nIf a majority of the voters can be started again, start \
+         them instead: nothing is lost then.",
+        found.name, found.applied
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use fruitnode_coordinator::ids::NodeId;
+
+    use super::*;
+
+    #[test]
+    fn what_would_be_lost_is_said_before_it_is() {
+        let found = Restored {
+            name: "fruits".to_owned(),
+            node: NodeId(2),
+            applied: 1_234,
+            removed: vec![NodeId(1), NodeId(3)],
+            old_log: None,
+        };
+        let options = RestoreOptions { data_dir: "n2".into(), from: None };
+        let words = warning(&found, &options);
+        for says in ["WARNING", "n2", "cluster fruits", "entry 1234", "n1, n3, are removed"] {
+            assert!(words.contains(says), "{says}: {words}");
+        }
+        let options = RestoreOptions { from: Some("b.fruitnode".into()), ..options };
+        let alone = Restored { removed: Vec::new(), ..found };
+        let words = warning(&alone, &options);
+        assert!(words.contains("backup b.fruitnode") && words.contains("No other"), "{words}");
+    }
+
+    #[test]
+    fn a_node_that_leaves_asks_itself_first_and_then_the_others() {
+        let folder = tempfile::tempdir().unwrap();
+        let error = identity(folder.path()).unwrap_err();
+        assert!(error.words().contains("--data-dir"), "{error:?}");
+        let file = NodeFile::new(2, "ab12cd34", "store", "0.0.0.0:7400", "b:1");
+        assert_eq!(known(folder.path(), &file), ["b:1"]);
+        let member = |node, address: &str| v1::roster::Member { node, address: address.to_owned() };
+        let members = vec![member(1, "a:1"), member(2, "b:1")];
+        let roster = v1::Roster { members, ..v1::Roster::default() };
+        std::fs::write(folder.path().join(ROSTER), roster.encode_to_vec()).unwrap();
+        assert_eq!(known(folder.path(), &file), ["b:1", "a:1"]);
+    }
+}

@@ -1,0 +1,118 @@
+//! What is said of a cluster that was just founded, and of one that was saved.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use crate::cli::cluster::show::table::{line, span};
+use crate::cli::summary::shell_word;
+
+/// A cluster of one node. The token is shown here, and nowhere again.
+pub struct Founded<'a> {
+    /// Name for people.
+    pub name: &'a str,
+    /// Its id.
+    pub cluster: &'a str,
+    /// Folder of the first node.
+    pub data_dir: &'a Path,
+    /// Folders with the person's certificate; the caller's own last, if it was filled.
+    pub client_dirs: &'a [PathBuf],
+    /// Where nodes join.
+    pub address: &'a str,
+    /// The whole token.
+    pub token: &'a str,
+    /// Nodes that it lets in.
+    pub uses: u32,
+    /// How long it is good for.
+    pub life: Duration,
+    /// Whether the node runs at once.
+    pub starts: bool,
+}
+
+/// A path as a shell takes it.
+pub fn word(path: &Path) -> String {
+    shell_word(&path.display().to_string())
+}
+
+impl Founded<'_> {
+    /// For people.
+    pub fn text(&self) -> String {
+        let mut out = String::new();
+        line(&mut out, "cluster", format!("{} ({})", self.name, self.cluster));
+        line(&mut out, "first node", format!("n1 at {}", self.address));
+        line(&mut out, "keeps what it is in", self.data_dir.display().to_string());
+        let folders: Vec<_> =
+            self.client_dirs.iter().map(|dir| dir.display().to_string()).collect();
+        line(&mut out, "your certificate", folders.join(" and "));
+        let life = span(u64::try_from(self.life.as_millis()).unwrap_or(u64::MAX));
+        out.push_str(&format!(
+            "\non each of up to {} machines, within {life} (the token is not shown again):\n  {}\n",
+            self.uses,
+            self.join()
+        ));
+        if !self.starts {
+            out.push_str(&format!(
+                "\nfirst run this node: fruitnode start --data-dir {}\n",
+                word(self.data_dir)
+            ));
+        }
+        // The one that commands look into by themselves comes last, if it was filled.
+        let own = self.client_dirs.len() < 2;
+        let folder = self.client_dirs.first().filter(|_| own);
+        let certs = folder.map(|dir| format!(" --certs-dir {}", word(dir))).unwrap_or_default();
+        out.push_str(&format!("\nthen: fruitnode status{certs}\n"));
+        out
+    }
+
+    /// For programs.
+    pub fn json(&self) -> Value {
+        json!({
+            "schema_version": 1,
+            "outcome": "founded",
+            "cluster": self.cluster,
+            "name": self.name,
+            "node": 1,
+            "address": self.address,
+            "data_dir": self.data_dir,
+            "client_dirs": self.client_dirs,
+            "token": self.token,
+            "join": self.join(),
+        })
+    }
+
+    fn join(&self) -> String {
+        format!("fruitnode join {} --token {}", self.address, self.token)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_line_that_joins_stands_there_ready_to_be_pasted() {
+        let dirs = [PathBuf::from("/data/my node/client")];
+        let mut founded = Founded {
+            name: "fruits",
+            cluster: "ab12cd34",
+            data_dir: Path::new("/data/my node"),
+            client_dirs: &dirs,
+            address: "10.0.0.1:7400",
+            token: "FN1.pin.id.secret",
+            uses: 8,
+            life: Duration::from_secs(86_400),
+            starts: true,
+        };
+        let text = founded.text();
+        assert!(text.contains("\n  fruitnode join 10.0.0.1:7400 --token FN1.pin.id.secret\n"));
+        assert!(text.contains("up to 8 machines, within 24 h"), "{text}");
+        assert!(text.contains("then: fruitnode status --certs-dir '/data/my node/client'\n"));
+        assert!(!text.contains("fruitnode start"), "{text}");
+        founded.starts = false;
+        assert!(founded.text().contains("fruitnode start --data-dir '/data/my node'\n"));
+        let both = [dirs[0].clone(), PathBuf::from("/home/me/.config/fruitnode/client")];
+        let text = Founded { client_dirs: &both, ..founded }.text();
+        assert!(text.ends_with("then: fruitnode status\n"), "{text}");
+    }
+}
