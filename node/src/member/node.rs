@@ -142,9 +142,9 @@ pub async fn run(
     spawn("roster", keep_roster(Arc::clone(&shared)));
     spawn("renewal", renewal::keep(Arc::clone(&shared), standing.clone()));
     if let Some(address) = options.http {
-        let health = health(standing.clone());
-        let serving = crate::http::serve(address, health, ended).await;
-        serving.map_err(|source| MemberError::Listen { address, source })?;
+        let listener = TcpListener::bind(address).await;
+        let listener = listener.map_err(|source| MemberError::Listen { address, source })?;
+        spawn("health", crate::http::serve(listener, health(standing.clone())));
     }
     tracing::info!(node = %me, address = %address, "the node runs");
 

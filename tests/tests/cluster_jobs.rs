@@ -1,0 +1,48 @@
+//! Real processes on loopback do one job together, and publish the bytes that one node publishes
+//! alone.
+
+use std::collections::BTreeMap;
+
+use fruitnode_tests::cluster::Cluster;
+use fruitnode_tests::store::Visible;
+
+const PROGRAM: &str = env!("CARGO_BIN_EXE_under-test");
+
+/// The job, but for where its result goes.
+const FLAGS: &str = "--from s3://fruit/in/ --rows-per-part 4 --pca 3";
+
+/// What one node publishes alone.
+fn alone(cluster: &Cluster) -> BTreeMap<String, String> {
+    let line = format!("run {FLAGS} --to s3://fruit/alone --threads 2");
+    cluster.job.run(&line).done();
+    whole(cluster, "alone/")
+}
+
+fn whole(cluster: &Cluster, prefix: &str) -> BTreeMap<String, String> {
+    match cluster.job.visible(prefix) {
+        Visible::Whole(digests) => digests,
+        other => panic!("{prefix}: {other:?}\n{}", cluster.tails()),
+    }
+}
+
+#[test]
+fn any_number_of_nodes_publishes_the_bytes_of_one() {
+    let mut cluster = Cluster::found(PROGRAM);
+    cluster.job.draw(5);
+    let expected = alone(&cluster);
+    for nodes in [1, 2, 3, 5] {
+        while cluster.running().len() < nodes {
+            cluster.join();
+        }
+        cluster.until_ready(nodes);
+        let line = format!("job submit {FLAGS} --to s3://fruit/of-{nodes} --id of-{nodes}");
+        let ended = cluster.client(&line);
+        assert_eq!(ended.code, Some(0), "{}\n{}", ended.stderr, cluster.tails());
+        let prefix = format!("of-{nodes}/");
+        assert_eq!(whole(&cluster, &prefix), expected, "{nodes} nodes");
+        let orphans = cluster.job.orphans(&prefix);
+        let story = |key: &String| key.ends_with("/attempts.jsonl");
+        let left: Vec<_> = orphans.into_iter().filter(|key| !story(key)).collect();
+        assert_eq!(left, Vec::<String>::new(), "{nodes} nodes");
+    }
+}
