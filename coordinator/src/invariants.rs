@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::ids::{Attempt, JobId, NodeId, PartitionId};
 use crate::job::{Job, Phase, Status};
 use crate::retry::{COUNTED_FAILURES_MAX, FailureReason};
+use crate::slots::Slots;
 use crate::state::{ClusterState, ENDED_JOBS_MAX};
 use crate::task::Task;
 
@@ -14,6 +15,7 @@ pub fn check(state: &ClusterState) -> Vec<String> {
     let mut broken = Vec::new();
     check_members(state, &mut broken);
     check_ended(state, &mut broken);
+    check_slots(state, &mut broken);
     let mut used: BTreeMap<NodeId, u32> = BTreeMap::new();
     for job in state.jobs.values() {
         for ((task, _), node) in &job.granted {
@@ -70,6 +72,19 @@ fn check_members(state: &ClusterState, broken: &mut Vec<String>) {
     }
     for node in state.nodes.keys().filter(|node| !membership.admits(**node)) {
         broken.push(format!("MEMBERS: {node} takes leases and does not belong to the cluster"));
+    }
+}
+
+/// SLOTS: who is known to have room is who has it.
+fn check_slots(state: &ClusterState, broken: &mut Vec<String>) {
+    let mut slots = Slots::default();
+    for (id, node) in &state.nodes {
+        if node.slots > 0 && !state.membership.is_draining(*id) {
+            slots.set(*id, node);
+        }
+    }
+    if slots != state.slots {
+        broken.push("SLOTS: the index of free slots differs from the nodes".to_owned());
     }
 }
 
@@ -172,6 +187,9 @@ fn check_grants(state: &ClusterState, job: &Job, broken: &mut Vec<String>) {
         if job.ready.contains(task) {
             broken.push(format!("GRANT: {task} is leased and offered"));
         }
+    }
+    if !job.failures.keys().eq(job.spared.keys()) {
+        broken.push("GRANT: failures and where they happened differ".to_owned());
     }
     if job.failures.values().any(|counted| *counted >= COUNTED_FAILURES_MAX) {
         broken.push("GRANT: a task failed too often and is still tried".to_owned());

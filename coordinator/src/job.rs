@@ -155,6 +155,8 @@ pub struct Job {
     pub(crate) granted: BTreeMap<(Task, Attempt), NodeId>,
     /// Counted failures of tasks that are not done.
     pub(crate) failures: BTreeMap<Task, u8>,
+    /// Where these happened: follows from the story, and is kept beside it for speed.
+    pub(crate) spared: BTreeMap<Task, BTreeSet<NodeId>>,
     pub(crate) partitions: Vec<PartitionRecord>,
     /// Digests of quarantine objects: few partitions have one.
     pub(crate) quarantine: BTreeMap<PartitionId, Digest>,
@@ -185,6 +187,7 @@ impl Job {
             ready: BTreeSet::from([Task::List]),
             granted: BTreeMap::new(),
             failures: BTreeMap::new(),
+            spared: BTreeMap::new(),
             partitions: Vec::new(),
             quarantine: BTreeMap::new(),
             held: BTreeMap::new(),
@@ -314,6 +317,23 @@ impl Job {
                 record.csv,
             )),
         })
+    }
+
+    /// Finds out from the story who is spared which task.
+    pub(crate) fn recall_spared(&mut self) {
+        self.spared.clear();
+        for AttemptRecord { task, node, reason, .. } in &self.story {
+            match reason {
+                None => {
+                    self.spared.remove(task);
+                }
+                Some(reason) if reason.counts() => {
+                    self.spared.entry(*task).or_default().insert(*node);
+                }
+                Some(_) => {}
+            }
+        }
+        self.spared.retain(|task, _| self.failures.contains_key(task));
     }
 
     pub(crate) fn is_granted(&self, task: Task) -> bool {

@@ -22,6 +22,7 @@ pub mod partition;
 pub mod replica;
 pub mod retry;
 pub mod schedule;
+mod slots;
 pub mod state;
 pub mod story;
 pub mod task;

@@ -58,6 +58,7 @@ impl Job {
         self.remember(AttemptRecord { task, attempt, node, reason: None, facts });
         self.withdraw(task, out);
         self.failures.remove(&task);
+        self.spared.remove(&task);
         match (task, *result) {
             (Task::List, TaskResult::Listed { partitions: 0, .. }) => {
                 let (reason, detail) = (FailureReason::InputMissing, "the listing is empty".into());
@@ -128,6 +129,9 @@ impl Job {
                 if counted > 0 {
                     self.failures.insert(task, counted);
                 }
+                if reason.counts() {
+                    self.spared.entry(task).or_default().insert(node);
+                }
                 self.offer(task);
                 self.advance();
             }
@@ -172,6 +176,7 @@ impl Job {
         self.release_all(out);
         self.ready.clear();
         self.failures.clear();
+        self.spared.clear();
         self.uncovered.clear();
         self.last.clear();
         self.partitions = Vec::new();
@@ -279,6 +284,7 @@ impl Job {
         leased.into_iter().for_each(|task| self.withdraw(task, out));
         self.ready.retain(|task| !is_reduction(task));
         self.failures.retain(|task, _| !is_reduction(task));
+        self.spared.retain(|task, _| !is_reduction(task));
         self.uncovered.clear();
         self.release_all(out);
     }

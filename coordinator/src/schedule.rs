@@ -4,12 +4,15 @@
 //! fairly. A node is given the neighbour of its last partition, so that the moments it holds merge
 //! among themselves; a node without one starts at its own share of the key space.
 
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::RangeInclusive;
 
 use crate::command::Command;
 use crate::ids::{Attempt, JobId, NodeId, PartitionId};
 use crate::job::Job;
-use crate::state::{ClusterState, Node};
+use crate::slots::{Class, Free};
+use crate::state::ClusterState;
 use crate::task::{Task, TaskKind};
 use crate::tree::TreeNode;
 
@@ -31,8 +34,11 @@ pub fn grants(state: &ClusterState) -> Vec<Command> {
 /// The state as it would be after the grants made so far.
 struct Round<'a> {
     state: &'a ClusterState,
-    free: BTreeMap<NodeId, u32>,
-    jobs: BTreeMap<JobId, JobRound>,
+    /// Free slots by class, where they differ from the state's.
+    free: BTreeMap<&'a Class, Free>,
+    /// Slots taken in this round.
+    used: BTreeMap<NodeId, u32>,
+    jobs: BTreeMap<&'a JobId, JobRound>,
 }
 
 #[derive(Default)]
@@ -44,29 +50,22 @@ struct JobRound {
 
 impl<'a> Round<'a> {
     fn new(state: &'a ClusterState) -> Self {
-        let given_nothing = |id| state.membership.is_draining(id);
-        let free = |(&id, node): (&NodeId, &Node)| {
-            (id, if given_nothing(id) { 0 } else { node.slots - node.used })
-        };
-        let free = state.nodes.iter().map(free).collect();
-        let live = state.jobs.values().filter(|job| !job.ended());
-        let jobs = live
-            .map(|job| {
-                let mut round = JobRound::default();
-                for ((task, _), node) in &job.granted {
-                    if task.kind() == TaskKind::Remake {
-                        *round.remakes.entry(*node).or_default() += 1;
-                    }
-                }
-                (job.id.clone(), round)
-            })
-            .collect();
-        Self { state, free, jobs }
+        let jobs = state.live_jobs().map(|job| {
+            let mut round = JobRound::default();
+            let remakes = span(TaskKind::Remake);
+            let (low, high) = (*remakes.start(), *remakes.end());
+            let leased = job.granted.range((low, Attempt(0))..=(high, Attempt(u32::MAX)));
+            for node in leased.map(|(_, node)| *node) {
+                *round.remakes.entry(node).or_default() += 1;
+            }
+            (&job.id, round)
+        });
+        Self { state, free: BTreeMap::new(), used: BTreeMap::new(), jobs: jobs.collect() }
     }
 
     fn next(&self) -> Option<(JobId, Task, NodeId)> {
         let leases = |id: &JobId| self.jobs[id].taken.len() + self.state.jobs[id].granted.len();
-        let mut order: Vec<&JobId> = self.jobs.keys().collect();
+        let mut order: Vec<&JobId> = self.jobs.keys().copied().collect();
         order.sort_by_key(|id| leases(id));
         order.into_iter().find_map(|id| {
             let job = &self.state.jobs[id];
@@ -78,13 +77,12 @@ impl<'a> Round<'a> {
     }
 
     fn take(&mut self, job: &JobId, task: Task, node: NodeId) -> Attempt {
-        if task.takes_slot()
-            && let Some(free) = self.free.get_mut(&node)
-        {
-            *free -= 1;
+        if task.takes_slot() {
+            self.take_slot(node);
         }
         let round = self.jobs.get_mut(job).expect("a job that was assigned from is in the round");
-        let attempt = Attempt(self.state.jobs[job].next_attempt.0 + round.taken.len() as u32);
+        let taken = round.taken.len() as u32;
+        let attempt = Attempt(self.state.jobs[job].next_attempt.0.saturating_add(taken));
         round.taken.insert(task);
         if let Some(partition) = task.partition() {
             round.last.insert(node, partition);
@@ -95,44 +93,40 @@ impl<'a> Round<'a> {
         attempt
     }
 
-    fn assign(&self, job: &Job, round: &JobRound, kind: TaskKind) -> Option<(Task, NodeId)> {
-        let open = |task: &Task| !round.taken.contains(task);
-        let first = || job.ready.iter().filter(|task| task.kind() == kind).find(|task| open(task));
-        match kind {
-            TaskKind::Merge => {
-                let task = *first()?;
-                let Task::Merge(tree_node) = task else {
-                    return None;
-                };
-                Some((task, self.merger(job, tree_node)?))
-            }
-            TaskKind::Publish | TaskKind::List => Some((*first()?, self.emptiest(|_, _| true)?)),
-            TaskKind::Fit => {
-                let task = *first()?;
-                let fits = |_: NodeId, node: &Node| job.spec.suits_fit_class(&node.fit_class);
-                if job.spec.given_fit {
-                    return Some((task, self.emptiest(fits)?));
-                }
-                let holder = job.held.get(&job.plan().root()?)?.node;
-                let at_holder = self.emptiest(|id, node| id == holder && fits(id, node));
-                Some((task, at_holder.or_else(|| self.emptiest(fits))?))
-            }
-            TaskKind::Remake => {
-                let node = self.emptiest(|id, node| {
-                    let busy = round.remakes.get(&id).copied().unwrap_or(0);
-                    node.compute_class == job.spec.compute_class && busy < REMAKES_PER_NODE_MAX
-                })?;
-                Some((*first()?, node))
-            }
-            TaskKind::Extract => {
-                let fits = |node: &Node| node.compute_class == job.spec.compute_class;
-                self.neighbour(job, round, Task::Extract, fits)
-            }
-            TaskKind::Project => {
-                let fits = |node: &Node| job.spec.suits_fit_class(&node.fit_class);
-                self.neighbour(job, round, Task::Project, fits)
-            }
+    fn take_slot(&mut self, node: NodeId) {
+        let Some((class, free)) = self.state.slots.of(node) else {
+            return;
+        };
+        let known = self.state.slots.classes().find(|(known, _)| *known == class);
+        let offers = self
+            .free
+            .entry(class)
+            .or_insert_with(|| known.map(|(_, offers)| offers.free.clone()).unwrap_or_default());
+        let used = self.used.entry(node).or_default();
+        offers.remove(&(Reverse(free - *used), node));
+        *used += 1;
+        if free > *used {
+            offers.insert((Reverse(free - *used), node));
         }
+    }
+
+    fn assign(&self, job: &Job, round: &JobRound, kind: TaskKind) -> Option<(Task, NodeId)> {
+        let open = |task: &&Task| !round.taken.contains(task);
+        let task = *job.ready.range(span(kind)).find(open)?;
+        let extracts = |class: &Class| class.compute == job.spec.compute_class;
+        let fits = |class: &Class| job.spec.suits_fit_class(&class.fit);
+        let node = match (kind, task) {
+            (TaskKind::Extract, _) => return self.neighbour(job, round, Task::Extract, extracts),
+            (TaskKind::Project, _) => return self.neighbour(job, round, Task::Project, fits),
+            (TaskKind::Merge, Task::Merge(tree_node)) => self.merger(job, tree_node)?,
+            (TaskKind::Fit, _) => self.fitter(job)?,
+            (TaskKind::Remake, _) => self.emptiest(extracts, |node| {
+                let busy = round.remakes.get(&node).copied().unwrap_or(0);
+                busy < REMAKES_PER_NODE_MAX && self.may_try(job, task, node, extracts)
+            })?,
+            _ => self.emptiest(|_| true, |node| self.may_try(job, task, node, |_| true))?,
+        };
+        Some((task, node))
     }
 
     /// Who merges two moments: whoever holds the left ones, so that only the right ones travel. A
@@ -140,20 +134,50 @@ impl<'a> Round<'a> {
     fn merger(&self, job: &Job, tree_node: TreeNode) -> Option<NodeId> {
         let (left, right) = job.plan().children(tree_node)?;
         let holders = [job.held.get(&left)?.node, job.held.get(&right)?.node];
-        let stays = |node: &NodeId| !self.state.membership.is_draining(*node);
-        let suits = |_: NodeId, node: &Node| node.compute_class == job.spec.compute_class;
-        holders.into_iter().find(stays).or_else(|| self.emptiest(suits))
+        let suits = |class: &Class| class.compute == job.spec.compute_class;
+        let may = |node: NodeId| self.may_try(job, Task::Merge(tree_node), node, suits);
+        let stays = |node: &NodeId| self.state.slots.of(*node).is_some() && may(*node);
+        holders.into_iter().find(stays).or_else(|| self.emptiest(suits, may))
+    }
+
+    /// Who fits: whoever holds the root, if it may and has room.
+    fn fitter(&self, job: &Job) -> Option<NodeId> {
+        let fits = |class: &Class| job.spec.suits_fit_class(&class.fit);
+        let may = |node: NodeId| self.may_try(job, Task::Fit, node, fits);
+        if job.spec.given_fit {
+            return self.emptiest(fits, may);
+        }
+        let holder = job.held.get(&job.plan().root()?)?.node;
+        let has_room = self.free(holder) > 0;
+        let suits = self.state.slots.of(holder).is_some_and(|(class, _)| fits(class));
+        if has_room && suits && may(holder) { Some(holder) } else { self.emptiest(fits, may) }
+    }
+
+    fn free(&self, node: NodeId) -> u32 {
+        let free = self.state.slots.of(node).map_or(0, |(_, free)| free);
+        free - self.used.get(&node).copied().unwrap_or(0)
+    }
+
+    /// Whether a node may be given a task: not one at which it failed, while there is another node
+    /// that could do it.
+    fn may_try(&self, job: &Job, task: Task, node: NodeId, fits: impl Fn(&Class) -> bool) -> bool {
+        let Some(failed) = job.spared.get(&task).filter(|failed| failed.contains(&node)) else {
+            return true;
+        };
+        let mut suitable = self.state.slots.classes().filter(|(class, _)| fits(class));
+        !suitable.any(|(_, offers)| offers.nodes.iter().any(|other| !failed.contains(other)))
     }
 
     /// The node with the most free slots among those that fit; the lowest id breaks ties.
-    fn emptiest(&self, fits: impl Fn(NodeId, &Node) -> bool) -> Option<NodeId> {
-        let free = |id: &NodeId| self.free[id];
-        self.state
-            .nodes
-            .iter()
-            .filter(|(id, node)| free(id) > 0 && fits(**id, node))
-            .min_by_key(|(id, _)| (std::cmp::Reverse(free(id)), **id))
-            .map(|(id, _)| *id)
+    fn emptiest(
+        &self,
+        fits: impl Fn(&Class) -> bool,
+        may: impl Fn(NodeId) -> bool,
+    ) -> Option<NodeId> {
+        let classes = self.state.slots.classes().filter(|(class, _)| fits(class));
+        let free = classes.map(|(class, offers)| self.free.get(class).unwrap_or(&offers.free));
+        let best = free.filter_map(|free| free.iter().find(|(_, node)| may(*node)));
+        best.min().map(|(_, node)| *node)
     }
 
     fn neighbour(
@@ -161,29 +185,51 @@ impl<'a> Round<'a> {
         job: &Job,
         round: &JobRound,
         task: fn(PartitionId) -> Task,
-        fits: impl Fn(&Node) -> bool,
+        fits: impl Fn(&Class) -> bool + Copy,
     ) -> Option<(Task, NodeId)> {
         let (low, high) = (task(PartitionId(0)), task(PartitionId(u32::MAX)));
-        let open = |task: &&Task| !round.taken.contains(task);
-        // Asked first: most calls find nothing, and then the nodes need not be looked at.
-        job.ready.range(low..=high).find(open)?;
-        let node = self.emptiest(|_, node| fits(node))?;
-        let last = round.last.get(&node).or_else(|| job.last.get(&node));
-        let from = match last {
-            Some(last) => last.0.saturating_add(1),
-            None => self.share(job, node, fits),
-        };
-        let onward = job.ready.range(task(PartitionId(from))..=high).find(open);
-        let task = onward.or_else(|| job.ready.range(low..=high).find(open))?;
-        Some((*task, node))
+        let mut unsuited = BTreeSet::new();
+        // Ends soon: a node is passed over only if it failed at whatever is left.
+        loop {
+            let node = self.emptiest(fits, |node| !unsuited.contains(&node))?;
+            let last = round.last.get(&node).or_else(|| job.last.get(&node));
+            let from = match last {
+                Some(last) => last.0.saturating_add(1),
+                None => self.share(job, node, fits),
+            };
+            let open =
+                |task: &&Task| !round.taken.contains(task) && self.may_try(job, **task, node, fits);
+            let onward = job.ready.range(task(PartitionId(from))..=high).find(open);
+            if let Some(task) = onward.or_else(|| job.ready.range(low..=high).find(open)) {
+                return Some((*task, node));
+            }
+            unsuited.insert(node);
+        }
     }
 
     /// Where the node's share of the partitions begins.
-    fn share(&self, job: &Job, node: NodeId, fits: impl Fn(&Node) -> bool) -> u32 {
-        let fitting: Vec<_> =
-            self.state.nodes.iter().filter(|(_, node)| fits(node)).map(|(id, _)| *id).collect();
-        let rank = fitting.iter().position(|id| *id == node).unwrap_or(0) as u64;
+    fn share(&self, job: &Job, node: NodeId, fits: impl Fn(&Class) -> bool) -> u32 {
+        let fitting = self.state.slots.classes().filter(|(class, _)| fits(class));
+        let (rank, count) = fitting.fold((0, 0), |(rank, count), (_, offers)| {
+            (rank + offers.nodes.range(..node).count(), count + offers.nodes.len())
+        });
         let partitions = job.partitions.len() as u64;
-        (partitions * rank / fitting.len().max(1) as u64) as u32
+        (partitions * rank as u64 / count.max(1) as u64) as u32
+    }
+}
+
+/// All tasks of a kind, in the order in which ready ones are kept.
+fn span(kind: TaskKind) -> RangeInclusive<Task> {
+    let all = |task: fn(PartitionId) -> Task| task(PartitionId(0))..=task(PartitionId(u32::MAX));
+    match kind {
+        TaskKind::Publish => Task::Publish..=Task::Publish,
+        TaskKind::Fit => Task::Fit..=Task::Fit,
+        TaskKind::Merge => {
+            Task::Merge(TreeNode::leaf(0))..=Task::Merge(TreeNode::Fold { rank: u32::MAX })
+        }
+        TaskKind::Remake => all(Task::Remake),
+        TaskKind::Project => all(Task::Project),
+        TaskKind::Extract => all(Task::Extract),
+        TaskKind::List => Task::List..=Task::List,
     }
 }

@@ -9,6 +9,7 @@ use crate::invariants;
 use crate::job::{Job, JobSpec, Outcome};
 use crate::members::{Client, Member, Membership, Token, TokenError};
 use crate::retry::FailureReason;
+use crate::slots::Slots;
 use crate::task::{Inputs, Task};
 
 /// Jobs that are over and still told of; the one that ended first is forgotten first.
@@ -41,6 +42,8 @@ pub struct ClusterState {
     pub(crate) ended: BTreeSet<(u64, JobId)>,
     pub(crate) applied: u64,
     pub(crate) now_ms: u64,
+    /// Who has room: follows from the nodes, and is kept beside them for speed.
+    pub(crate) slots: Slots,
 }
 
 impl ClusterState {
@@ -55,10 +58,11 @@ impl ClusterState {
         self.now_ms = self.now_ms.max(now_ms);
         let mut out = Outbox::default();
         self.transition(command, &mut out);
-        for node in out.freed {
-            if let Some(node) = self.nodes.get_mut(&node) {
+        for node_id in out.freed {
+            if let Some(node) = self.nodes.get_mut(&node_id) {
                 node.used -= 1;
             }
+            self.offer(node_id);
         }
         self.lay_to_rest(&out.effects);
         debug_assert_eq!(invariants::check(self), Vec::<String>::new(), "after {command:?}");
@@ -157,6 +161,7 @@ impl ClusterState {
                     && job.grant(*task, *attempt, *node, out)
                 {
                     lessee.used += slots;
+                    self.offer(*node);
                 }
             }
             Command::Accept { job, task, attempt, result, facts } => {
@@ -238,7 +243,10 @@ impl ClusterState {
                 self.membership.register_client(serial, client, (now_ms, index));
             }
             Command::RevokeClient { name } => self.membership.revoke_client(name, index),
-            Command::DrainNode { node, undo } => self.membership.drain(*node, !undo),
+            Command::DrainNode { node, undo } => {
+                self.membership.drain(*node, !undo);
+                self.offer(*node);
+            }
             Command::RemoveNode { node } => {
                 self.membership.remove(*node, index);
                 if !self.membership.admits(*node) {
@@ -258,6 +266,17 @@ impl ClusterState {
         let slots = offer.slots;
         let node = self.nodes.entry(id).or_insert(offer);
         node.slots = slots.max(node.used);
+        self.offer(id);
+    }
+
+    /// Takes note of what a node offers now: nothing while it drains.
+    pub(crate) fn offer(&mut self, id: NodeId) {
+        match self.nodes.get(&id) {
+            Some(node) if node.slots > 0 && !self.membership.is_draining(id) => {
+                self.slots.set(id, node);
+            }
+            _ => self.slots.remove(id),
+        }
     }
 
     fn lose(&mut self, node: NodeId, out: &mut Outbox) {
@@ -268,6 +287,7 @@ impl ClusterState {
             }
             // Slots of a node that is gone are nobody's, not even of its next process.
             out.freed.retain(|freed| *freed != node);
+            self.offer(node);
         }
     }
 

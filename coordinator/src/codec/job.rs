@@ -87,6 +87,7 @@ pub(super) fn from_proto(record: JobRecord) -> Result<Job, CodecError> {
     job.last = last.map(|last| (NodeId(last.node), PartitionId(last.partition))).collect();
     job.story = record.story.into_iter().map(record_from_proto).collect::<Result<_, _>>()?;
     job.ended_ms = record.ended_ms;
+    job.recall_spared();
     Ok(job)
 }
 

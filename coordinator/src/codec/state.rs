@@ -13,6 +13,7 @@ use crate::ids::{JobId, NodeId};
 use crate::invariants;
 use crate::job::Job;
 use crate::members::{Client, Member, Membership, Token};
+use crate::slots::Slots;
 use crate::state::{ClusterState, Node};
 
 /// The protobuf form of a state.
@@ -60,7 +61,7 @@ pub(super) fn from_proto(snapshot: v1::ClusterSnapshot) -> Result<ClusterState, 
     };
     let with_id = |job: &Job| job.id.clone();
     let (over, live): (Vec<&Job>, Vec<&Job>) = jobs.iter().partition(|job| job.ended());
-    let state = ClusterState {
+    let mut state = ClusterState {
         membership,
         nodes,
         live: live.into_iter().map(with_id).collect(),
@@ -68,7 +69,10 @@ pub(super) fn from_proto(snapshot: v1::ClusterSnapshot) -> Result<ClusterState, 
         jobs: jobs.into_iter().map(|job| (job.id.clone(), job)).collect::<BTreeMap<JobId, Job>>(),
         applied: snapshot.applied,
         now_ms: snapshot.now_ms,
+        slots: Slots::default(),
     };
+    let ids: Vec<NodeId> = state.nodes.keys().copied().collect();
+    ids.into_iter().for_each(|id| state.offer(id));
     match invariants::check(&state).into_iter().next() {
         None => Ok(state),
         Some(words) => Err(CodecError::Contradiction(words)),
