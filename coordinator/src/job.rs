@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::ids::{Attempt, Digest, JobId, NodeId, PartitionId};
 use crate::retry::FailureReason;
-use crate::story::AttemptRecord;
+use crate::story::{AttemptRecord, RECORDS_KEPT_ANYWAY};
 use crate::task::{FitRecord, Holding, Inputs, Listing, Task, Winner};
 use crate::tree::{ReducePlan, TreeNode};
 
@@ -317,6 +317,14 @@ impl Job {
                 record.csv,
             )),
         })
+    }
+
+    /// Adds an attempt that ended to the story.
+    pub(crate) fn remember(&mut self, record: AttemptRecord) {
+        let kept = RECORDS_KEPT_ANYWAY + 8 * self.partitions.len();
+        if self.story.len() < kept || record.is_bounded() {
+            self.story.push(record);
+        }
     }
 
     /// Finds out from the story who is spared which task.

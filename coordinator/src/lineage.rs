@@ -10,7 +10,7 @@ use crate::ids::{Attempt, NodeId, PartitionId};
 use crate::job::{Job, Outcome, PartitionRecord, Phase, Status};
 use crate::partition::{self, PARTITIONS_MAX};
 use crate::retry::{Decision, FailureReason, after_failure};
-use crate::story::{AttemptFacts, AttemptRecord, RECORDS_KEPT_ANYWAY};
+use crate::story::{AttemptFacts, AttemptRecord};
 use crate::task::{FitRecord, Holding, Listing, Task, TaskResult};
 use crate::tree::TreeNode;
 
@@ -305,7 +305,10 @@ impl Job {
         if let Some(parent) = plan.parent(tree_node) {
             self.ready.remove(&Task::Merge(parent));
         }
-        self.uncovered.extend(plan.leaves(tree_node).map(PartitionId));
+        for partition in plan.leaves(tree_node).map(PartitionId) {
+            self.uncovered.insert(partition);
+            self.offer(Task::Remake(partition));
+        }
     }
 
     /// Makes a task ready, if it can be done now and nobody is at it.
@@ -347,16 +350,14 @@ impl Job {
                 };
                 self.offer(Task::Fit);
                 self.offer(Task::Publish);
+                // Only now: during extraction the memory is better spent on new moments.
+                let lost: Vec<_> = self.uncovered.iter().copied().map(Task::Remake).collect();
+                lost.into_iter().for_each(|task| self.offer(task));
                 self.advance();
             }
             Phase::Reducing if root_held => {
                 self.phase = Phase::Fitting;
                 self.offer(Task::Fit);
-            }
-            Phase::Reducing => {
-                // Only now: during extraction the memory is better spent on new moments.
-                let lost: Vec<_> = self.uncovered.iter().copied().map(Task::Remake).collect();
-                lost.into_iter().for_each(|task| self.offer(task));
             }
             Phase::Fitting if self.spec.reduces() && !root_held => {
                 self.phase = Phase::Reducing;
@@ -384,13 +385,6 @@ impl Job {
             let (reason, facts) = (Some(FailureReason::Cancelled), AttemptFacts::default());
             self.remember(AttemptRecord { task, attempt, node, reason, facts });
             out.effects.push(Effect::Cancel { job: self.id.clone(), task, attempt, node });
-        }
-    }
-
-    fn remember(&mut self, record: AttemptRecord) {
-        let kept = RECORDS_KEPT_ANYWAY + 8 * self.partitions.len();
-        if self.story.len() < kept || record.is_bounded() {
-            self.story.push(record);
         }
     }
 

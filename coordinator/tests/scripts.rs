@@ -4,9 +4,17 @@
 //! that are expected, up to an empty line; `#` begins a remark. Input lines:
 //!
 //! ```text
-//! node 1 slots=2 [compute=cpu] [fit=f]   add a node
-//! lose 1                                 a node is gone
-//! submit j [pca=no] [fit=given] [rows=4] submit a job
+//! time 5000                              what the proposer's clock says from now on
+//! found ab12 [voters=3]                  found a cluster whose first member has key 1
+//! token t [uses=1] [until=9000]          create a token; `revoke token t`
+//! may t [secret=wrong]                   whether a token would let a node in
+//! enroll t 2 [at=host]                   the node with key 2 joins
+//! client ann 0a [until=9000]             a person's certificate; `revoke client ann`
+//! drain 2 | undrain 2 | remove 2
+//! roster                                 who there is
+//! node 1 slots=2 [process=1] [compute=cpu] [fit=f] [at=host]   a process offers slots
+//! lose 1 [process=1]                     a node is gone
+//! submit j [pca=no] [fit=given] [rows=4] [to=out] submit a job
 //! cancel j
 //! schedule                               grant what the scheduler proposes
 //! grant j extract:0 a7 n1                grant by hand
@@ -18,7 +26,7 @@
 //! inputs j merge:0-1                     what an attempt would be given
 //! ```
 //!
-//! `UPDATE_SCRIPTS=1 cargo test -p fruitnode-coordinator` writes what happened as what is expected;
+//! `UPDATE_SCRIPTS=1 cargo test --workspace --test scripts` writes what happened as what is expected;
 //! read the difference before you keep it.
 
 use std::fmt::Write as _;
@@ -30,6 +38,7 @@ use fruitnode_coordinator::command::Command;
 use fruitnode_coordinator::effect::Effect;
 use fruitnode_coordinator::ids::{Attempt, Digest, JobId, NodeId, PartitionId};
 use fruitnode_coordinator::job::{JobSpec, Outcome, Phase};
+use fruitnode_coordinator::members::Roster;
 use fruitnode_coordinator::partition;
 use fruitnode_coordinator::retry::FailureReason;
 use fruitnode_coordinator::schedule;
@@ -112,6 +121,9 @@ impl World {
             }
             "show" => self.show(&job(), out),
             "inputs" => self.inputs(&job(), task(words[2]), out),
+            "time" => self.now_ms = words[1].parse().expect("milliseconds"),
+            "may" => self.may_enroll(&words, out),
+            "roster" => self.roster(out),
             "outstanding" => {
                 let effects = self.state.outstanding_effects();
                 effects.iter().for_each(|effect| print_effect(effect, out));
@@ -140,6 +152,37 @@ impl World {
                 compute_class: option("compute").unwrap_or_else(|| "cpu".into()),
                 fit_class: option("fit").unwrap_or_else(|| "f".into()),
             },
+            "found" => Command::FoundCluster {
+                cluster: words[1].to_owned(),
+                name: "fruit".into(),
+                voters_wanted: number("voters", 3),
+                address: option("at").unwrap_or_default(),
+                storage: "1".into(),
+                key: key("1"),
+            },
+            "token" => Command::CreateToken {
+                id: words[1].to_owned(),
+                hash: key("7"),
+                uses: number("uses", 1),
+                expires_ms: number("until", 9_000).into(),
+            },
+            "enroll" => Command::Enroll {
+                token: words[1].to_owned(),
+                key: key(words[2]),
+                address: option("at").unwrap_or_default(),
+                storage: words[2].to_owned(),
+            },
+            "client" => Command::RegisterClient {
+                name: words[1].to_owned(),
+                serial: words[2].to_owned(),
+                expires_ms: number("until", 9_000).into(),
+            },
+            "revoke" if words[1] == "token" => Command::RevokeToken { id: words[2].to_owned() },
+            "revoke" => Command::RevokeClient { name: words[2].to_owned() },
+            "drain" | "undrain" => {
+                Command::DrainNode { node: node(words[1]), undo: words[0] == "undrain" }
+            }
+            "remove" => Command::RemoveNode { node: node(words[1]) },
             "lose" => Command::LoseNode {
                 node: node(words[1]),
                 incarnation: u64::from(number("process", 0)),
@@ -147,7 +190,8 @@ impl World {
             "submit" => {
                 let pca = option("pca").as_deref() != Some("no");
                 let given_fit = option("fit").as_deref() == Some("given");
-                let spec = JobSpec { given_fit, ..spec(number("rows", 4), pca) };
+                let to = option("to").unwrap_or_else(|| format!("out/{}", words[1]));
+                let spec = JobSpec { given_fit, to, ..spec(number("rows", 4), pca) };
                 Command::SubmitJob { job: job(), spec }
             }
             "cancel" => Command::CancelJob { job: job() },
@@ -180,7 +224,7 @@ impl World {
         }
     }
 
-    /// Commands reach the state as they will through the log: as bytes.
+    /// Commands reach the state as they do through the log: as bytes.
     fn apply(&mut self, command: Command, out: &mut String) {
         self.index += 1;
         let bytes = codec::encode(&command, self.now_ms);
@@ -188,6 +232,20 @@ impl World {
         for effect in self.state.apply(self.index, entry.now_ms, &entry.command) {
             print_effect(&effect, out);
         }
+    }
+
+    fn may_enroll(&self, words: &[&str], out: &mut String) {
+        let stored = |hash: &Digest| *hash == key("7") && !words.contains(&"secret=wrong");
+        let answer = self.state.may_enroll(words[1], stored, self.now_ms);
+        let _ = writeln!(out, "{}", answer.map_or_else(|no| no.to_string(), |()| "it may".into()));
+    }
+
+    fn roster(&self, out: &mut String) {
+        let roster = self.state.membership().roster();
+        let member = |(node, address): &(NodeId, String)| format!("{node} at {address}");
+        let members = roster.members.iter().map(member).collect::<Vec<_>>().join(", ");
+        let Roster { index, removed, revoked, .. } = roster;
+        let _ = writeln!(out, "{index}: {members}; removed {removed:?}; revoked {revoked:?}");
     }
 
     fn result(&self, job: &JobId, task: Task, number: &dyn Fn(&str, u32) -> u32) -> TaskResult {
@@ -300,6 +358,10 @@ fn print_effect(effect: &Effect, out: &mut String) {
         }
     };
     let _ = writeln!(out, "{line}");
+}
+
+fn key(text: &str) -> Digest {
+    Digest([text.parse().expect("a small number"); 32])
 }
 
 fn node(text: &str) -> NodeId {

@@ -28,6 +28,9 @@ enum Event {
     Fail(usize, bool),
     Drop(usize),
     Again(usize),
+    Restart(usize),
+    Drain(usize, bool),
+    Remove(usize),
     Stale(usize),
 }
 
@@ -41,6 +44,9 @@ fn events() -> impl Strategy<Value = Vec<Event>> {
         1 => (any(), proptest::bool::ANY).prop_map(|(at, lost)| Event::Fail(at, lost)),
         1 => any().prop_map(Event::Drop),
         1 => any().prop_map(Event::Again),
+        1 => any().prop_map(Event::Restart),
+        1 => (any(), proptest::bool::ANY).prop_map(|(at, undo)| Event::Drain(at, undo)),
+        1 => any().prop_map(Event::Remove),
         1 => any().prop_map(Event::Stale),
     ];
     collection::vec(event, 0..200)
@@ -83,6 +89,16 @@ impl World {
             fit_class: "f".into(),
             options: Vec::new(),
         };
+        world.apply(Command::FoundCluster {
+            cluster: "ab12cd34".into(),
+            name: "fruit".into(),
+            voters_wanted: 3,
+            address: "host1:7400".into(),
+            storage: "1".into(),
+            key: Digest([0; 32]),
+        });
+        let (id, hash, uses, expires_ms) = ("t".into(), Digest([7; 32]), u32::MAX, u64::MAX);
+        world.apply(Command::CreateToken { id, hash, uses, expires_ms });
         world.apply(Command::SubmitJob { job: job(), spec });
         world
     }
@@ -152,6 +168,25 @@ impl World {
         self.apply(Command::Accept { job: job(), task, attempt, result, facts });
     }
 
+    /// A new process of a node offers its slots.
+    fn begin(&mut self, node: NodeId, slots: u32) {
+        self.apply(Command::AddNode {
+            node,
+            incarnation: self.log.len() as u64 + 1,
+            address: "host:7400".into(),
+            release: "0.1.0".into(),
+            slots,
+            compute_class: "cpu".into(),
+            fit_class: "f".into(),
+        });
+    }
+
+    /// What a process was at and held is gone with it.
+    fn forget(&mut self, node: NodeId) {
+        self.out.retain(|lease| lease.2 != node);
+        self.held.retain(|held| held.1 != node);
+    }
+
     fn finish(&mut self, at: usize) {
         let Some(at) = at.checked_rem(self.out.len()) else {
             return;
@@ -174,26 +209,44 @@ impl World {
     fn step(&mut self, event: &Event) {
         match *event {
             Event::Join(slots) => {
-                // A node that was lost comes back under a new id.
-                let node = NodeId(self.log.len() as u64);
+                let mut key = Digest([1; 32]);
+                key.0[..8].copy_from_slice(&self.log.len().to_le_bytes());
+                let (token, address) = ("t".to_owned(), "host:7400".to_owned());
+                self.apply(Command::Enroll { token, key, address, storage: "s".into() });
+                let node = self.state.membership().node_of_key(&key).expect("it was let in");
                 self.nodes.push(node);
-                let (compute_class, fit_class) = ("cpu".into(), "f".into());
-                self.apply(Command::AddNode {
-                    node,
-                    incarnation: 1,
-                    address: String::new(),
-                    release: String::new(),
-                    slots,
-                    compute_class,
-                    fit_class,
-                });
+                self.begin(node, slots);
+            }
+            Event::Restart(at) => {
+                let Some(at) = at.checked_rem(self.nodes.len()) else {
+                    return;
+                };
+                let node = self.nodes[at];
+                self.forget(node);
+                self.begin(node, 2);
+            }
+            Event::Drain(at, undo) => {
+                let Some(at) = at.checked_rem(self.nodes.len()) else {
+                    return;
+                };
+                self.apply(Command::DrainNode { node: self.nodes[at], undo });
+            }
+            Event::Remove(at) => {
+                let Some(at) = at.checked_rem(self.nodes.len()) else {
+                    return;
+                };
+                let node = self.nodes.swap_remove(at);
+                self.forget(node);
+                self.apply(Command::RemoveNode { node });
+                self.begin(node, 1);
+                assert_eq!(self.state.node(node), None, "a removed node came back");
             }
             Event::Lose(at) => {
                 let Some(at) = at.checked_rem(self.nodes.len()) else {
                     return;
                 };
                 let node = self.nodes.swap_remove(at);
-                self.out.retain(|lease| lease.2 != node);
+                self.forget(node);
                 self.apply(Command::LoseNode { node, incarnation: 0 });
             }
             Event::Schedule => {
