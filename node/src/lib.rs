@@ -1,8 +1,8 @@
 //! The fruitnode node: every side effect of the system lives in this crate.
 //!
 //! Layers, each using only what stands right of it, checked by `tests/tests/layering.rs`:
-//! `cli -> local -> actors -> tasks -> {fitted_file, verify, story, hub} ->
-//! {storage, pipeline, output, consensus} -> {model, pca} -> rows -> coordinator -> proto`.
+//! `cli -> {local, member} -> actors -> tasks -> {fitted_file, verify, story, hub} ->
+//! {storage, pipeline, output, mesh, consensus} -> {model, pca} -> rows -> coordinator -> proto`.
 
 pub mod actors;
 pub mod cli;

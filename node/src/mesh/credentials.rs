@@ -210,7 +210,7 @@ fn read(path: &Path) -> Result<Vec<u8>, CredentialsError> {
 /// Writes beside, and renames: whoever reads sees the old or the new, whole.
 fn save(path: &Path, text: &str, mode: u32) -> Result<(), CredentialsError> {
     let failed = |source| CredentialsError::File { path: path.to_owned(), source };
-    let folder = path.parent().unwrap_or(Path::new("."));
+    let folder = path.parent().unwrap_or_else(|| Path::new("."));
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     let beside = folder.join(format!(".{name}.{}", env::unique_name()));
     let written = (|| {

@@ -141,7 +141,7 @@ pub fn check_person(name: &str) -> Result<(), IdentityError> {
 /// A certificate in DER, and nothing after it.
 pub(super) fn parse(der: &[u8]) -> Result<X509Certificate<'_>, IdentityError> {
     match X509Certificate::from_der(der) {
-        Ok((rest, certificate)) if rest.is_empty() => Ok(certificate),
+        Ok(([], certificate)) => Ok(certificate),
         _ => Err(IdentityError::Unreadable),
     }
 }

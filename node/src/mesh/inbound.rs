@@ -46,7 +46,7 @@ impl<T> Inbound<T> {
         let next = tokio::select! {
             biased;
             refusal = ending => Err(refusal.into()),
-            next = messages.message() => next.map_err(|status| explain(status)),
+            next = messages.message() => next.map_err(explain),
         };
         *over = !matches!(next, Ok(Some(_)));
         next

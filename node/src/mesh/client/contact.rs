@@ -1,9 +1,13 @@
 //! Calls of people, at any node: those that are the coordinator's find it by themselves.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use fruitnode_proto::v1;
+use prost::Message;
 use tokio::sync::mpsc;
+use tokio_stream::StreamExt;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::transport::Channel;
 use tonic::{Response, Status, Streaming};
@@ -193,7 +197,8 @@ impl Contact {
     }
 
     /// Photographs in, rows out, at the node that is connected, whichever that is. Whoever sends
-    /// photographs reads rows at the same time: what waits in between is bounded.
+    /// photographs reads rows at the same time: what waits in between is bounded. A photograph
+    /// that is larger than a message ends both streams.
     pub async fn infer(
         &self,
         photographs: mpsc::Receiver<v1::InferRequest>,
@@ -202,9 +207,24 @@ impl Contact {
         let mut inference = InferenceClient::new(link.channel())
             .max_decoding_message_size(MESSAGE_BYTES_MAX)
             .max_encoding_message_size(MESSAGE_BYTES_MAX);
-        match inference.infer(ReceiverStream::new(photographs)).await {
-            Ok(rows) => Ok(inbound(&link, rows)),
-            Err(status) => Err(link.error(&status)),
+        // What is too large breaks the stream, and the stream does not tell why.
+        let too_large = Arc::new(AtomicBool::new(false));
+        let explain = {
+            let (too_large, link) = (too_large.clone(), link.clone());
+            move |status| match too_large.load(Ordering::Relaxed) {
+                true => oversize("a photograph"),
+                false => link.error(&status),
+            }
+        };
+        let photographs = ReceiverStream::new(photographs).map(move |photograph| {
+            if photograph.encoded_len() > MESSAGE_BYTES_MAX {
+                too_large.store(true, Ordering::Relaxed);
+            }
+            photograph
+        });
+        match inference.infer(photographs).await {
+            Ok(rows) => Ok(Inbound::from_wire(rows.into_inner(), endless(), Box::new(explain))),
+            Err(status) => Err(explain(status)),
         }
     }
 
@@ -216,9 +236,10 @@ impl Contact {
         call: impl Fn(ControlClient<Channel>, Q) -> F,
     ) -> Result<T, MeshError>
     where
-        Q: Clone,
+        Q: Message + Clone,
         F: Future<Output = Result<Response<T>, Status>>,
     {
+        check_size(what, &request)?;
         let made = |link: Link| {
             let answer = call(control(&link), request.clone());
             async move { answer.await.map(Response::into_inner).map_err(|s| link.error(&s)) }
@@ -233,7 +254,7 @@ impl Contact {
         call: impl Fn(ControlClient<Channel>, Q) -> F,
     ) -> Result<(), MeshError>
     where
-        Q: Clone,
+        Q: Message + Clone,
         F: Future<Output = Result<Response<v1::Unit>, Status>>,
     {
         self.one(what, Again::Yes, request, call).await.map(|v1::Unit {}| ())
@@ -246,9 +267,10 @@ impl Contact {
         call: impl Fn(ControlClient<Channel>, Q) -> F,
     ) -> Result<Inbound<T>, MeshError>
     where
-        Q: Clone,
+        Q: Message + Clone,
         F: Future<Output = Result<Response<Streaming<T>>, Status>>,
     {
+        check_size(what, &request)?;
         let made = |link: Link| {
             let answer = call(control(&link), request.clone());
             async move {
@@ -258,6 +280,16 @@ impl Contact {
         };
         self.route.ask(what, Again::Yes, made).await
     }
+}
+
+/// What is too large would break on the way, and nobody would be told why.
+fn check_size(what: &str, request: &impl Message) -> Result<(), MeshError> {
+    if request.encoded_len() > MESSAGE_BYTES_MAX { Err(oversize(what)) } else { Ok(()) }
+}
+
+fn oversize(what: &str) -> MeshError {
+    let limit = MESSAGE_BYTES_MAX >> 20;
+    MeshError::Exhausted(format!("{what} takes a message of more than {limit} MiB: send less"))
 }
 
 fn control(link: &Link) -> ControlClient<Channel> {

@@ -21,7 +21,7 @@ const ORIGIN: &str = "http://mesh.fruitnode";
 
 /// A connection to one node.
 #[derive(Debug, Clone)]
-pub(super) struct Link {
+pub(in crate::mesh) struct Link {
     channel: Channel,
     fault: Arc<Fault>,
     address: String,
@@ -29,14 +29,14 @@ pub(super) struct Link {
 
 impl Link {
     /// A connection that is made with the first call.
-    pub(super) fn lazy(dial: Dial) -> Self {
+    pub(in crate::mesh) fn lazy(dial: Dial) -> Self {
         let (fault, address) = (Arc::<Fault>::default(), dial.address.clone());
         let channel = endpoint().connect_with_connector_lazy(connector(dial, &fault));
         Self { channel, fault, address }
     }
 
     /// A connection that is made at once.
-    pub(super) async fn open(dial: Dial) -> Result<Self, MeshError> {
+    pub(in crate::mesh) async fn open(dial: Dial) -> Result<Self, MeshError> {
         let (fault, address) = (Arc::<Fault>::default(), dial.address.clone());
         let made = endpoint().connect_with_connector(connector(dial, &fault)).await;
         match made {
@@ -46,12 +46,12 @@ impl Link {
     }
 
     /// For a generated client.
-    pub(super) fn channel(&self) -> Channel {
+    pub(in crate::mesh) fn channel(&self) -> Channel {
         self.channel.clone()
     }
 
     /// Why a call failed: what the other side refused, or what happened to the connection.
-    pub(super) fn error(&self, status: &Status) -> MeshError {
+    pub(in crate::mesh) fn error(&self, status: &Status) -> MeshError {
         // What the other side said comes without a source; what broke on the way has one.
         if status.source().is_none() {
             return status::refusal(status).into();
@@ -60,7 +60,7 @@ impl Link {
     }
 
     /// The same, for a stream.
-    pub(super) fn explain(&self) -> Explain {
+    pub(in crate::mesh) fn explain(&self) -> Explain {
         let link = self.clone();
         Box::new(move |status| link.error(&status))
     }

@@ -3,7 +3,7 @@
 
 mod contact;
 mod enrol;
-mod link;
+pub(super) mod link;
 mod peers;
 mod route;
 

@@ -168,7 +168,9 @@ impl Route {
                      be up and to reach each other (`fruitnode status` tells who they are)"
                 ),
             },
-            _ => MeshError::TimedOut { what: what.to_owned(), seconds },
+            // Why the last attempt failed says more than that there were several.
+            Some(error) => error,
+            None => MeshError::TimedOut { what: what.to_owned(), seconds },
         }
     }
 }

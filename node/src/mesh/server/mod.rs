@@ -27,7 +27,7 @@ use crate::mesh::inbound::stopped;
 use crate::mesh::roster::RosterBook;
 use crate::mesh::server::guard::Guard;
 use crate::mesh::server::services::Services;
-use crate::mesh::tls::{Tls, accept};
+use crate::mesh::tls::{Patience, Tls, accept};
 
 /// Most calls at once on one connection, and most of them that have not been answered yet.
 const STREAMS_MAX: u32 = 128;
@@ -59,6 +59,18 @@ pub async fn serve(
     handler: Arc<dyn Handler>,
     stop: watch::Receiver<bool>,
 ) -> Result<(), MeshError> {
+    serve_with(Patience::default(), listener, tls, book, handler, stop).await
+}
+
+/// The same, with other patience.
+pub(super) async fn serve_with(
+    patience: Patience,
+    listener: TcpListener,
+    tls: Tls,
+    book: RosterBook,
+    handler: Arc<dyn Handler>,
+    stop: watch::Receiver<bool>,
+) -> Result<(), MeshError> {
     let (ready, incoming) = mpsc::channel(READY_MAX);
     let server = Server::builder()
         .max_concurrent_streams(STREAMS_MAX)
@@ -76,7 +88,7 @@ pub async fn serve(
     );
     tokio::select! {
         served = served => served.map_err(|error| MeshError::Failed(error.to_string())),
-        () = accept(listener, tls, ready) => Ok(()),
+        () = accept(listener, tls, patience, ready) => Ok(()),
         () = async { stopped(&mut end).await; sleep(GRACE).await } => {
             tracing::warn!("calls that were still in hand are given up");
             Ok(())

@@ -20,9 +20,6 @@ use tonic::transport::server::Connected;
 use super::{ALPN, Tls};
 use crate::mesh::identity::Certified;
 
-/// Longest time that a handshake may take.
-pub(in crate::mesh) const HANDSHAKE_LIMIT: Duration = Duration::from_secs(5);
-
 /// Most handshakes under way at once.
 const HANDSHAKES_MAX: usize = 256;
 
@@ -32,11 +29,17 @@ const KNOWN_MAX: usize = 4_096;
 /// Most connections at once of those that have not.
 const STRANGERS_MAX: usize = 64;
 
-/// Longest life of a connection of somebody who has not shown who they are: to enrol takes less.
-const STRANGER_LIMIT: Duration = Duration::from_secs(60);
-
 /// Rest after the system could not accept, for want of files as a rule.
 const ACCEPT_REST: Duration = Duration::from_millis(100);
+
+/// How long others may take.
+#[derive(Debug, Clone, Copy)]
+pub(in crate::mesh) struct Patience {
+    /// For a handshake.
+    pub(in crate::mesh) handshake: Duration,
+    /// For all that somebody without a certificate does on a connection: to enrol takes less.
+    pub(in crate::mesh) stranger: Duration,
+}
 
 /// A connection that somebody made to us.
 #[derive(Debug)]
@@ -60,10 +63,12 @@ pub(in crate::mesh) struct LineInfo {
 pub(in crate::mesh) async fn accept(
     listener: TcpListener,
     tls: Tls,
+    patience: Patience,
     ready: mpsc::Sender<io::Result<Line>>,
 ) {
     let door = Arc::new(Door {
         acceptor: TlsAcceptor::from(tls.server()),
+        patience,
         known: Arc::new(Semaphore::new(KNOWN_MAX)),
         strangers: Arc::new(Semaphore::new(STRANGERS_MAX)),
     });
@@ -94,6 +99,7 @@ pub(in crate::mesh) async fn accept(
 
 struct Door {
     acceptor: TlsAcceptor,
+    patience: Patience,
     known: Arc<Semaphore>,
     strangers: Arc<Semaphore>,
 }
@@ -102,7 +108,7 @@ impl Door {
     async fn handshake(&self, stream: TcpStream, address: SocketAddr) -> Option<Line> {
         let refused = |why: &str| tracing::info!(%address, why, "a connection was refused");
         stream.set_nodelay(true).ok()?;
-        let stream = match timeout(HANDSHAKE_LIMIT, self.acceptor.accept(stream)).await {
+        let stream = match timeout(self.patience.handshake, self.acceptor.accept(stream)).await {
             Ok(Ok(stream)) => stream,
             Ok(Err(error)) => {
                 refused(&error.to_string());
@@ -128,13 +134,19 @@ impl Door {
         };
         let (seats, ends) = match &certified {
             Some(_) => (&self.known, None),
-            None => (&self.strangers, Some(Box::pin(sleep(STRANGER_LIMIT)))),
+            None => (&self.strangers, Some(Box::pin(sleep(self.patience.stranger)))),
         };
         let Ok(seat) = seats.clone().try_acquire_owned() else {
             refused("too many connections");
             return None;
         };
         Some(Line { stream, info: LineInfo { certified, address }, ends, _seat: seat })
+    }
+}
+
+impl Default for Patience {
+    fn default() -> Self {
+        Self { handshake: Duration::from_secs(5), stranger: Duration::from_secs(60) }
     }
 }
 

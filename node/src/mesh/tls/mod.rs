@@ -22,7 +22,7 @@ use tokio::sync::watch;
 use crate::mesh::credentials::{Credentials, CredentialsError};
 use crate::mesh::identity::Certified;
 
-pub(super) use accept::{LineInfo, accept};
+pub(super) use accept::{LineInfo, Patience, accept};
 pub(super) use connect::Dial;
 pub(super) use line::{Fault, Wire};
 pub(super) use verify::Pinned;
@@ -119,7 +119,7 @@ impl Tls {
 
     /// What the certificate in use says.
     pub fn certified(&self) -> Certified {
-        self.shared.current.read().0.clone()
+        self.shared.current.read().0
     }
 
     /// The cluster it belongs to.

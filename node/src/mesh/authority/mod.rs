@@ -214,3 +214,6 @@ fn fresh(validity: &Validity) -> CertificateParams {
     parameters.serial_number = Some(SerialNumber::from_slice(&serial));
     parameters
 }
+
+#[cfg(test)]
+mod tests;
