@@ -7,19 +7,20 @@ use std::sync::Arc;
 use std::thread;
 
 use crossbeam_channel::{Receiver, RecvTimeoutError};
+use tokio::sync::{mpsc, oneshot, watch};
+
 use fruitnode_coordinator::command::Command;
 use fruitnode_coordinator::effect::Effect;
 use fruitnode_coordinator::ids::NodeId;
-use tokio::sync::{mpsc, oneshot, watch};
+use fruitnode_coordinator::replica::{
+    Applied, LogStore, Outgoing, ProposeError as Refused, Proposed, Replica, Role, Status, Step,
+};
 
 use super::clock::Clock;
 use super::events::{Event, Events};
 use super::handle::{Consensus, ProposeError, Reply, Request, Room};
 use super::options::{ConsensusOptions, Look, Outbox, StartError};
 use crate::env;
-use fruitnode_coordinator::replica::{
-    Applied, LogStore, Outgoing, ProposeError as Refused, Proposed, Replica, Role, Status, Step,
-};
 
 /// Requests that one turn takes: enough that many commands share one write to the disk, few enough
 /// that a flood of messages does not hold up a tick.
@@ -65,6 +66,7 @@ where
             looks: options.looks,
             status,
             waiting: BTreeMap::new(),
+            settled: Vec::new(),
             ticks: 0,
             leading: None,
             told: None,
@@ -93,6 +95,8 @@ struct Driver<S: LogStore> {
     status: watch::Sender<Status>,
     // By index: who waits for which term's entry.
     waiting: BTreeMap<u64, (u64, Reply)>,
+    // What they are told once the state and the status are shown.
+    settled: Vec<(Reply, Result<u64, ProposeError>)>,
     ticks: u64,
     // The term for which `Leading` was told.
     leading: Option<u64>,
@@ -246,6 +250,8 @@ impl<S: LogStore> Driver<S> {
             }
             changed
         });
+        // Last, so that whoever proposed finds what it did wherever it looks.
+        self.settled.drain(..).for_each(|(reply, words)| answer(reply, words));
         Ok(())
     }
 
@@ -274,7 +280,8 @@ impl<S: LogStore> Driver<S> {
             last = entry.index;
             if let Some((term, reply)) = self.waiting.remove(&entry.index) {
                 let kept = term == entry.term;
-                answer(reply, if kept { Ok(entry.index) } else { Err(ProposeError::Lost) });
+                let index = if kept { Ok(entry.index) } else { Err(ProposeError::Lost) };
+                self.settled.push((reply, index));
             }
             if leads && entry.term == status.term && self.leading != Some(status.term) {
                 self.leading = Some(status.term);
@@ -302,7 +309,7 @@ impl<S: LogStore> Driver<S> {
             if *first.key() > status.applied && !hopeless {
                 break;
             }
-            answer(first.remove().1, Err(ProposeError::Lost));
+            self.settled.push((first.remove().1, Err(ProposeError::Lost)));
         }
     }
 

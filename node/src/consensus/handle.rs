@@ -5,21 +5,21 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use crossbeam_channel::Sender;
-use fruitnode_coordinator::command::Command;
-use fruitnode_coordinator::ids::NodeId;
-use fruitnode_coordinator::state::ClusterState;
 use thiserror::Error;
 use tokio::sync::{oneshot, watch};
 
+use fruitnode_coordinator::command::Command;
+use fruitnode_coordinator::ids::NodeId;
 use fruitnode_coordinator::replica::Status;
+use fruitnode_coordinator::state::ClusterState;
 use fruitnode_coordinator::voters::VoterChange;
 
 /// Commands that may wait in the mailbox. More are refused as busy.
-const COMMANDS_MAX: usize = 16_384;
+pub(super) const COMMANDS_MAX: usize = 16_384;
 
 /// Bytes of messages that may wait in the mailbox: 64 MiB. What comes then is dropped. A message
 /// that is larger is taken while there is less.
-const MESSAGE_BYTES_MAX: usize = 64 << 20;
+pub(super) const MESSAGE_BYTES_MAX: usize = 64 << 20;
 
 /// What a message costs besides its bytes.
 const MESSAGE_COST_BYTES: usize = 64;

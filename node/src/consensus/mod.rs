@@ -15,6 +15,8 @@ mod handle;
 mod options;
 pub mod pieces;
 pub mod store;
+#[cfg(test)]
+mod tests;
 
 pub use events::Event;
 pub use handle::{Consensus, ProposeError, Stopped};

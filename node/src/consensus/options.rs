@@ -3,12 +3,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use fruitnode_coordinator::ids::NodeId;
-use fruitnode_coordinator::state::ClusterState;
 use thiserror::Error;
 use tokio::sync::watch;
 
+use fruitnode_coordinator::ids::NodeId;
 use fruitnode_coordinator::replica::ReplicaConfig;
+use fruitnode_coordinator::state::ClusterState;
 
 /// Time of one tick. Heartbeats leave every second tick, elections begin after twenty.
 const TICK: Duration = Duration::from_millis(100);

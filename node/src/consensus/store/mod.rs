@@ -5,6 +5,10 @@
 //! next start the file says what is there. Opening reads every record and checks it against its
 //! sum, so that a damaged file is refused in words.
 //!
+//! A commit index that grew is no write of its own: it goes with the next one. Raft learns it again
+//! from its leader, or by its own election, and a snapshot's write takes it along, so that it is
+//! never behind what is removed. That spares every second sync.
+//!
 //! Architecture invariant: redb is named in this folder alone.
 
 mod error;
@@ -12,7 +16,6 @@ mod mark;
 mod open;
 mod record;
 mod reserve;
-mod tail;
 
 #[cfg(test)]
 mod tests;
@@ -22,11 +25,11 @@ use std::path::PathBuf;
 
 use redb::{Database, Durability, ReadableDatabase, Table, TableDefinition, WriteTransaction};
 
+use fruitnode_coordinator::replica::{LogEntry, LogStore, Snapshot, Vote};
+
 use self::mark::Mark;
 use self::record::Head;
 use self::reserve::Reserve;
-use self::tail::Tail;
-use fruitnode_coordinator::replica::{LogEntry, LogStore, Snapshot, Vote};
 
 pub use self::error::StoreError;
 
@@ -52,7 +55,6 @@ pub struct RedbLog {
     path: PathBuf,
     database: Database,
     head: Head,
-    tail: Tail,
     mark: Mark,
     reserve: Reserve,
     // The length of the file from which making it smaller is tried.
@@ -108,45 +110,8 @@ impl RedbLog {
         }
     }
 
-    /// Entries of a range from the file.
-    fn stored(&self, from: u64, to: u64, bytes_max: u64) -> Result<Vec<LogEntry>, StoreError> {
-        let failed = |error: redb::Error| error::reading(&self.path, error);
-        let transaction = self.database.begin_read().map_err(|error| failed(error.into()))?;
-        let table = transaction.open_table(ENTRIES).map_err(|error| failed(error.into()))?;
-        let range = table.range(from..to).map_err(|error| failed(error.into()))?;
-        let mut taken = Taken::new(bytes_max);
-        for record in range {
-            let (index, record) = record.map_err(|error| failed(error.into()))?;
-            let entry = record::unpack_entry(index.value(), record.value());
-            let entry = entry.ok_or_else(|| self.damaged(format!("entry {}", index.value())))?;
-            if !taken.fits(&entry) {
-                break;
-            }
-            taken.entries.push(entry);
-        }
-        Ok(taken.entries)
-    }
-
     fn damaged(&self, why: String) -> StoreError {
         StoreError::Damaged { path: self.path.clone(), why }
-    }
-}
-
-/// Entries up to a number of bytes, but at least one.
-struct Taken {
-    entries: Vec<LogEntry>,
-    bytes: u64,
-    bytes_max: u64,
-}
-
-impl Taken {
-    fn new(bytes_max: u64) -> Self {
-        Self { entries: Vec::new(), bytes: 0, bytes_max }
-    }
-
-    fn fits(&mut self, entry: &LogEntry) -> bool {
-        self.bytes += entry.bytes.len() as u64;
-        self.bytes <= self.bytes_max || self.entries.is_empty()
     }
 }
 
@@ -175,21 +140,25 @@ impl LogStore for RedbLog {
 
     fn entries(&self, from: u64, to: u64, bytes_max: u64) -> Result<Vec<LogEntry>, StoreError> {
         self.usable()?;
-        let from = from.max(self.head.first);
         if from >= to {
             return Ok(Vec::new());
         }
-        let Some(kept) = self.tail.from(from) else {
-            return self.stored(from, to, bytes_max);
-        };
-        let mut taken = Taken::new(bytes_max);
-        for entry in kept.take_while(|entry| entry.index < to) {
-            if !taken.fits(entry) {
+        let failed = |error: redb::Error| error::reading(&self.path, error);
+        let transaction = self.database.begin_read().map_err(|error| failed(error.into()))?;
+        let table = transaction.open_table(ENTRIES).map_err(|error| failed(error.into()))?;
+        let range = table.range(from..to).map_err(|error| failed(error.into()))?;
+        let (mut entries, mut bytes) = (Vec::new(), 0);
+        for record in range {
+            let (index, record) = record.map_err(|error| failed(error.into()))?;
+            let entry = record::unpack_entry(index.value(), record.value());
+            let entry = entry.ok_or_else(|| self.damaged(format!("entry {}", index.value())))?;
+            bytes += entry.bytes.len() as u64;
+            if bytes > bytes_max && !entries.is_empty() {
                 break;
             }
-            taken.entries.push(entry.clone());
+            entries.push(entry);
         }
-        Ok(taken.entries)
+        Ok(entries)
     }
 
     fn term(&self, index: u64) -> Result<Option<u64>, StoreError> {
@@ -197,13 +166,7 @@ impl LogStore for RedbLog {
         if index == self.head.snapshot_index && index > 0 {
             return Ok(Some(self.head.snapshot_term));
         }
-        if let Some(entry) = self.tail.get(index) {
-            return Ok(Some(entry.term));
-        }
-        if index < self.head.first || index > self.head.last {
-            return Ok(None);
-        }
-        Ok(self.stored(index, index + 1, 0)?.first().map(|entry| entry.term))
+        Ok(self.entries(index, index + 1, 0)?.first().map(|entry| entry.term))
     }
 
     fn append(&mut self, entries: &[LogEntry], vote: Option<Vote>) -> Result<(), StoreError> {
@@ -214,7 +177,10 @@ impl LogStore for RedbLog {
         if from < first || from > last + 1 || !follows {
             return Err(StoreError::Gap { from, first, last });
         }
-        if entries.is_empty() && vote.is_none() {
+        let before = self.head.vote;
+        let vote = vote.unwrap_or(before);
+        if entries.is_empty() && (vote.term, vote.vote) == (before.term, before.vote) {
+            self.head.vote = vote;
             return Ok(());
         }
         self.write(|transaction, head| {
@@ -224,12 +190,9 @@ impl LogStore for RedbLog {
                 table.insert(entry.index, &record::pack_entry(entry)[..])?;
             }
             head.last = from - 1 + entries.len() as u64;
-            head.vote = vote.unwrap_or(head.vote);
+            head.vote = vote;
             Ok(())
-        })?;
-        self.tail.cut(from);
-        entries.iter().for_each(|entry| self.tail.push(entry.clone()));
-        Ok(())
+        })
     }
 
     fn install(&mut self, snapshot: &Snapshot, vote: Option<Vote>) -> Result<(), StoreError> {
@@ -242,7 +205,6 @@ impl LogStore for RedbLog {
             head.vote = vote.unwrap_or(head.vote);
             Ok(())
         })?;
-        self.tail = Tail::default();
         self.shrink()
     }
 
@@ -258,7 +220,6 @@ impl LogStore for RedbLog {
             }
             Ok(())
         })?;
-        self.tail.forget(remove_to);
         self.shrink()?;
         self.reserve.fill();
         Ok(())

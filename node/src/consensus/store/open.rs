@@ -11,13 +11,13 @@ use redb::{
     Builder, Database, ReadTransaction, ReadableDatabase, ReadableTable, ReadableTableMetadata,
 };
 
+use fruitnode_coordinator::replica::Snapshot;
+
 use super::error::{StoreError, input, reading};
 use super::mark::Mark;
 use super::record::{self, Head};
 use super::reserve::Reserve;
-use super::tail::Tail;
 use super::{ENTRIES, FILE_BYTES_MAX, FORMAT, META, RedbLog, SNAPSHOT, commit};
-use fruitnode_coordinator::replica::Snapshot;
 
 /// Memory that redb may use for pages: 16 MiB. The newest entries are kept besides.
 const CACHE_BYTES_MAX: usize = 16 << 20;
@@ -27,6 +27,9 @@ impl RedbLog {
     pub fn create(path: &Path, storage: &str) -> Result<Self, StoreError> {
         if fs::exists(path).map_err(|error| input(path.to_owned(), &error))? {
             return Err(StoreError::Exists { path: path.to_owned() });
+        }
+        if Reserve::beside(path).is_needed() {
+            return Err(StoreError::Full { path: path.to_owned() });
         }
         // Made beside and renamed: what is at `path` is always whole.
         let beside = path.with_extension("new");
@@ -109,14 +112,13 @@ fn open(path: &Path, storage: &str) -> Result<RedbLog, StoreError> {
         Some(_) => {}
         None => mark.set(head.sequence).map_err(failed)?,
     }
-    let tail = tail(path, &transaction, &head)?;
+    entries(path, &transaction, &head)?;
     drop(transaction);
     snapshot(path, &database, &head)?;
     Ok(RedbLog {
         path: path.to_owned(),
         database,
         head,
-        tail,
         mark,
         reserve: Reserve::beside(path),
         shrink_at: FILE_BYTES_MAX,
@@ -148,8 +150,8 @@ fn identity(path: &Path, transaction: &ReadTransaction, storage: &str) -> Result
     whole.then_some(head).ok_or_else(|| damaged(path, "its head contradicts itself"))
 }
 
-/// Reads every entry; the newest ones stay in memory.
-fn tail(path: &Path, transaction: &ReadTransaction, head: &Head) -> Result<Tail, StoreError> {
+/// Whether every entry is there, and as it was written.
+fn entries(path: &Path, transaction: &ReadTransaction, head: &Head) -> Result<(), StoreError> {
     let table = transaction.open_table(ENTRIES).map_err(|error| reading(path, error))?;
     let count = table.len().map_err(|error| reading(path, error))?;
     if count != head.last + 1 - head.first {
@@ -158,15 +160,15 @@ fn tail(path: &Path, transaction: &ReadTransaction, head: &Head) -> Result<Tail,
             &format!("{count} entries from {} to {}", head.first, head.last),
         ));
     }
-    let mut tail = Tail::default();
     let records = table.iter().map_err(|error| reading(path, error))?;
     for (record, index) in records.zip(head.first..) {
         let (key, record) = record.map_err(|error| reading(path, error))?;
         let entry = record::unpack_entry(index, record.value());
-        let entry = entry.filter(|_| key.value() == index);
-        tail.push(entry.ok_or_else(|| damaged(path, &format!("entry {index}")))?);
+        if key.value() != index || entry.is_none() {
+            return Err(damaged(path, &format!("entry {index}")));
+        }
     }
-    Ok(tail)
+    Ok(())
 }
 
 /// The snapshot, if there is one.

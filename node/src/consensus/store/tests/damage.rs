@@ -3,9 +3,10 @@
 use std::fs;
 use std::path::Path;
 
+use fruitnode_coordinator::replica::{LogStore, Vote};
+
 use super::super::{RedbLog, StoreError};
 use super::{Content, Draws, STORAGE, content, entry, place, snapshot};
-use fruitnode_coordinator::replica::{LogStore, Vote};
 
 /// Two images of one log: closed, and as a kill would leave it.
 fn images(path: &Path) -> (Content, [Vec<u8>; 2]) {

@@ -5,10 +5,11 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use fruitnode_coordinator::replica::{LogStore, Vote};
+
 use super::super::{FORMAT, META, RedbLog, StoreError};
 use super::{STORAGE, content, entry, place, snapshot};
 use crate::skipped;
-use fruitnode_coordinator::replica::{LogStore, Vote};
 
 #[test]
 fn a_new_log_is_empty_and_belongs_to_its_owner_alone() {
