@@ -1,1 +1,97 @@
 //! A deterministic simulator of a whole cluster, over the coordinator alone.
+//!
+//! One seed gives one run: a number of nodes with their logs, a network, members that compute, an
+//! object store and clients, all in one thread and in virtual time, with everything that chance
+//! decides drawn from one generator. First things go wrong ([`Verdict`] tells what was seen);
+//! then they do no longer, and every job has to end.
+//!
+//! What is simulated is only what stands around the coordinator: replica, state, scheduler,
+//! attendance and the choice of voters are those of production. The rest follows the contract of
+//! the mesh (`proto/fruitnode/v1/mesh.proto`), and is wrong on purpose if a [`Bug`] is planted.
+
+mod bug;
+mod checks;
+mod dice;
+mod events;
+mod faults;
+mod leader;
+mod member;
+mod network;
+mod objects;
+mod plan;
+mod tasks;
+mod voter;
+mod work;
+mod world;
+
+pub use bug::Bug;
+
+use dice::Dice;
+use plan::Plan;
+use world::World;
+
+/// How a run is to be done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Options {
+    /// A mistake that is planted.
+    pub bug: Option<Bug>,
+    /// Nothing goes wrong.
+    pub calm: bool,
+    /// Every event is printed.
+    pub trace: bool,
+}
+
+/// What came of a run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Verdict {
+    /// The seed.
+    pub seed: u64,
+    /// The first thing that was wrong, in words.
+    pub violation: Option<String>,
+    /// Of every event: equal hashes, equal runs.
+    pub hash: u64,
+    /// Events that happened.
+    pub events: u64,
+    /// Virtual time that passed, milliseconds.
+    pub took_ms: u64,
+    /// Entries that were committed.
+    pub committed: u64,
+    /// Jobs that succeeded.
+    pub succeeded: u64,
+}
+
+impl Verdict {
+    /// The line that shows this run again.
+    pub fn replay(&self, bug: Option<Bug>) -> String {
+        let bug = bug.and_then(|bug| clap::ValueEnum::to_possible_value(&bug));
+        let bug = bug.map(|bug| format!(" --bug {}", bug.get_name())).unwrap_or_default();
+        let seed = self.seed;
+        format!("replay: cargo run --workspace --bin fruitnode-chaos -- --seed {seed}{bug} --trace")
+    }
+}
+
+/// One run.
+pub fn run(seed: u64, options: Options) -> Verdict {
+    let mut dice = Dice::new(seed);
+    let mut plan = Plan::draw(&mut dice);
+    if options.calm {
+        plan = plan.without_faults();
+    }
+    let mut world = World::new(plan, dice, options.bug, options.trace);
+    world.run();
+    Verdict {
+        seed,
+        violation: world.violation.take().map(|violation| violation.0),
+        hash: world.trace_hash(),
+        events: world.events,
+        took_ms: world.now,
+        committed: world.checks.committed(),
+        succeeded: world.checks.succeeded(),
+    }
+}
+
+/// Seeds that once failed, in the order in which they were found.
+pub fn known_seeds() -> impl Iterator<Item = u64> {
+    let lines = include_str!("../seeds.txt").lines();
+    lines.filter_map(|line| line.split_whitespace().next()?.parse().ok())
+}

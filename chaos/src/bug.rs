@@ -1,0 +1,27 @@
+//! Mistakes that can be planted, to see that the simulator finds them.
+
+use clap::ValueEnum;
+
+/// A mistake in the code around the coordinator, of the kind that real systems have made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, ValueEnum)]
+pub enum Bug {
+    /// Messages leave before what they promise is durable.
+    SendBeforePersist,
+    /// Nothing is ever durable.
+    SkipFsync,
+    /// A client hears of success when its command is proposed, not when it is applied.
+    AckEarly,
+    /// A late report is taken for one of the attempt that is leased now.
+    AcceptStale,
+    /// A leader that was deposed goes on as if it led.
+    DeposedLeader,
+    /// A node that is gone is never declared lost.
+    ForgetLost,
+    /// A process that starts anew says that it is the one before.
+    SameIncarnation,
+    /// A publisher that misses a reply publishes again, from what it finds instead of from the
+    /// recorded winners.
+    LostReply,
+    /// A member that let go of moments says so once, and never again.
+    DropSilently,
+}

@@ -1,0 +1,290 @@
+//! What must hold, whatever goes wrong.
+
+use std::collections::BTreeMap;
+
+use fruitnode_coordinator::codec;
+use fruitnode_coordinator::ids::{Digest, JobId, NodeId};
+use fruitnode_coordinator::invariants;
+use fruitnode_coordinator::job::{Job, Outcome, Phase};
+use fruitnode_coordinator::replica::Applied;
+use fruitnode_coordinator::state::ClusterState;
+use fruitnode_coordinator::task::{Task, Winner};
+
+use crate::events::Wish;
+use crate::objects::Object;
+use crate::plan::{JobPlan, Plan};
+use crate::tasks::final_key;
+use crate::work;
+use crate::world::World;
+
+/// What is known for ever, once anybody has seen it.
+pub(crate) struct Checks {
+    /// Entries that somebody applied: term and command.
+    history: BTreeMap<u64, (u64, String)>,
+    /// States after the last applied command, by its index.
+    states: BTreeMap<u64, u64>,
+    leaders: BTreeMap<u64, NodeId>,
+    winners: BTreeMap<(JobId, u32), Winner>,
+    ended: BTreeMap<JobId, Outcome>,
+    /// What lies at the target of a job that succeeded.
+    finals: BTreeMap<JobId, Vec<(String, Object)>>,
+    /// Failures made up so far.
+    pub(crate) failures: BTreeMap<(JobId, Task), u8>,
+    expected: BTreeMap<JobId, Digest>,
+}
+
+impl Checks {
+    pub(crate) fn new(plan: &Plan) -> Self {
+        let expected = plan.jobs.iter().map(|job| (job.id.clone(), work::outcome(job)));
+        Self {
+            history: BTreeMap::new(),
+            states: BTreeMap::new(),
+            leaders: BTreeMap::new(),
+            winners: BTreeMap::new(),
+            ended: BTreeMap::new(),
+            finals: BTreeMap::new(),
+            failures: BTreeMap::new(),
+            expected: expected.collect(),
+        }
+    }
+
+    pub(crate) fn has_ended(&self, job: &JobId) -> bool {
+        self.ended.contains_key(job)
+    }
+
+    /// How many entries were committed.
+    pub(crate) fn committed(&self) -> u64 {
+        self.history.len() as u64
+    }
+
+    pub(crate) fn succeeded(&self) -> u64 {
+        let succeeded = |outcome: &&Outcome| matches!(outcome, Outcome::Succeeded { .. });
+        self.ended.values().filter(succeeded).count() as u64
+    }
+}
+
+impl World {
+    /// TERM: nobody leads in a term in which another has led.
+    pub(crate) fn check_leader(&mut self, id: NodeId, term: u64) {
+        let first = *self.checks.leaders.entry(term).or_insert(id);
+        if first != id {
+            self.violate(format!("TERM: {first} and {id} both lead in term {term}"));
+        }
+    }
+
+    /// LOG: what one node applies at an index, every node applies there, now and for ever.
+    pub(crate) fn check_entry(&mut self, id: NodeId, entry: &Applied) {
+        let words = match &entry.command {
+            Some(command) => format!("{command:?}"),
+            None => String::new(),
+        };
+        match self.checks.history.get(&entry.index) {
+            None => {
+                let (index, term) = (entry.index, entry.term);
+                self.note(format_args!("{id} is the first to apply {index} of {term}: {words}"));
+                self.checks.history.insert(entry.index, (entry.term, words));
+            }
+            Some((term, known)) if *term == entry.term && *known == words => {}
+            Some((term, known)) => {
+                let words = format!(
+                    "LOG: {id} applies {words} of term {} at {}, where {known} of term {term} was",
+                    entry.term, entry.index
+                );
+                self.violate(words);
+            }
+        }
+    }
+
+    /// STATE: equal logs give equal states; and every invariant holds.
+    pub(crate) fn check_state(&mut self, id: NodeId) {
+        let Some(replica) = self.nodes.get(&id).and_then(|node| node.replica.as_ref()) else {
+            return;
+        };
+        let state = replica.state();
+        let applied = state.applied();
+        let hash = fnv(&codec::encode_state(state));
+        if let Some(known) = self.checks.states.get(&applied) {
+            if *known != hash {
+                self.violate(format!("STATE: {id} has another state after {applied}"));
+            }
+            return;
+        }
+        let mut broken = invariants::check(state);
+        broken.extend(check_jobs(&mut self.checks, state));
+        self.checks.states.insert(applied, hash);
+        let ended: Vec<_> = state
+            .jobs()
+            .filter(|job| !self.checks.has_ended(job.id()))
+            .filter_map(|job| match job.phase() {
+                Phase::Ended(outcome) => Some((job.id().clone(), outcome.clone())),
+                _ => None,
+            })
+            .collect();
+        for (job, outcome) in ended {
+            self.check_outcome(&job, &outcome);
+            self.checks.ended.insert(job, outcome);
+        }
+        if let Some(words) = broken.into_iter().next() {
+            self.violate(words);
+        }
+    }
+
+    /// END: a job succeeds with the digest of a run without faults, unless it was cancelled.
+    fn check_outcome(&mut self, job: &JobId, outcome: &Outcome) {
+        self.note(format_args!("{job} is over: {outcome:?}"));
+        let Some(plan) = self.plan.jobs.iter().find(|plan| plan.id == *job).cloned() else {
+            self.violate(format!("END: nobody submitted {job}"));
+            return;
+        };
+        let expected = self.checks.expected.get(job).copied().unwrap_or_default();
+        match outcome {
+            Outcome::Succeeded { digest } if *digest == expected => self.check_finals(&plan),
+            Outcome::Cancelled if plan.cancel_at.is_some() => {}
+            other => self.violate(format!("END: {job} ended as {other:?}")),
+        }
+    }
+
+    /// PUBLISHED: what lies at the target is what the winners say, and nothing else.
+    fn check_finals(&mut self, plan: &JobPlan) {
+        let mut expected = Vec::new();
+        for partition in 0..plan.partitions {
+            let Some(winner) = self.checks.winners.get(&(plan.id.clone(), partition)) else {
+                self.violate(format!("PUBLISHED: {} has no winner for p{partition}", plan.id));
+                return;
+            };
+            let object = |digest, made_by| Object { digest, made_by };
+            let features = object(winner.features, winner.features_attempt);
+            expected.push((final_key(&plan.spec, "features", winner.partition), features));
+            if let Some((attempt, scores, _)) = winner.scores {
+                let scores = object(scores, attempt);
+                expected.push((final_key(&plan.spec, "scores", winner.partition), scores));
+            }
+        }
+        let success = format!("{}/_SUCCESS", plan.spec.to);
+        let digest = self.checks.expected.get(&plan.id).copied().unwrap_or_default();
+        let made_by = fruitnode_coordinator::ids::Attempt(0);
+        expected.push((success, Object { digest, made_by }));
+        expected.sort_by(|a, b| a.0.cmp(&b.0));
+        let found = self.finals(plan);
+        if found != expected {
+            let words = format!("PUBLISHED: {}: {found:?} instead of {expected:?}", plan.id);
+            self.violate(words);
+        }
+        self.checks.finals.insert(plan.id.clone(), found);
+    }
+
+    fn finals(&self, plan: &JobPlan) -> Vec<(String, Object)> {
+        let prefix = format!("{}/", plan.spec.to);
+        let found = self.objects.list(&prefix);
+        found.map(|(key, object)| (key.to_owned(), object)).collect()
+    }
+
+    /// WINNERS: what is to be published is what won.
+    pub(crate) fn check_published(&mut self, job: &JobId, winners: &[Winner]) {
+        for winner in winners {
+            let known = self.checks.winners.get(&(job.clone(), winner.partition.0));
+            if known.is_none_or(|known| *known != *winner) {
+                let words = format!("WINNERS: {job} publishes {winner:?}, and {known:?} won");
+                self.violate(words);
+                return;
+            }
+        }
+    }
+
+    pub(crate) fn all_done(&self) -> bool {
+        self.plan.jobs.iter().enumerate().all(|(at, job)| {
+            self.checks.has_ended(&job.id) && self.answered.contains(&(at, Wish::Submit))
+                || self.checks.has_ended(&job.id) && job.cancel_at.is_some()
+                || self.checks.has_ended(&job.id) && self.bug.is_none()
+        })
+    }
+
+    /// After all that came late: results are as they were, and no promise was broken.
+    pub(crate) fn check_the_end(&mut self) {
+        for plan in self.plan.jobs.clone() {
+            let before = self.checks.finals.get(&plan.id);
+            if before.is_some_and(|before| *before != self.finals(&plan)) {
+                self.violate(format!("PUBLISHED: the result of {} was changed later", plan.id));
+            }
+        }
+        self.check_promises();
+    }
+
+    /// PROMISE: what a client was told to be done is in the state.
+    fn check_promises(&mut self) {
+        let told: Vec<_> = self.answered.iter().copied().collect();
+        for (job, wish) in told {
+            let id = self.plan.jobs[job].id.clone();
+            let known = |words: &&(u64, String)| {
+                words.1.starts_with(match wish {
+                    Wish::Submit => "SubmitJob",
+                    Wish::Cancel => "CancelJob",
+                }) && words.1.contains(&id.0)
+            };
+            if !self.checks.history.values().any(|entry| known(&entry)) {
+                self.violate(format!("PROMISE: {wish:?} of {id} was confirmed and is lost"));
+            }
+        }
+    }
+
+    /// What waits for what, when nothing should wait any more.
+    pub(crate) fn what_hangs(&mut self) -> String {
+        self.check_promises();
+        let replicas = self.nodes.values().filter_map(|node| node.replica.as_ref());
+        let newest = replicas.max_by_key(|replica| replica.status().applied);
+        let Some(replica) = newest else {
+            return "no log is open".to_owned();
+        };
+        let jobs: Vec<_> = replica.state().jobs().map(job_words).collect();
+        let status = replica.status();
+        format!(
+            "{jobs:?} are not over; {} of {:?} in term {} leads, {} applied",
+            status.leader.map_or_else(|| "nobody".to_owned(), |leader| leader.to_string()),
+            status.voters,
+            status.term,
+            status.applied
+        )
+    }
+}
+
+/// ONCE: what won stays. MOMENTS: what is held is what its partitions give.
+fn check_jobs(checks: &mut Checks, state: &ClusterState) -> Vec<String> {
+    let mut broken = Vec::new();
+    for job in state.live_jobs() {
+        let plan = job.plan();
+        for partition in 0..job.listing().map_or(0, |listing| listing.partitions) {
+            let Some(winner) = job.winner(fruitnode_coordinator::ids::PartitionId(partition))
+            else {
+                continue;
+            };
+            let known = checks.winners.entry((job.id().clone(), partition)).or_insert(winner);
+            // A node that lags behind does not know of the scores yet.
+            let scores = known.scores.or(winner.scores);
+            let fuller = Winner { scores: winner.scores.or(scores), ..winner };
+            *known = Winner { scores, ..*known };
+            if *known != fuller {
+                broken.push(format!("ONCE: {known:?} won in {}, now {winner:?}", job.id()));
+            }
+        }
+        for (tree_node, held) in job.held() {
+            if held.digest != work::moments(job.spec(), plan, tree_node) {
+                broken.push(format!("MOMENTS: {tree_node} of {} are not its own", job.id()));
+            }
+        }
+    }
+    broken
+}
+
+fn job_words(job: &Job) -> String {
+    let granted: Vec<_> =
+        job.granted().map(|(task, attempt, node)| format!("{task} {attempt} at {node}")).collect();
+    let held: Vec<_> =
+        job.held().map(|(tree_node, held)| format!("{tree_node} at {}", held.node)).collect();
+    format!("{} {:?}, leased {granted:?}, held {held:?}", job.id(), job.phase())
+}
+
+fn fnv(bytes: &[u8]) -> u64 {
+    bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
+        (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3)
+    })
+}

@@ -1,0 +1,475 @@
+//! What the coordinator does beside applying: its duties, its streams, and its proposals.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use fruitnode_coordinator::attendance::{Attendance, welcome};
+use fruitnode_coordinator::command::Command;
+use fruitnode_coordinator::effect::Effect;
+use fruitnode_coordinator::ids::{Digest, NodeId};
+use fruitnode_coordinator::replica::{Applied, ProposeError, Role};
+use fruitnode_coordinator::schedule;
+use fruitnode_coordinator::task::TaskKind;
+use fruitnode_coordinator::voters::{Candidate, VoterStep, VotersNow, next_step};
+
+use crate::bug::Bug;
+use crate::events::{Down, Event, Lease, StreamId, Up, Wish};
+use crate::world::World;
+
+/// Ticks between two looks at the voters.
+const VOTERS_TICKS: u64 = 10;
+const TOKEN: &str = "token";
+
+type Client = Option<(usize, Wish)>;
+
+/// A node's time as leader of one term.
+pub(crate) struct Leading {
+    term: u64,
+    /// An entry of this term was applied: the state is not older than any before.
+    ready: bool,
+    tick: u64,
+    attendance: Attendance,
+    streams: BTreeMap<NodeId, StreamId>,
+    hellos: BTreeMap<NodeId, (StreamId, u64)>,
+    queue: VecDeque<(Command, Client)>,
+    proposed: BTreeMap<u64, Proposal>,
+}
+
+struct Proposal {
+    term: u64,
+    client: Client,
+    is_grant: bool,
+}
+
+impl Leading {
+    fn new(term: u64) -> Self {
+        Self {
+            term,
+            ready: false,
+            tick: 0,
+            attendance: Attendance::default(),
+            streams: BTreeMap::new(),
+            hellos: BTreeMap::new(),
+            queue: VecDeque::new(),
+            proposed: BTreeMap::new(),
+        }
+    }
+}
+
+impl World {
+    /// After every round: takes office, leaves it, and proposes. Says whether it proposed.
+    pub(crate) fn leader_turn(&mut self, id: NodeId) -> bool {
+        let leads = self.take_office(id);
+        if leads {
+            self.offer_grants(id);
+        }
+        leads && self.flush(id)
+    }
+
+    /// Begins or ends the node's time as leader, as its replica says. Says whether it leads.
+    fn take_office(&mut self, id: NodeId) -> bool {
+        let Some((role, term)) = self.role(id) else {
+            return false;
+        };
+        let leads = role == Role::Leader;
+        let known = self.node(id).leading.as_ref().map(|leading| leading.term);
+        if leads && known != Some(term) {
+            self.depose(id);
+            self.check_leader(id, term);
+            self.note(format_args!("{id} leads in term {term}"));
+            self.node(id).leading = Some(Leading::new(term));
+        }
+        if !leads && known.is_some() && !self.has(Bug::DeposedLeader) {
+            self.note(format_args!("{id} leads no longer"));
+            self.depose(id);
+        }
+        leads
+    }
+
+    /// Who attends is told by the breaking of the stream.
+    fn depose(&mut self, id: NodeId) {
+        let Some(leading) = self.node(id).leading.take() else {
+            return;
+        };
+        let waiting = leading.hellos.values().map(|(stream, _)| *stream);
+        for stream in leading.streams.into_values().chain(waiting) {
+            self.break_stream(stream);
+        }
+    }
+
+    pub(crate) fn leader_tick(&mut self, id: NodeId) {
+        let forgets = self.has(Bug::ForgetLost);
+        let Some(leading) = self.node(id).leading.as_mut().filter(|leading| leading.ready) else {
+            return;
+        };
+        leading.tick += 1;
+        let tick = leading.tick;
+        for (node, incarnation) in leading.attendance.lost(tick) {
+            if !forgets {
+                leading.queue.push_back((Command::LoseNode { node, incarnation }, None));
+            }
+        }
+        self.found(id);
+        if tick.is_multiple_of(VOTERS_TICKS) {
+            self.look_at_voters(id);
+        }
+    }
+
+    /// The first leader makes the cluster and lets everybody in; the next one goes on with it.
+    fn found(&mut self, id: NodeId) {
+        let nodes = self.plan.nodes;
+        let voters_wanted = self.plan.voters;
+        let node = self.node(id);
+        let (Some(leading), Some(replica)) = (&mut node.leading, &node.replica) else {
+            return;
+        };
+        if !leading.queue.is_empty() || !leading.proposed.is_empty() {
+            return;
+        }
+        let membership = replica.state().membership();
+        let key = |node: u64| Digest([node as u8; 32]);
+        let place = |node: u64| (format!("host-{node}:7400"), format!("storage-{node}"));
+        let mut wanted = Vec::new();
+        if !membership.is_founded() {
+            let (address, storage) = place(1);
+            wanted.push(Command::FoundCluster {
+                cluster: "ab12cd34".to_owned(),
+                name: "orchard".to_owned(),
+                voters_wanted,
+                address,
+                storage,
+                key: key(1),
+            });
+        }
+        let here = membership.members().count() as u64;
+        if here < nodes && membership.tokens().next().is_none() {
+            let (uses, expires_ms) = (100, u64::MAX >> 8);
+            let (id, hash) = (TOKEN.to_owned(), Digest([7; 32]));
+            wanted.push(Command::CreateToken { id, hash, uses, expires_ms });
+        }
+        for node in here.max(1) + 1..=nodes {
+            let (address, storage) = place(node);
+            let token = TOKEN.to_owned();
+            wanted.push(Command::Enroll { token, key: key(node), address, storage });
+        }
+        leading.queue.extend(wanted.into_iter().map(|command| (command, None)));
+    }
+
+    fn look_at_voters(&mut self, id: NodeId) {
+        let wanted = self.plan.voters;
+        let node = self.node(id);
+        let (Some(leading), Some(replica)) = (&mut node.leading, &mut node.replica) else {
+            return;
+        };
+        let status = replica.status();
+        let silent = |node: NodeId| match leading.attendance.silent_ticks(node, leading.tick) {
+            _ if node == id => 0,
+            Some(ticks) => ticks,
+            None => leading.tick,
+        };
+        let candidates: Vec<_> = replica
+            .state()
+            .membership()
+            .members()
+            .map(|(node, member)| Candidate {
+                node,
+                silent_ticks: silent(node),
+                leaving: member.draining || member.removed,
+            })
+            .collect();
+        let now = VotersNow {
+            leader: id,
+            voters: status.voters.into_iter().collect(),
+            learners: status.learners.into_iter().collect(),
+            matched: status.matched,
+            applied: status.applied,
+            busy: status.changing,
+        };
+        let step = next_step(&now, &candidates, wanted);
+        let words = match &step {
+            None => return,
+            Some(VoterStep::Change(change)) => match replica.change_voters(change) {
+                Ok(_) => format!("{id} changes voters: {change:?}"),
+                Err(why) => format!("{id} cannot change voters: {why}"),
+            },
+            Some(VoterStep::Transfer(to)) => {
+                replica.transfer(*to);
+                format!("{id} hands over to {to}")
+            }
+        };
+        self.note(format_args!("{words}"));
+    }
+
+    /// One assignment at a time: the next one is made from a state that knows the last.
+    fn offer_grants(&mut self, id: NodeId) {
+        let node = self.node(id);
+        let (Some(leading), Some(replica)) = (&mut node.leading, &node.replica) else {
+            return;
+        };
+        let waits = leading.proposed.values().any(|proposal| proposal.is_grant)
+            || leading.queue.iter().any(|(command, _)| is_grant(command));
+        if leading.ready && !waits {
+            let grants = schedule::grants(replica.state());
+            leading.queue.extend(grants.into_iter().map(|grant| (grant, None)));
+        }
+    }
+
+    /// Proposes what waits, in order. What cannot be taken waits on.
+    fn flush(&mut self, id: NodeId) -> bool {
+        let (now, early) = (self.now, self.has(Bug::AckEarly));
+        let mut answers = Vec::new();
+        let mut proposed_any = false;
+        let node = self.node(id);
+        let (Some(leading), Some(replica)) = (&mut node.leading, &mut node.replica) else {
+            return false;
+        };
+        while let Some((command, client)) = leading.queue.front() {
+            let proposed = match replica.propose(command, now) {
+                Ok(proposed) => proposed,
+                Err(ProposeError::NotLeader { .. } | ProposeError::Busy) => break,
+                Err(why) => {
+                    self.violate(format!("PROPOSE: {why}"));
+                    return false;
+                }
+            };
+            if early {
+                answers.extend(*client);
+            }
+            let proposal =
+                Proposal { term: proposed.term, client: *client, is_grant: is_grant(command) };
+            leading.proposed.insert(proposed.index, proposal);
+            leading.queue.pop_front();
+            proposed_any = true;
+        }
+        for (job, wish) in answers {
+            self.answer(job, wish);
+        }
+        proposed_any
+    }
+
+    /// An entry was applied on this node.
+    pub(crate) fn leader_applied(&mut self, id: NodeId, entry: Applied) {
+        self.take_office(id);
+        let node = self.node(id);
+        let (Some(leading), Some(replica)) = (&mut node.leading, &node.replica) else {
+            return;
+        };
+        if entry.term == leading.term && !leading.ready {
+            leading.ready = true;
+            leading.attendance = Attendance::begin(replica.state(), leading.tick);
+        }
+        let mine = leading.proposed.remove(&entry.index);
+        leading.proposed.retain(|index, _| *index > entry.index);
+        let client = mine.filter(|mine| mine.term == entry.term).and_then(|mine| mine.client);
+        if let Some((job, wish)) = client {
+            self.answer(job, wish);
+        }
+        if !self.node(id).leading.as_ref().is_some_and(|leading| leading.ready) {
+            return;
+        }
+        match entry.command {
+            Some(Command::AddNode { node, incarnation, .. }) => {
+                self.welcome(id, node, incarnation);
+            }
+            Some(Command::LoseNode { node, .. }) => self.forget_lost(id, node),
+            _ => {}
+        }
+        for effect in entry.effects {
+            self.carry_out(id, effect);
+        }
+    }
+
+    /// A member is told what is believed of it, and given its leases again.
+    fn welcome(&mut self, id: NodeId, member: NodeId, incarnation: u64) {
+        let node = self.node(id);
+        let (Some(leading), Some(replica)) = (&mut node.leading, &node.replica) else {
+            return;
+        };
+        let Some((stream, _)) =
+            leading.hellos.get(&member).copied().filter(|(_, said)| *said == incarnation)
+        else {
+            return;
+        };
+        leading.hellos.remove(&member);
+        leading.attendance.heard(member, incarnation, leading.tick);
+        let before = leading.streams.insert(member, stream);
+        let term = leading.term;
+        let believed = welcome(replica.state(), member);
+        let outstanding = replica.state().outstanding_effects();
+        if let Some(before) = before.filter(|before| *before != stream) {
+            self.break_stream(before);
+        }
+        let (attempts, held) = (believed.attempts, believed.held);
+        self.say_down(stream, Down::Welcome { term, attempts, held });
+        for effect in outstanding {
+            if matches!(&effect, Effect::Start { node, .. } if *node == member) {
+                self.carry_out(id, effect);
+            }
+        }
+    }
+
+    /// A node that was declared lost has to come again, should it be there after all.
+    fn forget_lost(&mut self, id: NodeId, lost: NodeId) {
+        let node = self.node(id);
+        let (Some(leading), Some(replica)) = (&mut node.leading, &node.replica) else {
+            return;
+        };
+        if replica.state().node(lost).is_some() {
+            return;
+        }
+        leading.attendance.forget(lost);
+        if let Some(stream) = leading.streams.remove(&lost) {
+            self.break_stream(stream);
+        }
+    }
+
+    fn carry_out(&mut self, id: NodeId, effect: Effect) {
+        let node = self.node(id);
+        let (Some(leading), Some(replica)) = (&node.leading, &node.replica) else {
+            return;
+        };
+        let term = leading.term;
+        let stream = |node: NodeId| leading.streams.get(&node).copied();
+        let (to, said) = match effect {
+            Effect::Start { job, task, attempt, node } => {
+                let state = replica.state();
+                let (Some(inputs), Some(known)) = (state.inputs(&job, task), state.job(&job))
+                else {
+                    return;
+                };
+                let spec = known.spec().clone();
+                let key = (job, task, attempt);
+                (vec![stream(node)], Down::Lease(Box::new(Lease { term, key, spec, inputs })))
+            }
+            Effect::Cancel { job, task, attempt, node } => {
+                (vec![stream(node)], Down::Cancel { term, key: (job, task, attempt) })
+            }
+            Effect::Release { job, tree_node, node } => {
+                (vec![stream(node)], Down::Release { term, job, tree_node })
+            }
+            Effect::End { job, .. } => {
+                let all = leading.streams.values().copied().map(Some).collect();
+                (all, Down::Forget { job })
+            }
+            Effect::Abandon { .. } => return,
+        };
+        for stream in to.into_iter().flatten() {
+            self.say_down(stream, said.clone());
+        }
+    }
+
+    pub(crate) fn on_up(&mut self, stream: StreamId, said: Up) {
+        let Some((member, id)) = self.ends(stream) else {
+            return;
+        };
+        let stale = self.has(Bug::AcceptStale);
+        let node = self.node(id);
+        let hint = node.replica.as_ref().and_then(|replica| replica.status().leader);
+        let Some(leading) = node.leading.as_mut().filter(|leading| leading.ready) else {
+            let hint = hint.filter(|hint| *hint != id);
+            self.say_down(stream, Down::Elsewhere { hint });
+            return;
+        };
+        let welcomed = leading.streams.get(&member) == Some(&stream);
+        match said {
+            Up::Hello { incarnation, slots } => {
+                leading.hellos.insert(member, (stream, incarnation));
+                leading.queue.push_back((add_node(member, incarnation, slots), None));
+            }
+            Up::Beat if welcomed => {
+                let tick = leading.tick;
+                let incarnation = node
+                    .replica
+                    .as_ref()
+                    .and_then(|replica| replica.state().node(member).map(|node| node.incarnation));
+                if let Some(incarnation) = incarnation {
+                    leading.attendance.heard(member, incarnation, tick);
+                }
+            }
+            Up::Report(command) if welcomed => {
+                let command = match &node.replica {
+                    Some(replica) if stale => renamed(command, replica.state()),
+                    _ => command,
+                };
+                leading.queue.push_back((command, None));
+            }
+            Up::Beat | Up::Report(_) => {}
+        }
+        self.wake(id);
+    }
+
+    pub(crate) fn on_asked(&mut self, to: NodeId, job: usize, wish: Wish) {
+        let plan = self.plan.jobs[job].clone();
+        let node = self.node(to);
+        let up = node.up;
+        if let Some(leading) = node.leading.as_mut().filter(|leading| up && leading.ready) {
+            let command = match wish {
+                Wish::Submit => Command::SubmitJob { job: plan.id, spec: plan.spec },
+                Wish::Cancel => Command::CancelJob { job: plan.id },
+            };
+            leading.queue.push_back((command, Some((job, wish))));
+            self.wake(to);
+        }
+    }
+
+    /// A node is to be given nothing new, and has to leave the voters.
+    pub(crate) fn drain(&mut self, node: NodeId) {
+        for id in self.nodes.keys().copied().collect::<Vec<_>>() {
+            let up = self.node(id).up;
+            if let Some(leading) = self.node(id).leading.as_mut().filter(|at| up && at.ready) {
+                leading.queue.push_back((Command::DrainNode { node, undo: false }, None));
+                self.note(format_args!("{node} is to be drained, says {id}"));
+                return;
+            }
+        }
+    }
+
+    pub(crate) fn leader_lost_stream(&mut self, id: NodeId, stream: StreamId) {
+        let Some(leading) = &mut self.node(id).leading else {
+            return;
+        };
+        leading.hellos.retain(|_, (waiting, _)| *waiting != stream);
+        let member = leading.streams.iter().find(|(_, known)| **known == stream);
+        if let Some(member) = member.map(|(member, _)| *member) {
+            leading.streams.remove(&member);
+            leading.attendance.broken(member, leading.tick);
+        }
+    }
+
+    fn answer(&mut self, job: usize, wish: Wish) {
+        let (delay, lost) = (self.delay(), self.dice.chance(self.plan.loss));
+        if !lost {
+            self.schedule(delay, Event::Answer { job, wish });
+        }
+    }
+}
+
+fn is_grant(command: &Command) -> bool {
+    matches!(command, Command::Grant { .. })
+}
+
+fn add_node(node: NodeId, incarnation: u64, slots: u32) -> Command {
+    Command::AddNode {
+        node,
+        incarnation,
+        address: format!("host-{}:7400", node.0),
+        release: "0.1.0".to_owned(),
+        slots,
+        compute_class: "cpu".to_owned(),
+        fit_class: "fit".to_owned(),
+    }
+}
+
+/// The mistake: whatever attempt is leased now, this must be it.
+fn renamed(command: Command, state: &fruitnode_coordinator::state::ClusterState) -> Command {
+    let Command::Accept { job, task, attempt, result, facts } = command else {
+        return command;
+    };
+    let leased = state.job(&job).and_then(|known| {
+        known.granted().find(|(leased, _, _)| *leased == task).map(|(_, attempt, _)| attempt)
+    });
+    let attempt = match task.kind() {
+        TaskKind::Publish => attempt,
+        _ => leased.unwrap_or(attempt),
+    };
+    Command::Accept { job, task, attempt, result, facts }
+}

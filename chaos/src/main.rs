@@ -1,0 +1,61 @@
+//! Runs seeds, and shows one again.
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use fruitnode_chaos::{Bug, Options, known_seeds, run};
+
+/// Simulates whole clusters, one for each seed, and says what was wrong
+#[derive(Parser)]
+#[command(name = "fruitnode-chaos")]
+struct Arguments {
+    /// Run this seed alone
+    #[arg(long, conflicts_with = "seeds")]
+    seed: Option<u64>,
+    /// Run the seeds that once failed, and this many more
+    #[arg(long, default_value_t = 1_000)]
+    seeds: u64,
+    /// First of these many
+    #[arg(long, default_value_t = 0)]
+    from: u64,
+    /// Plant a mistake
+    #[arg(long, value_enum)]
+    bug: Option<Bug>,
+    /// Let nothing go wrong
+    #[arg(long)]
+    calm: bool,
+    /// Print every event
+    #[arg(long)]
+    trace: bool,
+}
+
+#[allow(clippy::print_stdout, reason = "what was found is what the program is for")]
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let options = Options { bug: arguments.bug, calm: arguments.calm, trace: arguments.trace };
+    let seeds: Vec<u64> = match arguments.seed {
+        Some(seed) => vec![seed],
+        None => known_seeds().chain(arguments.from..arguments.from + arguments.seeds).collect(),
+    };
+    let (mut failed, mut events, mut virtual_ms) = (0_u64, 0_u64, 0_u64);
+    let (mut committed, mut succeeded) = (0_u64, 0_u64);
+    for seed in &seeds {
+        let verdict = run(*seed, options);
+        events += verdict.events;
+        virtual_ms += verdict.took_ms;
+        committed += verdict.committed;
+        succeeded += verdict.succeeded;
+        if let Some(violation) = &verdict.violation {
+            failed += 1;
+            println!("seed {seed}: {violation}\n  {}", verdict.replay(options.bug));
+        }
+    }
+    println!(
+        "{} seeds, {failed} failed; {events} events, {committed} entries, {succeeded} jobs done, \
+         {} virtual hours",
+        seeds.len(),
+        virtual_ms / 3_600_000
+    );
+    if failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}

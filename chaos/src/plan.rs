@@ -1,0 +1,174 @@
+//! What goes wrong in one run, drawn from its seed.
+//!
+//! Each kind of fault is there in about half of all runs, so that each is also seen without the
+//! others; in one run of four one of them is extreme.
+
+use fruitnode_coordinator::ids::JobId;
+use fruitnode_coordinator::job::JobSpec;
+
+use crate::dice::Dice;
+
+/// Milliseconds of virtual time.
+pub(crate) type Time = u64;
+
+/// One job, and what its client does.
+#[derive(Debug, Clone)]
+pub(crate) struct JobPlan {
+    pub(crate) id: JobId,
+    pub(crate) spec: JobSpec,
+    pub(crate) partitions: u32,
+    pub(crate) submit_at: Time,
+    pub(crate) cancel_at: Option<Time>,
+}
+
+/// Rates are per thousand, times in milliseconds; a mean time of 0 is never.
+#[derive(Debug, Clone)]
+pub(crate) struct Plan {
+    pub(crate) nodes: u64,
+    pub(crate) voters: u32,
+    pub(crate) slots: u32,
+    pub(crate) jobs: Vec<JobPlan>,
+    pub(crate) calm_at: Time,
+    pub(crate) loss: u64,
+    pub(crate) duplicate: u64,
+    pub(crate) late: u64,
+    pub(crate) delay_max: Time,
+    pub(crate) break_stream: u64,
+    pub(crate) crash_mean: Time,
+    /// Per hundred thousand steps of a round.
+    pub(crate) crash_step: u64,
+    pub(crate) down_max: Time,
+    pub(crate) pause_mean: Time,
+    pub(crate) pause_max: Time,
+    pub(crate) partition_mean: Time,
+    pub(crate) partition_max: Time,
+    pub(crate) one_way: bool,
+    pub(crate) disk_max: Time,
+    pub(crate) disk_fails: u64,
+    pub(crate) task_max: Time,
+    pub(crate) task_fails: u64,
+    pub(crate) task_hangs: u64,
+    pub(crate) drop_mean: Time,
+    pub(crate) store_fails: u64,
+    pub(crate) reply_lost: u64,
+    pub(crate) compact_entries: u64,
+    pub(crate) leave_dead: bool,
+    pub(crate) drain: bool,
+}
+
+const KINDS: u64 = 14;
+
+impl Plan {
+    pub(crate) fn draw(dice: &mut Dice) -> Self {
+        let extreme = if dice.chance(250) { dice.below(KINDS) } else { KINDS };
+        let mut kind = 0;
+        let mut rate = |dice: &mut Dice, none: u64, mild: u64, worst: u64| {
+            let mine = kind;
+            kind += 1;
+            let on = dice.chance(500);
+            match mine {
+                _ if mine == extreme => worst,
+                _ if on => mild,
+                _ => none,
+            }
+        };
+        let voters = dice.pick(&[3, 3, 3, 5]);
+        let calm_at = dice.between(30_000, 90_000);
+        let mut plan = Self {
+            nodes: u64::from(voters) + dice.below(3),
+            voters,
+            slots: dice.between(1, 3) as u32,
+            jobs: Vec::new(),
+            calm_at,
+            loss: rate(dice, 0, 30, 300),
+            duplicate: rate(dice, 0, 50, 500),
+            late: rate(dice, 0, 20, 300),
+            delay_max: rate(dice, 10, 60, 600),
+            break_stream: rate(dice, 0, 5, 100),
+            crash_mean: rate(dice, 0, 10_000, 2_000),
+            crash_step: rate(dice, 0, 20, 400),
+            pause_mean: rate(dice, 0, 15_000, 4_000),
+            partition_mean: rate(dice, 0, 12_000, 3_000),
+            disk_max: rate(dice, 0, 20, 400),
+            task_fails: rate(dice, 0, 50, 400),
+            task_hangs: rate(dice, 0, 30, 200),
+            drop_mean: rate(dice, 0, 5_000, 700),
+            reply_lost: rate(dice, 0, 200, 800),
+            down_max: dice.pick(&[500, 4_000, 20_000]),
+            pause_max: dice.pick(&[3_000, 12_000, 30_000]),
+            partition_max: dice.pick(&[3_000, 10_000, 25_000]),
+            one_way: dice.chance(400),
+            disk_fails: dice.pick(&[0, 0, 0, 2]),
+            task_max: dice.pick(&[300, 2_000, 6_000]),
+            store_fails: dice.pick(&[0, 0, 50, 200]),
+            compact_entries: dice.pick(&[20, 60, 4_096]),
+            leave_dead: dice.chance(500),
+            drain: dice.chance(200),
+        };
+        for job in 0..dice.between(1, 2) {
+            plan.jobs.push(JobPlan::draw(dice, job, calm_at));
+        }
+        plan
+    }
+
+    /// The same jobs, and nothing that goes wrong.
+    pub(crate) fn without_faults(mut self) -> Self {
+        self.calm_at = 0;
+        for job in &mut self.jobs {
+            job.cancel_at = None;
+        }
+        self.leave_dead = false;
+        self.drain = false;
+        self.still();
+        self
+    }
+
+    /// From now on nothing goes wrong any more.
+    pub(crate) fn still(&mut self) {
+        for rate in [
+            &mut self.loss,
+            &mut self.duplicate,
+            &mut self.late,
+            &mut self.break_stream,
+            &mut self.crash_mean,
+            &mut self.crash_step,
+            &mut self.pause_mean,
+            &mut self.partition_mean,
+            &mut self.disk_fails,
+            &mut self.task_fails,
+            &mut self.task_hangs,
+            &mut self.drop_mean,
+            &mut self.store_fails,
+            &mut self.reply_lost,
+        ] {
+            *rate = 0;
+        }
+        self.delay_max = self.delay_max.min(60);
+        self.disk_max = self.disk_max.min(20);
+        self.task_max = self.task_max.min(1_000);
+    }
+}
+
+impl JobPlan {
+    fn draw(dice: &mut Dice, job: u64, calm_at: Time) -> Self {
+        let partitions = dice.between(1, 12) as u32;
+        let pca = dice.chance(850);
+        let given_fit = pca && dice.chance(100);
+        Self {
+            id: JobId(format!("job-{job}")),
+            spec: JobSpec {
+                from: format!("from-{job}-{partitions}"),
+                to: format!("to-{job}"),
+                rows_per_part: 4,
+                pca,
+                given_fit,
+                compute_class: "cpu".to_owned(),
+                fit_class: "fit".to_owned(),
+                options: Vec::new(),
+            },
+            partitions,
+            submit_at: dice.between(3_000, calm_at / 2),
+            cancel_at: dice.chance(80).then(|| dice.between(5_000, calm_at)),
+        }
+    }
+}

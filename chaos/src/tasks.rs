@@ -1,0 +1,275 @@
+//! What an attempt does to the objects and to the memory of its node.
+
+use fruitnode_coordinator::ids::{Attempt, Digest, JobId, NodeId, PartitionId};
+use fruitnode_coordinator::job::JobSpec;
+use fruitnode_coordinator::retry::FailureReason;
+use fruitnode_coordinator::task::{Holding, Inputs, Task, TaskResult, Winner};
+use fruitnode_coordinator::tree::TreeNode;
+
+use crate::bug::Bug;
+use crate::events::{Event, Key, Life};
+use crate::objects::{Object, Put};
+use crate::plan::Time;
+use crate::work;
+use crate::world::World;
+
+/// Failures of one task that are made up; the coordinator gives up at four.
+const FAILURES_MAX: u8 = 2;
+/// Time until something is tried again.
+const AGAIN: Time = 700;
+
+impl World {
+    pub(crate) fn on_work(&mut self, id: NodeId, life: Life, key: Key) {
+        if !self.lives(id, life) {
+            return;
+        }
+        let Some(running) = self.node(id).member.running.get_mut(&key) else {
+            return;
+        };
+        let (fails, stage) = (running.fails.take(), running.stage);
+        let (spec, inputs) = (running.lease.spec.clone(), running.lease.inputs.clone());
+        if let Some(reason) = fails
+            && self.may_fail(&key)
+        {
+            self.failed(id, &key, reason);
+            return;
+        }
+        match (key.1, inputs) {
+            (Task::List, _) => {
+                let object = Object { digest: work::manifest(&spec), made_by: key.2 };
+                if self.put(id, &key, &manifest_key(&key.0, key.2), object) {
+                    self.done(id, &key, work::listed(&spec));
+                }
+            }
+            (Task::Extract(partition), _) => self.extract(id, &key, &spec, partition),
+            (Task::Remake(_), Inputs::Remake(winner)) => {
+                if self.accepted(&features_key(&key.0, &winner), winner.features) {
+                    self.hold(id, &key, work::leaf(&winner.features));
+                }
+            }
+            (Task::Merge(_), Inputs::Merge(left, right)) => self.merge(id, &key, (left, right)),
+            (Task::Fit, Inputs::Adopt) => self.fitted(id, &key, None),
+            (Task::Fit, Inputs::Fit(root, holding)) => {
+                if self.fetch(id, &key, root, holding) {
+                    self.fitted(id, &key, Some(&holding.digest));
+                }
+            }
+            (Task::Project(partition), Inputs::Project(winner, fit)) => {
+                let fitted = self.accepted(&fit_key(&key.0, fit.attempt), fit.digest);
+                if fitted && self.accepted(&features_key(&key.0, &winner), winner.features) {
+                    let scores = work::scores(&winner.features, &fit.digest);
+                    let object = Object { digest: scores, made_by: key.2 };
+                    if self.put(id, &key, &scores_key(&key.0, partition, key.2), object) {
+                        let (rows, csv) = (winner.good, work::csv(&scores));
+                        self.done(id, &key, TaskResult::Projected { rows, scores, csv });
+                    }
+                }
+            }
+            (Task::Publish, Inputs::Publish { winners, .. }) => {
+                self.check_published(&key.0, &winners);
+                self.publish(id, &key, &spec, (stage, &winners));
+            }
+            (task, inputs) => self.violate(format!("INPUTS: {task} was given {inputs:?}")),
+        }
+    }
+
+    fn extract(&mut self, id: NodeId, key: &Key, spec: &JobSpec, partition: PartitionId) {
+        let features = work::features(spec, partition);
+        let object = Object { digest: features, made_by: key.2 };
+        let name = format!("{}/features/{:04}/{:06}", key.0, partition.0, key.2.0);
+        if !self.put(id, key, &name, object) {
+            return;
+        }
+        let moments = spec.reduces().then(|| work::leaf(&features));
+        if let Some(digest) = moments {
+            let name = (key.0.clone(), TreeNode::leaf(partition.0));
+            self.node(id).member.held.insert(name, digest);
+        }
+        let quarantine = work::quarantine(spec, partition);
+        let bad = u32::from(quarantine.is_some());
+        let good = spec.rows_per_part - bad;
+        let (gets, inferences) = (spec.rows_per_part, good);
+        let result =
+            TaskResult::Extracted { good, bad, features, quarantine, moments, gets, inferences };
+        self.done(id, key, result);
+    }
+
+    fn merge(
+        &mut self,
+        id: NodeId,
+        key: &Key,
+        (left, right): ((TreeNode, Holding), (TreeNode, Holding)),
+    ) {
+        // The left is at hand when the lease is granted; when it is sent again, it may have been
+        // made anew elsewhere.
+        if self.fetch(id, key, left.0, left.1) && self.fetch(id, key, right.0, right.1) {
+            self.hold(id, key, work::merged(&left.1.digest, &right.1.digest));
+        }
+    }
+
+    fn hold(&mut self, id: NodeId, key: &Key, digest: Digest) {
+        let tree_node = match key.1 {
+            Task::Merge(tree_node) => tree_node,
+            Task::Remake(partition) => TreeNode::leaf(partition.0),
+            _ => return,
+        };
+        self.node(id).member.held.insert((key.0.clone(), tree_node), digest);
+        self.done(id, key, TaskResult::Held { digest });
+    }
+
+    fn fitted(&mut self, id: NodeId, key: &Key, root: Option<&Digest>) {
+        let digest = work::fit(root);
+        let object = Object { digest, made_by: key.2 };
+        if self.put(id, key, &fit_key(&key.0, key.2), object) {
+            self.done(id, key, TaskResult::Fitted { digest, components: 2 });
+        }
+    }
+
+    /// Finals are written one by one, and `_SUCCESS` last.
+    fn publish(&mut self, id: NodeId, key: &Key, spec: &JobSpec, at: (u32, &[Winner])) {
+        let (stage, winners) = at;
+        if let Some(winner) = winners.get(stage as usize) {
+            if !self.copy_finals(id, key, spec, winner) {
+                return;
+            }
+            if let Some(running) = self.node(id).member.running.get_mut(key) {
+                running.stage += 1;
+            }
+            let after = self.dice.between(1, 100);
+            self.work_again(id, key, after);
+            return;
+        }
+        let parts: Vec<_> = winners
+            .iter()
+            .map(|winner| (winner.features, winner.scores.map(|(_, scores, _)| scores)))
+            .collect();
+        let digest = work::success(&parts);
+        let name = format!("{}/_SUCCESS", spec.to);
+        let object = Object { digest, made_by: Attempt(0) };
+        let replaced = self.objects.put(&name, object, &self.plan, &mut self.dice);
+        match replaced {
+            Put::Failed => self.work_again(id, key, AGAIN),
+            Put::ReplyLost if self.has(Bug::LostReply) => {
+                self.publish_what_is_found(&key.0, spec, winners);
+                self.done(id, key, TaskResult::Published { digest });
+            }
+            // Read back: what lies there is what was to be put there.
+            Put::ReplyLost | Put::Done => {
+                self.done(id, key, TaskResult::Published { digest });
+            }
+        }
+    }
+
+    fn copy_finals(&mut self, id: NodeId, key: &Key, spec: &JobSpec, winner: &Winner) -> bool {
+        let features = features_key(&key.0, winner);
+        if !self.accepted(&features, winner.features) {
+            return false;
+        }
+        let partition = winner.partition;
+        let features = Object { digest: winner.features, made_by: winner.features_attempt };
+        if !self.put(id, key, &final_key(spec, "features", partition), features) {
+            return false;
+        }
+        let Some((attempt, scores, _)) = winner.scores else {
+            return true;
+        };
+        let object = Object { digest: scores, made_by: attempt };
+        self.accepted(&scores_key(&key.0, partition, attempt), scores)
+            && self.put(id, key, &final_key(spec, "scores", partition), object)
+    }
+
+    /// The mistake: the newest object of each partition, whoever won.
+    fn publish_what_is_found(&mut self, job: &JobId, spec: &JobSpec, winners: &[Winner]) {
+        for winner in winners {
+            let prefix = format!("{job}/features/{:04}/", winner.partition.0);
+            let newest = self.objects.list(&prefix).last().map(|(_, object)| object);
+            if let Some(object) = newest {
+                let name = final_key(spec, "features", winner.partition);
+                self.objects.put(&name, object, &self.plan, &mut self.dice);
+            }
+        }
+    }
+
+    /// Puts an object. If that fails, so does the attempt, or it is tried again.
+    fn put(&mut self, id: NodeId, key: &Key, name: &str, object: Object) -> bool {
+        match self.objects.put(name, object, &self.plan, &mut self.dice) {
+            Put::Done => true,
+            // The same bytes again, by the same name.
+            Put::ReplyLost => {
+                self.work_again(id, key, AGAIN);
+                false
+            }
+            Put::Failed if self.may_fail(key) => {
+                self.failed(id, key, FailureReason::StorageUnavailable);
+                false
+            }
+            Put::Failed => {
+                self.work_again(id, key, AGAIN);
+                false
+            }
+        }
+    }
+
+    /// An object that was accepted is there, with the bytes that were accepted.
+    fn accepted(&mut self, name: &str, digest: Digest) -> bool {
+        let found = self.objects.get(name).map(|object| object.digest);
+        if found != Some(digest) {
+            self.violate(format!("LOST: {name} was accepted, and is {found:?}"));
+        }
+        found == Some(digest)
+    }
+
+    /// Moments from where they are held. They may be gone, or out of reach.
+    fn fetch(&mut self, id: NodeId, key: &Key, tree_node: TreeNode, holding: Holding) -> bool {
+        let now = self.now;
+        let reached =
+            holding.node == id || self.reaches(id, holding.node) && self.reaches(holding.node, id);
+        let holder = self.node(holding.node);
+        let awake = holder.up && holder.paused_until <= now;
+        let held = holder.member.held.get(&(key.0.clone(), tree_node)).copied();
+        if reached && awake && held == Some(holding.digest) {
+            return true;
+        }
+        // Not at once: whoever is gone must first be known to be.
+        let running = self.node(id).member.running.get_mut(key);
+        if let Some(running) = running.filter(|running| running.stage == 0) {
+            running.stage = 1;
+            self.work_again(id, key, AGAIN);
+        } else {
+            self.failed(id, key, FailureReason::MomentsMissing);
+        }
+        false
+    }
+
+    fn work_again(&mut self, id: NodeId, key: &Key, after: Time) {
+        let life = self.node(id).life;
+        self.schedule(after, Event::Work { node: id, life, key: key.clone() });
+    }
+
+    /// Whether one more failure of the task still lets its job succeed.
+    fn may_fail(&mut self, key: &Key) -> bool {
+        let failures = self.checks.failures.entry((key.0.clone(), key.1)).or_default();
+        *failures += 1;
+        *failures <= FAILURES_MAX
+    }
+}
+
+pub(crate) fn final_key(spec: &JobSpec, what: &str, partition: PartitionId) -> String {
+    format!("{}/{what}/{:04}", spec.to, partition.0)
+}
+
+fn manifest_key(job: &JobId, attempt: Attempt) -> String {
+    format!("{job}/manifest/{:06}", attempt.0)
+}
+
+fn features_key(job: &JobId, winner: &Winner) -> String {
+    format!("{job}/features/{:04}/{:06}", winner.partition.0, winner.features_attempt.0)
+}
+
+fn scores_key(job: &JobId, partition: PartitionId, attempt: Attempt) -> String {
+    format!("{job}/scores/{:04}/{:06}", partition.0, attempt.0)
+}
+
+fn fit_key(job: &JobId, attempt: Attempt) -> String {
+    format!("{job}/fit/{:06}", attempt.0)
+}
