@@ -24,4 +24,6 @@ pub enum Bug {
     LostReply,
     /// A member that let go of moments says so once, and never again.
     DropSilently,
+    /// A leader skips a lease whose inputs were lost in the meantime, and says nothing.
+    SkipUnstartable,
 }

@@ -7,12 +7,14 @@ use fruitnode_coordinator::command::Command;
 use fruitnode_coordinator::effect::Effect;
 use fruitnode_coordinator::ids::{Digest, NodeId};
 use fruitnode_coordinator::replica::{Applied, ProposeError, Role};
+use fruitnode_coordinator::retry::FailureReason;
 use fruitnode_coordinator::schedule;
+use fruitnode_coordinator::story::AttemptFacts;
 use fruitnode_coordinator::task::TaskKind;
 use fruitnode_coordinator::voters::{Candidate, VoterStep, VotersNow, next_step};
 
 use crate::bug::Bug;
-use crate::events::{Down, Event, Lease, StreamId, Up, Wish};
+use crate::events::{Down, Event, Key, Lease, StreamId, Up, Wish};
 use crate::world::World;
 
 /// Ticks between two looks at the voters.
@@ -332,8 +334,13 @@ impl World {
         let (to, said) = match effect {
             Effect::Start { job, task, attempt, node } => {
                 let state = replica.state();
-                let (Some(inputs), Some(known)) = (state.inputs(&job, task), state.job(&job))
-                else {
+                let Some(known) = state.job(&job).filter(|known| !known.ended()) else {
+                    return;
+                };
+                let Some(inputs) = state.inputs(&job, task) else {
+                    // What it needs was lost with a later entry of the same page. Nobody would
+                    // ever hear of the attempt, and the task would wait for it for ever.
+                    self.fail_for_want_of_inputs(id, (job, task, attempt));
                     return;
                 };
                 let spec = known.spec().clone();
@@ -354,6 +361,18 @@ impl World {
         };
         for stream in to.into_iter().flatten() {
             self.say_down(stream, said.clone());
+        }
+    }
+
+    fn fail_for_want_of_inputs(&mut self, id: NodeId, (job, task, attempt): Key) {
+        if self.has(Bug::SkipUnstartable) {
+            return;
+        }
+        let (reason, facts) = (FailureReason::MomentsMissing, AttemptFacts::default());
+        let detail = "what it needs was lost before it began".to_owned();
+        if let Some(leading) = &mut self.node(id).leading {
+            let fail = Command::Fail { job, task, attempt, reason, detail, facts };
+            leading.queue.push_back((fail, None));
         }
     }
 

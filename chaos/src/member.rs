@@ -144,8 +144,9 @@ impl World {
         let made: Vec<_> = member.done.keys().filter_map(product).collect();
         member.held.retain(|name, _| held.contains(name) || made.contains(name));
         let again: Vec<_> = member.done.values().cloned().collect();
-        let gone: Vec<_> =
-            held.iter().filter(|name| !member.held.contains_key(name)).cloned().collect();
+        // Moments that an unheard-of report promises may have been let go of since.
+        let named = held.iter().chain(&made);
+        let gone: Vec<_> = named.filter(|name| !member.held.contains_key(name)).cloned().collect();
         for report in again {
             self.report(id, Up::Report(report));
         }
