@@ -17,6 +17,7 @@ use crate::mesh::client::Contact;
 use crate::mesh::credentials::Credentials;
 use crate::mesh::error::MeshError;
 use crate::mesh::token::Token;
+use crate::storage::S3Options;
 use crate::tasks::NodeOptions;
 
 /// Longest wait for anything, on a machine that does much else.
@@ -41,6 +42,7 @@ fn start(dir: super::DataDir, address: &str) -> Node {
         http: None,
         slots: 2,
         node: NodeOptions { threads: one, batch: one },
+        storage: S3Options::default(),
         drain: Duration::from_secs(20),
     };
     let (stop, stopped) = oneshot::channel::<()>();
