@@ -26,8 +26,8 @@
 //! inputs j merge:0-1                     what an attempt would be given
 //! ```
 //!
-//! `UPDATE_SCRIPTS=1 cargo test --workspace --test scripts` writes what happened as what is expected;
-//! read the difference before you keep it.
+//! `UPDATE_SCRIPTS=1 cargo test --workspace --test scripts` writes what happened as what is
+//! expected; read the difference before you keep it.
 
 use std::fmt::Write as _;
 use std::fs;

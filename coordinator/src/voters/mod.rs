@@ -1,9 +1,8 @@
 //! Who decides: which change to the set of voters is next.
 //!
-//! The number of voters is odd and at most the wanted one; a member receives the log for a while
-//! before it has a vote; who is lost is replaced and never just dropped, since it may come back; who
-//! is drained or removed has to go. Newcomers get their votes, and leavers lose theirs, in one joint
-//! change.
+//! The number of voters is odd and at most the wanted one; a member receives the log before it has
+//! a vote; who is lost is replaced and never just dropped, since it may come back; who is drained
+//! or removed has to go. Newcomers get votes, and leavers lose theirs, in one joint change.
 
 use std::collections::{BTreeMap, BTreeSet};
 
