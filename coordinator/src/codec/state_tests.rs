@@ -1,3 +1,5 @@
+//! Snapshots: what comes back, and what is refused.
+
 use crate::codec::{SNAPSHOT_VERSION, decode_state, encode_state};
 use crate::command::Command;
 use crate::effect::Effect;

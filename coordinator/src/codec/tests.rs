@@ -1,3 +1,5 @@
+//! Log entries: what comes back, and what is refused.
+
 use fruitnode_proto::v1;
 use prost::Message;
 

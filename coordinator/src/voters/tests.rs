@@ -1,3 +1,5 @@
+//! Sets of voters, followed until nothing is left to do.
+
 use std::collections::BTreeSet;
 
 use crate::ids::NodeId;
