@@ -2,8 +2,8 @@
 
 use fruitnode_coordinator::replica::{LogStore, MemoryLog};
 
-use super::super::RedbLog;
-use super::{Draws, STORAGE, content, is_same, place, write};
+use super::super::{FILE_BYTES_MAX, RedbLog};
+use super::{Draws, STORAGE, content, entry, is_same, place, snapshot, write};
 
 #[test]
 fn whatever_is_written_reads_as_in_memory_also_after_a_restart() {
@@ -33,4 +33,22 @@ fn whatever_is_written_reads_as_in_memory_also_after_a_restart() {
             }
         }
     }
+}
+
+#[test]
+fn a_file_that_grew_is_small_again_after_the_log_is_compacted() {
+    let (_folder, path) = place();
+    let mut log = RedbLog::create(&path, STORAGE).unwrap();
+    log.install(&snapshot(1, 1, 10), None).unwrap();
+    for index in 2..42 {
+        log.append(&[entry(index, 1, 1_000_000)], None).unwrap();
+    }
+    let grown = log.file_bytes();
+    assert!(grown > FILE_BYTES_MAX, "{grown}");
+    log.compact(&snapshot(41, 1, 100_000), 39).unwrap();
+    let shrunk = log.file_bytes();
+    assert!(shrunk < 6 << 20, "{shrunk} of {grown}");
+    let before = content(&log);
+    drop(log);
+    assert_eq!(content(&RedbLog::open(&path, STORAGE).unwrap()), before);
 }
