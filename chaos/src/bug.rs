@@ -11,14 +11,15 @@ pub enum Bug {
     SkipFsync,
     /// A client hears of success when its command is proposed, not when it is applied.
     AckEarly,
-    /// A late report is taken for one of the attempt that is leased now.
+    /// A member does not let go of what is void, and the leader takes its late report for one of
+    /// the attempt that is leased now.
     AcceptStale,
     /// A leader that was deposed goes on as if it led.
     DeposedLeader,
     /// A node that is gone is never declared lost.
     ForgetLost,
-    /// A process that starts anew says that it is the one before.
-    SameIncarnation,
+    /// A leader does not send again what is leased, when a member comes.
+    ForgetOutstanding,
     /// A publisher that misses a reply publishes again, from what it finds instead of from the
     /// recorded winners.
     LostReply,

@@ -110,6 +110,7 @@ pub(crate) enum Event {
     Heal,
     Drop,
     Drain,
+    Remove,
     Calm,
     Abandon,
 }

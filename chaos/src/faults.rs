@@ -1,5 +1,6 @@
 //! How the world begins, what breaks in it, and clients, who do not give up.
 
+use fruitnode_coordinator::command::Command;
 use fruitnode_coordinator::ids::NodeId;
 use fruitnode_coordinator::replica::{MemoryLog, Replica};
 use fruitnode_coordinator::state::ClusterState;
@@ -50,6 +51,10 @@ impl World {
             let at = self.dice.between(10_000, self.plan.calm_at.max(10_000));
             self.schedule(at, Event::Drain);
         }
+        if self.plan.remove && self.plan.nodes > u64::from(self.plan.voters) {
+            let at = self.dice.between(10_000, self.plan.calm_at.max(10_000));
+            self.schedule(at, Event::Remove);
+        }
         self.schedule(self.plan.calm_at, Event::Calm);
     }
 
@@ -90,6 +95,7 @@ impl World {
             node.disk.crash();
         }
         self.note(format_args!("{id} is down"));
+        self.count("process died");
         let ends = |stream: &crate::world::Stream| {
             !stream.broken && (stream.member == (id, life) || stream.leader == (id, life))
         };
@@ -124,6 +130,7 @@ impl World {
         let until = now + self.dice.between(100, pause_max);
         if !self.calm {
             self.note(format_args!("{id} is stopped until {until}"));
+            self.count("process stopped");
             self.node(id).paused_until = until;
         }
         self.schedule_around(self.plan.pause_mean, Event::Pause);
@@ -144,8 +151,9 @@ impl World {
                 }
             }
         }
-        let way = if both_ways { "both ways" } else { "one way" };
-        self.note(format_args!("{some:?} are cut off, {way}"));
+        let way = if both_ways { "cut both ways" } else { "cut one way" };
+        self.note(format_args!("{some:?}: {way}"));
+        self.count(way);
         let after = self.dice.between(500, self.plan.partition_max);
         self.schedule(after, Event::Heal);
     }
@@ -158,7 +166,13 @@ impl World {
 
     pub(crate) fn on_drain(&mut self) {
         let id = self.pick_node();
-        self.drain(id);
+        self.propose_by_anybody(Command::DrainNode { node: id, undo: false });
+    }
+
+    /// A node is thrown out. Another one is there to decide in its place.
+    pub(crate) fn on_remove(&mut self) {
+        let id = self.pick_node();
+        self.propose_by_anybody(Command::RemoveNode { node: id });
     }
 
     pub(crate) fn on_calm(&mut self) {
@@ -183,6 +197,7 @@ impl World {
         let id = self.pick_node();
         if can_do {
             self.note(format_args!("{id} goes for ever"));
+            self.count("node gone for ever");
             self.crash(id);
             self.node(id).buried = true;
         }

@@ -78,6 +78,7 @@ impl World {
             self.depose(id);
             self.check_leader(id, term);
             self.note(format_args!("{id} leads in term {term}"));
+            self.count("leader elected");
             self.node(id).leading = Some(Leading::new(term));
         }
         if !leads && known.is_some() && !self.has(Bug::DeposedLeader) {
@@ -190,7 +191,10 @@ impl World {
         let words = match &step {
             None => return,
             Some(VoterStep::Change(change)) => match replica.change_voters(change) {
-                Ok(_) => format!("{id} changes voters: {change:?}"),
+                Ok(_) => {
+                    self.count("voters changed");
+                    format!("{id} changes voters: {change:?}")
+                }
                 Err(why) => format!("{id} cannot change voters: {why}"),
             },
             Some(VoterStep::Transfer(to)) => {
@@ -272,7 +276,10 @@ impl World {
             Some(Command::AddNode { node, incarnation, .. }) => {
                 self.welcome(id, node, incarnation);
             }
-            Some(Command::LoseNode { node, .. }) => self.forget_lost(id, node),
+            Some(Command::LoseNode { node, .. } | Command::RemoveNode { node }) => {
+                self.count("node lost or removed");
+                self.forget_lost(id, node);
+            }
             _ => {}
         }
         for effect in entry.effects {
@@ -296,7 +303,10 @@ impl World {
         let before = leading.streams.insert(member, stream);
         let term = leading.term;
         let believed = welcome(replica.state(), member);
-        let outstanding = replica.state().outstanding_effects();
+        let mut outstanding = replica.state().outstanding_effects();
+        if self.has(Bug::ForgetOutstanding) {
+            outstanding.clear();
+        }
         if let Some(before) = before.filter(|before| *before != stream) {
             self.break_stream(before);
         }
@@ -430,13 +440,12 @@ impl World {
         }
     }
 
-    /// A node is to be given nothing new, and has to leave the voters.
-    pub(crate) fn drain(&mut self, node: NodeId) {
+    /// Whoever leads proposes this for somebody who does not care whether it comes to pass.
+    pub(crate) fn propose_by_anybody(&mut self, command: Command) {
         for id in self.nodes.keys().copied().collect::<Vec<_>>() {
             let up = self.node(id).up;
             if let Some(leading) = self.node(id).leading.as_mut().filter(|at| up && at.ready) {
-                leading.queue.push_back((Command::DrainNode { node, undo: false }, None));
-                self.note(format_args!("{node} is to be drained, says {id}"));
+                leading.queue.push_back((command, None));
                 return;
             }
         }

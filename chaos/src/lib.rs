@@ -24,6 +24,8 @@ mod voter;
 mod work;
 mod world;
 
+use std::collections::BTreeMap;
+
 pub use bug::Bug;
 
 use dice::Dice;
@@ -58,6 +60,8 @@ pub struct Verdict {
     pub committed: u64,
     /// Jobs that succeeded.
     pub succeeded: u64,
+    /// How often each kind of thing happened.
+    pub seen: BTreeMap<&'static str, u64>,
 }
 
 impl Verdict {
@@ -87,6 +91,7 @@ pub fn run(seed: u64, options: Options) -> Verdict {
         took_ms: world.now,
         committed: world.checks.committed(),
         succeeded: world.checks.succeeded(),
+        seen: world.seen,
     }
 }
 

@@ -1,5 +1,6 @@
 //! Runs seeds, and shows one again.
 
+use std::collections::BTreeMap;
 use std::process::ExitCode;
 
 use clap::Parser;
@@ -40,16 +41,23 @@ fn main() -> ExitCode {
     };
     let (mut failed, mut events, mut virtual_ms) = (0_u64, 0_u64, 0_u64);
     let (mut committed, mut succeeded) = (0_u64, 0_u64);
+    let mut seen: BTreeMap<&str, u64> = BTreeMap::new();
     for seed in &seeds {
         let verdict = run(*seed, options);
         events += verdict.events;
         virtual_ms += verdict.took_ms;
         committed += verdict.committed;
         succeeded += verdict.succeeded;
+        for (what, times) in &verdict.seen {
+            *seen.entry(what).or_default() += times;
+        }
         if let Some(violation) = &verdict.violation {
             failed += 1;
             println!("seed {seed}: {violation}\n  {}", verdict.replay(options.bug));
         }
+    }
+    for (what, times) in &seen {
+        println!("{times:>9}  {what}");
     }
     println!(
         "{} seeds, {failed} failed; {events} events, {committed} entries, {succeeded} jobs done, \

@@ -59,10 +59,7 @@ impl World {
         let anybody = self.dice.pick(&all);
         let whom = self.node(id).member.hint.take().unwrap_or(anybody);
         let stream = self.open(id, whom);
-        let incarnation = match self.has(Bug::SameIncarnation) {
-            true => id.0,
-            false => id.0 * 1_000 + life,
-        };
+        let incarnation = id.0 * 1_000 + life;
         let slots = self.plan.slots;
         let member = &mut self.node(id).member;
         (member.stream, member.welcomed, member.opened_at) = (Some(stream), false, now);
@@ -136,17 +133,21 @@ impl World {
 
     /// What is not named is void; what is named and not there is said to be gone.
     fn on_welcome(&mut self, id: NodeId, attempts: &[Key], held: &[(JobId, TreeNode)]) {
-        let silent = self.has(Bug::DropSilently);
+        let (silent, stale) = (self.has(Bug::DropSilently), self.has(Bug::AcceptStale));
         let member = &mut self.node(id).member;
         member.welcomed = true;
-        member.running.retain(|key, _| attempts.contains(key));
-        member.done.retain(|key, _| attempts.contains(key));
+        let void = member.running.keys().filter(|key| !attempts.contains(key)).count();
+        member.running.retain(|key, _| stale || attempts.contains(key));
+        member.done.retain(|key, _| stale || attempts.contains(key));
         let made: Vec<_> = member.done.keys().filter_map(product).collect();
         member.held.retain(|name, _| held.contains(name) || made.contains(name));
         let again: Vec<_> = member.done.values().cloned().collect();
         // Moments that an unheard-of report promises may have been let go of since.
         let named = held.iter().chain(&made);
         let gone: Vec<_> = named.filter(|name| !member.held.contains_key(name)).cloned().collect();
+        if void > 0 {
+            self.count("attempt void at the welcome");
+        }
         for report in again {
             self.report(id, Up::Report(report));
         }
@@ -169,6 +170,7 @@ impl World {
         let mut takes = self.dice.between(1, task_max);
         if self.dice.chance(self.plan.task_hangs) {
             takes += self.dice.between(HANG_MAX / 5, HANG_MAX);
+            self.count("task that hung");
         }
         let fails = self.dice.chance(self.plan.task_fails).then(|| {
             let reasons = [FailureReason::Panic, FailureReason::StorageUnavailable];
@@ -216,6 +218,7 @@ impl World {
                 held.remove(&name);
                 let (job, tree_node) = name;
                 self.note(format_args!("{id} lets go of {job} {tree_node}"));
+                self.count("moments let go of");
                 let dropped = Command::DropMoments { job, tree_node, node: id };
                 self.report(id, Up::Report(dropped));
             }

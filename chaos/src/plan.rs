@@ -54,6 +54,7 @@ pub(crate) struct Plan {
     pub(crate) compact_entries: u64,
     pub(crate) leave_dead: bool,
     pub(crate) drain: bool,
+    pub(crate) remove: bool,
 }
 
 const KINDS: u64 = 14;
@@ -77,7 +78,7 @@ impl Plan {
         let mut plan = Self {
             nodes: u64::from(voters) + dice.below(3),
             voters,
-            slots: dice.between(1, 3) as u32,
+            slots: dice.between(1, 2) as u32,
             jobs: Vec::new(),
             calm_at,
             loss: rate(dice, 0, 30, 300),
@@ -99,11 +100,12 @@ impl Plan {
             partition_max: dice.pick(&[3_000, 10_000, 25_000]),
             one_way: dice.chance(400),
             disk_fails: dice.pick(&[0, 0, 0, 2]),
-            task_max: dice.pick(&[300, 2_000, 6_000]),
+            task_max: dice.pick(&[500, 4_000, 12_000]),
             store_fails: dice.pick(&[0, 0, 50, 200]),
             compact_entries: dice.pick(&[20, 60, 4_096]),
             leave_dead: dice.chance(500),
             drain: dice.chance(200),
+            remove: dice.chance(150),
         };
         for job in 0..dice.between(1, 2) {
             plan.jobs.push(JobPlan::draw(dice, job, calm_at));
@@ -119,6 +121,7 @@ impl Plan {
         }
         self.leave_dead = false;
         self.drain = false;
+        self.remove = false;
         self.still();
         self
     }
@@ -151,7 +154,7 @@ impl Plan {
 
 impl JobPlan {
     fn draw(dice: &mut Dice, job: u64, calm_at: Time) -> Self {
-        let partitions = dice.between(1, 12) as u32;
+        let partitions = dice.between(1, 24) as u32;
         let pca = dice.chance(850);
         let given_fit = pca && dice.chance(100);
         Self {

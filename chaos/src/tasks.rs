@@ -155,6 +155,9 @@ impl World {
             }
             // Read back: what lies there is what was to be put there.
             Put::ReplyLost | Put::Done => {
+                if replaced == Put::ReplyLost {
+                    self.count("reply of the last put lost");
+                }
                 self.done(id, key, TaskResult::Published { digest });
             }
         }
@@ -178,12 +181,12 @@ impl World {
             && self.put(id, key, &final_key(spec, "scores", partition), object)
     }
 
-    /// The mistake: the newest object of each partition, whoever won.
+    /// The mistake: the first object of each partition, whoever won.
     fn publish_what_is_found(&mut self, job: &JobId, spec: &JobSpec, winners: &[Winner]) {
         for winner in winners {
             let prefix = format!("{job}/features/{:04}/", winner.partition.0);
-            let newest = self.objects.list(&prefix).last().map(|(_, object)| object);
-            if let Some(object) = newest {
+            let first = self.objects.list(&prefix).next().map(|(_, object)| object);
+            if let Some(object) = first {
                 let name = final_key(spec, "features", winner.partition);
                 self.objects.put(&name, object, &self.plan, &mut self.dice);
             }
@@ -236,6 +239,7 @@ impl World {
             running.stage = 1;
             self.work_again(id, key, AGAIN);
         } else {
+            self.count("moments out of reach");
             self.failed(id, key, FailureReason::MomentsMissing);
         }
         false

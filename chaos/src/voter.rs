@@ -59,6 +59,7 @@ impl World {
             let dies = self.dice.below(100_000) < self.plan.crash_step;
             if dies {
                 self.note(format_args!("{id} dies between two steps"));
+                self.count("death between two steps");
                 self.crash(id);
                 return;
             }
@@ -77,6 +78,7 @@ impl World {
                 }
                 Err(why) => {
                     self.note(format_args!("{id} gives up: {why}"));
+                    self.count("disk that failed");
                     self.crash(id);
                     return;
                 }
@@ -104,6 +106,7 @@ impl World {
             }
             Step::Installed { index } => {
                 self.note(format_args!("{id} installs a snapshot up to {index}"));
+                self.count("snapshot installed");
                 self.check_state(id);
             }
             Step::Advanced => {
@@ -114,7 +117,8 @@ impl World {
                     replica.store_mut().sync();
                 }
             }
-            Step::Persisted | Step::Compacted => {}
+            Step::Compacted => self.count("log compacted"),
+            Step::Persisted => {}
         }
     }
 

@@ -65,6 +65,8 @@ pub(crate) struct World {
     pub(crate) calm: bool,
     pub(crate) violation: Option<Violation>,
     pub(crate) events: u64,
+    /// How often each kind of thing happened.
+    pub(crate) seen: BTreeMap<&'static str, u64>,
     queue: BTreeMap<(Time, u64), Event>,
     scheduled: u64,
     pub(crate) streams_opened: u64,
@@ -88,6 +90,7 @@ impl World {
             calm: false,
             violation: None,
             events: 0,
+            seen: BTreeMap::new(),
             queue: BTreeMap::new(),
             scheduled: 0,
             streams_opened: 0,
@@ -144,6 +147,11 @@ impl World {
         self.trace.line(now, line);
     }
 
+    /// Counts something that is worth having been there.
+    pub(crate) fn count(&mut self, what: &'static str) {
+        *self.seen.entry(what).or_default() += 1;
+    }
+
     pub(crate) fn trace_hash(&self) -> u64 {
         self.trace.hash
     }
@@ -196,6 +204,7 @@ impl World {
             Event::Heal => self.on_heal(),
             Event::Drop => self.on_drop(),
             Event::Drain => self.on_drain(),
+            Event::Remove => self.on_remove(),
             Event::Calm => self.on_calm(),
             Event::Abandon => self.on_abandon(),
         }
