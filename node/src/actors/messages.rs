@@ -5,11 +5,12 @@ use std::collections::BTreeSet;
 use fruitnode_coordinator::command::Command;
 use fruitnode_coordinator::ids::{Attempt, JobId, NodeId};
 use fruitnode_coordinator::job::{JobSpec, Outcome};
+use fruitnode_coordinator::story::AttemptFacts;
 use fruitnode_coordinator::task::{Task, TaskResult};
 use fruitnode_coordinator::tree::TreeNode;
 
 use crate::failure::Failure;
-use crate::tasks::{AttemptFacts, Lease};
+use crate::tasks::Lease;
 
 /// To a worker.
 #[derive(Debug, Clone)]
@@ -37,11 +38,12 @@ pub enum ToWorker {
         /// The job.
         job: JobId,
     },
-    /// The job failed or was cancelled: clear away what it left at its target.
+    /// The job failed or was cancelled: let go of everything that belongs to it, and clear away what
+    /// it left at its target.
     Abandon {
         /// The job.
         job: JobId,
-        /// What was asked for.
+        /// What the user asked for.
         spec: Box<JobSpec>,
     },
     /// What the coordinator believes of this node, said anew. Whatever is not named is void. Leases

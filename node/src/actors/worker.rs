@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use fruitnode_coordinator::ids::{Attempt, JobId};
+use fruitnode_coordinator::job::JobSpec;
 use fruitnode_coordinator::retry::FailureReason;
 use fruitnode_coordinator::task::{Task, TaskResult};
 use fruitnode_coordinator::tree::TreeNode;
@@ -92,7 +93,10 @@ impl Worker {
             ToWorker::Cancel { job, task, attempt } => self.cancel(&(job, task, attempt)),
             ToWorker::Release { job, tree_node } => self.node.moments.release(&job, tree_node),
             ToWorker::Forget { job } => self.forget(&job),
-            ToWorker::Abandon { .. } => {}
+            ToWorker::Abandon { job, spec } => {
+                self.forget(&job);
+                spawn("abandon", abandon(Arc::clone(&self.node), job, spec));
+            }
             ToWorker::Reconcile { attempts, held } => self.reconcile(&attempts, &held),
         }
     }
@@ -132,6 +136,7 @@ impl Worker {
         self.ended.retain(|((of, _, _), _)| of != job);
         self.jobs.remove(job);
         self.node.moments.forget(job);
+        self.node.rows.end(job);
     }
 
     /// Lets go of whatever the coordinator does not name, and tells it again what it did not hear.
@@ -230,6 +235,16 @@ async fn carry_out(node: Arc<NodeContext>, opening: Opening, lease: Lease) -> Re
     }
 }
 
+async fn abandon(node: Arc<NodeContext>, job: JobId, spec: Box<JobSpec>) {
+    match tasks::abandon(&node, &job, &spec).await {
+        Ok(()) => tracing::info!(%job, "cleared away what the job left"),
+        Err(failure) => {
+            let (code, words) = (failure.reason.code(), failure.words);
+            tracing::warn!(%job, code, words, "what the job left could not be cleared away");
+        }
+    }
+}
+
 /// The moments that a task leaves in the memory of its node.
 fn made_by(task: Task) -> Option<TreeNode> {
     match task {
@@ -255,7 +270,6 @@ mod tests {
     use std::num::NonZeroUsize;
 
     use fruitnode_coordinator::ids::{Digest, NodeId, PartitionId};
-    use fruitnode_coordinator::job::JobSpec;
     use fruitnode_coordinator::task::Inputs;
 
     use super::*;

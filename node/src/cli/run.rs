@@ -207,6 +207,7 @@ fn options(args: &JobArgs) -> Result<JobOptions, CliError> {
         modified_before: instant("--modified-before", photographs.modified_before.as_deref())?,
         model: None,
         model_sha256: None,
+        shared: false,
     })
 }
 

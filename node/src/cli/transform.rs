@@ -60,6 +60,7 @@ fn prepare(
         modified_before: run::instant("--modified-before", photographs.modified_before.as_deref())?,
         model: Some(given.folder.display().to_string()),
         model_sha256: Some(given.digest().map_err(|error| refuse(&error))?),
+        shared: false,
     };
     let rows = result.rows_per_part.get();
     let mut settings = Settings::parse(args.from.clone(), args.to.clone(), rows, options)

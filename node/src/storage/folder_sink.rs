@@ -14,9 +14,11 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use tracing::warn;
 
+use crate::env::unique_name;
 use crate::storage::folder_writer::{FolderWriter, blocking, move_into_place};
+use crate::storage::joint;
 use crate::storage::publish::{Step, can_exchange, perform, plan};
-use crate::storage::sink::{ObjectWriter, Sink, SinkError, check_name, is_private};
+use crate::storage::sink::{Access, ObjectWriter, Sink, SinkError, check_name, is_private};
 use crate::storage::staging::Staging;
 use crate::storage::target::{self, Content};
 
@@ -58,7 +60,12 @@ struct Shared {
     out: PathBuf,
     mode: Mode,
     is_ours: fn(&str) -> bool,
+    job: String,
+    /// Whether other processes write for the same job.
+    joint: bool,
     state: Mutex<State>,
+    /// No other process has it: objects under construction are named after it.
+    unique: String,
     /// Objects begun, to name those under construction apart.
     begun: AtomicU64,
 }
@@ -73,13 +80,45 @@ impl FolderSink {
     /// Prepares the target: makes the folders above it, removes what dead runs left, and refuses
     /// what would be refused at the end.
     pub fn open(target: &FolderTarget<'_>) -> Result<Self, SinkError> {
+        Self::open_as(target, Access::Take)
+    }
+
+    /// Opens the target as one of a job's nodes, or for this process alone.
+    ///
+    /// # Errors
+    /// As [`Access`] says.
+    pub fn open_as(target: &FolderTarget<'_>, access: Access) -> Result<Self, SinkError> {
         let uri = target.out.display().to_string();
         let out = target::resolve(target.out, target.from)?;
-        let staging = Staging::open(&out, target.job)?;
-        let state = State { staging: Some(Arc::new(staging)), finals: None };
-        let (mode, is_ours, state) = (target.mode, target.is_ours, Mutex::new(state));
-        let shared = Shared { uri, out, mode, is_ours, state, begun: AtomicU64::new(0) };
-        shared.replaces()?;
+        let staging = match access {
+            Access::Take => Some(Staging::open(&out, target.job)?),
+            // The job has ended while this process was not heard of.
+            Access::Prepare if joint::published(&out, target.job)?.is_some() => {
+                return Err(SinkError::Lost { out: uri });
+            }
+            Access::Prepare => Some(Staging::prepare(&out, target.job)?),
+            Access::Join => match Staging::join(&out, target.job)? {
+                None if joint::published(&out, target.job)?.is_none() => {
+                    return Err(SinkError::Unseen { out: uri });
+                }
+                joined => joined,
+            },
+        };
+        let state = State { staging: staging.map(Arc::new), finals: None };
+        let shared = Shared {
+            uri,
+            out,
+            mode: target.mode,
+            is_ours: target.is_ours,
+            job: target.job.to_owned(),
+            joint: access != Access::Take,
+            state: Mutex::new(state),
+            unique: if access == Access::Take { String::new() } else { unique_name() },
+            begun: AtomicU64::new(0),
+        };
+        if access != Access::Join {
+            shared.replaces()?;
+        }
         Ok(Self { shared: Arc::new(shared) })
     }
 
@@ -197,11 +236,36 @@ impl Sink for FolderSink {
             }
         }
         self.shared.lock().finals = Some(finals.iter().cloned().collect());
+        if self.shared.joint {
+            self.blocking(|shared| shared.staging()?.set_work_aside(&shared.job, false)).await?;
+        }
         Ok(())
     }
 
     async fn commit(&self, success: Bytes) -> Result<(), SinkError> {
-        self.blocking(move |shared| shared.commit(&success)).await
+        self.blocking(move |shared| match shared.joint {
+            true => shared.commit_in_turn(&success),
+            false => shared.commit(&success),
+        })
+        .await
+    }
+
+    async fn published(&self) -> Result<Option<Bytes>, SinkError> {
+        if !self.shared.joint {
+            return Ok(None);
+        }
+        self.blocking(|shared| {
+            let published = joint::published(&shared.out, &shared.job)?;
+            if published.is_some() {
+                shared.leave();
+            }
+            Ok(published.map(Bytes::from))
+        })
+        .await
+    }
+
+    fn is_joint(&self) -> bool {
+        self.shared.joint
     }
 
     async fn abort(&self) -> Result<(), SinkError> {
@@ -242,7 +306,8 @@ impl Shared {
     }
 
     fn tmp(&self, staging: &Staging) -> PathBuf {
-        staging.tmp().join(self.begun.fetch_add(1, Ordering::Relaxed).to_string())
+        let number = self.begun.fetch_add(1, Ordering::Relaxed);
+        staging.tmp().join(format!("{}{number}", self.unique))
     }
 
     fn open(&self, name: &str) -> Result<(File, u64), SinkError> {
@@ -290,6 +355,30 @@ impl Shared {
         }
     }
 
+    /// The same, when no other process of the job is at it; one that was first is enough.
+    fn commit_in_turn(&self, success: &[u8]) -> Result<(), SinkError> {
+        let staging = self.staging()?;
+        let turn = staging.take_turn()?;
+        if joint::published(&self.out, &self.job)?.is_some() {
+            self.leave();
+            return Ok(());
+        }
+        if turn.is_none() {
+            return Err(SinkError::Lost { out: self.uri.clone() });
+        }
+        staging.say_committed(&self.job, success)?;
+        self.commit(success)
+    }
+
+    /// Removes the folder that a published result was built in. If that fails it stays, until the
+    /// next run for this target.
+    fn leave(&self) {
+        let Some(staging) = self.lock().staging.take() else { return };
+        if let Err(error) = staging.remove() {
+            warn!(%error, "the result is published; the folder it was built in stays");
+        }
+    }
+
     fn commit(&self, success: &[u8]) -> Result<(), SinkError> {
         let staging = self.staging()?;
         let finals = self.lock().finals.clone().unwrap_or_default();
@@ -311,6 +400,9 @@ impl Shared {
         }
         target::keep_permissions(&self.out, &staging.out())?;
         for step in plan(replaces, exchange) {
+            if self.joint && matches!(step, Step::Rename | Step::Exchange) {
+                staging.set_work_aside(&self.job, true)?;
+            }
             match perform(step, &staging, &self.out, success) {
                 Err(error) if step == Step::RemoveStaging => {
                     warn!(%error, "the result is published; the folder it was built in stays");

@@ -7,6 +7,7 @@
 mod folder;
 mod folder_sink;
 mod folder_writer;
+mod joint;
 pub mod label;
 mod look;
 pub mod manifest;

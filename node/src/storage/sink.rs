@@ -67,6 +67,15 @@ pub enum SinkError {
         /// Who that is.
         holder: String,
     },
+    /// The folder that the nodes of a job share is not here.
+    #[error(
+        "this node does not see the folder {out} that the job's first node sees: mount it here under \
+         the same name, or give the job an s3:// place"
+    )]
+    Unseen {
+        /// The target.
+        out: String,
+    },
     /// Another job holds the target now.
     #[error(
         "another run took over {out}, because this one was not heard of for too long: nothing more \
@@ -214,6 +223,12 @@ pub trait Sink: Send + Sync {
         Ok(None)
     }
 
+    /// Whether other nodes write for the same job. Then a commit removes the work of the job itself,
+    /// when nobody needs it any more.
+    fn is_joint(&self) -> bool {
+        false
+    }
+
     /// Whether the place refuses writes whose condition does not hold, so that two runs cannot mix
     /// their results even if one of them is not heard of. `None` where that is no question.
     fn conditional_writes(&self) -> Option<bool> {
@@ -250,7 +265,8 @@ impl SinkError {
                 FailureReason::InvalidJob
             }
             Self::Closed => FailureReason::Cancelled,
-            Self::Unavailable { .. } => FailureReason::StorageUnavailable,
+            // Another node may see it.
+            Self::Unseen { .. } | Self::Unavailable { .. } => FailureReason::StorageUnavailable,
         }
     }
 

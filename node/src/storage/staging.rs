@@ -24,13 +24,15 @@ const LOCK: &str = "lock";
 /// What a lock file says at most, in bytes.
 const HOLDER_BYTES_MAX: u64 = 512;
 
-/// A staging folder of this process. Dropped, it goes with all it holds.
+/// A staging folder of this process. Dropped, it goes with all it holds, unless others share it.
 #[derive(Debug)]
 pub(super) struct Staging {
     path: PathBuf,
     target: PathBuf,
     /// Whether it has been removed: by now the name may belong to another run.
     removed: AtomicBool,
+    /// Whether other processes build in it: then it stays when this one is done.
+    joint: bool,
     /// Keeps the lock; the system lets go of it when the process ends.
     _lock: File,
 }
@@ -75,7 +77,7 @@ impl Staging {
         match prepared {
             Ok(lock) => {
                 let (target, removed) = (out.to_path_buf(), AtomicBool::new(false));
-                Ok(Self { path, target, removed, _lock: lock })
+                Ok(Self { path, target, removed, joint: false, _lock: lock })
             }
             Err(error) => {
                 let _ = fs::remove_dir_all(&path);
@@ -126,6 +128,9 @@ impl Staging {
 
 impl Drop for Staging {
     fn drop(&mut self) {
+        if self.joint {
+            return;
+        }
         if let Err(error) = self.remove() {
             warn!(%error, "a staging folder stays; the next run for this target removes it");
         }
@@ -140,7 +145,7 @@ fn old_in(staging: &Path) -> PathBuf {
     staging.join("old")
 }
 
-fn prefix_of(out: &Path) -> OsString {
+pub(super) fn prefix_of(out: &Path) -> OsString {
     let mut prefix = OsString::from(".");
     prefix.push(out.file_name().unwrap_or_default());
     prefix.push(MARK);
@@ -148,7 +153,7 @@ fn prefix_of(out: &Path) -> OsString {
 }
 
 /// Names of the staging folders in `parent` that begin with `prefix`.
-fn stagings(prefix: &OsStr, parent: &Path) -> Result<Vec<OsString>, SinkError> {
+pub(super) fn stagings(prefix: &OsStr, parent: &Path) -> Result<Vec<OsString>, SinkError> {
     let read = || -> io::Result<Vec<OsString>> {
         let mut names = Vec::new();
         for entry in fs::read_dir(parent)? {
@@ -167,7 +172,7 @@ fn stagings(prefix: &OsStr, parent: &Path) -> Result<Vec<OsString>, SinkError> {
 
 /// Waits until no other process looks for staging folders in `parent`. File systems that lock no
 /// folders (NFS) let two starts in the same instant pass; the rename at the end still parts them.
-fn turn(parent: &Path) -> Result<Option<File>, SinkError> {
+pub(super) fn turn(parent: &Path) -> Result<Option<File>, SinkError> {
     let folder = File::open(parent).map_err(|error| SinkError::from_io(parent, error))?;
     loop {
         match flock(&folder, FlockOperation::LockExclusive) {
@@ -178,8 +183,36 @@ fn turn(parent: &Path) -> Result<Option<File>, SinkError> {
     }
 }
 
+/// A staging folder that is there, held in common.
+pub(super) fn with_lock(
+    path: &Path,
+    out: &Path,
+    job: &str,
+    operation: FlockOperation,
+) -> Result<Staging, SinkError> {
+    let lock = path.join(LOCK);
+    let open = || -> io::Result<File> {
+        let mut file = File::options().read(true).append(true).create(true).open(&lock)?;
+        flock(&file, operation)?;
+        if file.metadata()?.len() == 0 {
+            write!(file, "job {job}, processes that share it")?;
+        }
+        Ok(file)
+    };
+    match open() {
+        Ok(file) => {
+            let (path, target, removed) = (path.to_owned(), out.to_owned(), AtomicBool::new(false));
+            Ok(Staging { path, target, removed, joint: true, _lock: file })
+        }
+        Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+            Err(SinkError::Busy { out: out.display().to_string(), holder: holder(&lock) })
+        }
+        Err(error) => Err(lock_trouble(out, &lock, error)),
+    }
+}
+
 /// Removes the staging folder of a dead run.
-fn clear_dead(staging: &Path, out: &Path) -> Result<(), SinkError> {
+pub(super) fn clear_dead(staging: &Path, out: &Path) -> Result<(), SinkError> {
     let lock = staging.join(LOCK);
     match take_lock(&lock, false) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
@@ -242,7 +275,7 @@ pub(super) fn refuse_busy(out: &Path) -> Result<(), SinkError> {
     for name in stagings(&prefix_of(out), parent)? {
         let lock = parent.join(name).join(LOCK);
         let Ok(file) = File::open(&lock) else { continue };
-        if flock(&file, FlockOperation::NonBlockingLockShared) == Err(Errno::WOULDBLOCK) {
+        if flock(&file, FlockOperation::NonBlockingLockExclusive) == Err(Errno::WOULDBLOCK) {
             return Err(SinkError::Busy { out: out.display().to_string(), holder: holder(&lock) });
         }
     }

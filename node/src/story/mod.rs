@@ -1,6 +1,7 @@
 //! The story of a run: what each kind of task took, how often it was tried, what failed and why.
 //! It goes to `_run/` and to the terminal, never into a published file.
 
+mod attempts;
 mod page;
 mod throughput;
 
@@ -16,6 +17,7 @@ use crate::env::Moment;
 use crate::failure::Failure;
 use crate::rows::BadRow;
 
+pub use attempts::{ACCEPTED, AttemptLine, AttemptsError, NodeLine, attempts_jsonl, read_attempts};
 pub use page::story_html;
 use throughput::Throughput;
 
@@ -83,11 +85,15 @@ pub struct Stage {
 
 /// Photographs with one code.
 #[derive(Debug, Clone, Serialize)]
-struct Bad {
-    count: u64,
+pub struct Bad {
+    /// How many.
+    pub count: u64,
     /// The first in key order among those seen.
-    example: String,
+    pub example: String,
 }
+
+/// Photographs without features, by their codes.
+pub type Quarantined = BTreeMap<String, Bad>;
 
 #[derive(Debug, Clone, Serialize)]
 struct FailureLine {
@@ -106,16 +112,22 @@ pub struct StoryFile {
     job: String,
     host: Option<String>,
     release: &'static str,
-    threads: usize,
+    /// Compute threads of the one node, if there was but one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    threads: Option<usize>,
     began_unix_ms: u64,
     /// The story is written before the result is published: publishing is not in it.
     until_publish_ms: u64,
     stages: BTreeMap<String, Stage>,
-    gets: u64,
+    /// Completed reads, where one process counted them all.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    gets: Option<u64>,
     bytes: u64,
     inferences: u64,
     quarantined: BTreeMap<String, Bad>,
     failures: Vec<FailureLine>,
+    /// What each node did.
+    nodes: Vec<NodeLine>,
     /// Milliseconds since the run began, photographs done by then, bytes read by then.
     throughput: Vec<[u64; 3]>,
     /// Whether the store of the result refuses writes whose condition does not hold.
@@ -227,15 +239,16 @@ impl Story {
             job: job.to_owned(),
             host,
             release: env!("CARGO_PKG_VERSION"),
-            threads,
+            threads: Some(threads),
             began_unix_ms: self.began_wall_ms,
             until_publish_ms: millis(self.began.elapsed()),
             stages: self.stages(),
-            gets: Work::read(&self.work.gets),
+            gets: Some(Work::read(&self.work.gets)),
             bytes: Work::read(&self.work.bytes),
             inferences: Work::read(&self.work.inferences),
             quarantined: lock(&self.bad).clone(),
             failures: failures.clone(),
+            nodes: Vec::new(),
             throughput: lock(&self.throughput).points(),
             conditional_writes: None,
         }

@@ -28,28 +28,32 @@ pub fn story_html(story: &StoryFile) -> Vec<u8> {
 
 fn write_page(out: &mut String, story: &StoryFile) -> Written {
     write_head(out, &format!("fruitnode run {}", story.job))?;
-    let host = story.host.as_deref().unwrap_or("a host without a name");
-    let heading = format!("Run {} on {host}, {} threads", story.job, story.threads);
+    let heading = match story.threads {
+        Some(threads) => {
+            let host = story.host.as_deref().unwrap_or("a host without a name");
+            format!("Run {} on {host}, {threads} threads", story.job)
+        }
+        None => format!("Run {} on {} nodes", story.job, story.nodes.len()),
+    };
     writeln!(out, "<h1>{}</h1>", crate::output::markup::escaped(&heading))?;
     let photographs =
         story.inferences + story.quarantined.values().map(|bad| bad.count).sum::<u64>();
     let seconds = story.until_publish_ms as f64 / 1_000.0;
-    write_facts(
-        out,
-        &[
-            ("photographs", grouped(photographs)),
-            ("seconds until publishing", format!("{seconds:.1}")),
-            ("photographs a second", format!("{:.0}", photographs as f64 / seconds.max(0.001))),
-            ("completed reads", grouped(story.gets)),
-            ("bytes read", grouped(story.bytes)),
-            ("failed attempts", grouped(story.stages.values().map(|s| s.failed).sum())),
-        ],
-    )?;
+    let mut facts = vec![
+        ("photographs", grouped(photographs)),
+        ("seconds until publishing", format!("{seconds:.1}")),
+        ("photographs a second", format!("{:.0}", photographs as f64 / seconds.max(0.001))),
+    ];
+    facts.extend(story.gets.map(|gets| ("completed reads", grouped(gets))));
+    facts.push(("bytes read", grouped(story.bytes)));
+    facts.push(("failed attempts", grouped(story.stages.values().map(|s| s.failed).sum())));
+    write_facts(out, &facts)?;
     write_picture(out, "Stages", "When each stage ran", &stages(story))?;
     if let Some(curve) = throughput(story) {
         write_picture(out, "Throughput", "Photographs a second over time", &curve)?;
     }
     write_stages(out, story)?;
+    write_nodes(out, story)?;
     write_quarantine(out, story)?;
     write_failures(out, story)?;
     write_foot(out)
@@ -153,6 +157,26 @@ fn write_stages(out: &mut String, story: &StoryFile) -> Written {
         ]
     });
     let heads = ["stage", "done", "failed", "seconds in all", "first began", "last ended"];
+    write_table(out, &heads, rows)
+}
+
+/// What each node did, where there were several.
+fn write_nodes(out: &mut String, story: &StoryFile) -> Written {
+    if story.nodes.len() < 2 {
+        return Ok(());
+    }
+    out.write_str("<h2>Nodes</h2>\n")?;
+    let rows = story.nodes.iter().map(|node| {
+        [
+            Cell::Text(format!("n{}", node.node)),
+            Cell::Number(grouped(node.done)),
+            Cell::Number(grouped(node.failed)),
+            Cell::Number(grouped(node.partitions)),
+            Cell::Number(grouped(node.bytes)),
+            Cell::Number(format!("{:.2}", node.busy_ms as f64 / 1_000.0)),
+        ]
+    });
+    let heads = ["node", "done", "failed", "partitions", "bytes read", "seconds in all"];
     write_table(out, &heads, rows)
 }
 

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use bytes::Bytes;
 use fruitnode_coordinator::ids::{Digest, JobId, NodeId, PartitionId};
 use fruitnode_coordinator::retry::FailureReason;
-use fruitnode_coordinator::task::Listing;
+use fruitnode_coordinator::task::{Listing, Task};
 use tokio::sync::{OnceCell, OwnedSemaphorePermit, Semaphore};
 
 use crate::env::Moment;
@@ -21,8 +21,9 @@ use crate::pipeline::suspect::{self, Order, Shrink, SuspectError};
 use crate::pipeline::{DecodeError, Limits, Preprocess, PreprocessWorkspace};
 use crate::rows::Subject;
 use crate::storage::manifest::ManifestReader;
-use crate::storage::{Entry, S3Options, Sink, Source};
+use crate::storage::{Access, Entry, S3Options, Sink, Source};
 use crate::story::Story;
+use crate::tasks::feed::RowFeed;
 use crate::tasks::given::GivenModel;
 use crate::tasks::held::HeldMoments;
 use crate::tasks::max_bad::BadTally;
@@ -66,6 +67,8 @@ pub struct NodeContext {
     pub moments: HeldMoments,
     /// What happened on it.
     pub story: Arc<Story>,
+    /// Rows for whoever watches.
+    pub rows: RowFeed,
     peers: Arc<dyn MomentsSource>,
     storage: S3Options,
     room: Arc<Semaphore>,
@@ -85,6 +88,7 @@ impl NodeContext {
             batch: options.batch,
             moments: HeldMoments::default(),
             story,
+            rows: RowFeed::default(),
             peers: Arc::new(NoPeers),
             storage: S3Options::default(),
             room: Arc::new(Semaphore::new((PHOTOGRAPH_BYTES_MAX / ROOM_BYTES) as usize)),
@@ -103,6 +107,11 @@ impl NodeContext {
     #[must_use]
     pub fn with_storage(self, storage: S3Options) -> Self {
         Self { storage, ..self }
+    }
+
+    /// This node's way to S3.
+    pub(super) fn storage(&self) -> &S3Options {
+        &self.storage
     }
 
     /// The way to the moments of other nodes.
@@ -134,7 +143,9 @@ impl NodeContext {
         let (networks, wanted) = (Arc::clone(&self.networks), settings.clone());
         let load = move |_: &mut Scratch| networks.get(&wanted).map_err(|error| error.failure());
         let extractor = self.compute(load).await?;
-        let opened = JobContext::open(lease.job.clone(), settings, Some(extractor)).await;
+        let access = if lease.task == Task::List { Access::Prepare } else { Access::Join };
+        let id = lease.job.clone();
+        let opened = JobContext::open_as(id, settings, Some(extractor), access).await;
         opened.map(Arc::new).map_err(|error| error.failure())
     }
 

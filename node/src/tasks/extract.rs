@@ -18,13 +18,20 @@ use crate::failure::Failure;
 use crate::output;
 use crate::output::thumbnails::{Thumbnail, is_sampled};
 use crate::rows::{BadRow, FeatureRows, Subject};
-use crate::storage::{Entry, GetError};
+use crate::storage::{Entry, GetError, Place};
 use crate::story::{Story, Work};
+use crate::tasks::feed::FedRow;
 use crate::tasks::meter::Meter;
 use crate::tasks::{JobContext, NodeContext, Scratch, objects, sha256};
 
 /// Reads of one batch that are under way together.
 const FETCHES_PER_BATCH_MAX: usize = 16;
+
+/// Code of photographs that are no longer there.
+const GONE: &str = "gone";
+
+/// Photographs that a node looks for before it says that it does not see their folder.
+const SOUGHT_MAX: usize = 64;
 
 /// One photograph on its way.
 enum Fetched {
@@ -36,6 +43,17 @@ enum Fetched {
 enum Inferred {
     Good(Subject, Vec<f32>, Option<Thumbnail>),
     Bad(BadRow),
+}
+
+impl Inferred {
+    /// As a watcher sees it.
+    fn fed(&self) -> FedRow {
+        let (subject, features, code) = match self {
+            Self::Good(subject, values, _) => (subject, values.clone(), None),
+            Self::Bad(bad) => (&bad.subject, Vec::new(), Some(bad.code.clone())),
+        };
+        FedRow { path: subject.path.clone(), label: subject.label.clone(), features, code }
+    }
 }
 
 /// Rows of a partition while they come in, in key order.
@@ -68,15 +86,47 @@ pub(super) async fn extract(
         .buffered(ahead)
         .try_fold(gathered, |mut gathered, (gets, rows)| async move {
             gathered.gets += gets;
+            node.rows.feed(&job.id, || rows.iter().map(Inferred::fed).collect());
             rows.into_iter().for_each(|row| gathered.push(row));
             job.bad.check(job.settings.max_bad, partition, &gathered.bad, listing.keys)?;
             Ok(gathered)
         })
         .await?;
+    if gathered.all_gone() {
+        sees_source(job, listing).await?;
+    }
     finish(node, job, partition, attempt, listing, gathered).await
 }
 
+/// Makes sure that photographs which are not there are not there, and it is not that this node sees
+/// another folder than the one that was listed.
+async fn sees_source(job: &JobContext, listing: Listing) -> Result<(), Failure> {
+    let Place::Folder(_) = job.settings.source else { return Ok(()) };
+    if !job.settings.options.shared {
+        return Ok(());
+    }
+    let first = job.manifest_block(listing, PartitionId(0)).await?;
+    for entry in first.iter().take(SOUGHT_MAX) {
+        match job.source.get(entry, job.limits.file_bytes).await {
+            Err(GetError::Gone { .. }) => {}
+            _ => return Ok(()),
+        }
+    }
+    let words = format!(
+        "this node does not see the photographs of {} that the job's first node sees: mount the \
+         folder here under the same name, or give the job an s3:// place",
+        job.settings.from
+    );
+    Err(Failure::new(FailureReason::StorageUnavailable, words))
+}
+
 impl Gathered {
+    /// Whether there was something, and none of it is there any more.
+    fn all_gone(&self) -> bool {
+        let gone = |row: &BadRow| row.code == GONE;
+        self.features.subjects.is_empty() && !self.bad.is_empty() && self.bad.iter().all(gone)
+    }
+
     fn push(&mut self, row: Inferred) {
         match row {
             Inferred::Good(subject, values, thumbnail) => {

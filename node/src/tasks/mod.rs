@@ -3,9 +3,11 @@
 
 mod context;
 mod drawings;
+mod explain;
 mod extract;
 mod facts;
 mod failure;
+mod feed;
 mod fit;
 mod given;
 pub mod held;
@@ -33,13 +35,16 @@ use fruitnode_coordinator::task::{Inputs, Task, TaskResult};
 use sha2::{Digest as _, Sha256};
 
 use crate::failure::Failure;
+use crate::tasks::publish::Wanted;
 
 pub use context::{JobContext, NodeContext, NodeOptions, Scratch};
+pub use explain::{ExplainError, Fate, explain, explain_key};
+pub use feed::{FedRow, FedRows, RowFeed, RowWatcher};
 pub use fruitnode_coordinator::story::AttemptFacts;
 pub use given::{GivenError, GivenModel};
 pub use lease::Lease;
 pub use max_bad::{MaxBad, MaxBadError};
-pub use open::OpenError;
+pub use open::{OpenError, abandon};
 pub use peers::{MomentsSource, NoPeers};
 pub use settings::{Settings, SettingsError};
 
@@ -75,8 +80,8 @@ pub async fn carry_out(
         (Task::Project(partition), Inputs::Project(winner, fit)) => {
             project::project(node, job, partition, attempt, winner, fit).await
         }
-        (Task::Publish, Inputs::Publish { listing, fit, winners, .. }) => {
-            publish::publish(node, job, listing, fit, &winners).await
+        (Task::Publish, Inputs::Publish { listing, fit, winners, story }) => {
+            publish::publish(node, job, &Wanted { listing, fit, winners, story }).await
         }
         (task, _) => {
             let words = format!("the lease of {task} came with the inputs of another task");

@@ -48,6 +48,11 @@ pub fn csv(job: &JobId, partition: PartitionId, attempt: Attempt) -> String {
     format!("{}scores-{:05}-{attempt}.csv", work_folder(job), partition.0)
 }
 
+/// Every attempt, a line each. It stays.
+pub fn attempts(job: &JobId) -> String {
+    format!("_run/{job}/attempts.jsonl")
+}
+
 /// The story of the run for people. It stays.
 pub fn story_page(job: &JobId) -> String {
     format!("_run/{job}/run.html")

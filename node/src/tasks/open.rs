@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use fruitnode_coordinator::ids::JobId;
+use fruitnode_coordinator::job::JobSpec;
 use fruitnode_coordinator::retry::FailureReason;
 use tokio::sync::OnceCell;
 
@@ -15,25 +16,16 @@ use crate::pca::{self, GuardError};
 use crate::pipeline::Limits;
 use crate::pipeline::preprocess::{Preprocess, PreprocessError};
 use crate::storage::{
-    FolderSink, FolderSource, FolderTarget, ListError, NoSink, Place, S3Sink, S3Source, S3Target,
-    Sink, SinkError, Source, Standing, look, look_s3,
+    Access, FolderSink, FolderSource, FolderTarget, ListError, NoSink, Place, S3Sink, S3Source,
+    S3Target, Sink, SinkError, Source, Standing, look, look_s3,
 };
 use crate::tasks::given::{GivenError, GivenModel};
 use crate::tasks::max_bad::BadTally;
 use crate::tasks::network::{self, NetworkError};
-use crate::tasks::{JobContext, Settings};
+use crate::tasks::{JobContext, NodeContext, Settings};
 
 /// Depth of the reduction that the memory is reckoned for: a thousand million photographs.
 const TREE_DEPTH: u32 = 20;
-
-/// What is done with the target.
-#[derive(Debug, Clone, Copy)]
-enum Access {
-    /// It is made ready and locked.
-    Take,
-    /// It is looked at, and nothing is left there.
-    Look,
-}
 
 /// A target of either kind.
 enum Target<'a> {
@@ -50,6 +42,12 @@ pub enum OpenError {
     /// The target.
     #[error(transparent)]
     Target(#[from] SinkError),
+    /// A folder, in a cluster.
+    #[error(
+        "the job reads or writes a folder, which other nodes may not see: give it s3:// places, or \
+         submit it with --shared if every node sees the folder under the same name"
+    )]
+    NotShared,
     /// The network.
     #[error(transparent)]
     Network(#[from] NetworkError),
@@ -79,7 +77,9 @@ impl OpenError {
     /// As the failure of an attempt.
     pub fn failure(&self) -> Failure {
         let reason = match self {
-            Self::OtherWeights { .. } | Self::Preprocess(_) => FailureReason::InvalidJob,
+            Self::OtherWeights { .. } | Self::Preprocess(_) | Self::NotShared => {
+                FailureReason::InvalidJob
+            }
             Self::Source(error) => error.reason(),
             Self::Target(error) => error.reason(),
             Self::Network(error) => return error.failure(),
@@ -100,7 +100,23 @@ impl JobContext {
         settings: Settings,
         extractor: Option<Arc<Extractor>>,
     ) -> Result<Self, OpenError> {
-        let (job, _) = Box::pin(Self::open_for(id, settings, extractor, Access::Take)).await?;
+        Self::open_as(id, settings, extractor, Access::Take).await
+    }
+
+    /// Opens a job as one of its nodes, or for this process alone.
+    ///
+    /// # Errors
+    /// As [`JobContext::open`], and as [`Access`] says.
+    pub async fn open_as(
+        id: JobId,
+        settings: Settings,
+        extractor: Option<Arc<Extractor>>,
+        access: Access,
+    ) -> Result<Self, OpenError> {
+        if access != Access::Take && settings.needs_shared() {
+            return Err(OpenError::NotShared);
+        }
+        let (job, _) = Box::pin(Self::open_for(id, settings, extractor, Some(access))).await?;
         Ok(job)
     }
 
@@ -113,14 +129,14 @@ impl JobContext {
         extractor: Option<Arc<Extractor>>,
     ) -> Result<(Self, Standing), OpenError> {
         let id = JobId("plan".to_owned());
-        Box::pin(Self::open_for(id, settings, extractor, Access::Look)).await
+        Box::pin(Self::open_for(id, settings, extractor, None)).await
     }
 
     async fn open_for(
         id: JobId,
         settings: Settings,
         extractor: Option<Arc<Extractor>>,
-        access: Access,
+        access: Option<Access>,
     ) -> Result<(Self, Standing), OpenError> {
         let extractor = match extractor {
             Some(extractor) => extractor,
@@ -156,8 +172,8 @@ impl JobContext {
         target(&settings, &id)?;
         let source = source(&settings).await?;
         let (sink, standing) = match access {
-            Access::Take => (sink(&settings, &id).await?, Standing::Nothing),
-            Access::Look => nothing_taken(&settings, &id).await?,
+            Some(access) => (sink(&settings, &id, access).await?, Standing::Nothing),
+            None => nothing_taken(&settings, &id).await?,
         };
         let job = Self {
             id,
@@ -203,11 +219,27 @@ async fn source(settings: &Settings) -> Result<Arc<dyn Source>, OpenError> {
 }
 
 /// The target, locked.
-async fn sink(settings: &Settings, id: &JobId) -> Result<Arc<dyn Sink>, OpenError> {
+async fn sink(settings: &Settings, id: &JobId, access: Access) -> Result<Arc<dyn Sink>, OpenError> {
     Ok(match target(settings, id)? {
-        Target::Folder(target) => Arc::new(FolderSink::open(&target)?),
-        Target::S3(target) => Arc::new(S3Sink::open(&target, crate::storage::Access::Take).await?),
+        Target::Folder(target) => Arc::new(FolderSink::open_as(&target, access)?),
+        Target::S3(target) => Arc::new(S3Sink::open(&target, access).await?),
     })
+}
+
+/// Clears away what a job left at its target that failed or was cancelled: nothing of it stays. May
+/// be repeated, by any node.
+///
+/// # Errors
+/// When the target cannot be reached or changed.
+pub async fn abandon(node: &NodeContext, id: &JobId, spec: &JobSpec) -> Result<(), Failure> {
+    let settings = Settings::of_spec(spec).map_err(|error| error.failure())?;
+    let settings = Settings { storage: node.storage().clone(), ..settings };
+    match Box::pin(sink(&settings, id, Access::Join)).await {
+        Ok(sink) => Ok(sink.abort().await?),
+        // It never began, or is cleared away already, or another job has the place by now.
+        Err(OpenError::Target(SinkError::Lost { .. } | SinkError::Unseen { .. })) => Ok(()),
+        Err(error) => Err(error.failure()),
+    }
 }
 
 /// What stands at the target, and something in its place that takes nothing.

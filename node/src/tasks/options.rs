@@ -4,7 +4,7 @@
 use serde::{Deserialize, Serialize};
 
 /// Version of this form.
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 
 /// Everything that decides what comes out and that the coordinator need not understand.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -54,6 +54,9 @@ pub struct JobOptions {
     /// Digest of that model, so that no node projects with another.
     #[serde(default)]
     pub model_sha256: Option<String>,
+    /// Whether every node of a cluster sees the folders of the job under the same names.
+    #[serde(default)]
+    pub shared: bool,
 }
 
 /// Bytes that are no options of this release.

@@ -3,12 +3,15 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use fruitnode_coordinator::ids::Digest;
 use fruitnode_coordinator::retry::FailureReason;
+use fruitnode_coordinator::story::AttemptRecord;
 use fruitnode_coordinator::task::{FitRecord, Listing, TaskResult, Winner};
 use sha2::{Digest as _, Sha256};
+use tokio::time::sleep;
 
 use crate::env::host_name;
 use crate::failure::Failure;
@@ -17,20 +20,56 @@ use crate::output::html::{Look, report_html};
 use crate::output::report::{Counts, File};
 use crate::output::success::Success;
 use crate::output::{self, model, names, scree};
-use crate::story::story_html;
+use crate::story::{Bad, Quarantined, attempts_jsonl, story_html};
 use crate::tasks::drawings::draw;
 use crate::tasks::facts::{self, ListingFacts};
 use crate::tasks::max_bad::BadKind;
 use crate::tasks::{JobContext, NodeContext, objects, sha256};
 
-/// Publishes the job.
+/// Wait before a publication that failed is taken for one: another node may be ending it.
+const OTHERS_PAUSE: Duration = Duration::from_secs(1);
+
+/// What is to be published, as the log has it.
+pub(super) struct Wanted {
+    pub(super) listing: Listing,
+    pub(super) fit: Option<FitRecord>,
+    pub(super) winners: Vec<Winner>,
+    pub(super) story: Vec<AttemptRecord>,
+}
+
+/// Publishes the job, unless another node has: whoever comes second finds what the first one did.
 pub(super) async fn publish(
     node: &Arc<NodeContext>,
     job: &Arc<JobContext>,
-    listing: Listing,
-    fit: Option<FitRecord>,
-    winners: &[Winner],
+    wanted: &Wanted,
 ) -> Result<TaskResult, Failure> {
+    let published = async || -> Result<Option<TaskResult>, Failure> {
+        let success = job.sink.published().await?;
+        Ok(success.map(|success| TaskResult::Published { digest: sha256(&success) }))
+    };
+    if let Some(done) = published().await? {
+        return Ok(done);
+    }
+    let failure = match carry_out(node, job, wanted).await {
+        Ok(done) => return Ok(done),
+        Err(failure) => failure,
+    };
+    if job.sink.is_joint() {
+        // It may be that the other one was at its last step.
+        sleep(OTHERS_PAUSE).await;
+        if let Ok(Some(done)) = published().await {
+            return Ok(done);
+        }
+    }
+    Err(failure)
+}
+
+async fn carry_out(
+    node: &Arc<NodeContext>,
+    job: &Arc<JobContext>,
+    wanted: &Wanted,
+) -> Result<TaskResult, Failure> {
+    let (listing, fit, winners) = (wanted.listing, wanted.fit, &wanted.winners[..]);
     let (counts, examples) = count(job, listing, winners).await?;
     if let Some(limit) = job.settings.max_bad
         && limit.exceeded_by(counts.bad, counts.listed)
@@ -41,6 +80,7 @@ pub(super) async fn publish(
         });
         return Err(limit.failure(counts.bad, counts.listed, &codes.collect()));
     }
+    let told = (counts.good, quarantined(&counts, &examples));
     let mut look = Look { examples, ..Look::default() };
     if counts.good == 0 {
         let words = format!("none of the {} photographs could be read", counts.listed);
@@ -78,14 +118,36 @@ pub(super) async fn publish(
     }
     .to_bytes();
     let digest = sha256(&success);
-    let story = node.story.file(&job.id.0, host_name(), node.pool.threads().get());
-    let story = story.with_conditional_writes(job.sink.conditional_writes());
-    job.put(&objects::story_page(&job.id), story_html(&story)).await?;
-    let story = serde_json::to_vec_pretty(&story).expect("all keys are strings");
-    job.put(&objects::story(&job.id), story).await?;
-    job.sink.remove_below(&objects::work_folder(&job.id)).await?;
+    tell(node, job, &wanted.story, told).await?;
+    if !job.sink.is_joint() {
+        job.sink.remove_below(&objects::work_folder(&job.id)).await?;
+    }
     job.sink.commit(Bytes::from(success)).await?;
     Ok(TaskResult::Published { digest })
+}
+
+/// Writes the story of the run.
+async fn tell(
+    node: &NodeContext,
+    job: &JobContext,
+    attempts: &[AttemptRecord],
+    told: (u64, Quarantined),
+) -> Result<(), Failure> {
+    let story = node.story.file(&job.id.0, host_name(), node.pool.threads().get());
+    let story = story.with_conditional_writes(job.sink.conditional_writes()).with_nodes(attempts);
+    let story = if job.sink.is_joint() { story.of_all(attempts, told) } else { story };
+    job.put(&objects::attempts(&job.id), attempts_jsonl(attempts)).await?;
+    job.put(&objects::story_page(&job.id), story_html(&story)).await?;
+    let story = serde_json::to_vec_pretty(&story).expect("all keys are strings");
+    job.put(&objects::story(&job.id), story).await
+}
+
+fn quarantined(counts: &Counts, examples: &BTreeMap<String, String>) -> Quarantined {
+    let bad = counts.bad_by_code.iter().map(|(code, count)| {
+        let example = examples.get(code).cloned().unwrap_or_default();
+        (code.clone(), Bad { count: *count, example })
+    });
+    bad.collect()
 }
 
 /// Every public name of the result but `_SUCCESS`.

@@ -179,6 +179,12 @@ impl Settings {
         })
     }
 
+    /// Whether the job reads or writes folders that nobody said every node sees.
+    pub fn needs_shared(&self) -> bool {
+        let folder = |place: &Place| matches!(place, Place::Folder(_));
+        !self.options.shared && (folder(&self.source) || folder(&self.target))
+    }
+
     /// The specification under which the job is submitted.
     pub fn spec(&self, compute_class: &str, fit_class: &str) -> JobSpec {
         JobSpec {

@@ -137,7 +137,8 @@ impl Job {
     /// story; and every unfinished upload.
     pub fn orphans(&self, prefix: &str) -> Vec<String> {
         let keys = self.store.keys(&format!("{prefix}_run/"));
-        let story = |key: &String| key.ends_with("/run.json") || key.ends_with("/run.html");
+        const STORY: [&str; 4] = ["/run.json", "/run.html", "/attempts.jsonl", "/committed"];
+        let story = |key: &String| STORY.iter().any(|name| key.ends_with(name));
         let left = keys.into_iter().filter(|key| !story(key));
         left.chain(self.store.unfinished_uploads()).collect()
     }

@@ -177,13 +177,12 @@ impl Shared {
         let key = self.bucket.key(name);
         let public = !is_private(name);
         let condition = if public { self.conditions.absent() } else { Condition::None };
-        let mut written = self.send(&key, bytes.clone(), condition).await?;
-        if written == Written::Unmet
-            && let Some(old) = self.replaced(name)
+        if let Some(old) = self.replaced(name)
+            && let Written::Done(_) = self.send(&key, bytes.clone(), Condition::Is(old)).await?
         {
-            written = self.send(&key, bytes.clone(), Condition::Is(old)).await?;
+            return Ok(());
         }
-        match written {
+        match self.send(&key, bytes.clone(), condition).await? {
             Written::Done(_) => Ok(()),
             Written::Unmet | Written::Unsupported => self.check_same(&key, &bytes).await,
         }
@@ -210,12 +209,12 @@ impl Shared {
         let (source, key) = (self.bucket.key(from), self.bucket.key(to));
         let fenced = !is_private(to) && self.copies_conditionally.load(Ordering::Relaxed);
         let condition = if fenced { Condition::Absent } else { Condition::None };
-        let mut written = self.copy(&source, &key, condition).await?;
-        if written == Some(Written::Unmet)
-            && let Some(old) = self.replaced(to)
+        if let Some(old) = self.replaced(to).filter(|_| fenced)
+            && let Some(Written::Done(_)) = self.copy(&source, &key, Condition::Is(old)).await?
         {
-            written = self.copy(&source, &key, Condition::Is(old)).await?;
+            return Ok(());
         }
+        let mut written = self.copy(&source, &key, condition).await?;
         if written == Some(Written::Unsupported) {
             self.copies_conditionally.store(false, Ordering::Relaxed);
             written = self.copy(&source, &key, Condition::None).await?;

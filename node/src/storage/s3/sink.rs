@@ -92,13 +92,12 @@ impl S3Sink {
     /// can see what it published, and do nothing.
     async fn join(target: &S3Target<'_>, bucket: Bucket) -> Result<Self, SinkError> {
         let found = bucket.get(&bucket.key(&target_name(target.job))).await?;
-        let conditions = found.and_then(|(bytes, _)| serde_json::from_slice(&bytes).ok());
-        let me = Holder::this(target.job);
-        let known: Conditions = conditions.unwrap_or_default();
+        // Without a word of it no condition is relied on.
+        let known = found.and_then(|(bytes, _)| serde_json::from_slice::<Conditions>(&bytes).ok());
+        let (known, me) = (known.unwrap_or_default(), Holder::this(target.job));
         let lock = Arc::new(Lock::join(&bucket, me, known).await?);
         let sink = Self::holding(Shared::new(target, bucket, (known, true), lock));
-        let ended = sink.shared.lock.check().is_err() || conditions.is_none();
-        if ended && sink.shared.published().await?.is_none() {
+        if sink.shared.lock.check().is_err() && sink.shared.published().await?.is_none() {
             return Err(SinkError::Lost { out: sink.shared.uri().to_owned() });
         }
         Ok(sink)
@@ -214,6 +213,10 @@ impl Sink for S3Sink {
 
     async fn published(&self) -> Result<Option<Bytes>, SinkError> {
         self.shared.published().await
+    }
+
+    fn is_joint(&self) -> bool {
+        self.shared.member
     }
 
     fn conditional_writes(&self) -> Option<bool> {

@@ -100,17 +100,15 @@ impl Shared {
             state.old.clone_from(&old);
         }
         // The earlier result ends before any part of it goes.
-        let seen = |name: &String| old.get(name).filter(|etag| content.etag(name) == Some(etag));
-        self.remove_versions(&old, |name| name == SUCCESS && seen(&SUCCESS.to_owned()).is_some())
-            .await?;
+        let still = |name: &str| old.get(name).is_some_and(|tag| content.etag(name) == Some(tag));
+        self.remove_versions(&old, |name| name == SUCCESS && still(name)).await?;
         // What has a new version to come is replaced by it, where that can be said to the server.
-        let goes = |name: &str| {
-            let etag = seen(&name.to_owned());
-            let replaced = self.conditions.create && self.conditions.replace;
-            etag.is_some_and(|etag| {
-                name != SUCCESS && !(finals.contains(name) && replaced && !etag.is_empty())
-            })
+        let can_say = self.conditions.create && self.conditions.replace;
+        let replaced = |name: &str| {
+            let known = old.get(name).is_some_and(|etag| !etag.is_empty());
+            can_say && known && finals.contains(name)
         };
+        let goes = |name: &str| name != SUCCESS && still(name) && !replaced(name);
         self.remove_versions(&old, goes).await
     }
 
