@@ -1,9 +1,10 @@
 //! Commands per second through the durable log, and what they leave on the disk.
 //!
 //! `cargo bench --workspace --bench consensus -- --commands 20000 --callers 64 --history 1000000`
-//! Voters are threads of this process, each with a log of its own in a folder below `--dir`. Callers
-//! propose side by side, each one command after another. `--partitions` are those of the job whose
-//! commands are applied, and of the snapshot; `--history` commands are written fifty at a time.
+//! Voters are threads of this process, each with a log of its own in a folder below `--dir`.
+//! Callers propose side by side, each one command after another. `--partitions` are those of the
+//! job whose commands are applied, and of the snapshot; `--history` commands are written fifty at
+//! a time.
 
 #![allow(clippy::disallowed_methods, reason = "a benchmark reads the clock")]
 #![allow(clippy::print_stdout, reason = "a benchmark prints its result")]
@@ -206,7 +207,7 @@ async fn history(plan: &Plan, folder: &Path) -> anyhow::Result<()> {
         cluster.leader.propose_all(batch).await?;
         largest = largest.max(fs::metadata(&path)?.len());
         let done = (at + 1) * BATCH;
-        if done % LOOK_EVERY == 0 {
+        if done.is_multiple_of(LOOK_EVERY) {
             let seconds = begin.elapsed().as_secs_f64();
             println!("{done} commands in {seconds:.0} s: largest file {:.1} MiB", mib(largest));
         }

@@ -121,7 +121,9 @@ impl<S: LogStore> Driver<S> {
         let failure = match ended {
             Ok(Ok(())) => None,
             Ok(Err(words)) => Some(words),
-            Err(_) => Some("the replica met what it holds impossible, and gave up".to_owned()),
+            Err(_) => {
+                Some("the replica met what it holds impossible: this process must end".to_owned())
+            }
         };
         if let Some(words) = failure {
             tracing::error!("{words}");

@@ -34,7 +34,8 @@ pub enum StoreError {
     },
     /// It belongs to another identity.
     #[error(
-        "{path} belongs to storage `{found}` and not to `{wanted}`: it was wiped or exchanged; {ANEW}"
+        "{path} belongs to storage `{found}` and not to `{wanted}`: it was wiped or exchanged; \
+         {ANEW}"
     )]
     OtherStorage {
         /// The log.
