@@ -39,7 +39,7 @@ fn invalid(words: impl Into<String>) -> Refusal {
     Refusal::new(RefusalKind::Invalid, words)
 }
 
-fn no_job(job: &JobId) -> Refusal {
+pub(super) fn no_job(job: &JobId) -> Refusal {
     not_found(format!("there is no job {job}: `fruitnode job list` names those there are"))
 }
 
@@ -247,25 +247,6 @@ pub(super) async fn watch(voting: Voting, job: JobId) -> Result<Outbound<v1::Job
                 // The client asks the successor.
                 _ => Err(Refusal::not_leader(None)),
             };
-        }
-    });
-    Ok(stream)
-}
-
-/// What became of the attempts of a job, in the order in which they ended.
-pub(super) async fn explain(
-    voting: &Voting,
-    job: JobId,
-) -> Result<Outbound<v1::AttemptStory>, Refusal> {
-    let id = job.clone();
-    let read = voting.consensus.read(move |state| views::story(state, &id));
-    let story = read.await.map_err(|_| stopping())?.ok_or_else(|| no_job(&job))?;
-    let (out, stream) = mpsc::channel(ANSWERS_WAITING_MAX);
-    spawn("explanation", async move {
-        for attempt in story {
-            if out.send(Ok(attempt)).await.is_err() {
-                return;
-            }
         }
     });
     Ok(stream)

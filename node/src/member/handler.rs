@@ -16,7 +16,7 @@ use crate::consensus::store::RedbLog;
 use crate::member::enrolment::{self, Tries};
 use crate::member::node::{Shared, vote};
 use crate::member::voting::Voting;
-use crate::member::{control, moments};
+use crate::member::{control, explain, infer, moments, rows};
 use crate::mesh::authority::Authority;
 use crate::mesh::error::{Refusal, RefusalKind};
 use crate::mesh::handler::{Caller, Handler, Inbound, Outbound};
@@ -223,12 +223,37 @@ impl Handler for NodeHandler {
         control::cancel(&self.leading()?, JobId(request.name)).await
     }
 
+    async fn rows(
+        &self,
+        _: Caller,
+        request: v1::RowsRequest,
+    ) -> Result<Outbound<v1::RowBatch>, Refusal> {
+        Ok(rows::of_this_node(&self.shared.context, &JobId(request.job)))
+    }
+
+    async fn watch_rows(
+        &self,
+        _: Caller,
+        request: v1::NameRequest,
+    ) -> Result<Outbound<v1::RowBatch>, Refusal> {
+        let voting = self.leading()?;
+        rows::of_all_nodes(voting, self.shared.peers.clone(), JobId(request.name)).await
+    }
+
+    async fn infer(
+        &self,
+        _: Caller,
+        inbound: Inbound<v1::InferRequest>,
+    ) -> Result<Outbound<v1::InferReply>, Refusal> {
+        infer::infer(Arc::clone(&self.shared.context), inbound).await
+    }
+
     async fn explain_job(
         &self,
         _: Caller,
         request: v1::ExplainRequest,
-    ) -> Result<Outbound<v1::AttemptStory>, Refusal> {
-        control::explain(&self.leading()?, JobId(request.job)).await
+    ) -> Result<Outbound<v1::Explanation>, Refusal> {
+        explain::job(&self.leading()?, self.shared.storage.clone(), request).await
     }
 
     async fn backup(&self, _: Caller) -> Result<Outbound<v1::Piece>, Refusal> {

@@ -13,14 +13,17 @@
 pub mod control;
 pub mod data_dir;
 mod enrolment;
+mod explain;
 mod found;
 mod handler;
+mod infer;
 pub mod join;
 mod moments;
 pub mod node;
 mod outbox;
 mod renewal;
 mod restore;
+mod rows;
 #[cfg(test)]
 mod tests;
 mod views;

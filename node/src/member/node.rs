@@ -71,6 +71,8 @@ pub(super) struct Shared {
     pub(super) peers: Peers,
     pub(super) voting: VotingSlot,
     pub(super) context: Arc<NodeContext>,
+    /// Where S3 is, for what is read back.
+    pub(super) storage: S3Options,
     /// Told when the log can no longer be trusted.
     pub(super) failed: watch::Sender<Option<String>>,
 }
@@ -115,6 +117,7 @@ pub async fn run(
         peers: peers.clone(),
         voting,
         context: Arc::clone(&context),
+        storage: options.storage.clone(),
         failed,
     });
     if let Some(authority) = authority.filter(|_| shared.file.voter) {

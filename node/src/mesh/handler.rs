@@ -197,7 +197,7 @@ pub trait Handler: Send + Sync + 'static {
         &self,
         caller: Caller,
         request: v1::ExplainRequest,
-    ) -> Result<Outbound<v1::AttemptStory>, Refusal> {
+    ) -> Result<Outbound<v1::Explanation>, Refusal> {
         Err(Refusal::unimplemented("ExplainJob"))
     }
 

@@ -16,8 +16,6 @@ use crate::failure::Failure;
 use crate::model::Extractor;
 use crate::output::thumbnails::{self, Thumbnail};
 use crate::pipeline::compute::ComputePool;
-use crate::pipeline::preprocess::Size;
-use crate::pipeline::suspect::{self, Order, Shrink, SuspectError};
 use crate::pipeline::{DecodeError, Limits, Preprocess, PreprocessWorkspace};
 use crate::rows::Subject;
 use crate::storage::manifest::ManifestReader;
@@ -30,7 +28,7 @@ use crate::tasks::max_bad::BadTally;
 use crate::tasks::meter::Meter;
 use crate::tasks::network::Networks;
 use crate::tasks::peers::{MomentsSource, NoPeers};
-use crate::tasks::{Lease, Settings, objects, sha256};
+use crate::tasks::{Lease, Settings, infer, objects, sha256};
 
 /// Bytes of photographs that may be in memory at a time, fetched and not yet inferred.
 pub(super) const PHOTOGRAPH_BYTES_MAX: u64 = 128 << 20;
@@ -50,8 +48,8 @@ pub struct NodeOptions {
 /// Scratch space of one compute thread.
 #[derive(Debug, Default)]
 pub struct Scratch {
-    prepare: PreprocessWorkspace,
-    tensor: Vec<f32>,
+    pub(super) prepare: PreprocessWorkspace,
+    pub(super) tensor: Vec<f32>,
 }
 
 /// What every task of a node shares.
@@ -240,20 +238,8 @@ impl JobContext {
         scratch: &mut Scratch,
         bytes: &[u8],
     ) -> Result<Result<Vec<f32>, DecodeError>, Failure> {
-        let Size { width, height } = self.preprocess.size;
-        let shrink = Some(Shrink { width, height, filter: self.preprocess.filter });
-        let rgb = match suspect::decode_guarded(bytes, &Order { limits: self.limits, shrink }) {
-            Ok(rgb) => rgb,
-            Err(SuspectError::Photograph(error)) => return Ok(Err(error)),
-            Err(error) => return Err(Failure::of(FailureReason::OutOfMemory, &error)),
-        };
-        let Scratch { prepare, tensor } = scratch;
-        self.preprocess.apply(&rgb, prepare, tensor);
-        let mut features = vec![0.0; self.dim];
-        self.extractor
-            .features(tensor, height as usize, width as usize, &mut features)
-            .map_err(|error| Failure::of(FailureReason::InvalidJob, &error))?;
-        Ok(Ok(features))
+        let limits = (self.limits, self.dim);
+        infer::features(&self.extractor, &self.preprocess, limits, scratch, bytes)
     }
 
     /// The thumbnail of the photograph whose features were computed last with this scratch space.

@@ -3,14 +3,15 @@
 
 mod context;
 mod drawings;
-mod explain;
+pub mod explain;
 mod extract;
 mod facts;
 mod failure;
-mod feed;
+pub mod feed;
 mod fit;
 mod given;
 pub mod held;
+pub mod infer;
 mod lease;
 mod list;
 mod max_bad;

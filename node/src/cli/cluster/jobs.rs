@@ -2,6 +2,7 @@
 
 use std::io::{Write, stdout};
 
+use fruitnode_proto::v1::explanation::Explanation;
 use fruitnode_proto::v1::{ExplainRequest, JobStatus, NameRequest, row_batch};
 use serde_json::json;
 
@@ -86,27 +87,35 @@ fn explain(args: &JobExplainArgs, terminal: &TerminalArgs) -> Result<Exit, CliEr
         let key = args.key.clone().unwrap_or_default();
         let request = ExplainRequest { job: args.id.clone(), key };
         let mut stream = reach.contact.explain_job(request).await?;
-        let mut stories = Vec::new();
-        while let Some(story) = stream.next().await? {
-            stories.push(story);
+        let (mut stories, mut fate) = (Vec::new(), None);
+        while let Some(part) = stream.next().await? {
+            match part.explanation {
+                Some(Explanation::Attempt(story)) => stories.push(story),
+                Some(Explanation::Fate(told)) => fate = Some(told),
+                None => {}
+            }
         }
         let Some(key) = &args.key else {
             let explained = explain::explain(&args.id, &stories);
             say(terminal, || explained.json(), || explained.text());
             return Ok(Exit::Done);
         };
-        let partition = stories.iter().find_map(explain::partition);
+        let partition = fate.as_ref().filter(|fate| fate.became != "not_listed");
+        let partition = partition.map(|fate| fate.partition);
+        // Of a job that is over, the attempts at the photograph's own partition alone.
+        stories.retain(|story| explain::partition(story) == partition);
         let attempts = explain::attempts(&stories);
         let json = || {
             json!({
                 "schema_version": 1,
                 "job": args.id,
                 "key": key,
+                "fate": fate.as_ref().map(explain::fate),
                 "partition": partition,
                 "attempts": attempts,
             })
         };
-        say(terminal, json, || explain::key_text(key, partition, &attempts));
+        say(terminal, json, || explain::key_text(key, fate.as_ref(), &attempts));
         Ok(Exit::Done)
     })
 }

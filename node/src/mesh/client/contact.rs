@@ -168,7 +168,7 @@ impl Contact {
     pub async fn explain_job(
         &self,
         request: v1::ExplainRequest,
-    ) -> Result<Inbound<v1::AttemptStory>, MeshError> {
+    ) -> Result<Inbound<v1::Explanation>, MeshError> {
         self.many("explaining a job", request, |mut control, request| async move {
             control.explain_job(request).await
         })

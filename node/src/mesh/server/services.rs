@@ -162,7 +162,7 @@ impl Inference for Services {
 #[async_trait]
 impl Control for Services {
     type WatchJobStream = Outgoing<v1::JobStatus>;
-    type ExplainJobStream = Outgoing<v1::AttemptStory>;
+    type ExplainJobStream = Outgoing<v1::Explanation>;
     type WatchRowsStream = Outgoing<v1::RowBatch>;
     type BackupStream = Outgoing<v1::Piece>;
 
@@ -238,7 +238,7 @@ impl Control for Services {
     async fn explain_job(
         &self,
         request: Request<v1::ExplainRequest>,
-    ) -> Answer<Outgoing<v1::AttemptStory>> {
+    ) -> Answer<Outgoing<v1::Explanation>> {
         let call = Call::of(request)?;
         call.pass.many(self.handler.explain_job(call.caller(), call.message)).await
     }

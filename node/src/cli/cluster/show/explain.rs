@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use fruitnode_coordinator::retry::FailureReason;
-use fruitnode_proto::v1::{AttemptStory, task};
+use fruitnode_proto::v1::{AttemptStory, PhotographFate, task};
 use serde::Serialize;
 
 use crate::cli::cluster::show::job::reason;
@@ -134,13 +134,47 @@ pub fn attempts_table(attempts: &[Attempt]) -> String {
     table.text("  ")
 }
 
-/// For people: what became of one photograph, as far as attempts tell it.
-pub fn key_text(key: &str, partition: Option<u32>, attempts: &[Attempt]) -> String {
+/// What became of a photograph, for programs.
+pub fn fate(fate: &PhotographFate) -> serde_json::Value {
+    match fate.became.as_str() {
+        "features" => serde_json::json!({
+            "became": fate.became,
+            "row": fate.row,
+            "label": fate.label,
+            "size": fate.size,
+        }),
+        "quarantined" => serde_json::json!({
+            "became": fate.became,
+            "code": fate.code,
+            "detail": fate.detail,
+        }),
+        _ => serde_json::json!({ "became": fate.became }),
+    }
+}
+
+/// What became of a photograph, for people.
+pub fn key_text(key: &str, fate: Option<&PhotographFate>, attempts: &[Attempt]) -> String {
     let mut out = String::new();
     line(&mut out, "photograph", key);
-    match partition {
-        Some(at) => line(&mut out, "partition", at.to_string()),
-        None => line(&mut out, "partition", "none yet: no attempt at it has ended"),
+    match fate {
+        None => {
+            line(&mut out, "became", "not told yet: the job is not over");
+            return out;
+        }
+        Some(fate) => match fate.became.as_str() {
+            "features" => {
+                line(&mut out, "became", format!("row {} of part {}", fate.row, fate.partition));
+                line(&mut out, "label", fate.label.clone());
+            }
+            "quarantined" => {
+                line(&mut out, "became", format!("quarantined in part {}", fate.partition));
+                line(&mut out, "because", format!("{}: {}", fate.code, fate.detail));
+            }
+            _ => {
+                line(&mut out, "became", "nothing: it was not among the listed keys");
+                return out;
+            }
+        },
     }
     out.push('\n');
     out.push_str(&attempts_table(attempts));
@@ -348,12 +382,12 @@ mod tests {
     fn stories() -> Vec<AttemptStory> {
         let lost = v1::FailureReason::NodeLost.into();
         vec![
-            story(Task::List(v1::task::Unit {}), 1, 1, 0, 50),
+            story(Task::List(task::Unit {}), 1, 1, 0, 50),
             story(Task::Extract(0), 2, 1, 0, 1_000),
             story(Task::Extract(1), 3, 2, lost, 200),
             story(Task::Extract(2), 4, 3, 0, 1_000),
             story(Task::Extract(1), 5, 3, 0, 3_000),
-            story(Task::Publish(v1::task::Unit {}), 6, 1, 0, 10),
+            story(Task::Publish(task::Unit {}), 6, 1, 0, 10),
         ]
     }
 

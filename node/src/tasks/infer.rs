@@ -1,0 +1,147 @@
+//! Photographs from outside any job: the same features, and the same coordinates, as a job with the
+//! same options gives them.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use fruitnode_coordinator::retry::FailureReason;
+
+use crate::failure::Failure;
+use crate::model::Extractor;
+use crate::model::profile::Filter;
+use crate::pca::{self, Fitted};
+use crate::pipeline::preprocess::Flags;
+use crate::pipeline::suspect::{self, Order, Shrink, SuspectError};
+use crate::pipeline::{DecodeError, Limits, Preprocess};
+use crate::tasks::{GivenModel, NodeContext, Scratch, network};
+
+/// What to do with photographs, in the words of the command line; empty means what the weights say.
+#[derive(Debug, Clone, Default)]
+pub struct InferWords {
+    /// `avg`, `max` or `none`.
+    pub pooling: String,
+    /// `N` or `WIDTHxHEIGHT`.
+    pub size: String,
+    /// Filter.
+    pub resize: String,
+    /// Profile of the preparation.
+    pub preprocess: String,
+    /// Folder of a fitted model, whose coordinates are wanted instead of features.
+    pub model: String,
+}
+
+/// A network, a preparation, and maybe a fit.
+#[derive(Debug)]
+pub struct Inference {
+    extractor: Arc<Extractor>,
+    preprocess: Preprocess,
+    dim: usize,
+    fitted: Option<Fitted>,
+}
+
+fn invalid(error: &dyn std::error::Error) -> Failure {
+    Failure::of(FailureReason::InvalidJob, error)
+}
+
+impl Inference {
+    /// Settles everything, with the weights in this binary.
+    ///
+    /// # Errors
+    /// When a word is not understood, or the model is for other weights.
+    pub fn open(words: &InferWords) -> Result<Self, Failure> {
+        let word = |word: &str| (!word.is_empty()).then(|| word.to_owned());
+        let pooling = word(&words.pooling).unwrap_or_else(|| "avg".to_owned());
+        let pooling = pooling.parse().map_err(|error| invalid(&error))?;
+        let extractor = network::load(None, pooling, None).map_err(|error| error.failure())?;
+        let given = word(&words.model).map(|place| GivenModel::read(&PathBuf::from(place)));
+        let given = given.transpose().map_err(|error| error.failure())?;
+        let preprocess = match &given {
+            Some(given) => given.preprocess().map_err(|error| error.failure())?,
+            None => {
+                let declared = extractor.declared();
+                let flags = flags(words)?;
+                Preprocess::settle(&flags, &declared, &extractor.family().profile())
+                    .map_err(|error| invalid(&error))?
+            }
+        };
+        let size = preprocess.size;
+        let dim = extractor.dim(size.height as usize, size.width as usize);
+        let fitted = match &given {
+            None => None,
+            Some(given) => {
+                given.check(&extractor, dim).map_err(|error| error.failure())?;
+                Some(given.file.fitted()?)
+            }
+        };
+        Ok(Self { extractor, preprocess, dim, fitted })
+    }
+
+    /// One photograph from bytes to its row. The inner error is the photograph's fault.
+    ///
+    /// # Errors
+    /// When the node cannot: memory, threads, or a network that refuses its input.
+    pub async fn row(
+        self: &Arc<Self>,
+        node: &Arc<NodeContext>,
+        photograph: Vec<u8>,
+    ) -> Result<Result<Vec<f32>, DecodeError>, Failure> {
+        let _room = node.room_for(photograph.len() as u64).await;
+        let inference = Arc::clone(self);
+        node.compute(move |scratch| {
+            let limits = Limits::default();
+            let (extractor, preprocess) = (&inference.extractor, &inference.preprocess);
+            let features =
+                features(extractor, preprocess, (limits, inference.dim), scratch, &photograph)?;
+            let (Ok(features), Some(fitted)) = (&features, &inference.fitted) else {
+                return Ok(features);
+            };
+            let mut row = Vec::new();
+            pca::project(fitted, features, &mut row)?;
+            Ok(Ok(row))
+        })
+        .await
+    }
+}
+
+fn flags(words: &InferWords) -> Result<Flags, Failure> {
+    let word = |word: &str| (!word.is_empty()).then(|| word.to_owned());
+    let filter = |word: String| {
+        let words = format!("resize: `{word}` is none of bicubic, bilinear");
+        Filter::named(&word).ok_or_else(|| Failure::new(FailureReason::InvalidJob, words))
+    };
+    let size = word(&words.size).map(|size| size.parse()).transpose();
+    let profile = word(&words.preprocess).map(|profile| profile.parse()).transpose();
+    Ok(Flags {
+        size: size.map_err(|error| invalid(&error))?,
+        filter: word(&words.resize).map(filter).transpose()?,
+        profile: profile.map_err(|error| invalid(&error))?,
+    })
+}
+
+/// One photograph from bytes to features. The inner error is the photograph's fault.
+///
+/// # Errors
+/// When the network refuses its input, or the child that decodes suspects cannot be started.
+pub(super) fn features(
+    extractor: &Extractor,
+    preprocess: &Preprocess,
+    (limits, dim): (Limits, usize),
+    scratch: &mut Scratch,
+    bytes: &[u8],
+) -> Result<Result<Vec<f32>, DecodeError>, Failure> {
+    let size = preprocess.size;
+    let (width, height) = (size.width, size.height);
+    let shrink = Some(Shrink { width, height, filter: preprocess.filter });
+    let rgb = match suspect::decode_guarded(bytes, &Order { limits, shrink }) {
+        Ok(rgb) => rgb,
+        Err(SuspectError::Photograph(error)) => return Ok(Err(error)),
+        Err(error) => return Err(Failure::of(FailureReason::OutOfMemory, &error)),
+    };
+    let Scratch { prepare, tensor } = scratch;
+    preprocess.apply(&rgb, prepare, tensor);
+    let mut features = vec![0.0; dim];
+    extractor
+        .features(tensor, height as usize, width as usize, &mut features)
+        .map_err(|error| invalid(&error))?;
+    Ok(Ok(features))
+}
