@@ -8,6 +8,9 @@ use x509_parser::certificate::X509Certificate;
 use x509_parser::extensions::GeneralName;
 use x509_parser::prelude::FromDer;
 
+use crate::env;
+use crate::mesh::token::hex;
+
 /// Where every name of every cluster ends.
 pub(super) const DOMAIN: &str = "fruitnode";
 
@@ -117,6 +120,11 @@ pub fn node_name(node: NodeId, cluster: &str) -> String {
 /// The name that every node of a cluster has.
 pub fn any_name(cluster: &str) -> String {
     format!("{cluster}.{DOMAIN}")
+}
+
+/// An id for a new cluster.
+pub fn new_cluster() -> String {
+    hex(&env::secret_bytes::<{ CLUSTER_DIGITS / 2 }>())
 }
 
 /// Whether this can be the id of a cluster.

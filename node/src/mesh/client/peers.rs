@@ -49,7 +49,16 @@ macro_rules! client {
 pub struct Peers {
     tls: Tls,
     book: RosterBook,
-    links: Arc<Mutex<BTreeMap<NodeId, Kept>>>,
+    links: Arc<Mutex<BTreeMap<(NodeId, Lane), Kept>>>,
+}
+
+/// What a connection is for. A stream that nobody reads can stop its whole connection: so the
+/// bulk of the data goes by another one than what the cluster lives on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Lane {
+    Consensus,
+    Work,
+    Bulk,
 }
 
 /// A connection, and what it was made with.
@@ -75,7 +84,7 @@ impl Peers {
     /// A stream of raft's messages to a voter. Sending never waits (`try_send`); once the stream
     /// is broken the sender is closed, and the next one is to be asked for.
     pub fn exchange(&self, node: NodeId) -> Result<mpsc::Sender<v1::RaftBatch>, MeshError> {
-        let link = self.link(node)?;
+        let link = self.link(node, Lane::Consensus)?;
         let (sender, batches) = mpsc::channel(BATCHES_MAX);
         let mut ending = self.ending(node);
         let exchange = async move {
@@ -98,7 +107,7 @@ impl Peers {
 
     /// Hands a voter a message of raft that carries a snapshot.
     pub async fn install(&self, node: NodeId, message: Vec<u8>) -> Result<(), MeshError> {
-        let link = self.link(node)?;
+        let link = self.link(node, Lane::Consensus)?;
         let pieces: Vec<v1::Piece> = message
             .chunks(PIECE_BYTES_MAX)
             .map(|bytes| v1::Piece { bytes: bytes.to_vec() })
@@ -110,7 +119,7 @@ impl Peers {
 
     /// Makes a member a voter-to-be.
     pub async fn admit(&self, node: NodeId, request: v1::AdmitRequest) -> Result<(), MeshError> {
-        let link = self.link(node)?;
+        let link = self.link(node, Lane::Consensus)?;
         let mut consensus = client!(ConsensusClient, link);
         within("admitting a voter", CALL_LIMIT, &link, consensus.admit(request)).await.map(|_| ())
     }
@@ -122,7 +131,7 @@ impl Peers {
         node: NodeId,
         outbound: mpsc::Receiver<v1::FromMember>,
     ) -> Result<Inbound<v1::ToMember>, MeshError> {
-        let link = self.link(node)?;
+        let link = self.link(node, Lane::Work)?;
         let mut work = client!(WorkClient, link);
         let call = work.attend(ReceiverStream::new(outbound));
         let answer = within("attending", CALL_LIMIT, &link, call).await?;
@@ -135,7 +144,7 @@ impl Peers {
         node: NodeId,
         request: v1::RenewRequest,
     ) -> Result<v1::RenewReply, MeshError> {
-        let link = self.link(node)?;
+        let link = self.link(node, Lane::Work)?;
         let mut work = client!(WorkClient, link);
         let call = work.renew(request);
         within("renewing the certificate", CALL_LIMIT, &link, call).await.map(Response::into_inner)
@@ -148,7 +157,7 @@ impl Peers {
         request: v1::MomentsRequest,
         limit: usize,
     ) -> Result<Vec<u8>, MeshError> {
-        let link = self.link(node)?;
+        let link = self.link(node, Lane::Bulk)?;
         let mut reduction = client!(ReductionClient, link);
         let call = reduction.moments(request);
         let answer = within("asking for moments", CALL_LIMIT, &link, call).await?;
@@ -170,7 +179,7 @@ impl Peers {
         node: NodeId,
         request: v1::RowsRequest,
     ) -> Result<Inbound<v1::RowBatch>, MeshError> {
-        let link = self.link(node)?;
+        let link = self.link(node, Lane::Bulk)?;
         let mut reduction = client!(ReductionClient, link);
         let call = reduction.rows(request);
         let answer = within("asking for rows", CALL_LIMIT, &link, call).await?;
@@ -178,15 +187,15 @@ impl Peers {
     }
 
     /// A connection to a node, made with the certificate in use and to its address of now.
-    fn link(&self, node: NodeId) -> Result<Link, MeshError> {
+    fn link(&self, node: NodeId, lane: Lane) -> Result<Link, MeshError> {
         let roster = self.book.now();
         standing(node, &roster)?;
         let generation = self.tls.generation();
         let mut links = self.links.lock().unwrap_or_else(PoisonError::into_inner);
-        links.retain(|node, kept| {
+        links.retain(|(node, _), kept| {
             kept.generation == generation && roster.addresses.get(node) == Some(&kept.address)
         });
-        if let Some(kept) = links.get(&node) {
+        if let Some(kept) = links.get(&(node, lane)) {
             return Ok(kept.link.clone());
         }
         let address = roster.addresses.get(&node).cloned().ok_or_else(|| {
@@ -194,7 +203,7 @@ impl Peers {
         })?;
         let name = identity::node_name(node, &self.tls.cluster());
         let link = Link::lazy(Dial::to(&self.tls, &name, &address)?);
-        links.insert(node, Kept { link: link.clone(), address, generation });
+        links.insert((node, lane), Kept { link: link.clone(), address, generation });
         Ok(link)
     }
 

@@ -80,7 +80,15 @@ pub(super) async fn serve_with(
         .http2_max_header_list_size(HEADERS_BYTES_MAX)
         .http2_max_pending_accept_reset_streams(Some(RESETS_MAX))
         .layer(Guard::new(book, stop.clone()));
-    let (mut begin, mut end) = (stop.clone(), stop);
+    let (mut begin, mut close, mut end) = (stop.clone(), stop.clone(), stop);
+    let accepting = async move {
+        tokio::select! {
+            () = accept(listener, tls, patience, ready) => {}
+            // The port is free from now on; what is being served goes on.
+            () = stopped(&mut close) => {}
+        }
+        std::future::pending().await
+    };
     let served = server.serve_with_incoming_shutdown(
         routes(&handler),
         ReceiverStream::new(incoming),
@@ -88,7 +96,7 @@ pub(super) async fn serve_with(
     );
     tokio::select! {
         served = served => served.map_err(|error| MeshError::Failed(error.to_string())),
-        () = accept(listener, tls, patience, ready) => Ok(()),
+        () = accepting => Ok(()),
         () = async { stopped(&mut end).await; sleep(GRACE).await } => {
             tracing::warn!("calls that were still in hand are given up");
             Ok(())

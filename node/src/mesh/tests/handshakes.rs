@@ -7,7 +7,7 @@ use fruitnode_coordinator::ids::NodeId;
 use rustls::pki_types::ServerName;
 use rustls::version::{TLS12, TLS13};
 use rustls::{ClientConfig, RootCertStore, SupportedProtocolVersion};
-use tokio::io::AsyncReadExt;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
@@ -50,6 +50,32 @@ async fn raw(
     let stream = TcpStream::connect(&node.address).await.unwrap();
     let name = ServerName::try_from(any_name(CLUSTER)).unwrap();
     soon(TlsConnector::from(Arc::new(config)).connect(name, stream)).await
+}
+
+/// The same as whoever these credentials speak for, whatever they say, up to what the node answers.
+pub(super) async fn raw_as(
+    world: &World,
+    node: &Running,
+    credentials: &Credentials,
+) -> std::io::Result<usize> {
+    let mut roots = RootCertStore::empty();
+    roots.add(world.authority.certificate_der().to_vec().into()).unwrap();
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let chain = credentials.chain.iter().map(|der| der.clone().into()).collect();
+    let mut config = ClientConfig::builder_with_provider(provider)
+        .with_protocol_versions(&[&TLS13])
+        .unwrap()
+        .with_root_certificates(roots)
+        .with_client_auth_cert(chain, credentials.key.clone().try_into().unwrap())
+        .unwrap();
+    config.alpn_protocols = vec![b"h2".to_vec()];
+    let stream = TcpStream::connect(&node.address).await.unwrap();
+    let name = ServerName::try_from(any_name(CLUSTER)).unwrap();
+    let mut stream = soon(TlsConnector::from(Arc::new(config)).connect(name, stream)).await?;
+    // The preface of HTTP/2 and empty settings: who is let in is answered.
+    let hello = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0";
+    stream.write_all(hello).await?;
+    soon(stream.read_exact(&mut [0; 9])).await
 }
 
 #[tokio::test]
@@ -164,7 +190,7 @@ async fn something_that_speaks_no_tls_is_told_apart_from_nobody() {
     let answers = async {
         let (mut stream, _) = plain.accept().await.unwrap();
         let banner = b"220 mail.example.org ESMTP ready for whatever you want to send\r\n";
-        tokio::io::AsyncWriteExt::write_all(&mut stream, banner).await.unwrap();
+        stream.write_all(banner).await.unwrap();
         let _ = stream.read_to_end(&mut Vec::new()).await;
     };
     let ann = world.person("ann");
