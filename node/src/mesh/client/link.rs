@@ -8,7 +8,7 @@ use hyper_util::rt::TokioIo;
 use tonic::Status;
 use tonic::codegen::http::Uri;
 use tonic::transport::{Channel, Endpoint};
-use tower::service_fn;
+use tower::{Service, service_fn};
 
 use crate::mesh::error::MeshError;
 use crate::mesh::inbound::Explain;
@@ -74,11 +74,11 @@ fn endpoint() -> Endpoint {
         .http2_max_header_list_size(HEADERS_BYTES_MAX)
 }
 
+/// Makes connections for tonic, which does not say why it failed to: `fault` does.
 fn connector(
     dial: Dial,
     fault: &Arc<Fault>,
-) -> impl tower::Service<Uri, Response = TokioIo<Wire>, Error = MeshError, Future: Send> + Send + 'static
-{
+) -> impl Service<Uri, Response = TokioIo<Wire>, Error = MeshError, Future: Send> + Send + 'static {
     let fault = fault.clone();
     service_fn(move |_: Uri| {
         let (dial, fault) = (dial.clone(), fault.clone());
