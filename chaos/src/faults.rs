@@ -127,7 +127,8 @@ impl World {
 
     pub(crate) fn on_pause(&mut self) {
         let (id, now, pause_max) = (self.pick_node(), self.now, self.plan.pause_max);
-        let until = now + self.dice.between(100, pause_max);
+        // Never earlier than it was: what waits already would be overtaken.
+        let until = (now + self.dice.between(100, pause_max)).max(self.node(id).paused_until);
         if !self.calm {
             self.note(format_args!("{id} is stopped until {until}"));
             self.count("process stopped");

@@ -86,12 +86,16 @@ impl World {
     }
 
     pub(crate) fn say_up(&mut self, stream: StreamId, said: Up) {
+        if !matches!(said, Up::Beat) {
+            self.note(format_args!("stream {stream} up: {said:?}"));
+        }
         if let Some(delay) = self.through(stream, 0) {
             self.schedule(delay, Event::Up { stream, said });
         }
     }
 
     pub(crate) fn say_down(&mut self, stream: StreamId, said: Down) {
+        self.note(format_args!("stream {stream} down: {said:?}"));
         if let Some(delay) = self.through(stream, 1) {
             self.schedule(delay, Event::Down { stream, said });
         }
@@ -120,7 +124,9 @@ impl World {
             return;
         };
         stream.broken = true;
-        for (at, life) in [stream.member, stream.leader] {
+        let ends = (stream.member, stream.leader);
+        self.note(format_args!("stream {id} from {} to {} breaks", ends.0.0, ends.1.0));
+        for (at, life) in [ends.0, ends.1] {
             let after = self.dice.between(1, BREAK_SEEN_MAX);
             self.schedule(after, Event::Broken { stream: id, at, life });
         }

@@ -93,7 +93,7 @@ impl Plan {
             disk_max: rate(dice, 0, 20, 400),
             task_fails: rate(dice, 0, 50, 400),
             task_hangs: rate(dice, 0, 30, 200),
-            drop_mean: rate(dice, 0, 5_000, 700),
+            drop_mean: rate(dice, 0, 2_000, 300),
             reply_lost: rate(dice, 0, 200, 800),
             down_max: dice.pick(&[500, 4_000, 20_000]),
             pause_max: dice.pick(&[3_000, 12_000, 30_000]),
