@@ -1,12 +1,13 @@
 //! What must hold, whatever goes wrong.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use fruitnode_coordinator::codec;
+use fruitnode_coordinator::command::Command;
 use fruitnode_coordinator::ids::{Digest, JobId, NodeId};
 use fruitnode_coordinator::invariants;
 use fruitnode_coordinator::job::{Job, Outcome, Phase};
-use fruitnode_coordinator::replica::Applied;
+use fruitnode_coordinator::replica::{Applied, Replica, Role};
 use fruitnode_coordinator::state::ClusterState;
 use fruitnode_coordinator::task::{Task, Winner};
 
@@ -16,6 +17,9 @@ use crate::plan::{JobPlan, Plan};
 use crate::tasks::final_key;
 use crate::work;
 use crate::world::World;
+
+/// Entries that a voter may be behind in the end: none, but for what has just been proposed.
+const LAG_ENTRIES_MAX: u64 = 8;
 
 /// What is known for ever, once anybody has seen it.
 pub(crate) struct Checks {
@@ -31,6 +35,7 @@ pub(crate) struct Checks {
     /// Failures made up so far.
     pub(crate) failures: BTreeMap<(JobId, Task), u8>,
     expected: BTreeMap<JobId, Digest>,
+    removed: BTreeSet<NodeId>,
 }
 
 impl Checks {
@@ -45,6 +50,7 @@ impl Checks {
             finals: BTreeMap::new(),
             failures: BTreeMap::new(),
             expected: expected.collect(),
+            removed: BTreeSet::new(),
         }
     }
 
@@ -80,6 +86,9 @@ impl World {
         };
         match self.checks.history.get(&entry.index) {
             None => {
+                if let Some(Command::RemoveNode { node }) = &entry.command {
+                    self.checks.removed.insert(*node);
+                }
                 let (index, term) = (entry.index, entry.term);
                 self.note(format_args!("{id} is the first to apply {index} of {term}: {words}"));
                 self.checks.history.insert(entry.index, (entry.term, words));
@@ -204,6 +213,35 @@ impl World {
             }
         }
         self.check_promises();
+        self.check_order();
+    }
+
+    /// ORDER: in the end one node leads, those that vote have its log, and all attend at it.
+    fn check_order(&mut self) {
+        let statuses = self.nodes.values().filter_map(|node| node.replica.as_ref());
+        let leaders = statuses.map(Replica::status).filter(|at| at.role == Role::Leader);
+        let Some(leader) = leaders.max_by_key(|status| status.term) else {
+            self.violate("ORDER: nobody leads in the end");
+            return;
+        };
+        let mut broken = Vec::new();
+        for (id, node) in &self.nodes {
+            let Some(replica) = node.replica.as_ref().filter(|_| node.up) else {
+                continue;
+            };
+            let applied = replica.status().applied;
+            if leader.voters.contains(id) && applied + LAG_ENTRIES_MAX < leader.applied {
+                broken.push(format!("{id} has applied {applied} of {}", leader.applied));
+            }
+            let stream = node.member.stream.and_then(|stream| self.streams.get(&stream));
+            let attends = stream.is_some_and(|stream| stream.leader.0 == leader.id);
+            if !(node.member.welcomed && attends) && !self.checks.removed.contains(id) {
+                broken.push(format!("{id} does not attend at {}", leader.id));
+            }
+        }
+        if let Some(words) = broken.into_iter().next() {
+            self.violate(format!("ORDER: {words}"));
+        }
     }
 
     /// PROMISE: what a client was told to be done is in the state.

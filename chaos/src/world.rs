@@ -18,7 +18,7 @@ use crate::plan::{Plan, Time};
 /// Virtual time that a healed cluster has to end every job.
 const LIVENESS_MAX: Time = 5 * 60_000;
 /// Virtual time that goes on after the last job, so that what is late arrives.
-const AFTERMATH: Time = 40_000;
+const AFTERMATH: Time = 60_000;
 /// Events of one run; more are a loop.
 const EVENTS_MAX: u64 = 5_000_000;
 
