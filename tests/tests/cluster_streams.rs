@@ -1,0 +1,98 @@
+//! What flows out of a cluster: features of photographs from outside, rows while they are made, and
+//! the story of a job.
+
+use std::fs;
+use std::process::{Command, Stdio};
+
+use fruitnode_tests::cluster::Cluster;
+use fruitnode_tests::store::Hold;
+use serde_json::Value;
+
+const PROGRAM: &str = env!("CARGO_BIN_EXE_under-test");
+const EXAMPLE: &str = env!("CARGO_BIN_EXE_infer-example");
+
+/// The job, but for where its result goes.
+const FLAGS: &str = "--from s3://fruit/in/ --rows-per-part 4 --pca 3 --size 100";
+
+fn json_lines(text: &str) -> Vec<Value> {
+    text.lines().map(|line| serde_json::from_str(line).expect("a line of JSON")).collect()
+}
+
+#[test]
+fn photographs_from_outside_get_the_features_that_a_job_gives_them_in_order() {
+    let cluster = Cluster::of(PROGRAM, 2);
+    let folder = cluster.job.draw(2);
+    let mut photographs = fruitnode_tests::sandbox::files(&folder);
+    let damaged = folder.join("damaged.jpg");
+    fs::write(&damaged, b"\xFF\xD8\xFFnot a photograph").expect("room");
+    photographs.insert(3, damaged);
+    let certificates = cluster.data_dir(0).join("client");
+    for address in cluster.addresses().split(',') {
+        let mut example = Command::new(EXAMPLE);
+        example.arg(address).arg(&certificates).args(&photographs);
+        let output = example.output().expect("it starts");
+        let words = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(output.status.success(), "{words}\n{}", cluster.tails());
+        let replies = json_lines(&String::from_utf8_lossy(&output.stdout));
+        assert_eq!(replies.len(), photographs.len());
+        for (at, (reply, photograph)) in replies.iter().zip(&photographs).enumerate() {
+            assert_eq!(reply["photograph"], photograph.display().to_string());
+            if at == 3 {
+                assert!(reply["code"].is_string(), "{reply}");
+            } else {
+                let row = reply["row"].as_array().expect("a row");
+                assert!(row.len() > 100 && row.iter().any(|value| *value != row[0]), "{reply}");
+            }
+        }
+        // Rows differ from each other: nobody answers by rote.
+        assert_ne!(replies[0]["row"], replies[5]["row"]);
+    }
+}
+
+#[test]
+fn whoever_watches_sees_every_row_and_the_story_tells_every_attempt() {
+    let cluster = Cluster::of(PROGRAM, 3);
+    let photographs = fruitnode_tests::sandbox::files(&cluster.job.draw(3)).len();
+    // Nothing is read before the watcher is there.
+    cluster.job.store.hold(Hold::of("GetObject", 1).below("in/"));
+    let line = format!("job submit {FLAGS} --to s3://fruit/out --id told --detach");
+    cluster.client(&line).done();
+    let mut watching = cluster.job.command([
+        "job",
+        "watch",
+        "told",
+        "--rows",
+        "-o",
+        "json",
+        "--host",
+        &cluster.addresses(),
+    ]);
+    watching.stdout(Stdio::piped());
+    let watching = watching.spawn().expect("it starts");
+    let seen = |at: usize| cluster.log(at).contains("rows are watched");
+    cluster.until("all nodes are watched", || (0..3).all(seen));
+    cluster.job.store.let_go();
+    let output = watching.wait_with_output().expect("a child");
+    assert_eq!(output.status.code(), Some(0), "{}", cluster.tails());
+    let rows = json_lines(&String::from_utf8_lossy(&output.stdout));
+    let mut paths: Vec<_> = rows.iter().filter_map(|row| row["path"].as_str()).collect();
+    paths.sort_unstable();
+    paths.dedup();
+    assert_eq!(paths.len(), photographs, "{} rows", rows.len());
+
+    let ended = cluster.client("job explain told -o json").done();
+    let story: Value = serde_json::from_str(&ended.stdout).expect("JSON");
+    let stages = story["stages"].as_array().expect("stages");
+    let of = |name: &str| stages.iter().find(|stage| stage["stage"] == name).expect(name);
+    assert_eq!(of("list")["attempts"], 1, "{story}");
+    assert_eq!(of("extract")["attempts"].as_u64(), Some(photographs.div_ceil(4) as u64), "{story}");
+    assert_eq!(of("publish")["attempts"], 1, "{story}");
+
+    let key = paths[5];
+    let ended = cluster.client(&format!("job explain told {key} -o json")).done();
+    let fate: Value = serde_json::from_str(&ended.stdout).expect("JSON");
+    assert_eq!(fate["fate"]["became"], "features", "{fate}");
+    assert!(fate["attempts"].as_array().is_some_and(|attempts| !attempts.is_empty()), "{fate}");
+    let ended = cluster.client("job explain told no/such.jpg -o json").done();
+    assert!(ended.stdout.contains("not_listed"), "{}", ended.stdout);
+}
