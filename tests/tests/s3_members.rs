@@ -1,5 +1,5 @@
-//! Several nodes of one job at one target on S3: whoever dies, whoever comes second, and whoever wakes
-//! up when all is over.
+//! Several nodes of one job at one target on S3: whoever dies, whoever comes second, and whoever
+//! wakes up when all is over.
 //!
 //! Credentials are found in the environment alone, which a test must not change for others: so each
 //! test runs itself again as a process of its own, let into a store.

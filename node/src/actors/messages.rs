@@ -38,8 +38,8 @@ pub enum ToWorker {
         /// The job.
         job: JobId,
     },
-    /// The job failed or was cancelled: let go of everything that belongs to it, and clear away what
-    /// it left at its target.
+    /// The job failed or was cancelled: let go of everything that belongs to it, and clear away
+    /// what it left at its target.
     Abandon {
         /// The job.
         job: JobId,

@@ -83,27 +83,11 @@ impl FolderSink {
         Self::open_as(target, Access::Take)
     }
 
-    /// Opens the target as one of a job's nodes, or for this process alone.
-    ///
-    /// # Errors
-    /// As [`Access`] says.
+    /// Opens the target as [`Access`] says.
     pub fn open_as(target: &FolderTarget<'_>, access: Access) -> Result<Self, SinkError> {
         let uri = target.out.display().to_string();
         let out = target::resolve(target.out, target.from)?;
-        let staging = match access {
-            Access::Take => Some(Staging::open(&out, target.job)?),
-            // The job has ended while this process was not heard of.
-            Access::Prepare if joint::published(&out, target.job)?.is_some() => {
-                return Err(SinkError::Lost { out: uri });
-            }
-            Access::Prepare => Some(Staging::prepare(&out, target.job)?),
-            Access::Join => match Staging::join(&out, target.job)? {
-                None if joint::published(&out, target.job)?.is_none() => {
-                    return Err(SinkError::Unseen { out: uri });
-                }
-                joined => joined,
-            },
-        };
+        let staging = joint::open((&out, &uri), target.job, access)?;
         let state = State { staging: staging.map(Arc::new), finals: None };
         let shared = Shared {
             uri,

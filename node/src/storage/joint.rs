@@ -1,10 +1,10 @@
 //! A staging folder that several processes share, on one machine or on a file system that several
 //! machines see.
 //!
-//! It is the folder of [`Staging`], with its lock held in common, and two files more: `marker`, which
-//! says that it is ready and which every process must be able to read, and `turn`, held by whoever
-//! publishes. A process that is stopped while it publishes keeps its turn; when it dies the next one
-//! takes it, and finds what was done.
+//! It is the folder of [`Staging`], with its lock held in common, and two files more: `marker`,
+//! which says that it is ready, and which every process must be able to read, and `turn`, held by
+//! whoever publishes. A process that is stopped while it publishes keeps its turn; when it dies the
+//! next one takes it, and finds what was done.
 
 use std::fs::{self, File};
 use std::io::{self, Write};
@@ -16,8 +16,10 @@ use sha2::{Digest as _, Sha256};
 
 use crate::env::unique_name;
 use crate::storage::publish::sync_folder;
-use crate::storage::sink::{SUCCESS, SinkError};
-use crate::storage::staging::{Staging, clear_dead, prefix_of, stagings, turn, with_lock};
+use crate::storage::sink::{Access, SUCCESS, SinkError, check_name};
+use crate::storage::staging::{
+    LOCK, Staging, clear_dead, holder, lock_trouble, prefix_of, stagings, turn,
+};
 
 const MARKER: &str = "marker";
 const TURN: &str = "turn";
@@ -25,7 +27,8 @@ const TURN: &str = "turn";
 impl Staging {
     /// Makes the folder of a job beside `out` for all its nodes, after removing those of dead runs;
     /// or goes on with one that another node has begun to make.
-    pub(super) fn prepare(out: &Path, job: &str) -> Result<Self, SinkError> {
+    fn prepare(out: &Path, job: &str) -> Result<Self, SinkError> {
+        check_name(job)?;
         let parent = out.parent().unwrap_or(out);
         let _turn = turn(parent)?;
         let prefix = prefix_of(out);
@@ -44,7 +47,7 @@ impl Staging {
                 made => made.map_err(trouble)?,
             }
         }
-        let staging = with_lock(&path, out, job, FlockOperation::NonBlockingLockShared)?;
+        let staging = hold(&path, out, job)?;
         let marker = path.join(MARKER);
         if !marker.is_file() {
             let new = path.join("tmp").join(unique_name());
@@ -56,17 +59,14 @@ impl Staging {
     }
 
     /// The folder that another node of the job has made; nothing if it is not seen here.
-    pub(super) fn join(out: &Path, job: &str) -> Result<Option<Self>, SinkError> {
+    fn join(out: &Path, job: &str) -> Result<Option<Self>, SinkError> {
         let parent = out.parent().unwrap_or(out);
         let _turn = turn(parent)?;
         let mut name = prefix_of(out);
         name.push(job);
         let path = parent.join(name);
         match fs::read(path.join(MARKER)) {
-            Ok(marker) if !marker.is_empty() => {
-                let lock = FlockOperation::NonBlockingLockShared;
-                with_lock(&path, out, job, lock).map(Some)
-            }
+            Ok(marker) if !marker.is_empty() => hold(&path, out, job).map(Some),
             Ok(_) => Ok(None),
             Err(error)
                 if matches!(
@@ -118,6 +118,49 @@ impl Staging {
             file.write_all(name_of(success).as_bytes())
         };
         write().map_err(|error| SinkError::from_io(&said, error))
+    }
+}
+
+/// The folder that a process builds the result of a job in; nothing for one that comes when the job
+/// is published.
+pub(super) fn open(
+    (out, uri): (&Path, &str),
+    job: &str,
+    access: Access,
+) -> Result<Option<Staging>, SinkError> {
+    match access {
+        Access::Take => Staging::open(out, job).map(Some),
+        // The job has ended while this process was not heard of.
+        Access::Prepare if published(out, job)?.is_some() => {
+            Err(SinkError::Lost { out: uri.to_owned() })
+        }
+        Access::Prepare => Staging::prepare(out, job).map(Some),
+        Access::Join => match Staging::join(out, job)? {
+            None if published(out, job)?.is_none() => {
+                Err(SinkError::Unseen { out: uri.to_owned() })
+            }
+            joined => Ok(joined),
+        },
+    }
+}
+
+/// A staging folder that is there, its lock held in common.
+fn hold(path: &Path, out: &Path, job: &str) -> Result<Staging, SinkError> {
+    let lock = path.join(LOCK);
+    let open = || -> io::Result<File> {
+        let mut file = File::options().read(true).append(true).create(true).open(&lock)?;
+        flock(&file, FlockOperation::NonBlockingLockShared)?;
+        if file.metadata()?.len() == 0 {
+            write!(file, "job {job}, processes that share it")?;
+        }
+        Ok(file)
+    };
+    match open() {
+        Ok(file) => Ok(Staging::of_all(path.to_owned(), out.to_owned(), file)),
+        Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+            Err(SinkError::Busy { out: out.display().to_string(), holder: holder(&lock) })
+        }
+        Err(error) => Err(lock_trouble(out, &lock, error)),
     }
 }
 

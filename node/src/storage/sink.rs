@@ -217,14 +217,14 @@ pub trait Sink: Send + Sync {
     /// Gives up: nothing of the job stays but what an earlier result held. May be repeated.
     async fn abort(&self) -> Result<(), SinkError>;
 
-    /// The marker, if this job has committed, whichever of its nodes did. `None` where a sink serves
-    /// one process alone.
+    /// The marker, if this job has committed, whichever of its nodes did. `None` where a sink
+    /// serves one process alone.
     async fn published(&self) -> Result<Option<Bytes>, SinkError> {
         Ok(None)
     }
 
-    /// Whether other nodes write for the same job. Then a commit removes the work of the job itself,
-    /// when nobody needs it any more.
+    /// Whether other nodes write for the same job. Then a commit removes the work of the job
+    /// itself, when nobody needs it any more.
     fn is_joint(&self) -> bool {
         false
     }

@@ -19,7 +19,7 @@ use tracing::{info, warn};
 use crate::storage::sink::{SinkError, check_name};
 
 const MARK: &str = ".fruitnode-";
-const LOCK: &str = "lock";
+pub(super) const LOCK: &str = "lock";
 
 /// What a lock file says at most, in bytes.
 const HOLDER_BYTES_MAX: u64 = 512;
@@ -84,6 +84,11 @@ impl Staging {
                 Err(lock_trouble(out, &lock, error))
             }
         }
+    }
+
+    /// A folder whose lock is held in common with other processes.
+    pub(super) fn of_all(path: PathBuf, target: PathBuf, lock: File) -> Self {
+        Self { path, target, removed: AtomicBool::new(false), joint: true, _lock: lock }
     }
 
     /// The folder itself.
@@ -183,34 +188,6 @@ pub(super) fn turn(parent: &Path) -> Result<Option<File>, SinkError> {
     }
 }
 
-/// A staging folder that is there, held in common.
-pub(super) fn with_lock(
-    path: &Path,
-    out: &Path,
-    job: &str,
-    operation: FlockOperation,
-) -> Result<Staging, SinkError> {
-    let lock = path.join(LOCK);
-    let open = || -> io::Result<File> {
-        let mut file = File::options().read(true).append(true).create(true).open(&lock)?;
-        flock(&file, operation)?;
-        if file.metadata()?.len() == 0 {
-            write!(file, "job {job}, processes that share it")?;
-        }
-        Ok(file)
-    };
-    match open() {
-        Ok(file) => {
-            let (path, target, removed) = (path.to_owned(), out.to_owned(), AtomicBool::new(false));
-            Ok(Staging { path, target, removed, joint: true, _lock: file })
-        }
-        Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-            Err(SinkError::Busy { out: out.display().to_string(), holder: holder(&lock) })
-        }
-        Err(error) => Err(lock_trouble(out, &lock, error)),
-    }
-}
-
 /// Removes the staging folder of a dead run.
 pub(super) fn clear_dead(staging: &Path, out: &Path) -> Result<(), SinkError> {
     let lock = staging.join(LOCK);
@@ -292,7 +269,7 @@ fn take_lock(lock: &Path, create: bool) -> io::Result<Option<File>> {
     }
 }
 
-fn lock_trouble(out: &Path, lock: &Path, error: io::Error) -> SinkError {
+pub(super) fn lock_trouble(out: &Path, lock: &Path, error: io::Error) -> SinkError {
     let lacking = [Errno::NOLCK, Errno::NOTSUP, Errno::NOSYS, Errno::OPNOTSUPP];
     if lacking.iter().any(|lack| error.raw_os_error() == Some(lack.raw_os_error())) {
         let why = "lies on a file system without file locks: choose a folder on another one";
@@ -301,7 +278,7 @@ fn lock_trouble(out: &Path, lock: &Path, error: io::Error) -> SinkError {
     SinkError::from_io(lock, error)
 }
 
-fn holder(lock: &Path) -> String {
+pub(super) fn holder(lock: &Path) -> String {
     let mut text = String::new();
     let read =
         File::open(lock).and_then(|file| file.take(HOLDER_BYTES_MAX).read_to_string(&mut text));

@@ -1,5 +1,5 @@
-//! Every attempt of a job, whichever node had it, as the coordinator remembers it: one line each, to
-//! be read by `job explain` when the coordinator has long forgotten.
+//! Every attempt of a job, whichever node had it, as the coordinator remembers it: one line each,
+//! to be read by `job explain` when the coordinator has long forgotten.
 
 use std::collections::{BTreeMap, BTreeSet};
 

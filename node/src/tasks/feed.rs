@@ -1,5 +1,5 @@
-//! Rows as they are made, for whoever watches a job. Without a watcher nothing is copied; one that is
-//! slower than the node loses rows and is told how many.
+//! Rows as they are made, for whoever watches a job. Without a watcher nothing is copied; one that
+//! is slower than the node loses rows and is told how many.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

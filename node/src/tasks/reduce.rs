@@ -12,8 +12,8 @@ use crate::output;
 use crate::tasks::peers::moments;
 use crate::tasks::{JobContext, NodeContext, objects};
 
-/// Merges two neighbours. The left one is here, since a merge is leased to its holder; the right one
-/// is fetched from its own, and let go of when it is merged.
+/// Merges two neighbours. The left one is here, since a merge is leased to its holder; the right
+/// one is fetched from its own, and let go of when it is merged.
 pub(super) async fn merge(
     node: &Arc<NodeContext>,
     job: &Arc<JobContext>,

@@ -74,7 +74,8 @@ impl S3Sink {
         }
         let conditions = probe(&bucket, target.job).await?;
         if member && bucket.head(&bucket.key(&committed_name(target.job))).await?.is_some() {
-            // The job has ended while this process was not heard of: its lock is free, and stays so.
+            // The job has ended while this process was not heard of: its lock is free, and stays
+            // so.
             return Err(SinkError::Lost { out: uri });
         }
         let me = Holder::this(target.job);
@@ -212,7 +213,7 @@ impl Sink for S3Sink {
     }
 
     async fn published(&self) -> Result<Option<Bytes>, SinkError> {
-        self.shared.published().await
+        if self.shared.member { self.shared.published().await } else { Ok(None) }
     }
 
     fn is_joint(&self) -> bool {

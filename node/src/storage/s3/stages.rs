@@ -1,7 +1,8 @@
-//! How the public names of a target change: cleared of what died, announced, made a result, or given
-//! up. Between any two requests the process may be stopped for a minute, and other nodes of the same
-//! job may do the same thing meanwhile: so every removal of a public object names the version that
-//! was seen, and whoever comes second finds what the first wrote and goes on from there.
+//! How the public names of a target change: cleared of what died, announced, made a result, or
+//! given up. Between any two requests the process may be stopped for a minute, and other nodes of
+//! the same job may do the same thing meanwhile: so every removal of a public object names the
+//! version that was seen, and whoever comes second finds what the first wrote and goes on from
+//! there.
 
 use std::collections::{BTreeMap, BTreeSet};
 

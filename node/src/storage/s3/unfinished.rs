@@ -6,8 +6,8 @@ use tracing::{info, warn};
 use crate::storage::s3::bucket::Bucket;
 use crate::storage::s3::error::{S3Error, status};
 
-/// Gives up every unfinished upload to a name that a result has, but for those of the job itself: of
-/// its nodes another one may be at it. Whoever calls it holds the lock.
+/// Gives up every unfinished upload to a name that a result has, but for those of the job itself:
+/// of its nodes another one may be at it. Whoever calls it holds the lock.
 ///
 /// Where uploads may not be listed, or the server cannot, they stay, and that is said.
 pub(super) async fn give_up_dead_uploads(
