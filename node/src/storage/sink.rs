@@ -69,8 +69,8 @@ pub enum SinkError {
     },
     /// The folder that the nodes of a job share is not here.
     #[error(
-        "this node does not see the folder {out} that the job's first node sees: mount it here under \
-         the same name, or give the job an s3:// place"
+        "this node does not see the folder {out} that the job's first node sees: mount it here \
+         under the same name, or give the job an s3:// place"
     )]
     Unseen {
         /// The target.
