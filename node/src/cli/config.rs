@@ -38,13 +38,14 @@ pub enum ConfigCommand {
 const ORDER: &str = "\
 The first that says something counts:
   1. a flag                       fruitnode run --pca 100
-  2. an environment variable      FRUITNODE_PCA=100 (every flag but --from and --to has one)
+  2. an environment variable      FRUITNODE_PCA=100 (not for --from, --to, --id, --yes and
+                                  others that would surprise whoever inherits them)
   3. the project's file           ./fruitnode.toml, or the one that --config names
   4. the user's file              ~/.config/fruitnode/config.toml, below XDG_CONFIG_HOME if set
   5. the machine's file           /etc/fruitnode/config.toml
 
 A file is TOML: a table per command (`[run]`) with the names of its flags as keys, and the tables
-`[machine]`, `[storage]` and `[terminal]` for what commands share.";
+`[machine]`, `[storage]`, `[node]`, `[client]` and `[terminal]` for what commands share.";
 
 /// Options of `config show`.
 #[derive(Debug, Clone, Args)]

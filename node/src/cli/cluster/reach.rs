@@ -1,5 +1,5 @@
-//! From flags to a node of the cluster: addresses, certificate, patience, and what its refusals mean
-//! for the shell.
+//! From flags to a node of the cluster: addresses, certificate, patience, and what its refusals
+//! mean for the shell.
 
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};

@@ -44,13 +44,14 @@ pub(super) fn token(word: Option<&Secret>, file: Option<&Path>) -> Result<Secret
         (None, Some(file)) => Secret(read(file)?),
         (Some(_), Some(_)) => {
             return Err(usage(
-                "a token and --token-file are both given, here or in the environment: leave one out",
+                "a token and --token-file are both given, here or in the environment: leave one \
+                 out",
             ));
         }
         (None, None) => {
             return Err(usage(
-                "no token is given: pass --token-file FILE (`-` is standard input), FRUITNODE_TOKEN \
-                 or --token; `fruitnode token create` makes one",
+                "no token is given: pass --token-file FILE (`-` is standard input), \
+                 FRUITNODE_TOKEN or --token; `fruitnode token create` makes one",
             ));
         }
     };

@@ -111,7 +111,7 @@ mod tests {
         assert!(!text.contains("fruitnode start"), "{text}");
         founded.starts = false;
         assert!(founded.text().contains("fruitnode start --data-dir '/data/my node'\n"));
-        let both = [dirs[0].clone(), PathBuf::from("/home/me/.config/fruitnode/client")];
+        let both = [dirs[0].clone(), PathBuf::from("/data/config/fruitnode/client")];
         let text = Founded { client_dirs: &both, ..founded }.text();
         assert!(text.ends_with("then: fruitnode status\n"), "{text}");
     }
