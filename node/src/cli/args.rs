@@ -8,7 +8,7 @@ use fruitnode_coordinator::partition::ROWS_PER_PART_DEFAULT;
 
 use crate::cli::cluster::args::{
     BackupArgs, ClientCommand, INIT_EXAMPLES, InitArgs, JOIN_EXAMPLES, JoinArgs, LeaveArgs,
-    NodeCommand, RECOVER_EXAMPLES, RecoverArgs, StartArgs, StatusArgs, TokenCommand,
+    NodeCommand, RECOVER_EXAMPLES, ReachArgs, RecoverArgs, StartArgs, StatusArgs, TokenCommand,
 };
 use crate::cli::cluster::job_args::JobCommand;
 use crate::cli::completion::CompletionArgs;
@@ -40,7 +40,7 @@ Examples:
   fruitnode run --from photos --to result --pca 100    100 components instead
   fruitnode verify result                              check a result from its own files
   fruitnode init                                       a cluster; it says how others join
-  fruitnode job submit --from s3://b/in --to s3://b/out    the same job on the cluster
+  fruitnode job submit --from s3://fruits/in --to s3://fruits/out    the same job on the cluster
 
 Every flag can also stand in a file or in the environment: see `fruitnode config show --help`.";
 
@@ -329,6 +329,12 @@ pub struct DemoArgs {
     /// Photographs of each kind of fruit.
     #[arg(long, value_name = "N", default_value_t = per_kind_default())]
     pub per_kind: NonZeroU32,
+    /// Have a cluster do it, whose nodes all see the folder: such as one on this machine alone.
+    #[arg(long)]
+    pub cluster: bool,
+    /// How the cluster is reached.
+    #[command(flatten)]
+    pub reach: ReachArgs,
     /// How this machine does it.
     #[command(flatten)]
     pub machine: MachineArgs,

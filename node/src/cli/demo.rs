@@ -10,9 +10,10 @@ use crate::cli::args::{Cli, Command, DemoArgs, Format, RunArgs, StorageArgs, Ter
 use crate::cli::exit::Exit;
 use crate::cli::message::CliError;
 use crate::cli::screen::ScreenLine;
-use crate::cli::summary::{Summary, shell_word};
-use crate::cli::{run, verify};
+use crate::cli::summary::shell_word;
+use crate::cli::{cluster, run, verify};
 use crate::demo::draw_photographs;
+use crate::env::wall_ms;
 
 /// Says that a folder was made by a demo.
 const MARKER: &str = ".fruitnode-demo";
@@ -23,9 +24,18 @@ pub(super) fn demo(args: &DemoArgs, terminal: &TerminalArgs) -> Result<Exit, Cli
     claim(&args.dir)?;
     draw(&photographs, args.per_kind, terminal)?;
     let job = run_args(&photographs, &result, args)?;
-    let summary = run::execute(&job, terminal)?;
+    let told = match args.cluster {
+        false => {
+            let summary = run::execute(&job, terminal)?;
+            (summary.json(), summary.table())
+        }
+        true => {
+            let ended = cluster::succeed(&job, &args.reach, terminal)?;
+            (format!("{:#}", cluster::document(&ended)), cluster::summary(&ended, wall_ms()))
+        }
+    };
     let checks = verify::check(&result.display().to_string(), &StorageArgs::default())?;
-    show(&summary, &photographs, &result, terminal);
+    show(told, &photographs, &result, terminal);
     if checks.passed() { Ok(Exit::Done) } else { Ok(Exit::Failed) }
 }
 
@@ -85,15 +95,20 @@ fn run_args(photographs: &Path, result: &Path, args: &DemoArgs) -> Result<RunArg
 }
 
 #[allow(clippy::print_stdout, reason = "this is where the command speaks")]
-fn show(summary: &Summary, photographs: &Path, result: &Path, terminal: &TerminalArgs) {
+fn show(
+    (json, table): (String, String),
+    photographs: &Path,
+    result: &Path,
+    terminal: &TerminalArgs,
+) {
     if terminal.output == Format::Json {
-        println!("{}", summary.json());
+        println!("{json}");
         return;
     }
     if terminal.quiet {
         return;
     }
-    print!("{}", summary.table());
+    print!("{table}");
     let at = |name: &str| result.join(name).display().to_string();
     println!("\nLook at:");
     println!("  {:<44}how much each component explains", at("scree.svg"));

@@ -1,5 +1,5 @@
-//! A job that somebody waits for: a line of progress, Ctrl-C, coordinators that come and go, and the
-//! end.
+//! A job that somebody waits for: a line of progress, Ctrl-C, coordinators that come and go, and
+//! the end.
 
 use std::time::Duration;
 
@@ -58,25 +58,31 @@ pub(super) fn quiet(terminal: &TerminalArgs) -> bool {
 
 /// What is said of a job that is over, and what the shell is told.
 pub(super) fn conclude(ended: &JobStatus, terminal: &TerminalArgs) -> Result<Exit, CliError> {
+    if let Some(error) = failure(ended) {
+        return Err(error);
+    }
+    say(terminal, || document(ended), || job::summary(ended, wall_ms()));
+    Ok(Exit::Done)
+}
+
+/// Why a job that is over did not succeed.
+pub(super) fn failure(ended: &JobStatus) -> Option<CliError> {
     match job::end(ended) {
-        Some(End::Succeeded) | None => {
-            say(terminal, || document(ended), || job::summary(ended, wall_ms()));
-            Ok(Exit::Done)
-        }
+        Some(End::Succeeded) | None => None,
         Some(End::Failed(reason, words)) => {
             let exit = reason.map_or(Exit::Failed, Exit::from);
             let code = reason.map_or("unknown", FailureReason::code);
-            Err(CliError::new(exit, code, format!("job {} failed: {words}", ended.job)))
+            Some(CliError::new(exit, code, format!("job {} failed: {words}", ended.job)))
         }
         Some(End::Cancelled) => {
             let words = format!("job {} was cancelled", ended.job);
-            Err(CliError::new(Exit::Failed, "cancelled", words))
+            Some(CliError::new(Exit::Failed, "cancelled", words))
         }
     }
 }
 
 /// One job, for programs: `outcome` is its phase.
-pub(super) fn document(status: &JobStatus) -> Value {
+pub(in crate::cli) fn document(status: &JobStatus) -> Value {
     let document = serde_json::to_value(job::document(status));
     let mut document = document.expect("strings and numbers are always JSON");
     if let Some(fields) = document.as_object_mut() {

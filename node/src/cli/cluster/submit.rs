@@ -1,12 +1,13 @@
 //! `fruitnode job submit`: what `run` takes, as a job of the cluster.
 
-use fruitnode_proto::v1;
+use fruitnode_proto::v1::{self, JobStatus};
 use serde_json::json;
 
 use crate::cli::args::{RunArgs, TerminalArgs};
+use crate::cli::cluster::args::ReachArgs;
 use crate::cli::cluster::follow::{self, Follow};
 use crate::cli::cluster::job_args::JobSubmitArgs;
-use crate::cli::cluster::reach::reaching;
+use crate::cli::cluster::reach::{Reach, reaching};
 use crate::cli::cluster::say::done;
 use crate::cli::exit::Exit;
 use crate::cli::message::CliError;
@@ -25,18 +26,43 @@ pub(super) fn submit(args: &JobSubmitArgs, terminal: &TerminalArgs) -> Result<Ex
     let job = args.id.clone().unwrap_or_else(unique_name);
     let spec = spec(&args.run, args.shared, terminal)?;
     reaching(&args.reach, async |reach| {
-        let request = v1::SubmitRequest { job: job.clone(), spec: Some(spec) };
-        let status = reach.contact.submit_job(request).await?;
         if args.detach {
+            reach.contact.submit_job(request(&job, spec)).await?;
             let words = format!("job {job} is submitted: fruitnode job watch {job}");
             done(terminal, json!({"outcome": "submitted", "job": job}), &words);
             return Ok(Exit::Done);
         }
-        let follow = Follow { job, may_cancel: true, quiet: follow::quiet(terminal) };
-        let reach = reach.with_all_nodes().await?;
-        let ended = Box::pin(follow.to_the_end(&reach, Some(status), terminal)).await?;
+        let ended = Box::pin(wait(reach, job, spec, terminal)).await?;
         follow::conclude(&ended, terminal)
     })
+}
+
+/// Submits a job on folders that all nodes share, and waits until it has succeeded.
+pub(in crate::cli) fn succeed(
+    args: &RunArgs,
+    reach: &ReachArgs,
+    terminal: &TerminalArgs,
+) -> Result<JobStatus, CliError> {
+    let spec = spec(args, true, terminal)?;
+    let ended =
+        reaching(reach, async |reach| Box::pin(wait(reach, unique_name(), spec, terminal)).await)?;
+    follow::failure(&ended).map_or(Ok(ended), Err)
+}
+
+async fn wait(
+    reach: Reach,
+    job: String,
+    spec: v1::JobSpec,
+    terminal: &TerminalArgs,
+) -> Result<JobStatus, CliError> {
+    let status = reach.contact.submit_job(request(&job, spec)).await?;
+    let follow = Follow { job, may_cancel: true, quiet: follow::quiet(terminal) };
+    let reach = reach.with_all_nodes().await?;
+    follow.to_the_end(&reach, Some(status), terminal).await
+}
+
+fn request(job: &str, spec: v1::JobSpec) -> v1::SubmitRequest {
+    v1::SubmitRequest { job: job.to_owned(), spec: Some(spec) }
 }
 
 /// What the cluster is to do. Everything that can be refused here is.
@@ -121,8 +147,10 @@ mod tests {
 
     #[test]
     fn a_job_carries_every_option_and_the_digest_of_its_weights() {
-        let spec = submitted(&["--from", "s3://b/in", "--to", "s3://b/out", "--pca", "7"]).unwrap();
-        assert_eq!((spec.from.as_str(), spec.to.as_str()), ("s3://b/in", "s3://b/out"));
+        let spec =
+            submitted(&["--from", "s3://fruits/in", "--to", "s3://fruits/out", "--pca", "7"])
+                .unwrap();
+        assert_eq!((spec.from.as_str(), spec.to.as_str()), ("s3://fruits/in", "s3://fruits/out"));
         assert!(spec.pca && !spec.given_fit);
         assert_eq!(spec.compute_class, COMPUTE_CLASS);
         let options = crate::tasks::options::JobOptions::decode(&spec.options).unwrap();
@@ -133,9 +161,9 @@ mod tests {
     #[test]
     fn what_nodes_would_not_find_is_refused_unless_they_share_it() {
         for flags in [
-            &["--from", "photos", "--to", "s3://b/out"][..],
-            &["--from", "s3://b/in", "--to", "result"],
-            &["--from", "s3://b/in", "--to", "s3://b/out", "--weights", "w.safetensors"],
+            &["--from", "photos", "--to", "s3://fruits/out"][..],
+            &["--from", "s3://fruits/in", "--to", "result"],
+            &["--from", "s3://fruits/in", "--to", "s3://fruits/out", "--weights", "w.safetensors"],
         ] {
             let words = submitted(flags).unwrap_err().words().to_owned();
             assert!(words.contains("--shared"), "{words}");
@@ -143,7 +171,7 @@ mod tests {
         let spec = submitted(&["--from", "in", "--to", "/mnt/out", "--shared"]).unwrap();
         assert!(spec.from.starts_with('/') && spec.from.ends_with("/in"), "{}", spec.from);
         assert_eq!(spec.to, "/mnt/out");
-        let words = submitted(&["--from", "gs://b/in", "--to", "s3://b/out"]).unwrap_err();
+        let words = submitted(&["--from", "gs://b/in", "--to", "s3://fruits/out"]).unwrap_err();
         assert!(words.words().contains("gs://b/in"), "{words:?}");
     }
 }
