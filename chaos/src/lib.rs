@@ -70,7 +70,7 @@ impl Verdict {
         let bug = bug.and_then(|bug| clap::ValueEnum::to_possible_value(&bug));
         let bug = bug.map(|bug| format!(" --bug {}", bug.get_name())).unwrap_or_default();
         let seed = self.seed;
-        format!("replay: cargo run --workspace --bin fruitnode-chaos -- --seed {seed}{bug} --trace")
+        format!("replay: cargo run -p fruitnode-chaos -- --seed {seed}{bug} --trace")
     }
 }
 
