@@ -15,9 +15,7 @@ fn open(out: &Path, job: &str, access: Access) -> Result<FolderSink, SinkError> 
 
 fn names(folder: &Path) -> BTreeSet<String> {
     let names = files(folder).into_iter();
-    names
-        .map(|file| file.strip_prefix(folder).expect("below it").display().to_string())
-        .collect()
+    names.map(|file| file.strip_prefix(folder).expect("below it").display().to_string()).collect()
 }
 
 async fn build(sink: &FolderSink, text: &'static str) -> Result<(), SinkError> {

@@ -70,12 +70,12 @@ impl Leader {
     /// Tells everybody who there is, when that has changed.
     async fn tell_roster(&mut self) {
         let status = self.parts.consensus.status().borrow().clone();
-        let read =
-            self.parts.consensus.read(|state| (state.applied(), state.membership().roster()));
-        let Ok((applied, roster)) = read.await else { return };
+        let read = self.parts.consensus.read(|state| state.membership().roster());
+        let Ok(roster) = read.await else { return };
         let Some(leading) = self.leading.as_mut() else { return };
-        let voters: Vec<u64> =
+        let mut voters: Vec<u64> =
             status.voters.iter().chain(&status.learners).map(|node| node.0).collect();
+        voters.sort_unstable();
         let known = v1::Roster::from(&*self.parts.book.now());
         let members = roster
             .members
@@ -89,8 +89,9 @@ impl Leader {
             revoked: roster.revoked.clone(),
         };
         if next != known || leading.roster_told == 0 {
-            // The number grows with every change, whoever leads.
-            let next = v1::Roster { index: applied.max(known.index + 1), ..next };
+            // The number grows with every change, whoever leads: by the log, changes of voters
+            // included, and beyond what was known here.
+            let next = v1::Roster { index: status.applied.max(known.index + 1), ..next };
             leading.roster_told = next.index;
             self.parts.book.take(next.clone());
             for (node, session) in &self.sessions {

@@ -5,27 +5,21 @@
 //! with what the state believes of it; what the log decides afterwards follows in order.
 
 mod duties;
+mod effects;
+mod members;
 mod session;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use fruitnode_coordinator::attendance::{self, Attendance};
-use fruitnode_coordinator::command::Command;
-use fruitnode_coordinator::effect::Effect;
-use fruitnode_coordinator::ids::{Attempt, JobId, NodeId};
-use fruitnode_coordinator::retry::FailureReason;
-use fruitnode_coordinator::schedule;
-use fruitnode_coordinator::state::ClusterState;
-use fruitnode_coordinator::story::AttemptFacts;
-use fruitnode_coordinator::task::Task;
+use fruitnode_coordinator::attendance::Attendance;
+use fruitnode_coordinator::ids::NodeId;
 use fruitnode_proto::v1;
-use fruitnode_proto::v1::from_member::{Beat, Hello, Message};
+use fruitnode_proto::v1::from_member::{Beat, Hello};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::MissedTickBehavior;
 
-use crate::actors::envelope::{self, Welcome};
 use crate::actors::proposer::Proposer;
 use crate::actors::spawn::spawn;
 use crate::consensus::{Consensus, Event};
@@ -33,7 +27,6 @@ use crate::mesh::client::Peers;
 use crate::mesh::error::{Refusal, RefusalKind};
 use crate::mesh::handler::Inbound;
 use crate::mesh::roster::RosterBook;
-use crate::tasks::Lease;
 
 use session::Session;
 pub use session::SessionId;
@@ -254,227 +247,5 @@ impl Leader {
                 let _ = reply.send(beats.collect());
             }
         }
-    }
-
-    async fn attend(&mut self, node: NodeId, hello: Hello) -> Result<Started, Refusal> {
-        let Some(leading) = self.leading.as_mut() else {
-            return Err(self.not_leader());
-        };
-        let member =
-            self.parts.consensus.read(move |state| state.membership().member(node).cloned());
-        let member = member.await.map_err(|_| stopping())?;
-        let Some(member) = member.filter(|member| !member.removed) else {
-            let words = format!(
-                "{node} is no member of this cluster any more: empty its --data-dir and join again"
-            );
-            return Err(Refusal::denied(words));
-        };
-        if member.storage != hello.storage {
-            let words = format!(
-                "{node} comes back with another store than it left with: it was wiped or copied. \
-                 Remove it (`fruitnode node remove {}`), empty its --data-dir and join again",
-                node.0
-            );
-            return Err(Refusal::denied(words));
-        }
-        self.next_session += 1;
-        let id = SessionId(self.next_session);
-        let (session, stream) = Session::new(id, hello.incarnation, hello.release.clone());
-        leading.attendance.heard(node, hello.incarnation, leading.tick);
-        self.sessions.insert(node, session);
-        let command = Command::AddNode {
-            node,
-            slots: hello.slots,
-            compute_class: hello.compute_class,
-            fit_class: hello.fit_class,
-            incarnation: hello.incarnation,
-            address: hello.address,
-            release: hello.release,
-        };
-        let (consensus, mailbox) = (self.parts.consensus.clone(), self.mailbox.clone());
-        spawn("attendance", async move {
-            let message = match consensus.propose(command).await {
-                Ok(_) => LeaderMsg::Added { node, session: id },
-                Err(_) => LeaderMsg::Gone { node, session: id },
-            };
-            let _ = mailbox.send(message).await;
-        });
-        Ok(Started { session: id, stream })
-    }
-
-    /// Tells a member what the state believes of it, and sends every lease that is out: what the
-    /// predecessor sent may have been lost.
-    async fn greet(&mut self, node: NodeId, id: SessionId) {
-        let Some(term) = self.leading.as_ref().map(|leading| leading.term) else { return };
-        if self.sessions.get(&node).is_none_or(|session| session.id != id) {
-            return;
-        }
-        let read = self.parts.consensus.read(move |state| {
-            let believed = attendance::welcome(state, node);
-            let leases: Vec<_> = believed
-                .attempts
-                .iter()
-                .filter_map(|(job, task, attempt)| {
-                    let spec = state.job(job)?.spec().clone();
-                    let inputs = state.inputs(job, *task)?;
-                    let (job, task, attempt) = (job.clone(), *task, *attempt);
-                    Some(Lease { job, spec, task, attempt, inputs })
-                })
-                .collect();
-            (state.applied(), believed, leases)
-        });
-        let Ok((applied, believed, leases)) = read.await else { return };
-        let Some(session) = self.sessions.get_mut(&node) else { return };
-        session.told = Some(applied);
-        let greeting = Welcome {
-            node,
-            term,
-            roster: v1::Roster::from(&*self.parts.book.now()),
-            attempts: believed.attempts.into_iter().collect(),
-            held: believed.held.into_iter().collect(),
-        };
-        let mut reached = session.send(node, envelope::welcome(&greeting, believed.draining));
-        for lease in &leases {
-            reached &= session.send(node, envelope::lease(term, lease));
-        }
-        tracing::info!(%node, leases = leases.len(), "a member attends");
-        if !reached {
-            self.gone(node, id);
-        }
-    }
-
-    fn heard(&mut self, node: NodeId, id: SessionId, said: v1::FromMember) {
-        let Some(leading) = self.leading.as_mut() else { return };
-        let Some(session) = self.sessions.get_mut(&node).filter(|session| session.id == id) else {
-            return;
-        };
-        leading.attendance.heard(node, session.incarnation, leading.tick);
-        match said.message {
-            Some(Message::Beat(beat)) => session.beat = beat,
-            Some(Message::Report(report)) => match envelope::command_of(report, node) {
-                Ok(command) => self.proposer.give(command),
-                Err(error) => tracing::warn!(%node, %error, "a report cannot be understood"),
-            },
-            Some(Message::Leave(_)) => {
-                session.leaving = true;
-                self.proposer.give(Command::DrainNode { node, undo: false });
-            }
-            Some(Message::Hello(_)) | None => {}
-        }
-    }
-
-    fn gone(&mut self, node: NodeId, id: SessionId) {
-        if self.sessions.get(&node).is_some_and(|session| session.id == id) {
-            let session = self.sessions.remove(&node);
-            if let Some(leading) = self.leading.as_mut() {
-                leading.attendance.broken(node, leading.tick);
-            }
-            let leaving = session.is_some_and(|session| session.leaving);
-            tracing::info!(%node, leaving, "a member's stream ended");
-        }
-    }
-
-    /// Leases for whoever has room, once everything that was proposed before is applied.
-    async fn grant(&mut self) {
-        let Some(leading) = self.leading.as_mut().filter(|leading| leading.changed) else { return };
-        if !self.proposer.is_idle() {
-            return;
-        }
-        leading.changed = false;
-        if let Ok(grants) = self.parts.consensus.read(schedule::grants).await {
-            grants.into_iter().for_each(|grant| self.proposer.give(grant));
-        }
-    }
-
-    async fn carry_out(&mut self, term: u64, index: u64, effects: Vec<Effect>) {
-        for effect in effects {
-            match effect {
-                Effect::Start { job, task, attempt, node } => {
-                    if self.is_due(node, index) {
-                        self.start_lease(term, (job, task), attempt, node).await;
-                    }
-                }
-                Effect::Cancel { job, task, attempt, node } => {
-                    self.tell(node, index, envelope::cancel(term, &job, task, attempt));
-                }
-                Effect::Release { job, tree_node, node } => {
-                    self.tell(node, index, envelope::release(term, &job, tree_node));
-                }
-                Effect::End { job, outcome } => {
-                    tracing::info!(%job, ?outcome, "a job ended");
-                    for (node, session) in &self.sessions {
-                        session.send(*node, envelope::forget(&job));
-                    }
-                }
-                Effect::Abandon { job } => self.abandon(&job).await,
-            }
-        }
-    }
-
-    /// Whether a member has been greeted with a state before this entry.
-    fn is_due(&self, node: NodeId, index: u64) -> bool {
-        let told = self.sessions.get(&node).and_then(|session| session.told);
-        told.is_some_and(|told| told < index)
-    }
-
-    fn tell(&mut self, node: NodeId, index: u64, message: v1::ToMember) {
-        if !self.is_due(node, index) {
-            return;
-        }
-        if let Some(session) = self.sessions.get(&node)
-            && !session.send(node, message)
-        {
-            let id = session.id;
-            self.gone(node, id);
-        }
-    }
-
-    async fn start_lease(
-        &mut self,
-        term: u64,
-        (job, task): (JobId, Task),
-        attempt: Attempt,
-        node: NodeId,
-    ) {
-        let id = job.clone();
-        let read = self.parts.consensus.read(move |state: &ClusterState| {
-            let found = state.job(&id)?;
-            if !found.granted().any(|grant| grant == (task, attempt, node)) {
-                // Called back already.
-                return None;
-            }
-            Some((found.spec().clone(), found.inputs(task)))
-        });
-        let Ok(Some((spec, inputs))) = read.await else { return };
-        let Some(inputs) = inputs else {
-            let detail = format!("the moments that {task} needs were lost before it began");
-            let (reason, facts) = (FailureReason::MomentsMissing, AttemptFacts::default());
-            self.proposer.give(Command::Fail { job, task, attempt, reason, detail, facts });
-            return;
-        };
-        let lease = Lease { job, spec, task, attempt, inputs };
-        if let Some(session) = self.sessions.get(&node)
-            && !session.send(node, envelope::lease(term, &lease))
-        {
-            let id = session.id;
-            self.gone(node, id);
-        }
-    }
-
-    /// Has one member clear away what a job left at its target.
-    async fn abandon(&self, job: &JobId) {
-        let id = job.clone();
-        let read = self.parts.consensus.read(move |state| Some(state.job(&id)?.spec().clone()));
-        let Ok(Some(spec)) = read.await else { return };
-        if let Some((node, session)) = self.sessions.first_key_value() {
-            session.send(*node, envelope::abandon(job, &spec));
-        }
-    }
-
-    fn not_leader(&self) -> Refusal {
-        let leader = self.parts.consensus.status().borrow().leader;
-        let book = self.parts.book.now();
-        let leader = leader.and_then(|node| Some((node, book.addresses.get(&node)?.clone())));
-        Refusal::not_leader(leader)
     }
 }

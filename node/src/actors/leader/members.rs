@@ -1,0 +1,147 @@
+//! Members' streams: how one begins, what is said on it, and how it ends.
+
+use fruitnode_coordinator::attendance;
+use fruitnode_coordinator::command::Command;
+use fruitnode_coordinator::ids::NodeId;
+use fruitnode_proto::v1;
+use fruitnode_proto::v1::from_member::{Hello, Message};
+
+use crate::actors::envelope::{self, Welcome};
+use crate::actors::leader::session::{Session, SessionId};
+use crate::actors::leader::{Leader, LeaderMsg, Started, stopping};
+use crate::actors::spawn::spawn;
+use crate::mesh::error::Refusal;
+use crate::tasks::Lease;
+
+impl Leader {
+    pub(super) async fn attend(&mut self, node: NodeId, hello: Hello) -> Result<Started, Refusal> {
+        let Some(leading) = self.leading.as_mut() else {
+            return Err(self.not_leader());
+        };
+        let read = self.parts.consensus.read(move |state| {
+            let known = state.node(node).map(|known| known.incarnation);
+            (state.membership().member(node).cloned(), known)
+        });
+        let (member, known) = read.await.map_err(|_| stopping())?;
+        let Some(member) = member.filter(|member| !member.removed) else {
+            let words = format!(
+                "{node} is no member of this cluster any more: empty its --data-dir and join again"
+            );
+            return Err(Refusal::denied(words));
+        };
+        if member.storage != hello.storage {
+            let words = format!(
+                "{node} comes back with another store than it left with: it was wiped or copied. \
+                 Remove it (`fruitnode node remove {}`), empty its --data-dir and join again",
+                node.0
+            );
+            return Err(Refusal::denied(words));
+        }
+        if member.draining && known != Some(hello.incarnation) {
+            // It was drained to be stopped, and was started again.
+            self.proposer.give(Command::DrainNode { node, undo: true });
+        }
+        self.next_session += 1;
+        let id = SessionId(self.next_session);
+        let (session, stream) = Session::new(id, hello.incarnation, hello.release.clone());
+        leading.attendance.heard(node, hello.incarnation, leading.tick);
+        self.sessions.insert(node, session);
+        let command = Command::AddNode {
+            node,
+            slots: hello.slots,
+            compute_class: hello.compute_class,
+            fit_class: hello.fit_class,
+            incarnation: hello.incarnation,
+            address: hello.address,
+            release: hello.release,
+        };
+        let (consensus, mailbox) = (self.parts.consensus.clone(), self.mailbox.clone());
+        spawn("attendance", async move {
+            let message = match consensus.propose(command).await {
+                Ok(_) => LeaderMsg::Added { node, session: id },
+                Err(_) => LeaderMsg::Gone { node, session: id },
+            };
+            let _ = mailbox.send(message).await;
+        });
+        Ok(Started { session: id, stream })
+    }
+
+    /// Tells a member what the state believes of it, and sends every lease that is out: what the
+    /// predecessor sent may have been lost.
+    pub(super) async fn greet(&mut self, node: NodeId, id: SessionId) {
+        let Some(term) = self.leading.as_ref().map(|leading| leading.term) else { return };
+        if self.sessions.get(&node).is_none_or(|session| session.id != id) {
+            return;
+        }
+        let read = self.parts.consensus.read(move |state| {
+            let believed = attendance::welcome(state, node);
+            let leases: Vec<_> = believed
+                .attempts
+                .iter()
+                .filter_map(|(job, task, attempt)| {
+                    let spec = state.job(job)?.spec().clone();
+                    let inputs = state.inputs(job, *task)?;
+                    let (job, task, attempt) = (job.clone(), *task, *attempt);
+                    Some(Lease { job, spec, task, attempt, inputs })
+                })
+                .collect();
+            (state.applied(), believed, leases)
+        });
+        let Ok((applied, believed, leases)) = read.await else { return };
+        let Some(session) = self.sessions.get_mut(&node) else { return };
+        session.told = Some(applied);
+        let greeting = Welcome {
+            node,
+            term,
+            roster: v1::Roster::from(&*self.parts.book.now()),
+            attempts: believed.attempts.into_iter().collect(),
+            held: believed.held.into_iter().collect(),
+        };
+        let mut reached = session.send(node, envelope::welcome(&greeting, believed.draining));
+        for lease in &leases {
+            reached &= session.send(node, envelope::lease(term, lease));
+        }
+        tracing::info!(%node, leases = leases.len(), "a member attends");
+        if !reached {
+            self.gone(node, id);
+        }
+    }
+
+    pub(super) fn heard(&mut self, node: NodeId, id: SessionId, said: v1::FromMember) {
+        let Some(leading) = self.leading.as_mut() else { return };
+        let Some(session) = self.sessions.get_mut(&node).filter(|session| session.id == id) else {
+            return;
+        };
+        leading.attendance.heard(node, session.incarnation, leading.tick);
+        match said.message {
+            Some(Message::Beat(beat)) => session.beat = beat,
+            Some(Message::Report(report)) => match envelope::command_of(report, node) {
+                Ok(command) => self.proposer.give(command),
+                Err(error) => tracing::warn!(%node, %error, "a report cannot be understood"),
+            },
+            Some(Message::Leave(_)) => {
+                session.leaving = true;
+                self.proposer.give(Command::DrainNode { node, undo: false });
+            }
+            Some(Message::Hello(_)) | None => {}
+        }
+    }
+
+    pub(super) fn gone(&mut self, node: NodeId, id: SessionId) {
+        if self.sessions.get(&node).is_some_and(|session| session.id == id) {
+            let session = self.sessions.remove(&node);
+            if let Some(leading) = self.leading.as_mut() {
+                leading.attendance.broken(node, leading.tick);
+            }
+            let leaving = session.is_some_and(|session| session.leaving);
+            tracing::info!(%node, leaving, "a member's stream ended");
+        }
+    }
+
+    pub(super) fn not_leader(&self) -> Refusal {
+        let leader = self.parts.consensus.status().borrow().leader;
+        let book = self.parts.book.now();
+        let leader = leader.and_then(|node| Some((node, book.addresses.get(&node)?.clone())));
+        Refusal::not_leader(leader)
+    }
+}
