@@ -86,7 +86,8 @@ pub(super) fn spec(
     }
     weights(&args, shared)?;
     let kernel = run::kernel(&args.machine)?;
-    let (settings, _) = run::prepare(&args, terminal, kernel)?;
+    let (mut settings, _) = run::prepare(&args, terminal, kernel)?;
+    settings.options.shared = shared;
     Ok(wire(&settings))
 }
 
