@@ -17,7 +17,7 @@ use crate::mesh::error::{Refusal, RefusalKind};
 use crate::mesh::handler::Outbound;
 use crate::mesh::identity::Certified;
 use crate::mesh::token::Token;
-use crate::tasks::Settings;
+use crate::tasks::{COMPUTE_CLASS, Settings};
 
 /// Between two looks at a job that is watched.
 const WATCH_EVERY: std::time::Duration = std::time::Duration::from_millis(200);
@@ -170,10 +170,15 @@ pub(super) async fn submit(
     let spec = wire::spec_from_proto(request.spec.ok_or_else(|| invalid("a job needs a `spec`"))?);
     Settings::of_spec(&spec).map_err(|error| invalid(error.to_string()))?;
     let (id, asked) = (job.clone(), spec.clone());
-    let known = voting
-        .consensus
-        .read(move |state| state.job(&id).map(|known| (known.spec() == &asked, views::job(known))));
-    match known.await.map_err(|_| stopping())? {
+    let known = voting.consensus.read(move |state| match state.job(&id) {
+        Some(known) => {
+            let asked = of_classes(asked, &known.spec().compute_class, &known.spec().fit_class);
+            (Some((known.spec() == &asked, views::job(known))), String::new())
+        }
+        None => (None, views::prevailing_fit_class(state)),
+    });
+    let (known, fit_class) = known.await.map_err(|_| stopping())?;
+    match known {
         Some((true, status)) => return Ok(status),
         Some((false, _)) => {
             let words = format!("there is another job {job}: choose another --id");
@@ -181,8 +186,19 @@ pub(super) async fn submit(
         }
         None => {}
     }
-    propose(voting, Command::SubmitJob { job: job.clone(), spec: JobSpec { ..spec } }).await?;
+    let spec = of_classes(spec, COMPUTE_CLASS, &fit_class);
+    propose(voting, Command::SubmitJob { job: job.clone(), spec }).await?;
     job_status(voting, &job).await
+}
+
+/// Whoever submits leaves open which classes compute; what is said is kept.
+fn of_classes(mut spec: JobSpec, compute: &str, fit: &str) -> JobSpec {
+    for (said, class) in [(&mut spec.compute_class, compute), (&mut spec.fit_class, fit)] {
+        if said.is_empty() {
+            class.clone_into(said);
+        }
+    }
+    spec
 }
 
 /// Names of jobs are parts of names of objects.

@@ -144,3 +144,14 @@ pub(super) fn has_client(state: &ClusterState, name: &str) -> bool {
     let good = |client: &Client| !client.revoked && client.expires_ms > state.now_ms();
     state.membership().clients().any(|(_, client)| client.name == name && good(client))
 }
+
+/// The fit class of most nodes that take leases: the whole job is fitted and projected by its nodes.
+/// The least of those that are equally many, and this node's own where there is none.
+pub(super) fn prevailing_fit_class(state: &ClusterState) -> String {
+    let mut count: BTreeMap<&str, usize> = BTreeMap::new();
+    for (_, node) in state.nodes() {
+        *count.entry(&node.fit_class).or_default() += 1;
+    }
+    let most = count.into_iter().rev().max_by_key(|(_, nodes)| *nodes);
+    most.map_or_else(crate::pca::fit_class, |(class, _)| class.to_owned())
+}

@@ -14,9 +14,8 @@ use crate::cli::message::CliError;
 use crate::cli::run;
 use crate::env::unique_name;
 use crate::hub::Source;
-use crate::pca;
 use crate::storage::Place;
-use crate::tasks::{COMPUTE_CLASS, Settings};
+use crate::tasks::Settings;
 
 /// Submits a job and, unless told otherwise, waits for its end.
 pub(super) fn submit(args: &JobSubmitArgs, terminal: &TerminalArgs) -> Result<Exit, CliError> {
@@ -92,7 +91,8 @@ pub(super) fn spec(
 }
 
 fn wire(settings: &Settings) -> v1::JobSpec {
-    let spec = settings.spec(COMPUTE_CLASS, &pca::fit_class());
+    // The classes are the cluster's: nothing is computed here.
+    let spec = settings.spec("", "");
     v1::JobSpec {
         from: spec.from,
         to: spec.to,
@@ -153,7 +153,7 @@ mod tests {
                 .unwrap();
         assert_eq!((spec.from.as_str(), spec.to.as_str()), ("s3://fruits/in", "s3://fruits/out"));
         assert!(spec.pca && !spec.given_fit);
-        assert_eq!(spec.compute_class, COMPUTE_CLASS);
+        assert_eq!((spec.compute_class.as_str(), spec.fit_class.as_str()), ("", ""));
         let options = crate::tasks::options::JobOptions::decode(&spec.options).unwrap();
         assert_eq!(options.pca, "7");
         assert_eq!(options.weights_sha256.len(), 64);
