@@ -235,7 +235,8 @@ impl World {
             }
             let stream = node.member.stream.and_then(|stream| self.streams.get(&stream));
             let attends = stream.is_some_and(|stream| stream.leader.0 == leader.id);
-            if !(node.member.welcomed && attends) && !self.checks.removed.contains(id) {
+            let attends = attends && node.member.welcomed;
+            if !attends && !self.checks.removed.contains(id) {
                 broken.push(format!("{id} does not attend at {}", leader.id));
             }
         }

@@ -49,10 +49,8 @@ impl World {
     pub(crate) fn on_raft(&mut self, from: NodeId, to: NodeId, bytes: &[u8], snapshot: bool) {
         let sender = self.node(from).life;
         let node = self.node(to);
-        let taken = match node.replica.as_mut().filter(|_| node.up) {
-            Some(replica) => Some(replica.step(from, bytes)),
-            None => None,
-        };
+        let replica = node.replica.as_mut().filter(|_| node.up);
+        let taken = replica.map(|replica| replica.step(from, bytes));
         if snapshot {
             let arrived = matches!(taken, Some(Ok(())));
             let delay = self.delay();

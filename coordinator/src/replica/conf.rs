@@ -13,9 +13,7 @@ const NODES_MAX: usize = 64;
 
 /// A configuration of one voter.
 pub(super) fn sole(id: NodeId) -> ConfState {
-    let mut conf = ConfState::default();
-    conf.voters = vec![id.0];
-    conf
+    ConfState { voters: vec![id.0], ..ConfState::default() }
 }
 
 /// The same configuration with its ids in order: raft keeps them in the order of hash maps.
@@ -102,10 +100,8 @@ pub(super) fn change(
                 }
                 _ => {}
             }
-            let mut step = ConfChangeSingle::default();
-            step.node_id = node.0;
-            step.set_change_type(kind);
-            steps.push(step);
+            let (node_id, change_type) = (node.0, kind);
+            steps.push(ConfChangeSingle { node_id, change_type, ..Default::default() });
         }
     }
     let stays = |id: &&u64| !change.remove.contains(&NodeId(**id));

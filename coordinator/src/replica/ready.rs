@@ -42,7 +42,8 @@ pub(super) enum Then {
 type Next<S> = Result<Option<Step>, Fatal<<S as LogStore>::Error>>;
 
 impl<S: LogStore> Replica<S> {
-    /// Takes the next step. `None` when there is nothing to do.
+    /// Takes the next step. `None` when there is nothing to do, until something is put in.
+    #[allow(clippy::should_implement_trait, reason = "it fails, and goes on after `None`")]
     pub fn next(&mut self) -> Next<S> {
         if self.stopped {
             return Err(Fatal::Stopped);

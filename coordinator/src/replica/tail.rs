@@ -165,12 +165,9 @@ impl raft::Storage for Tail {
 
 /// A snapshot in raft's form.
 pub(super) fn raft_snapshot(index: u64, term: u64, conf: ConfState, state: Vec<u8>) -> Snapshot {
-    let mut meta = SnapshotMetadata::default();
-    meta.index = index;
-    meta.term = term;
+    let mut meta = SnapshotMetadata { index, term, ..SnapshotMetadata::default() };
     meta.set_conf_state(conf);
-    let mut snapshot = Snapshot::default();
+    let mut snapshot = Snapshot { data: state.into(), ..Snapshot::default() };
     snapshot.set_metadata(meta);
-    snapshot.data = state.into();
     snapshot
 }

@@ -207,8 +207,7 @@ fn an_overtaken_rejection_does_not_move_a_follower_back() {
 #[test]
 fn a_snapshot_that_cannot_be_understood_is_refused() {
     let mut room = Room::of(3);
-    let mut conf = ConfState::default();
-    conf.voters = vec![1, 2, 3];
+    let conf = ConfState { voters: vec![1, 2, 3], ..ConfState::default() };
     let mut offer = message(MessageType::MsgSnapshot, 1, 2, room.status(2).term);
     offer.set_snapshot(snapshot(1_000, 1, conf, vec![0xff; 9]));
     let refused = feed(&mut room, 2, &offer);
