@@ -12,6 +12,7 @@
 mod bug;
 mod checks;
 mod dice;
+mod duties;
 mod events;
 mod faults;
 mod leader;

@@ -104,13 +104,9 @@ fn messages_and_ticks_in_the_midst_of_a_round_wait_for_its_end() {
 
 #[test]
 fn a_store_that_fails_stops_the_replica_before_anything_is_applied() {
-    let mut store = founded(1);
-    let mut replica = open(store.clone());
+    let mut replica = open(founded(1));
     drain(&mut replica);
     let before = replica.status().applied;
-    store = replica.into_store();
-    let mut replica = open(store.clone());
-    drain(&mut replica);
     let mut failing = replica.into_store();
     failing.set_failing(true);
     let mut replica = open(failing);
