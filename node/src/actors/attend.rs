@@ -8,7 +8,7 @@ use fruitnode_coordinator::ids::NodeId;
 use fruitnode_proto::v1;
 use fruitnode_proto::v1::from_member::{Beat, Hello, Message};
 use tokio::sync::{mpsc, watch};
-use tokio::time::{Instant, MissedTickBehavior, sleep, sleep_until, timeout};
+use tokio::time::{MissedTickBehavior, sleep, timeout};
 
 use crate::actors::envelope::{self, FromCoordinator, Joined};
 use crate::actors::messages::{Report, ToWorker};
@@ -145,7 +145,7 @@ impl Attend {
                     return;
                 }
             }
-            if matches!(*self.parts.leave.borrow(), true)
+            if *self.parts.leave.borrow()
                 && !matches!(*self.standing.borrow(), Standing::Attending { .. })
                 && self.leader.is_none()
             {
@@ -197,7 +197,7 @@ impl Attend {
     ) -> Ended {
         let mut beats = tokio::time::interval(BEAT_EVERY);
         beats.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let mut silent_at = Instant::now() + SILENCE_MAX;
+        let mut silence = Box::pin(sleep(SILENCE_MAX));
         let mut joined = Joined::default();
         let mut leave = self.parts.leave.clone();
         let (mut greeted, mut asked_to_leave) = (false, false);
@@ -205,7 +205,7 @@ impl Attend {
             tokio::select! {
                 came = inbound.next() => match came {
                     Ok(Some(message)) => {
-                        silent_at = Instant::now() + SILENCE_MAX;
+                        silence = Box::pin(sleep(SILENCE_MAX));
                         match self.receive(node, message, &mut joined).await {
                             Ok(welcome) => greeted |= welcome,
                             Err(words) => return Ended::Look(words),
@@ -235,7 +235,7 @@ impl Attend {
                         return Ended::Look("the stream broke".to_owned());
                     }
                 }
-                () = sleep_until(silent_at) => {
+                () = &mut silence => {
                     return Ended::Look(format!("{node} is silent"));
                 }
             }

@@ -129,7 +129,7 @@ fn answer(parsed: &Parsed, health: &watch::Receiver<Health>) -> Answer {
     let how = match path {
         "/livez" if stopped => Err("the node has stopped"),
         "/readyz" if stopped => Err("the node has stopped"),
-        "/livez" => health.live.as_ref().map(|()| ()).map_err(String::as_str),
+        "/livez" => health.live.as_ref().map(|_| ()).map_err(String::as_str),
         "/readyz" => {
             health.live.as_ref().and(health.ready.as_ref()).map(|_| ()).map_err(String::as_str)
         }

@@ -277,7 +277,7 @@ pub(super) fn write_private(path: &Path, bytes: &[u8]) -> Result<(), DataDirErro
         file.sync_all()?;
         fs::rename(&new, path)?;
         // The rename is durable when the folder is.
-        File::open(path.parent().unwrap_or(Path::new(".")))?.sync_all()
+        File::open(path.parent().unwrap_or_else(|| Path::new(".")))?.sync_all()
     })();
     written.map_err(DataDirError::io(path))
 }

@@ -127,6 +127,8 @@ fn with(status: &v1::ClusterStatus, state: &str, role: &str) -> usize {
 async fn three_nodes_join_vote_survive_their_coordinator_and_take_it_back() {
     let above = TempDir::new().unwrap();
     let (one, token, person) = first(above.path());
+    let alone = [one.address.clone()];
+    until("the first node", &alone, &person, |status| with(status, "ready", "voter") == 1).await;
     let two = further(above.path(), "n2", &one.address, &token).await;
     // Any node lets others in.
     let three = further(above.path(), "n3", &two.address, &token).await;

@@ -77,7 +77,7 @@ impl Watched {
             Err(error) if passing(&error) => {
                 match (terminal.output, screen) {
                     (Format::Json, _) => {
-                        let code = CliError::from(error.clone());
+                        let code = CliError::from(error);
                         println!("{}", json!({"schema_version": 1, "error": code.words()}));
                     }
                     (Format::Table, true) => println!("{CLEAR}{error}"),

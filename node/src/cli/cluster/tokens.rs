@@ -173,7 +173,7 @@ fn finish(file: File, beside: &Path, to: &Path) -> io::Result<()> {
     fs::hard_link(beside, to)?;
     fs::remove_file(beside)?;
     let folder = to.parent().filter(|folder| !folder.as_os_str().is_empty());
-    File::open(folder.unwrap_or(Path::new(".")))?.sync_all()
+    File::open(folder.unwrap_or_else(|| Path::new(".")))?.sync_all()
 }
 
 fn trouble(path: &Path) -> impl Fn(io::Error) -> CliError {

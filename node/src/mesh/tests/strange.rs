@@ -81,7 +81,7 @@ fn usages_that_are_not_exactly_those_of_the_names_are_refused() {
             vec![client.clone(), server.clone(), ExtendedKeyUsagePurpose::CodeSigning],
             IsCa::NoCa,
         ),
-        (&person, vec![client.clone(), server.clone()], IsCa::NoCa),
+        (&person, vec![client.clone(), server], IsCa::NoCa),
         (&person, vec![client.clone()], ca()),
     ] {
         let found = read(&certificate(&world, names, &usages, is_ca));
