@@ -41,17 +41,17 @@ impl Alone {
     fn start(&mut self) {
         let words = format!("start --data-dir n1 --http 127.0.0.1:{} --threads 1", self.http);
         let mut command = self.sandbox.command(words.split_whitespace());
-        let log = fs::File::create(self.sandbox.path("log")).unwrap();
+        let log = fs::File::create(self.sandbox.path("log")).expect("a file");
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log);
-        self.node = Some(command.spawn().unwrap());
+        self.node = Some(command.spawn().expect("the program starts"));
         self.until("the node is ready", || get(self.http, "/readyz").contains(" 200 "));
     }
 
     /// Has the node stop in good order.
     fn stop(&mut self) -> Option<i32> {
         let mut node = self.node.take().expect("it runs");
-        kill_process(Pid::from_child(&node), Signal::TERM).unwrap();
-        node.wait().unwrap().code()
+        kill_process(Pid::from_child(&node), Signal::TERM).expect("it runs");
+        node.wait().expect("a child").code()
     }
 
     fn until(&self, what: &str, is_so: impl Fn() -> bool) {
@@ -77,7 +77,8 @@ impl Drop for Alone {
 
 /// A port of loopback that was free a moment ago.
 fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port is free");
+    listener.local_addr().expect("it is bound").port()
 }
 
 /// The answer of a node's health endpoint; nothing where nobody answers.
@@ -93,11 +94,14 @@ fn get(port: u16, path: &str) -> String {
 fn a_cluster_of_one_node_is_founded_asked_stopped_and_started_again() {
     let mut alone = Alone::new();
     let said = alone.init("--cluster orchard --uses 2 -o json").done().json();
-    let token = said["token"].as_str().unwrap().to_owned();
-    assert!(said["join"].as_str().unwrap().contains(&token));
+    let token = said["token"].as_str().expect("as the command says").to_owned();
+    assert!(said["join"].as_str().expect("as the command says").contains(&token));
     assert!(alone.init("").refused(6).contains("fruitnode start"));
     let certificate = alone.sandbox.path(".config/fruitnode/client");
-    let mode = fs::metadata(certificate.join("client.key")).unwrap().permissions().mode();
+    let mode = fs::metadata(certificate.join("client.key"))
+        .expect("as the command says")
+        .permissions()
+        .mode();
     assert_eq!(mode & 0o777, 0o600);
     // Nobody runs yet.
     let words = alone.sandbox.run("status").refused(3);
@@ -131,26 +135,29 @@ fn a_cluster_of_one_node_is_founded_asked_stopped_and_started_again() {
     alone.sandbox.run("status --timeout 2s").refused(3);
     alone.start();
     assert_eq!(alone.sandbox.run("status -o json").done().json()["name"], "orchard");
-    let log = fs::read_to_string(alone.sandbox.path("log")).unwrap();
-    assert!(!log.contains(token.rsplit('.').next().unwrap()), "{log}");
+    let log = fs::read_to_string(alone.sandbox.path("log")).expect("as the command says");
+    assert!(!log.contains(token.rsplit('.').next().expect("as the command says")), "{log}");
 }
 
 #[test]
 fn tokens_and_certificates_are_made_listed_and_taken_back() {
     let mut alone = Alone::new();
-    let first = alone.init("-o json").done().json()["token"].as_str().unwrap().to_owned();
+    let first = alone.init("-o json").done().json()["token"]
+        .as_str()
+        .expect("as the command says")
+        .to_owned();
     alone.start();
     let made = alone.sandbox.run("token create --uses 1 --ttl 15m -o json").done().json();
-    let id = made["info"]["id"].as_str().unwrap().to_owned();
-    assert!(made["token"].as_str().unwrap().starts_with("FN1."));
+    let id = made["info"]["id"].as_str().expect("as the command says").to_owned();
+    assert!(made["token"].as_str().expect("as the command says").starts_with("FN1."));
     let listed = alone.sandbox.run("token list").done().stdout;
     assert!(listed.contains(&id) && listed.contains("good for 14 min"), "{listed}");
     assert!(!listed.contains("FN1."), "{listed}");
     alone.sandbox.run(&format!("token revoke {id}")).done();
     assert!(alone.sandbox.run(&format!("token revoke {id}")).refused(5).contains(&id));
     let known = alone.sandbox.run("token list -o json").done().json();
-    assert_eq!(known["tokens"].as_array().unwrap().len(), 1);
-    let revoked = made["token"].as_str().unwrap();
+    assert_eq!(known["tokens"].as_array().expect("as the command says").len(), 1);
+    let revoked = made["token"].as_str().expect("as the command says");
     let join = format!("join 127.0.0.1:{} --data-dir n2 --no-start --token", alone.port);
     let words = alone.sandbox.run(&format!("{join} {revoked}")).refused(4);
     assert!(words.contains("fruitnode token create"), "{words}");
@@ -167,10 +174,11 @@ fn tokens_and_certificates_are_made_listed_and_taken_back() {
 
     alone.sandbox.run("backup --to b").done();
     assert!(alone.sandbox.run("backup --to b").refused(6).contains('b'));
-    let mode = fs::metadata(alone.sandbox.path("b")).unwrap().permissions().mode();
+    let mode =
+        fs::metadata(alone.sandbox.path("b")).expect("as the command says").permissions().mode();
     assert_eq!(mode & 0o777, 0o600);
-    let saved = fs::read(alone.sandbox.path("b")).unwrap();
-    let secret = first.rsplit('.').next().unwrap().as_bytes();
+    let saved = fs::read(alone.sandbox.path("b")).expect("as the command says");
+    let secret = first.rsplit('.').next().expect("as the command says").as_bytes();
     assert!(!saved.windows(secret.len()).any(|window| window == secret));
     assert!(alone.sandbox.run("recover --unsafe --yes --data-dir n1").refused(6).contains("n1"));
     alone.stop();

@@ -26,63 +26,75 @@ async fn build(sink: &FolderSink, text: &'static str) -> Result<(), SinkError> {
 
 #[tokio::test]
 async fn what_one_node_began_another_publishes_and_a_third_finds_done() {
-    let room = tempfile::tempdir().unwrap();
+    let room = tempfile::tempdir().expect("the store answers");
     let out = room.path().join("out");
     for (earlier, text) in [(false, "first"), (true, "second")] {
         assert_eq!(out.exists(), earlier);
         let first = open(&out, "job", Access::Prepare);
         let first = match earlier {
-            false => first.unwrap(),
+            false => first.expect("the store answers"),
             // The job has ended: another one replaces it.
             true => {
                 assert!(matches!(first, Err(SinkError::Lost { .. })));
-                std::fs::remove_dir_all(out.join("_run")).unwrap();
-                open(&out, "job", Access::Prepare).unwrap()
+                std::fs::remove_dir_all(out.join("_run")).expect("the store answers");
+                open(&out, "job", Access::Prepare).expect("the store answers")
             }
         };
-        first.put("_run/job/work/a", Bytes::from(text)).await.unwrap();
-        let (second, third) =
-            (open(&out, "job", Access::Join).unwrap(), open(&out, "job", Access::Join).unwrap());
-        second.begin(&["part".to_owned()]).await.unwrap();
+        first.put("_run/job/work/a", Bytes::from(text)).await.expect("the store answers");
+        let (second, third) = (
+            open(&out, "job", Access::Join).expect("the store answers"),
+            open(&out, "job", Access::Join).expect("the store answers"),
+        );
+        second.begin(&["part".to_owned()]).await.expect("the store answers");
         drop(second);
         drop(first);
-        let last = open(&out, "job", Access::Join).unwrap();
-        build(&third, text).await.unwrap();
+        let last = open(&out, "job", Access::Join).expect("the store answers");
+        build(&third, text).await.expect("the store answers");
         let published = ["_SUCCESS", "_run/job/committed", "part"].map(str::to_owned);
         assert_eq!(names(&out), published.into());
-        assert_eq!(std::fs::read_to_string(out.join("part")).unwrap(), text);
+        assert_eq!(std::fs::read_to_string(out.join("part")).expect("the store answers"), text);
 
-        assert_eq!(last.published().await.unwrap().as_deref(), Some(text.as_bytes()));
-        build(&last, text).await.unwrap_err();
-        let late = open(&out, "job", Access::Join).unwrap();
-        assert_eq!(late.published().await.unwrap().as_deref(), Some(text.as_bytes()));
-        late.put("_run/job/late", Bytes::new()).await.unwrap_err();
-        late.abort().await.unwrap();
-        assert_eq!(std::fs::read_to_string(out.join("part")).unwrap(), text);
-        assert_eq!(std::fs::read_dir(room.path()).unwrap().count(), 1, "nothing is left beside it");
+        assert_eq!(
+            last.published().await.expect("the store answers").as_deref(),
+            Some(text.as_bytes())
+        );
+        build(&last, text).await.expect_err("it is refused");
+        let late = open(&out, "job", Access::Join).expect("the store answers");
+        assert_eq!(
+            late.published().await.expect("the store answers").as_deref(),
+            Some(text.as_bytes())
+        );
+        late.put("_run/job/late", Bytes::new()).await.expect_err("it is refused");
+        late.abort().await.expect("the store answers");
+        assert_eq!(std::fs::read_to_string(out.join("part")).expect("the store answers"), text);
+        assert_eq!(
+            std::fs::read_dir(room.path()).expect("the store answers").count(),
+            1,
+            "nothing is left beside it"
+        );
     }
 }
 
 #[tokio::test]
 async fn a_node_that_does_not_see_the_folder_is_told_and_one_that_leaves_lets_the_others_go_on() {
-    let room = tempfile::tempdir().unwrap();
+    let room = tempfile::tempdir().expect("the store answers");
     let out = room.path().join("out");
-    let refused = open(&out, "job", Access::Join).unwrap_err();
+    let refused = open(&out, "job", Access::Join).expect_err("it is refused");
     assert!(matches!(refused, SinkError::Unseen { .. }), "{refused}");
     assert!(refused.to_string().contains("does not see the folder"), "{refused}");
-    let first = open(&out, "job", Access::Prepare).unwrap();
-    first.put("_run/job/work/a", Bytes::from_static(b"a")).await.unwrap();
-    let again = open(&out, "job", Access::Prepare).unwrap();
+    let first = open(&out, "job", Access::Prepare).expect("the store answers");
+    first.put("_run/job/work/a", Bytes::from_static(b"a")).await.expect("the store answers");
+    let again = open(&out, "job", Access::Prepare).expect("the store answers");
     drop(first);
-    assert_eq!(again.get("_run/job/work/a").await.unwrap(), "a");
-    let busy = open(&out, "other", Access::Prepare).unwrap_err();
+    assert_eq!(again.get("_run/job/work/a").await.expect("the store answers"), "a");
+    let busy = open(&out, "other", Access::Prepare).expect_err("it is refused");
     assert!(matches!(busy, SinkError::Busy { .. }), "{busy}");
-    let busy = open(&out, "other", Access::Take).unwrap_err();
+    let busy = open(&out, "other", Access::Take).expect_err("it is refused");
     assert!(matches!(busy, SinkError::Busy { .. }), "{busy}");
-    again.abort().await.unwrap();
-    assert_eq!(std::fs::read_dir(room.path()).unwrap().count(), 0);
+    again.abort().await.expect("the store answers");
+    assert_eq!(std::fs::read_dir(room.path()).expect("the store answers").count(), 0);
     // What dead nodes left goes with the next job.
-    drop(open(&out, "dead", Access::Prepare).unwrap());
-    drop(open(&out, "other", Access::Take).unwrap());
-    assert_eq!(std::fs::read_dir(room.path()).unwrap().count(), 0);
+    drop(open(&out, "dead", Access::Prepare).expect("the store answers"));
+    drop(open(&out, "other", Access::Take).expect("the store answers"));
+    assert_eq!(std::fs::read_dir(room.path()).expect("the store answers").count(), 0);
 }

@@ -33,7 +33,7 @@ fn the_coordinator_links_nothing_that_touches_the_world() {
     assert_eq!(banned(&coordinator, IMPURE), Vec::<&str>::new());
 
     let with_raft = linked(&metadata, "fruitnode-coordinator");
-    assert!(banned(&with_raft, &IMPURE).contains(&"rand"), "the exception excepts nothing");
+    assert!(banned(&with_raft, IMPURE).contains(&"rand"), "the exception excepts nothing");
 
     let node = linked(&metadata, "fruitnode");
     let found = banned(&node, IMPURE);

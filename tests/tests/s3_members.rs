@@ -49,11 +49,13 @@ async fn open(job: &str, access: Access) -> Result<S3Sink, SinkError> {
 
 /// Everything below the target, with its bytes, but for the lock, which changes by itself.
 async fn seen() -> Vec<(String, Bytes)> {
-    let result = S3Result::open("fruit", "out/", &S3Options::default()).await.unwrap();
+    let result =
+        S3Result::open("fruit", "out/", &S3Options::default()).await.expect("the store answers");
     let mut seen = Vec::new();
-    for name in result.names().await.unwrap() {
+    for name in result.names().await.expect("the store answers") {
         if name != "_run/lock" {
-            let bytes = result.read(&name).await.unwrap().unwrap();
+            let bytes =
+                result.read(&name).await.expect("the store answers").expect("the store answers");
             seen.push((name, bytes));
         }
     }
@@ -65,8 +67,9 @@ async fn names() -> BTreeSet<String> {
 }
 
 async fn locked() -> bool {
-    let result = S3Result::open("fruit", "out/", &S3Options::default()).await.unwrap();
-    result.names().await.unwrap().contains(&"_run/lock".to_owned())
+    let result =
+        S3Result::open("fruit", "out/", &S3Options::default()).await.expect("the store answers");
+    result.names().await.expect("the store answers").contains(&"_run/lock".to_owned())
 }
 
 fn set(names: &[&str]) -> BTreeSet<String> {
@@ -80,7 +83,7 @@ fn finals() -> Vec<String> {
 async fn work(sink: &S3Sink, job: &str) {
     for part in ["a", "b"] {
         let name = format!("_run/{job}/work/{part}");
-        sink.put(&name, Bytes::from(format!("new {part}"))).await.unwrap();
+        sink.put(&name, Bytes::from(format!("new {part}"))).await.expect("the store answers");
     }
 }
 
@@ -90,36 +93,36 @@ async fn promote(sink: &S3Sink, job: &str, part: &str) -> Result<(), SinkError> 
 
 /// An earlier result: one part that comes again, the same and otherwise, and one that does not.
 async fn earlier() {
-    let sink = open("earlier", Access::Take).await.unwrap();
+    let sink = open("earlier", Access::Take).await.expect("the store answers");
     sink.begin(&["features/a".to_owned(), "features/b".to_owned(), "features/c".to_owned()])
         .await
-        .unwrap();
+        .expect("the store answers");
     for (name, text) in [("features/a", "old a"), ("features/b", "new b"), ("features/c", "old c")]
     {
-        sink.put(name, Bytes::from(text)).await.unwrap();
+        sink.put(name, Bytes::from(text)).await.expect("the store answers");
     }
-    sink.commit(Bytes::from_static(b"old")).await.unwrap();
+    sink.commit(Bytes::from_static(b"old")).await.expect("the store answers");
 }
 
 async fn taken_over() {
     earlier().await;
-    let first = open("job", Access::Prepare).await.unwrap();
-    let second = open("job", Access::Join).await.unwrap();
+    let first = open("job", Access::Prepare).await.expect("the store answers");
+    let second = open("job", Access::Join).await.expect("the store answers");
     work(&second, "job").await;
-    first.begin(&finals()).await.unwrap();
-    promote(&first, "job", "a").await.unwrap();
+    first.begin(&finals()).await.expect("the store answers");
+    promote(&first, "job", "a").await.expect("the store answers");
     assert!(!names().await.contains(SUCCESS) && !names().await.contains("features/c"));
 
     // The second one finds half of it done, and goes on.
-    let third = open("job", Access::Join).await.unwrap();
-    third.begin(&finals()).await.unwrap();
+    let third = open("job", Access::Join).await.expect("the store answers");
+    third.begin(&finals()).await.expect("the store answers");
     for part in ["a", "b"] {
-        promote(&third, "job", part).await.unwrap();
+        promote(&third, "job", part).await.expect("the store answers");
     }
     // The first one has not died after all.
-    first.begin(&finals()).await.unwrap();
-    promote(&first, "job", "b").await.unwrap();
-    third.commit(Bytes::from_static(b"new")).await.unwrap();
+    first.begin(&finals()).await.expect("the store answers");
+    promote(&first, "job", "b").await.expect("the store answers");
+    third.commit(Bytes::from_static(b"new")).await.expect("the store answers");
     let published = set(&[SUCCESS, "_run/job/committed", "features/a", "features/b"]);
     assert_eq!(names().await, published);
     assert!(!locked().await);
@@ -127,17 +130,17 @@ async fn taken_over() {
     assert!(after.contains(&("features/a".to_owned(), Bytes::from_static(b"new a"))));
 
     // Whoever comes too late sees that it is done; whoever wakes up too late does nothing.
-    let late = open("job", Access::Join).await.unwrap();
-    assert_eq!(late.published().await.unwrap().as_deref(), Some(&b"new"[..]));
-    assert_eq!(second.published().await.unwrap().as_deref(), Some(&b"new"[..]));
+    let late = open("job", Access::Join).await.expect("the store answers");
+    assert_eq!(late.published().await.expect("the store answers").as_deref(), Some(&b"new"[..]));
+    assert_eq!(second.published().await.expect("the store answers").as_deref(), Some(&b"new"[..]));
     tokio::time::sleep(ASLEEP).await;
     for sink in [&first, &second, &late] {
-        sink.put("_run/job/work/c", Bytes::from_static(b"late")).await.unwrap_err();
-        sink.remove("_run/job/committed").await.unwrap_err();
-        sink.remove_below("_run/job/work").await.unwrap_err();
-        sink.begin(&finals()).await.unwrap_err();
-        sink.commit(Bytes::from_static(b"new")).await.unwrap_err();
-        sink.abort().await.unwrap();
+        sink.put("_run/job/work/c", Bytes::from_static(b"late")).await.expect_err("it is refused");
+        sink.remove("_run/job/committed").await.expect_err("it is refused");
+        sink.remove_below("_run/job/work").await.expect_err("it is refused");
+        sink.begin(&finals()).await.expect_err("it is refused");
+        sink.commit(Bytes::from_static(b"new")).await.expect_err("it is refused");
+        sink.abort().await.expect("the store answers");
     }
     assert!(matches!(open("job", Access::Prepare).await, Err(SinkError::Lost { .. })));
     assert_eq!(seen().await, after);
@@ -167,14 +170,17 @@ fn what_one_node_began_another_clears_away() {
         test,
         |_| {},
         async || {
-            let first = open("job", Access::Prepare).await.unwrap();
+            let first = open("job", Access::Prepare).await.expect("the store answers");
             work(&first, "job").await;
-            first.put("_run/lasting/run.json", Bytes::from_static(b"{}")).await.unwrap();
-            first.begin(&finals()).await.unwrap();
-            promote(&first, "job", "a").await.unwrap();
+            first
+                .put("_run/lasting/run.json", Bytes::from_static(b"{}"))
+                .await
+                .expect("the store answers");
+            first.begin(&finals()).await.expect("the store answers");
+            promote(&first, "job", "a").await.expect("the store answers");
             drop(first);
-            let other = open("job", Access::Join).await.unwrap();
-            other.abort().await.unwrap();
+            let other = open("job", Access::Join).await.expect("the store answers");
+            other.abort().await.expect("the store answers");
             assert_eq!(names().await, set(&["_run/lasting/run.json"]));
             assert!(!locked().await);
             assert!(matches!(open("job", Access::Join).await, Err(SinkError::Lost { .. })));
@@ -191,12 +197,16 @@ fn a_target_is_made_ready_again_by_the_same_job_and_joined_by_no_other() {
         async || {
             let refused = open("job", Access::Join).await;
             assert!(matches!(refused, Err(SinkError::Lost { .. })), "nobody made it ready");
-            let first = open("job", Access::Prepare).await.unwrap();
+            let first = open("job", Access::Prepare).await.expect("the store answers");
             work(&first, "job").await;
-            let again = open("job", Access::Prepare).await.unwrap();
-            assert_eq!(again.get("_run/job/work/a").await.unwrap(), "new a", "its work stays");
+            let again = open("job", Access::Prepare).await.expect("the store answers");
+            assert_eq!(
+                again.get("_run/job/work/a").await.expect("the store answers"),
+                "new a",
+                "its work stays"
+            );
             drop(first);
-            let joined = open("job", Access::Join).await.unwrap();
+            let joined = open("job", Access::Join).await.expect("the store answers");
             assert_eq!(joined.conditional_writes(), Some(true), "found out once for all");
             drop(again);
             drop(joined);
