@@ -157,6 +157,7 @@ impl ClusterState {
                 };
                 let slots = u32::from(task.takes_slot());
                 if !self.membership.is_draining(*node)
+                    && lessee.slots > 0
                     && lessee.used + slots <= lessee.slots
                     && job.grant(*task, *attempt, *node, out)
                 {
@@ -265,7 +266,8 @@ impl ClusterState {
         }
         let slots = offer.slots;
         let node = self.nodes.entry(id).or_insert(offer);
-        node.slots = slots.max(node.used);
+        // A process that is to end offers nothing more, whatever it is still at.
+        node.slots = if slots == 0 { 0 } else { slots.max(node.used) };
         self.offer(id);
     }
 

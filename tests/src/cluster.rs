@@ -4,10 +4,12 @@
 //! A wait has a limit after which the test fails with the tails of all logs; nothing else here
 //! depends on how long anything takes.
 
+use std::cell::RefCell;
+use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::net::TcpListener;
 use std::path::PathBuf;
-use std::process::{Child, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::thread::sleep;
 use std::time::Duration;
 
@@ -15,7 +17,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
 use crate::sandbox::Ended;
-use crate::store::Job;
+use crate::store::{Job, Visible};
 
 /// Looks for anything before it is given up: minutes, on a machine that does much else.
 const LOOKS_MAX: u32 = 1_500;
@@ -97,8 +99,28 @@ impl Cluster {
 
     /// Starts a node again that has ended.
     pub fn restart(&mut self, at: usize) {
-        let line = format!("start --data-dir {} --http off --threads 1", self.nodes[at].name);
+        self.restart_with(at, "--http off");
+    }
+
+    /// The same with further flags for `start`.
+    pub fn restart_with(&mut self, at: usize, flags: &str) {
+        let line = format!("start --data-dir {} --threads 1 {flags}", self.nodes[at].name);
         self.launch(at, &line);
+    }
+
+    /// Has a folder become that of a node, which is not started, and waits for what comes of it.
+    pub fn enroll(&self, folder: &str, token: &str, addresses: &str) -> Ended {
+        Ended::of(self.enrolment(folder, token, addresses))
+    }
+
+    /// What [`Self::enroll`] runs.
+    pub fn enrolment(&self, folder: &str, token: &str, addresses: &str) -> Command {
+        let port = free_port();
+        let line = format!(
+            "join {addresses} --token {token} --data-dir {folder} --listen 127.0.0.1:{port} \
+             --no-start"
+        );
+        self.job.command(line.split_whitespace())
     }
 
     fn launch(&mut self, at: usize, line: &str) {
@@ -125,6 +147,11 @@ impl Cluster {
         let known = self.nodes.iter().filter(|node| node.starts > 0);
         let addresses: Vec<_> = known.map(|node| format!("127.0.0.1:{}", node.port)).collect();
         addresses.join(",")
+    }
+
+    /// Address of a node.
+    pub fn address(&self, at: usize) -> String {
+        format!("127.0.0.1:{}", self.nodes[at].port)
     }
 
     /// Folder of a node.
@@ -166,6 +193,41 @@ impl Cluster {
         (ended.code == Some(0)).then(|| serde_json::from_str(&ended.stdout).expect("JSON"))
     }
 
+    /// What the cluster says of the node at a position.
+    pub fn node(&self, at: usize) -> Option<Value> {
+        let status = self.status()?;
+        let nodes = status["nodes"].as_array()?.iter();
+        nodes.into_iter().find(|node| node["node"] == at as u64 + 1).cloned()
+    }
+
+    /// Waits until the cluster says so of a node.
+    pub fn until_node(&self, at: usize, key: &str, value: &str) {
+        let what = format!("{key} of {} is {value}", self.nodes[at].name);
+        self.until(&what, || self.node(at).is_some_and(|node| node[key] == value));
+    }
+
+    /// Digests of a whole result.
+    ///
+    /// # Panics
+    /// When there is none below the prefix.
+    pub fn whole(&self, prefix: &str) -> BTreeMap<String, String> {
+        match self.job.visible(prefix) {
+            Visible::Whole(digests) => digests,
+            other => panic!("{prefix}: {other:?}\n{}", self.tails()),
+        }
+    }
+
+    /// Waits until a job has ended; in which phase.
+    pub fn ended(&self, id: &str) -> String {
+        let phase = RefCell::new(String::new());
+        self.until(&format!("job {id} ends"), || {
+            let status = self.job_status(id).unwrap_or_default();
+            status["phase"].as_str().unwrap_or_default().clone_into(&mut phase.borrow_mut());
+            ["succeeded", "failed", "cancelled"].contains(&phase.borrow().as_str())
+        });
+        phase.into_inner()
+    }
+
     /// Waits until so many nodes are ready.
     pub fn until_ready(&self, nodes: usize) {
         self.until(&format!("{nodes} nodes are ready"), || {
@@ -202,11 +264,30 @@ impl Cluster {
         }
     }
 
+    /// Asks a node to stop, as the system does.
+    pub fn ask_to_stop(&self, at: usize) {
+        kill_process(pid(self.nodes[at].child.as_ref().expect("it runs")), Signal::TERM)
+            .expect("it runs");
+    }
+
+    /// Waits until a node's process has ended; its exit code.
+    pub fn end(&mut self, at: usize) -> Option<i32> {
+        let mut child = self.nodes[at].child.take().expect("it was started");
+        for _ in 0..LOOKS_MAX {
+            if let Some(status) = child.try_wait().expect("a child") {
+                return status.code();
+            }
+            sleep(LOOK);
+        }
+        // Whoever fails leaves no process behind.
+        self.nodes[at].child = Some(child);
+        panic!("{} does not end\n{}", self.nodes[at].name, self.tails());
+    }
+
     /// Asks a node to stop, as the system does; its exit code.
     pub fn terminate(&mut self, at: usize) -> Option<i32> {
-        let mut child = self.nodes[at].child.take().expect("it runs");
-        kill_process(pid(&child), Signal::TERM).expect("it runs");
-        child.wait().expect("a child").code()
+        self.ask_to_stop(at);
+        self.end(at)
     }
 
     /// Stops a node where it stands, as a hang would.
@@ -267,7 +348,7 @@ impl Drop for Cluster {
 }
 
 /// A port of loopback that was free a moment ago.
-fn free_port() -> u16 {
+pub fn free_port() -> u16 {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port is free");
     listener.local_addr().expect("it is bound").port()
 }

@@ -44,7 +44,7 @@ pub(super) fn from_proto(snapshot: v1::ClusterSnapshot) -> Result<ClusterState, 
     for (task, _, node) in jobs.iter().flat_map(Job::granted) {
         let node = nodes.get_mut(&node).ok_or(CodecError::Field("granted"))?;
         node.used = node.used.saturating_add(u32::from(task.takes_slot()));
-        if node.used > node.slots {
+        if node.used > node.slots && node.slots > 0 {
             return Err(CodecError::Field("slots"));
         }
     }

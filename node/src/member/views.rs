@@ -43,7 +43,8 @@ fn nodes(state: &ClusterState, beside: &Beside) -> Vec<v1::NodeStatus> {
         let words = match at {
             _ if member.removed => "removed",
             None => "lost",
-            Some(_) if member.draining => "draining",
+            // One that offers nothing is about to end.
+            Some(node) if member.draining || node.slots == 0 => "draining",
             Some(_) => "ready",
         };
         let role = match () {

@@ -14,6 +14,13 @@ use crate::actors::envelope;
 use crate::actors::leader::Leader;
 use crate::tasks::Lease;
 
+/// Tells the log of a lease whose inputs were lost before it could begin.
+pub(super) fn unstartable(job: JobId, task: Task, attempt: Attempt) -> Command {
+    let detail = format!("the moments that {task} needs were lost before it began");
+    let (reason, facts) = (FailureReason::MomentsMissing, AttemptFacts::default());
+    Command::Fail { job, task, attempt, reason, detail, facts }
+}
+
 impl Leader {
     /// Leases for whoever has room, once everything that was proposed before is applied.
     pub(super) async fn grant(&mut self) {
@@ -88,9 +95,7 @@ impl Leader {
         });
         let Ok(Some((spec, inputs))) = read.await else { return };
         let Some(inputs) = inputs else {
-            let detail = format!("the moments that {task} needs were lost before it began");
-            let (reason, facts) = (FailureReason::MomentsMissing, AttemptFacts::default());
-            self.proposer.give(Command::Fail { job, task, attempt, reason, detail, facts });
+            self.proposer.give(unstartable(job, task, attempt));
             return;
         };
         let lease = Lease { job, spec, task, attempt, inputs };

@@ -1,14 +1,14 @@
 //! Members' streams: how one begins, what is said on it, and how it ends.
 
 use fruitnode_coordinator::attendance;
-use fruitnode_coordinator::command::Command;
 use fruitnode_coordinator::ids::NodeId;
 use fruitnode_proto::v1;
 use fruitnode_proto::v1::from_member::{Hello, Message};
 
 use crate::actors::envelope::{self, Welcome};
+use crate::actors::leader::effects::unstartable;
 use crate::actors::leader::session::{Session, SessionId};
-use crate::actors::leader::{Leader, LeaderMsg, Started, stopping};
+use crate::actors::leader::{Leader, LeaderMsg, Started, offer, stopping};
 use crate::actors::spawn::spawn;
 use crate::mesh::error::Refusal;
 use crate::tasks::Lease;
@@ -18,11 +18,8 @@ impl Leader {
         let Some(leading) = self.leading.as_mut() else {
             return Err(self.not_leader());
         };
-        let read = self.parts.consensus.read(move |state| {
-            let known = state.node(node).map(|known| known.incarnation);
-            (state.membership().member(node).cloned(), known)
-        });
-        let (member, known) = read.await.map_err(|_| stopping())?;
+        let read = self.parts.consensus.read(move |state| state.membership().member(node).cloned());
+        let member = read.await.map_err(|_| stopping())?;
         let Some(member) = member.filter(|member| !member.removed) else {
             let words = format!(
                 "{node} is no member of this cluster any more: empty its --data-dir and join again"
@@ -37,24 +34,12 @@ impl Leader {
             );
             return Err(Refusal::denied(words));
         }
-        if member.draining && known != Some(hello.incarnation) {
-            // It was drained to be stopped, and was started again.
-            self.proposer.give(Command::DrainNode { node, undo: true });
-        }
         self.next_session += 1;
         let id = SessionId(self.next_session);
-        let (session, stream) = Session::new(id, hello.incarnation, hello.release.clone());
-        leading.attendance.heard(node, hello.incarnation, leading.tick);
+        let command = offer(node, hello.clone());
+        let (session, stream) = Session::new(id, node, hello);
+        leading.attendance.heard(node, session.incarnation, leading.tick);
         self.sessions.insert(node, session);
-        let command = Command::AddNode {
-            node,
-            slots: hello.slots,
-            compute_class: hello.compute_class,
-            fit_class: hello.fit_class,
-            incarnation: hello.incarnation,
-            address: hello.address,
-            release: hello.release,
-        };
         let (consensus, mailbox) = (self.parts.consensus.clone(), self.mailbox.clone());
         spawn("attendance", async move {
             let message = match consensus.propose(command).await {
@@ -75,19 +60,24 @@ impl Leader {
         }
         let read = self.parts.consensus.read(move |state| {
             let believed = attendance::welcome(state, node);
-            let leases: Vec<_> = believed
-                .attempts
-                .iter()
-                .filter_map(|(job, task, attempt)| {
-                    let spec = state.job(job)?.spec().clone();
-                    let inputs = state.inputs(job, *task)?;
-                    let (job, task, attempt) = (job.clone(), *task, *attempt);
-                    Some(Lease { job, spec, task, attempt, inputs })
-                })
-                .collect();
-            (state.applied(), believed, leases)
+            let (mut leases, mut impossible) = (Vec::new(), Vec::new());
+            for (job, task, attempt) in &believed.attempts {
+                let (job, task, attempt) = (job.clone(), *task, *attempt);
+                let spec = state.job(&job).map(|job| job.spec().clone());
+                match (spec, state.inputs(&job, task)) {
+                    (Some(spec), Some(inputs)) => {
+                        leases.push(Lease { job, spec, task, attempt, inputs });
+                    }
+                    _ => impossible.push((job, task, attempt)),
+                }
+            }
+            (state.applied(), believed, leases, impossible)
         });
-        let Ok((applied, believed, leases)) = read.await else { return };
+        let Ok((applied, believed, leases, impossible)) = read.await else { return };
+        // Unsaid, the log would wait for them for ever.
+        for (job, task, attempt) in impossible {
+            self.proposer.give(unstartable(job, task, attempt));
+        }
         let Some(session) = self.sessions.get_mut(&node) else { return };
         session.told = Some(applied);
         let greeting = Welcome {
@@ -121,7 +111,7 @@ impl Leader {
             },
             Some(Message::Leave(_)) => {
                 session.leaving = true;
-                self.proposer.give(Command::DrainNode { node, undo: false });
+                self.proposer.give(session.last_offer.clone());
             }
             Some(Message::Hello(_)) | None => {}
         }

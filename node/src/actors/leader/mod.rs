@@ -14,6 +14,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use fruitnode_coordinator::attendance::Attendance;
+use fruitnode_coordinator::command::Command;
 use fruitnode_coordinator::ids::NodeId;
 use fruitnode_proto::v1;
 use fruitnode_proto::v1::from_member::{Beat, Hello};
@@ -117,6 +118,19 @@ impl LeaderHandle {
 
 fn stopping() -> Refusal {
     Refusal::new(RefusalKind::Unavailable, "the node is stopping: try another one")
+}
+
+/// What a member offers, for the log.
+fn offer(node: NodeId, hello: Hello) -> Command {
+    Command::AddNode {
+        node,
+        slots: hello.slots,
+        compute_class: hello.compute_class,
+        fit_class: hello.fit_class,
+        incarnation: hello.incarnation,
+        address: hello.address,
+        release: hello.release,
+    }
 }
 
 /// Starts the actor. It stops with the consensus.

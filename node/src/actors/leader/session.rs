@@ -1,10 +1,13 @@
 //! One member's stream to the coordinator, as the coordinator sees it.
 
+use fruitnode_coordinator::command::Command;
 use fruitnode_coordinator::ids::NodeId;
 use fruitnode_proto::v1;
+use fruitnode_proto::v1::from_member::Hello;
 use tokio::sync::mpsc;
 
 use crate::actors::envelope;
+use crate::actors::leader::offer;
 use crate::mesh::error::Refusal;
 
 /// Messages that wait for a member. One that takes none for so long is let go of; it comes back and
@@ -26,6 +29,8 @@ pub(super) struct Session {
     pub(super) told: Option<u64>,
     /// Whether the member asked to go.
     pub(super) leaving: bool,
+    /// What the log is told then: this process takes nothing more. The next one does.
+    pub(super) last_offer: Command,
     out: mpsc::Sender<Result<v1::ToMember, Refusal>>,
 }
 
@@ -33,12 +38,15 @@ impl Session {
     /// A new stream, and its other end.
     pub(super) fn new(
         id: SessionId,
-        incarnation: u64,
-        release: String,
+        node: NodeId,
+        hello: Hello,
     ) -> (Self, mpsc::Receiver<Result<v1::ToMember, Refusal>>) {
         let (out, stream) = mpsc::channel(MESSAGES_WAITING_MAX);
         let beat = v1::from_member::Beat::default();
-        let session = Self { id, incarnation, release, beat, told: None, leaving: false, out };
+        let (incarnation, release) = (hello.incarnation, hello.release.clone());
+        let last_offer = offer(node, Hello { slots: 0, ..hello });
+        let (told, leaving) = (None, false);
+        let session = Self { id, incarnation, release, beat, told, leaving, last_offer, out };
         (session, stream)
     }
 

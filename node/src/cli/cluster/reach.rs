@@ -14,6 +14,7 @@ use crate::cli::exit::Exit;
 use crate::cli::message::CliError;
 use crate::cli::run::reactor;
 use crate::config::user_folder;
+use crate::env::Moment;
 use crate::mesh::client::{CALL_LIMIT, Contact};
 use crate::mesh::credentials::Credentials;
 use crate::mesh::error::MeshError;
@@ -23,6 +24,9 @@ pub(super) const CLIENT: &str = "client";
 
 /// File beside a person's certificate with the addresses of nodes, one to a line.
 pub(super) const HOSTS: &str = "host";
+
+/// Share of what is left of `--timeout` after which a call says why it came to nothing.
+const LAST_WORD: f64 = 0.9;
 
 /// A way into the cluster.
 pub(super) struct Reach {
@@ -62,21 +66,25 @@ pub(super) fn reaching<T>(
     let folder = certs_dir(args)?;
     let credentials = credentials(&folder)?;
     let addresses = addresses(args, &folder)?;
-    // The limit that was asked for counts from the beginning, and is told as what it is.
-    let limit = args.timeout.map_or(CALL_LIMIT, |limit| limit.saturating_mul(2));
-    let work = async {
-        let connecting = Box::pin(Reach::connect(addresses, credentials, limit));
-        Box::pin(work(connecting.await?)).await
-    };
     let reactor = reactor(NonZeroUsize::MIN)?;
     reactor.block_on(async {
-        match args.timeout {
-            None => work.await,
-            Some(limit) => timeout(limit, work).await.unwrap_or_else(|_| {
-                let words = format!("--timeout {limit:?} is over; what was asked for may go on");
-                Err(CliError::new(Exit::TimedOut, "timed_out", words))
-            }),
-        }
+        let Some(limit) = args.timeout else {
+            let reach = Box::pin(Reach::connect(addresses, credentials, CALL_LIMIT)).await?;
+            return Box::pin(work(reach)).await;
+        };
+        let began = Moment::now();
+        let words = format!("none of {} answered within {limit:?}", addresses.join(", "));
+        let connecting = Box::pin(Reach::connect(addresses, credentials, limit));
+        let reach = timeout(limit, connecting).await.unwrap_or_else(|_| {
+            Err(MeshError::Unreachable { address: "the cluster".to_owned(), words })
+        })?;
+        // A call that finds no coordinator ends a little earlier, to tell that it found none.
+        let left = limit.saturating_sub(began.elapsed());
+        let reach = Reach { contact: reach.contact.with_limit(left.mul_f64(LAST_WORD)), ..reach };
+        timeout(left, Box::pin(work(reach))).await.unwrap_or_else(|_| {
+            let words = format!("--timeout {limit:?} is over; what was asked for may go on");
+            Err(CliError::new(Exit::TimedOut, "timed_out", words))
+        })
     })
 }
 
