@@ -1,5 +1,5 @@
-//! What people ask of a cluster of real processes: jobs beside jobs, answers for programs, and plain
-//! words where nobody can decide.
+//! What people ask of a cluster of real processes: jobs beside jobs, answers for programs, and
+//! plain words where nobody can decide.
 
 use std::collections::BTreeMap;
 use std::io::{Read, Write};

@@ -1,5 +1,5 @@
-//! Nodes join, leave, come back, are wiped and are lost for good, as processes of a cluster; its jobs
-//! go on, with the bytes of one node.
+//! Nodes join, leave, come back, are wiped and are lost for good, as processes of a cluster; its
+//! jobs go on, with the bytes of one node.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;

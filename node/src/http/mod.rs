@@ -1,6 +1,6 @@
 //! `/livez` and `/readyz` of a node, for whoever keeps its process alive and sends it work: a
-//! server of two answers on loopback, and nothing else. Whatever it does not know it refuses: one request
-//! a connection, `GET` alone, a few kilobytes, a few seconds.
+//! server of two answers on loopback, and nothing else. Whatever it does not know it refuses: one
+//! request a connection, `GET` alone, a few kilobytes, a few seconds.
 
 mod request;
 

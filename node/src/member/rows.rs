@@ -99,7 +99,8 @@ pub(super) async fn of_all_nodes(
     Ok(stream)
 }
 
-/// Nodes that take leases; nothing inside once the job is over, and nothing at all if there is none.
+/// Nodes that take leases; nothing inside once the job is over, and nothing at all if there is
+/// none.
 async fn present(voting: &Voting, job: &JobId) -> Result<Option<Option<Vec<NodeId>>>, Refusal> {
     let id = job.clone();
     let read = voting.consensus.read(move |state| {

@@ -146,8 +146,8 @@ pub(super) fn has_client(state: &ClusterState, name: &str) -> bool {
     state.membership().clients().any(|(_, client)| client.name == name && good(client))
 }
 
-/// The fit class of most nodes that take leases: the whole job is fitted and projected by its nodes.
-/// The least of those that are equally many, and this node's own where there is none.
+/// The fit class of most nodes that take leases: the whole job is fitted and projected by its
+/// nodes. The least of those that are equally many, and this node's own where there is none.
 pub(super) fn prevailing_fit_class(state: &ClusterState) -> String {
     let mut count: BTreeMap<&str, usize> = BTreeMap::new();
     for (_, node) in state.nodes() {
