@@ -94,6 +94,9 @@ impl Cluster {
              --threads 1"
         );
         self.launch(at, &line);
+        // Ids are given in the order of requests: a node's follows from its position.
+        let identity = self.data_dir(at).join("identity.json");
+        self.until(&format!("{name} is let in"), || identity.is_file());
         at
     }
 
