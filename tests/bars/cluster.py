@@ -149,7 +149,7 @@ def measure(cluster):
 
     alone = run_alone(cluster, "s3://fruit/alone/", [])
     took, job = submit(cluster, "three", [])
-    keys = job["keys"]
+    keys = alone["photographs"]
     note(f"{keys} photographs: {took:.1f} s on three processes of one thread, {alone['took_s']:.1f} s by `run`")
     bar("_SUCCESS of three nodes is that of one", job["success_sha256"][:12], job["success_sha256"] == alone["success_sha256"], alone["success_sha256"][:12])
     for at, (process, _) in enumerate(cluster.nodes):

@@ -124,7 +124,7 @@ fn with(status: &v1::ClusterStatus, state: &str, role: &str) -> usize {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn three_nodes_join_vote_survive_their_coordinator_and_take_it_back() {
+async fn three_nodes_join_vote_and_survive_their_coordinator() {
     let above = TempDir::new().unwrap();
     let (one, token, person) = first(above.path());
     let alone = [one.address.clone()];
@@ -144,10 +144,6 @@ async fn three_nodes_join_vote_survive_their_coordinator_and_take_it_back() {
     });
     assert!(without.await.term > 1);
 
-    let dir = super::DataDir::open(&above.path().join("n1")).unwrap();
-    let one = start(dir, &addresses[0]);
-    until("three nodes again", &addresses, &person, |status| with(status, "ready", "") == 3).await;
     three.stop().await;
     two.stop().await;
-    one.stop().await;
 }
