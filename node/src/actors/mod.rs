@@ -8,6 +8,16 @@
 //!                               +--------------- reports --------------+
 //! ```
 //!
+//! That is `run`, alone in its process. In a cluster the log is in [`crate::consensus`], and the
+//! same worker is reached over the mesh:
+//!
+//! ```text
+//!             commands                 effects            envelope             leases
+//! proposer ------------> consensus -----------> leader <----------> attend <----------> worker
+//!     ^                                           |      (mesh)             reports
+//!     +-------------- reports, grants ------------+
+//! ```
+//!
 //! No actor waits for one to its left: the coordinator never waits for a worker, and a worker's
 //! mailbox is always emptied, so no cycle of full mailboxes can stand still.
 
