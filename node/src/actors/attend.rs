@@ -1,9 +1,11 @@
 //! A member's side of its work: it looks for the coordinator, says who it is, takes leases for its
 //! worker and brings back reports, and begins anew whenever the stream breaks.
 
+use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use async_trait::async_trait;
 use fruitnode_coordinator::ids::NodeId;
 use fruitnode_proto::v1;
 use fruitnode_proto::v1::from_member::{Beat, Hello, Message};
@@ -60,6 +62,29 @@ pub enum Standing {
     Left,
 }
 
+/// The way to the coordinator: over the mesh, or in this process.
+#[async_trait]
+pub trait Coordinators: fmt::Debug + Send + Sync {
+    /// Begins a stream at a node, which refuses with [`MeshError::NotLeader`] unless it is the
+    /// coordinator. The first message is the member's hello.
+    async fn attend(
+        &self,
+        node: NodeId,
+        outbound: mpsc::Receiver<v1::FromMember>,
+    ) -> Result<Inbound<v1::ToMember>, MeshError>;
+}
+
+#[async_trait]
+impl Coordinators for Peers {
+    async fn attend(
+        &self,
+        node: NodeId,
+        outbound: mpsc::Receiver<v1::FromMember>,
+    ) -> Result<Inbound<v1::ToMember>, MeshError> {
+        Self::attend(self, node, outbound).await
+    }
+}
+
 /// What the actor works with.
 #[derive(Debug)]
 pub struct AttendParts {
@@ -67,8 +92,8 @@ pub struct AttendParts {
     pub node: NodeId,
     /// What it says of itself.
     pub hello: Hello,
-    /// The way to other nodes.
-    pub peers: Peers,
+    /// The way to the coordinator.
+    pub coordinators: Arc<dyn Coordinators>,
     /// Who there is.
     pub book: RosterBook,
     /// Where leases go.
@@ -170,7 +195,7 @@ impl Attend {
         if out.send(hello).await.is_err() {
             return Ended::Look("the stream ended before it began".to_owned());
         }
-        let opening = timeout(GREETING_WAIT, self.parts.peers.attend(node, outbound)).await;
+        let opening = timeout(GREETING_WAIT, self.parts.coordinators.attend(node, outbound)).await;
         let inbound = match opening {
             Ok(Ok(inbound)) => inbound,
             Ok(Err(error)) => return self.turned_away(&error),

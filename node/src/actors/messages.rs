@@ -1,10 +1,9 @@
-//! What passes between the coordinator, the dispatcher and the workers, in either direction.
+//! What passes between a worker and the coordinator, in either direction.
 
 use std::collections::BTreeSet;
 
-use fruitnode_coordinator::command::Command;
-use fruitnode_coordinator::ids::{Attempt, JobId, NodeId};
-use fruitnode_coordinator::job::{JobSpec, Outcome};
+use fruitnode_coordinator::ids::{Attempt, JobId};
+use fruitnode_coordinator::job::JobSpec;
 use fruitnode_coordinator::story::AttemptFacts;
 use fruitnode_coordinator::task::{Task, TaskResult};
 use fruitnode_coordinator::tree::TreeNode;
@@ -57,56 +56,6 @@ pub enum ToWorker {
     },
 }
 
-/// To the dispatcher.
-#[derive(Debug)]
-pub enum Dispatch {
-    /// Send a lease.
-    Start {
-        /// To whom.
-        node: NodeId,
-        /// The lease.
-        lease: Box<Lease>,
-    },
-    /// The inputs of a lease were lost before it could be sent.
-    Impossible {
-        /// To whom it was granted.
-        node: NodeId,
-        /// The job.
-        job: JobId,
-        /// The task.
-        task: Task,
-        /// The attempt.
-        attempt: Attempt,
-    },
-    /// Call a lease back.
-    Cancel {
-        /// From whom.
-        node: NodeId,
-        /// The job.
-        job: JobId,
-        /// The task.
-        task: Task,
-        /// The attempt.
-        attempt: Attempt,
-    },
-    /// Moments are no longer needed.
-    Release {
-        /// Who holds them.
-        node: NodeId,
-        /// The job.
-        job: JobId,
-        /// Which moments.
-        tree_node: TreeNode,
-    },
-    /// A job is over.
-    End {
-        /// The job.
-        job: JobId,
-        /// How it ended.
-        outcome: Outcome,
-    },
-}
-
 /// From a worker.
 #[derive(Debug, Clone)]
 pub enum Report {
@@ -144,24 +93,4 @@ pub enum Report {
         /// Which moments.
         tree_node: TreeNode,
     },
-}
-
-impl Report {
-    /// The command that tells the log of it.
-    pub fn into_command(self, node: NodeId) -> Command {
-        match self {
-            Self::Done { job, task, attempt, result, facts } => {
-                Command::Accept { job, task, attempt, result, facts }
-            }
-            Self::Failed { job, task, attempt, failure, facts } => Command::Fail {
-                job,
-                task,
-                attempt,
-                reason: failure.reason,
-                detail: failure.words,
-                facts,
-            },
-            Self::Dropped { job, tree_node } => Command::DropMoments { job, tree_node, node },
-        }
-    }
 }

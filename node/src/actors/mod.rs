@@ -2,28 +2,19 @@
 //! mailbox each.
 //!
 //! ```text
-//!            commands                 effects              leases
-//! client ----------------> coordinator -------> dispatcher -------> worker
-//!                               ^                                      |
-//!                               +--------------- reports --------------+
-//! ```
-//!
-//! That is `run`, alone in its process. In a cluster the log is in [`crate::consensus`], and the
-//! same worker is reached over the mesh:
-//!
-//! ```text
 //!             commands                 effects            envelope             leases
 //! proposer ------------> consensus -----------> leader <----------> attend <----------> worker
 //!     ^                                           |      (mesh)             reports
 //!     +-------------- reports, grants ------------+
 //! ```
 //!
-//! No actor waits for one to its left: the coordinator never waits for a worker, and a worker's
-//! mailbox is always emptied, so no cycle of full mailboxes can stand still.
+//! The log is in [`crate::consensus`]: on a disk, and of several voters, in a cluster; in memory, and
+//! with nothing between leader and attend, where one process does a job alone ([`crate::local`]).
+//!
+//! No actor waits for one to its right: the leader never waits for a member, and a worker's mailbox
+//! is always emptied, so no cycle of full mailboxes can stand still.
 
 pub mod attend;
-pub mod coordinator;
-pub mod dispatcher;
 pub mod envelope;
 pub mod leader;
 pub mod messages;

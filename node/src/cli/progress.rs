@@ -10,9 +10,9 @@ use fruitnode_coordinator::job::Phase;
 use indicatif::{HumanCount, ProgressBar, ProgressStyle};
 use tokio::sync::watch;
 
-use crate::actors::coordinator::{JobView, View};
 use crate::actors::spawn::spawn;
 use crate::cli::screen::ScreenLine;
+use crate::local::{JobView, View};
 use crate::story::{Story, Work};
 
 /// How often the line is drawn again.

@@ -20,7 +20,7 @@ use crate::cli::summary::Summary;
 use crate::cli::weights;
 use crate::env::{Moment, unique_name, wall_ms};
 use crate::failure::Failure;
-use crate::local::{LocalCluster, NODE};
+use crate::local::{JobView, LocalCluster, NODE};
 use crate::model::{Extractor, Kernel};
 use crate::pca;
 use crate::story::Story;
@@ -116,8 +116,10 @@ async fn conduct(
     job: &Arc<JobContext>,
     story: &Arc<Story>,
     terminal: &TerminalArgs,
-) -> Result<(String, crate::actors::coordinator::JobView), CliError> {
-    let cluster = LocalCluster::start(node).await;
+) -> Result<(String, JobView), CliError> {
+    let cluster = LocalCluster::start(node)
+        .await
+        .map_err(|error| CliError::of(Exit::Failed, "no_threads", &error))?;
     let spec = job.settings.spec(COMPUTE_CLASS, &pca::fit_class());
     let quiet = terminal.quiet || terminal.output == Format::Json;
     let line = ProgressLine::show(job.id.clone(), cluster.watch(), Arc::clone(story), quiet);

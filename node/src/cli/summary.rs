@@ -6,7 +6,7 @@ use fruitnode_coordinator::ids::JobId;
 use indicatif::{HumanBytes, HumanCount};
 use serde::Serialize;
 
-use crate::actors::coordinator::JobView;
+use crate::local::JobView;
 use crate::story::{Stage, Story, Work};
 use crate::tasks::JobContext;
 

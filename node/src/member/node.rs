@@ -15,7 +15,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::timeout;
 
 use crate::actors::attend::{self, AttendParts, Standing};
-use crate::actors::leader::{self, LeaderParts};
+use crate::actors::leader::{self, Admission, LeaderParts};
 use crate::actors::spawn::spawn;
 use crate::actors::worker;
 use crate::consensus::store::RedbLog;
@@ -131,7 +131,7 @@ pub async fn run(
     let standing = attend::start(AttendParts {
         node: me,
         hello: hello(&shared.file, options.slots),
-        peers: peers.clone(),
+        coordinators: Arc::new(peers.clone()),
         book: book.clone(),
         worker: leases,
         reports: told,
@@ -205,9 +205,11 @@ pub(super) fn vote(shared: &Arc<Shared>, authority: Authority) -> Result<(), Mem
     let authority = Arc::new(authority);
     let parts = LeaderParts {
         consensus: consensus.clone(),
-        peers: shared.peers.clone(),
         book: shared.book.clone(),
-        authority_key: Arc::new(authority.key_pkcs8().to_vec()),
+        admission: Some(Admission {
+            peers: shared.peers.clone(),
+            authority_key: Arc::new(authority.key_pkcs8().to_vec()),
+        }),
         failed: shared.failed.clone(),
     };
     let leader = leader::start(parts, events);

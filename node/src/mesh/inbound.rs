@@ -3,7 +3,9 @@
 use std::future::Future;
 use std::pin::Pin;
 
+use futures_util::{Stream, StreamExt};
 use tokio::sync::{mpsc, watch};
+use tokio_stream::wrappers::ReceiverStream;
 use tonic::Streaming;
 
 use crate::mesh::error::{MeshError, Refusal, RefusalKind};
@@ -21,13 +23,23 @@ pub struct Inbound<T>(Source<T>);
 
 enum Source<T> {
     Wire { messages: Box<Streaming<T>>, ending: Ending, explain: Explain, over: bool },
-    Channel(mpsc::Receiver<Result<T, MeshError>>),
+    Here(Pin<Box<dyn Stream<Item = Result<T, MeshError>> + Send>>),
 }
 
 impl<T> Inbound<T> {
     /// Messages of this process: what a test, or the node itself, sends.
-    pub fn from_channel(messages: mpsc::Receiver<Result<T, MeshError>>) -> Self {
-        Self(Source::Channel(messages))
+    pub fn from_channel(messages: mpsc::Receiver<Result<T, MeshError>>) -> Self
+    where
+        T: Send + 'static,
+    {
+        Self::from_stream(ReceiverStream::new(messages))
+    }
+
+    /// Messages of this process, whatever they come by.
+    pub fn from_stream(
+        messages: impl Stream<Item = Result<T, MeshError>> + Send + 'static,
+    ) -> Self {
+        Self(Source::Here(Box::pin(messages)))
     }
 
     pub(super) fn from_wire(messages: Streaming<T>, ending: Ending, explain: Explain) -> Self {
@@ -39,7 +51,7 @@ impl<T> Inbound<T> {
     /// is nothing more. A call that is dropped loses no message.
     pub async fn next(&mut self) -> Result<Option<T>, MeshError> {
         let (messages, ending, explain, over) = match &mut self.0 {
-            Source::Channel(messages) => return messages.recv().await.transpose(),
+            Source::Here(messages) => return messages.next().await.transpose(),
             Source::Wire { over: true, .. } => return Ok(None),
             Source::Wire { messages, ending, explain, over } => (messages, ending, explain, over),
         };

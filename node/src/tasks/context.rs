@@ -124,16 +124,18 @@ impl NodeContext {
         opened.insert(job.id.clone(), job);
     }
 
+    /// A job that was handed over open: whoever did that clears away what the job leaves.
+    pub(super) fn prepared(&self, job: &JobId) -> Option<Arc<JobContext>> {
+        let opened = self.opened.lock().unwrap_or_else(PoisonError::into_inner);
+        opened.get(job).cloned()
+    }
+
     /// The job of a lease, opened here if it has not been.
     ///
     /// # Errors
     /// When its options cannot be read, or its source, target or weights cannot be opened.
     pub async fn open(&self, lease: &Lease) -> Result<Arc<JobContext>, Failure> {
-        let opened = {
-            let mut opened = self.opened.lock().unwrap_or_else(PoisonError::into_inner);
-            opened.remove(&lease.job)
-        };
-        if let Some(job) = opened {
+        if let Some(job) = self.prepared(&lease.job) {
             return Ok(job);
         }
         let settings = Settings::of_spec(&lease.spec).map_err(|error| error.failure())?;

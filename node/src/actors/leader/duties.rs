@@ -9,9 +9,8 @@ use fruitnode_coordinator::voters::{self, Candidate, VoterChange, VoterStep, Vot
 use fruitnode_proto::v1;
 
 use crate::actors::envelope;
-use crate::actors::leader::Leader;
+use crate::actors::leader::{Admission, Leader};
 use crate::actors::spawn::spawn;
-use crate::mesh::client::Peers;
 
 /// Ticks between two signs of life, and between two looks at who votes.
 const BEAT_EVERY: u64 = 10;
@@ -101,6 +100,7 @@ impl Leader {
     }
 
     async fn see_to_voters(&mut self) {
+        let Some(admission) = self.parts.admission.clone() else { return };
         let Some(leading) = self.leading.as_ref() else { return };
         if leading.voting.load(Ordering::Acquire) {
             return;
@@ -144,13 +144,8 @@ impl Leader {
         let parts = self.parts.clone();
         spawn("voters", async move {
             tracing::info!(?change, "changing the voters");
-            if admit(
-                &parts.peers,
-                &change,
-                v1::Roster::from(&*parts.book.now()),
-                &parts.authority_key,
-            )
-            .await
+            let roster = v1::Roster::from(&*parts.book.now());
+            if admit(&admission, &change, roster).await
                 && let Err(error) = parts.consensus.change_voters(change).await
             {
                 tracing::info!(%error, "the voters were not changed; it is tried again");
@@ -161,11 +156,11 @@ impl Leader {
 }
 
 /// Hands what a voter needs to those that are to become one; whether all took it.
-async fn admit(peers: &Peers, change: &VoterChange, roster: v1::Roster, key: &[u8]) -> bool {
+async fn admit(admission: &Admission, change: &VoterChange, roster: v1::Roster) -> bool {
     for node in &change.add_learners {
-        let request =
-            v1::AdmitRequest { roster: Some(roster.clone()), authority_key: key.to_vec() };
-        if let Err(error) = peers.admit(*node, request).await {
+        let authority_key = admission.authority_key.to_vec();
+        let request = v1::AdmitRequest { roster: Some(roster.clone()), authority_key };
+        if let Err(error) = admission.peers.admit(*node, request).await {
             tracing::warn!(%node, %error, "a node cannot become a voter yet");
             return false;
         }

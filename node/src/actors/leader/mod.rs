@@ -63,14 +63,21 @@ struct Started {
 pub struct LeaderParts {
     /// The log.
     pub consensus: Consensus,
-    /// The way to other nodes.
-    pub peers: Peers,
     /// Who there is.
     pub book: RosterBook,
-    /// The key of the authority, for voters-to-be: PKCS #8, DER.
-    pub authority_key: Arc<Vec<u8>>,
+    /// How others become voters; nothing where the node is alone in its process.
+    pub admission: Option<Admission>,
     /// Told when the log can no longer be trusted.
     pub failed: watch::Sender<Option<String>>,
+}
+
+/// What it takes to make voters of other nodes.
+#[derive(Debug, Clone)]
+pub struct Admission {
+    /// The way to other nodes.
+    pub peers: Peers,
+    /// The key of the authority, for voters-to-be: PKCS #8, DER.
+    pub authority_key: Arc<Vec<u8>>,
 }
 
 /// Where members and clients find the coordinator. Cheap to clone.
