@@ -46,3 +46,28 @@ fn any_number_of_nodes_publishes_the_bytes_of_one() {
         assert_eq!(left, Vec::<String>::new(), "{nodes} nodes");
     }
 }
+
+#[test]
+fn photographs_that_come_later_get_the_scores_that_one_node_gives_them() {
+    let mut cluster = Cluster::of(PROGRAM, 2);
+    cluster.job.draw(3);
+    alone(&cluster);
+    let flags = "--model s3://fruit/alone/model --from s3://fruit/in/ --rows-per-part 4";
+    cluster.job.run(&format!("transform {flags} --to s3://fruit/scores --threads 2")).done();
+    let expected = whole(&cluster, "scores/");
+    for (name, flags) in [
+        ("of-two", flags.to_owned()),
+        // The whole result names its model as well.
+        ("by-result", flags.replace("alone/model", "alone/")),
+    ] {
+        let line = format!("job transform {flags} --to s3://fruit/{name} --id {name}");
+        let ended = cluster.client(&line);
+        assert_eq!(ended.code, Some(0), "{}\n{}", ended.stderr, cluster.tails());
+        assert_eq!(whole(&cluster, &format!("{name}/")), expected, "{name}");
+    }
+    // The model is read where it lies by every node: a folder of one machine is none.
+    let line = "job transform --model model --from s3://fruit/in/ --to s3://fruit/none";
+    let refused = cluster.client(line);
+    assert_eq!(refused.code, Some(2), "{}", refused.stderr);
+    assert!(refused.stderr.contains("--model") && refused.stderr.contains("--shared"));
+}

@@ -14,7 +14,10 @@ use crate::tasks::options::JobOptions;
 use crate::tasks::{GivenModel, Settings, network};
 
 /// Runs the job and prints its summary.
-pub(super) fn transform(args: &TransformArgs, terminal: &TerminalArgs) -> Result<Exit, CliError> {
+pub(in crate::cli) fn transform(
+    args: &TransformArgs,
+    terminal: &TerminalArgs,
+) -> Result<Exit, CliError> {
     if args.plan.dry_run {
         let prepared = prepare(args, terminal, run::kernel(&args.machine)?)?;
         return plan::plan(prepared, &args.machine, &args.plan, terminal);
@@ -26,7 +29,7 @@ pub(super) fn transform(args: &TransformArgs, terminal: &TerminalArgs) -> Result
 }
 
 /// Everything that can be refused is refused here, before a photograph is read.
-fn prepare(
+pub(in crate::cli) fn prepare(
     args: &TransformArgs,
     terminal: &TerminalArgs,
     kernel: Option<Kernel>,

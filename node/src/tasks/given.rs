@@ -12,10 +12,12 @@ use fruitnode_coordinator::task::TaskResult;
 
 use crate::failure::Failure;
 use crate::fitted_file::FittedFile;
+use crate::hub::PullError;
 use crate::model::Extractor;
 use crate::output::{ReadError, WriteError, names};
 use crate::pipeline::Preprocess;
 use crate::pipeline::preprocess::PreprocessError;
+use crate::storage::{PlaceError, S3Error};
 use crate::tasks::{COMPUTE_CLASS, JobContext, NodeContext, facts, objects, sha256};
 use crate::verify::figures_of_given;
 
@@ -25,6 +27,24 @@ const FILE_BYTES_MAX: u64 = 1 << 30;
 /// Why a model cannot be taken over.
 #[derive(Debug, thiserror::Error)]
 pub enum GivenError {
+    /// Where it should lie is no place.
+    #[error(transparent)]
+    Place(#[from] PlaceError),
+    /// The bucket it lies in.
+    #[error(transparent)]
+    S3(#[from] S3Error),
+    /// There is no cache to fetch it into.
+    #[error(transparent)]
+    NoCache(#[from] PullError),
+    /// The cache takes it not.
+    #[error("cannot write the model to {}", folder.display())]
+    Cache {
+        /// Where it should be kept.
+        folder: PathBuf,
+        /// What the system said.
+        #[source]
+        source: io::Error,
+    },
     /// A file of it cannot be read.
     #[error(
         "cannot read {}; name the folder `model` of a result, with model.json and \
@@ -138,6 +158,9 @@ impl GivenError {
     /// As the failure of an attempt.
     pub fn failure(&self) -> Failure {
         let reason = match self {
+            Self::S3(error) => error.reason(),
+            Self::NoCache(error) => return error.failure(),
+            Self::Cache { .. } => FailureReason::StorageUnavailable,
             Self::File { source, .. } => match source.kind() {
                 io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => {
                     FailureReason::InputMissing

@@ -16,6 +16,7 @@ mod lease;
 mod list;
 mod max_bad;
 pub mod meter;
+pub mod model_place;
 pub mod network;
 pub mod objects;
 mod open;

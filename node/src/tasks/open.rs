@@ -22,7 +22,7 @@ use crate::storage::{
 use crate::tasks::given::{GivenError, GivenModel};
 use crate::tasks::max_bad::BadTally;
 use crate::tasks::network::{self, NetworkError};
-use crate::tasks::{JobContext, NodeContext, Settings};
+use crate::tasks::{JobContext, NodeContext, Settings, model_place};
 
 /// Depth of the reduction that the memory is reckoned for: a thousand million photographs.
 const TREE_DEPTH: u32 = 20;
@@ -149,7 +149,10 @@ impl JobContext {
         network::check(&extractor, &settings.options.weights_sha256)?;
         let given = match &settings.model {
             None => None,
-            Some(place) => Some(GivenModel::open(place, settings.options.model_sha256.as_deref())?),
+            Some(model) => {
+                let folder = model_place::folder_of(model, &settings.storage).await?;
+                Some(GivenModel::open(&folder, settings.options.model_sha256.as_deref())?)
+            }
         };
         let preprocess = match &given {
             Some(given) => given.preprocess()?,
@@ -227,11 +230,14 @@ async fn sink(settings: &Settings, id: &JobId, access: Access) -> Result<Arc<dyn
 }
 
 /// Clears away what a job left at its target that failed or was cancelled: nothing of it stays. May
-/// be repeated, by any node.
+/// be repeated, by any node. A job that its client opened here is left to the client.
 ///
 /// # Errors
 /// When the target cannot be reached or changed.
 pub async fn abandon(node: &NodeContext, id: &JobId, spec: &JobSpec) -> Result<(), Failure> {
+    if node.prepared(id).is_some() {
+        return Ok(());
+    }
     let settings = Settings::of_spec(spec).map_err(|error| error.failure())?;
     let settings = Settings { storage: node.storage().clone(), ..settings };
     match Box::pin(sink(&settings, id, Access::Join)).await {

@@ -46,7 +46,7 @@ pub struct Settings {
     pub flags: Flags,
     /// The PCA, if one is to be fitted.
     pub pca: Option<FitOptions>,
-    /// Folder of the fitted model that is taken over instead.
+    /// Folder of the fitted model that is taken over instead, or `s3://BUCKET/PREFIX`.
     pub model: Option<PathBuf>,
     /// What to do with an earlier result.
     pub mode: Mode,

@@ -2,7 +2,7 @@
 
 use clap::{Args, Subcommand};
 
-use crate::cli::args::{RunArgs, StorageArgs};
+use crate::cli::args::{RunArgs, StorageArgs, TransformArgs};
 use crate::cli::cluster::args::ReachArgs;
 use crate::cli::cluster::parse;
 
@@ -12,6 +12,9 @@ pub enum JobCommand {
     /// Have the cluster do what `run` does, and wait for the end.
     #[command(after_help = SUBMIT_EXAMPLES)]
     Submit(Box<JobSubmitArgs>),
+    /// Have the cluster do what `transform` does, and wait for the end.
+    #[command(after_help = TRANSFORM_EXAMPLES)]
+    Transform(Box<JobTransformArgs>),
     /// Jobs that run, and those that ended.
     List(JobListArgs),
     /// One job, now.
@@ -40,6 +43,14 @@ kernels counts for --dry-run alone.
 Exit codes: as of `fruitnode run`, and 3 when no coordinator can be reached, 6 when --id names
             another job, 124 when --timeout is over";
 
+const TRANSFORM_EXAMPLES: &str = "\
+Examples:
+  fruitnode job transform --model s3://fruits/result/model --from s3://fruits/New --to s3://fruits/new
+  fruitnode job transform --model /mnt/result --from /mnt/new --to /mnt/scores --shared
+
+Every node reads the model where it lies. Waiting, Ctrl-C, --id and exit codes are those of
+`fruitnode job submit`.";
+
 const WATCH_EXAMPLES: &str = "\
 Examples:
   fruitnode job watch test-47
@@ -62,6 +73,25 @@ pub struct JobSubmitArgs {
     /// What `run` takes.
     #[command(flatten)]
     pub run: RunArgs,
+    /// How it is submitted.
+    #[command(flatten)]
+    pub submission: SubmissionArgs,
+}
+
+/// Options of `job transform`.
+#[derive(Debug, Clone, Args)]
+pub struct JobTransformArgs {
+    /// What `transform` takes.
+    #[command(flatten)]
+    pub transform: TransformArgs,
+    /// How it is submitted.
+    #[command(flatten)]
+    pub submission: SubmissionArgs,
+}
+
+/// Options of whatever submits a job.
+#[derive(Debug, Clone, Args)]
+pub struct SubmissionArgs {
     /// Name of the job. [default: one that no other job has]
     #[arg(long, value_name = "ID", value_parser = parse::name, help_heading = "Job")]
     pub id: Option<String>,

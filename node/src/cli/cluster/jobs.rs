@@ -1,4 +1,4 @@
-//! `fruitnode job …`, but for `submit`.
+//! `fruitnode job …`, but for `submit` and `transform`.
 
 use std::io::{Write, stdout};
 
@@ -23,6 +23,7 @@ use crate::env::wall_ms;
 pub(in crate::cli) fn job(command: &JobCommand, terminal: &TerminalArgs) -> Result<Exit, CliError> {
     match command {
         JobCommand::Submit(args) => submit::submit(args, terminal),
+        JobCommand::Transform(args) => submit::transform(args, terminal),
         JobCommand::List(args) => reaching(&args.reach, async |reach| {
             let jobs = reach.contact.list_jobs().await?.jobs;
             let documents = || jobs.iter().map(job::document).collect::<Vec<_>>();

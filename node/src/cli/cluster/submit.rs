@@ -1,29 +1,52 @@
-//! `fruitnode job submit`: what `run` takes, as a job of the cluster.
+//! `fruitnode job submit` and `job transform`: what `run` and `transform` take, as jobs of the
+//! cluster.
+
+use std::path::Path;
 
 use fruitnode_proto::v1::{self, JobStatus};
 use serde_json::json;
 
-use crate::cli::args::{RunArgs, TerminalArgs};
+use crate::cli::args::{RunArgs, TerminalArgs, TransformArgs};
 use crate::cli::cluster::args::ReachArgs;
 use crate::cli::cluster::follow::{self, Follow};
-use crate::cli::cluster::job_args::JobSubmitArgs;
+use crate::cli::cluster::job_args::{JobSubmitArgs, JobTransformArgs, SubmissionArgs};
 use crate::cli::cluster::reach::{Reach, reaching};
 use crate::cli::cluster::say::done;
 use crate::cli::exit::Exit;
 use crate::cli::message::CliError;
-use crate::cli::run;
+use crate::cli::{run, transform};
 use crate::env::unique_name;
 use crate::hub::Source;
-use crate::storage::Place;
+use crate::storage::{Place, PlaceError};
 use crate::tasks::Settings;
 
-/// Submits a job and, unless told otherwise, waits for its end.
+/// Submits what `run` does and, unless told otherwise, waits for its end.
 pub(super) fn submit(args: &JobSubmitArgs, terminal: &TerminalArgs) -> Result<Exit, CliError> {
     if args.run.plan.dry_run {
         return run::run(&args.run, terminal);
     }
+    let spec = spec(&args.run, args.submission.shared, terminal)?;
+    hand_in(spec, &args.submission, terminal)
+}
+
+/// Submits what `transform` does and, unless told otherwise, waits for its end.
+pub(super) fn transform(
+    args: &JobTransformArgs,
+    terminal: &TerminalArgs,
+) -> Result<Exit, CliError> {
+    if args.transform.plan.dry_run {
+        return transform::transform(&args.transform, terminal);
+    }
+    let spec = transform_spec(&args.transform, args.submission.shared, terminal)?;
+    hand_in(spec, &args.submission, terminal)
+}
+
+fn hand_in(
+    spec: v1::JobSpec,
+    args: &SubmissionArgs,
+    terminal: &TerminalArgs,
+) -> Result<Exit, CliError> {
     let job = args.id.clone().unwrap_or_else(unique_name);
-    let spec = spec(&args.run, args.shared, terminal)?;
     reaching(&args.reach, async |reach| {
         if args.detach {
             reach.contact.submit_job(request(&job, spec)).await?;
@@ -70,24 +93,50 @@ pub(super) fn spec(
     shared: bool,
     terminal: &TerminalArgs,
 ) -> Result<v1::JobSpec, CliError> {
-    // Each of these is read by nodes that were started elsewhere.
     let args = RunArgs { from: rooted(&args.from)?, to: rooted(&args.to)?, ..args.clone() };
-    let settings = run::settings(&args)?;
-    for (flag, place) in [("--from", &settings.source), ("--to", &settings.target)] {
-        if matches!(place, Place::Folder(_)) && !shared {
-            let words = format!(
-                "{flag} {} is a folder, and the nodes of a cluster see folders of their own: name \
-                 a place on S3, or say --shared if it is the same folder on every node",
-                if flag == "--from" { &args.from } else { &args.to }
-            );
-            return Err(CliError::new(Exit::Usage, "bad_flag", words));
-        }
-    }
-    weights(&args, shared)?;
+    everywhere("--from", &args.from, shared)?;
+    everywhere("--to", &args.to, shared)?;
+    weights(args.job.weights.as_deref(), shared)?;
     let kernel = run::kernel(&args.machine)?;
     let (mut settings, _) = run::prepare(&args, terminal, kernel)?;
     settings.options.shared = shared;
     Ok(wire(&settings))
+}
+
+/// The same for a model that was fitted before.
+fn transform_spec(
+    args: &TransformArgs,
+    shared: bool,
+    terminal: &TerminalArgs,
+) -> Result<v1::JobSpec, CliError> {
+    let model = rooted(&args.model.display().to_string())?;
+    let (from, to) = (rooted(&args.from)?, rooted(&args.to)?);
+    let args = TransformArgs { from, to, ..args.clone() };
+    everywhere("--from", &args.from, shared)?;
+    everywhere("--to", &args.to, shared)?;
+    everywhere("--model", &model, shared)?;
+    weights(args.weights.as_deref(), shared)?;
+    let kernel = run::kernel(&args.machine)?;
+    let (mut settings, _) = transform::prepare(&args, terminal, kernel)?;
+    settings.options.shared = shared;
+    // What was read here may be a copy in this machine's cache.
+    settings.options.model = Some(model);
+    Ok(wire(&settings))
+}
+
+/// Refuses a folder that nodes which were started elsewhere would not find.
+fn everywhere(flag: &str, place: &str, shared: bool) -> Result<(), CliError> {
+    let parsed = place.parse();
+    match parsed.map_err(|error: PlaceError| CliError::of(Exit::Usage, "bad_flag", &error))? {
+        Place::Folder(_) if !shared => {
+            let words = format!(
+                "{flag} {place} is a folder, and the nodes of a cluster see folders of their own: \
+                 name a place on S3, or say --shared if it is the same folder on every node"
+            );
+            Err(CliError::new(Exit::Usage, "bad_flag", words))
+        }
+        _ => Ok(()),
+    }
 }
 
 fn wire(settings: &Settings) -> v1::JobSpec {
@@ -116,8 +165,8 @@ fn rooted(place: &str) -> Result<String, CliError> {
 }
 
 /// Weights in a file of this machine are nowhere else.
-fn weights(args: &RunArgs, shared: bool) -> Result<(), CliError> {
-    let Some(file) = &args.job.weights else { return Ok(()) };
+fn weights(file: Option<&Path>, shared: bool) -> Result<(), CliError> {
+    let Some(file) = file else { return Ok(()) };
     let word = file.display().to_string();
     if shared || Source::is_meant(&word) {
         return Ok(());
@@ -143,7 +192,7 @@ mod tests {
         let Command::Job(JobCommand::Submit(args)) = cli.command else {
             panic!("another command");
         };
-        spec(&args.run, args.shared, &cli.terminal)
+        spec(&args.run, args.submission.shared, &cli.terminal)
     }
 
     #[test]
