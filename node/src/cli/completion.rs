@@ -2,19 +2,12 @@
 
 use std::io::{self, Write, stdout};
 
-use clap::{Args, Command, CommandFactory};
-use clap_complete::{Shell, generate};
+use clap::{Command, CommandFactory};
+use clap_complete::generate;
 
-use crate::cli::args::Cli;
+use crate::cli::args::{Cli, CompletionArgs};
 use crate::cli::exit::Exit;
 use crate::cli::message::CliError;
-
-/// Options of `completion`.
-#[derive(Debug, Clone, Args)]
-pub struct CompletionArgs {
-    /// The shell.
-    pub shell: Shell,
-}
 
 /// Prints the script.
 pub(super) fn completion(args: &CompletionArgs) -> Result<Exit, CliError> {

@@ -1,13 +1,13 @@
 //! `fruitnode config`: what is set, by whom, and whether a file is right.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use clap::parser::ValueSource;
-use clap::{ArgMatches, Args, CommandFactory, FromArgMatches, Subcommand};
+use clap::{ArgMatches, CommandFactory, FromArgMatches};
 use serde::Serialize;
 use toml::de::DeValue;
 
-use crate::cli::args::{Cli, Command, Format, TerminalArgs};
+use crate::cli::args::{Cli, Command, ConfigArgs, ConfigCommand, Format, ShowArgs, TerminalArgs};
 use crate::cli::exit::Exit;
 use crate::cli::layered::{self, Flag, Origin, TERMINAL};
 use crate::cli::message::CliError;
@@ -16,52 +16,6 @@ use crate::config::{self, Config, ConfigError, Kind, Layer, Places};
 
 /// Where the comment begins that says whence a value comes.
 const ORIGIN_COLUMN: usize = 44;
-
-/// Options of `config`.
-#[derive(Debug, Clone, Args)]
-pub struct ConfigArgs {
-    /// What to do.
-    #[command(subcommand)]
-    pub command: ConfigCommand,
-}
-
-/// What can be asked of the configuration.
-#[derive(Debug, Clone, Subcommand)]
-pub enum ConfigCommand {
-    /// Print every setting as a configuration file.
-    #[command(after_help = ORDER)]
-    Show(ShowArgs),
-    /// Check a configuration file without doing anything else.
-    Validate(ValidateArgs),
-}
-
-const ORDER: &str = "\
-The first that says something counts:
-  1. a flag                       fruitnode run --pca 100
-  2. an environment variable      FRUITNODE_PCA=100 (not for --from, --to, --id, --yes and
-                                  others that would surprise whoever inherits them)
-  3. the project's file           ./fruitnode.toml, or the one that --config names
-  4. the user's file              ~/.config/fruitnode/config.toml, below XDG_CONFIG_HOME if set
-  5. the machine's file           /etc/fruitnode/config.toml
-
-A file is TOML: a table per command (`[run]`) with the names of its flags as keys, and the tables
-`[machine]`, `[storage]`, `[node]`, `[client]` and `[terminal]` for what commands share.";
-
-/// Options of `config show`.
-#[derive(Debug, Clone, Args)]
-pub struct ShowArgs {
-    /// Say beside each value where it comes from.
-    #[arg(long)]
-    pub origin: bool,
-}
-
-/// Options of `config validate`.
-#[derive(Debug, Clone, Args)]
-pub struct ValidateArgs {
-    /// The file.
-    #[arg(value_name = "FILE")]
-    pub file: PathBuf,
-}
 
 /// One setting, for programs.
 #[derive(Debug, Serialize)]

@@ -1,23 +1,14 @@
 //! `fruitnode man`: the manual, from the same definition as the help.
 
 use std::fs;
-use std::path::PathBuf;
 
-use clap::{Args, CommandFactory};
+use clap::CommandFactory;
 use clap_mangen::{Man, generate_to};
 
-use crate::cli::args::Cli;
+use crate::cli::args::{Cli, ManArgs};
 use crate::cli::completion::{print, visible};
 use crate::cli::exit::Exit;
 use crate::cli::message::CliError;
-
-/// Options of `man`.
-#[derive(Debug, Clone, Args)]
-pub struct ManArgs {
-    /// Write a page for every command into this folder, instead of printing the first.
-    #[arg(long, value_name = "DIR")]
-    pub to: Option<PathBuf>,
-}
 
 /// Prints the first page, or writes all of them.
 pub(super) fn man(args: &ManArgs) -> Result<Exit, CliError> {

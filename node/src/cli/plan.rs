@@ -5,11 +5,10 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
-use clap::Args;
 use indicatif::{HumanBytes, HumanCount, HumanDuration};
 use serde::Serialize;
 
-use crate::cli::args::{Format, MachineArgs, TerminalArgs};
+use crate::cli::args::{Format, MachineArgs, PlanArgs, TerminalArgs};
 use crate::cli::exit::Exit;
 use crate::cli::message::CliError;
 use crate::cli::progress::spinner;
@@ -24,17 +23,6 @@ use crate::tasks::{JobContext, NodeContext, NodeOptions, plan};
 
 /// How often the line is drawn again.
 const REDRAW: Duration = Duration::from_millis(200);
-
-/// Options that look before they leap.
-#[derive(Debug, Clone, Args)]
-pub struct PlanArgs {
-    /// List the photographs, try a few, and say what the job would do; write nothing.
-    #[arg(long, help_heading = "Plan")]
-    pub dry_run: bool,
-    /// What an hour of this machine costs, for the plan.
-    #[arg(long, value_name = "X", value_parser = price, help_heading = "Plan")]
-    pub price_per_hour: Option<f64>,
-}
 
 #[derive(Serialize)]
 struct Document<'a> {
@@ -218,9 +206,4 @@ fn sample(plan: &Plan) -> String {
     let share = sample.bad as f64 * 100.0 / tried as f64;
     let (bad, codes) = (sample.bad, codes.join(", "));
     format!("{bad} of {tried} photographs cannot be used ({share:.0} %): {codes}")
-}
-
-fn price(word: &str) -> Result<f64, String> {
-    let price = word.parse().ok().filter(|price: &f64| price.is_finite() && *price >= 0.0);
-    price.ok_or_else(|| "a price is a number such as 0.17, from 0".to_owned())
 }

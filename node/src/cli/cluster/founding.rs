@@ -6,9 +6,10 @@ use std::thread::available_parallelism;
 
 use serde_json::json;
 
-use crate::cli::args::TerminalArgs;
-use crate::cli::cluster::args::{DataArgs, InitArgs, JoinArgs, NodeArgs, PlaceArgs, StartArgs};
-use crate::cli::cluster::parse::{self, HttpPlace};
+use crate::cli::args::parse::{self, HttpPlace};
+use crate::cli::args::{
+    DataArgs, InitArgs, JoinArgs, NodeArgs, PlaceArgs, StartArgs, TerminalArgs,
+};
 use crate::cli::cluster::say::{done, say};
 use crate::cli::cluster::secret;
 use crate::cli::cluster::show::founded;

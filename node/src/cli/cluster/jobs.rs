@@ -6,11 +6,10 @@ use fruitnode_proto::v1::explanation::Explanation;
 use fruitnode_proto::v1::{ExplainRequest, JobStatus, NameRequest, row_batch};
 use serde_json::json;
 
-use crate::cli::args::{Format, TerminalArgs};
-use crate::cli::cluster::follow::{self, Follow};
-use crate::cli::cluster::job_args::{
-    JobCancelArgs, JobCommand, JobExplainArgs, JobStatusArgs, JobWatchArgs,
+use crate::cli::args::{
+    Format, JobCancelArgs, JobCommand, JobExplainArgs, JobStatusArgs, JobWatchArgs, TerminalArgs,
 };
+use crate::cli::cluster::follow::{self, Follow};
 use crate::cli::cluster::reach::{Reach, passing, reaching};
 use crate::cli::cluster::say::{done, say, tell};
 use crate::cli::cluster::show::{explain, job, row};

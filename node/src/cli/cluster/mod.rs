@@ -1,16 +1,13 @@
 //! The cluster's commands: from words to calls of a node, and from its answers to words.
 
-pub mod args;
 mod follow;
 mod founding;
-pub mod job_args;
 mod jobs;
 mod nodes;
-pub mod parse;
 mod parting;
 mod reach;
 mod say;
-pub mod secret;
+mod secret;
 pub mod show;
 mod submit;
 mod tokens;

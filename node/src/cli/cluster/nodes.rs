@@ -6,8 +6,7 @@ use std::time::Duration;
 use fruitnode_proto::v1;
 use serde_json::json;
 
-use crate::cli::args::{Format, TerminalArgs};
-use crate::cli::cluster::args::{NodeCommand, NodeRemoveArgs, StatusArgs};
+use crate::cli::args::{Format, NodeCommand, NodeRemoveArgs, StatusArgs, TerminalArgs};
 use crate::cli::cluster::reach::{Reach, passing, reaching};
 use crate::cli::cluster::say::{confirm, done, say};
 use crate::cli::cluster::show::cluster::{self, State};

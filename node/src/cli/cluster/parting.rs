@@ -9,8 +9,7 @@ use prost::Message;
 use serde_json::json;
 use tokio::time::{sleep, timeout};
 
-use crate::cli::args::TerminalArgs;
-use crate::cli::cluster::args::{LeaveArgs, ReachArgs, RecoverArgs};
+use crate::cli::args::{LeaveArgs, ReachArgs, RecoverArgs, TerminalArgs};
 use crate::cli::cluster::founding::data_dir;
 use crate::cli::cluster::reach::{self, Reach};
 use crate::cli::cluster::say::{ask, confirm, done, somebody, tell};

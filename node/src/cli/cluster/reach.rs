@@ -8,8 +8,8 @@ use std::time::Duration;
 use fruitnode_proto::v1;
 use tokio::time::timeout;
 
-use crate::cli::cluster::args::ReachArgs;
-use crate::cli::cluster::parse;
+use crate::cli::args::ReachArgs;
+use crate::cli::args::parse;
 use crate::cli::exit::Exit;
 use crate::cli::message::CliError;
 use crate::cli::run::reactor;

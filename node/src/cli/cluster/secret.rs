@@ -1,9 +1,9 @@
-//! A word that must not be shown: a token on its way from the command line to the mesh.
+//! A token on its way from the command line to the mesh.
 
-use std::fmt;
 use std::io::Read;
 use std::path::Path;
 
+use crate::cli::args::Secret;
 use crate::cli::exit::Exit;
 use crate::cli::message::CliError;
 
@@ -13,35 +13,12 @@ const TOKEN_FILE_BYTES_MAX: u64 = 4 << 10;
 /// The name of standard input where a file is named.
 const STANDARD_INPUT: &str = "-";
 
-/// A secret in words. Neither logs nor messages show it.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Secret(String);
-
-impl Secret {
-    /// As clap takes it: whatever it is, so that no message repeats it.
-    #[allow(clippy::unnecessary_wraps, reason = "a parser of clap may fail")]
-    pub fn parse(word: &str) -> Result<Self, String> {
-        Ok(Self(word.trim().to_owned()))
-    }
-
-    /// The words themselves.
-    pub fn reveal(&self) -> &str {
-        &self.0
-    }
-}
-
-impl fmt::Debug for Secret {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("(not shown)")
-    }
-}
-
 /// The token that was given, one way or another.
 pub(super) fn token(word: Option<&Secret>, file: Option<&Path>) -> Result<Secret, CliError> {
     let usage = |words: &str| CliError::new(Exit::Usage, "bad_flag", words);
-    let token = match (word.filter(|word| !word.0.is_empty()), file) {
+    let token = match (word.filter(|word| !word.reveal().is_empty()), file) {
         (Some(word), None) => word.clone(),
-        (None, Some(file)) => Secret(read(file)?),
+        (None, Some(file)) => Secret::of(&read(file)?),
         (Some(_), Some(_)) => {
             return Err(usage(
                 "a token and --token-file are both given, here or in the environment: leave one \
@@ -87,18 +64,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_secret_is_not_shown_even_to_those_who_look_for_faults() {
-        let secret = Secret::parse(" FN1.aa.bb.cc\n").expect("whatever it is");
-        assert_eq!(secret.reveal(), "FN1.aa.bb.cc");
-        assert!(!format!("{:?}", Some(&secret)).contains("FN1"));
-    }
-
-    #[test]
     fn one_way_to_say_a_token_is_taken_and_none_or_two_are_refused() {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("token");
         std::fs::write(&file, "FN1.from.a.file\n").unwrap();
-        let word = Secret("FN1.from.a.flag".to_owned());
+        let word = Secret::of("FN1.from.a.flag");
         let words = |taken: Result<Secret, CliError>| match taken {
             Ok(secret) => secret.reveal().to_owned(),
             Err(error) => format!("{error:?}"),
@@ -107,7 +77,7 @@ mod tests {
         assert_eq!(words(token(None, Some(&file))), "FN1.from.a.file");
         let both = words(token(Some(&word), Some(&file)));
         assert!(both.contains("leave one out") && !both.contains("FN1"), "{both}");
-        let none = words(token(Some(&Secret(String::new())), None));
+        let none = words(token(Some(&Secret::of("")), None));
         assert!(none.contains("fruitnode token create"), "{none}");
         std::fs::write(&file, " \n").unwrap();
         assert!(words(token(None, Some(&file))).contains("holds no token"));

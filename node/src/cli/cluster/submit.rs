@@ -6,10 +6,11 @@ use std::path::Path;
 use fruitnode_proto::v1::{self, JobStatus};
 use serde_json::json;
 
-use crate::cli::args::{RunArgs, TerminalArgs, TransformArgs};
-use crate::cli::cluster::args::ReachArgs;
+use crate::cli::args::{
+    JobSubmitArgs, JobTransformArgs, ReachArgs, RunArgs, SubmissionArgs, TerminalArgs,
+    TransformArgs,
+};
 use crate::cli::cluster::follow::{self, Follow};
-use crate::cli::cluster::job_args::{JobSubmitArgs, JobTransformArgs, SubmissionArgs};
 use crate::cli::cluster::reach::{Reach, reaching};
 use crate::cli::cluster::say::done;
 use crate::cli::exit::Exit;
@@ -183,8 +184,7 @@ mod tests {
     use clap::Parser;
 
     use super::*;
-    use crate::cli::args::{Cli, Command};
-    use crate::cli::cluster::job_args::JobCommand;
+    use crate::cli::args::{Cli, Command, JobCommand};
 
     fn submitted(flags: &[&str]) -> Result<v1::JobSpec, CliError> {
         let words = ["fruitnode", "job", "submit"].iter().chain(flags);

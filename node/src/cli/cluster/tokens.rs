@@ -9,9 +9,8 @@ use std::path::Path;
 use fruitnode_proto::v1;
 use serde_json::json;
 
-use crate::cli::args::TerminalArgs;
-use crate::cli::cluster::args::{
-    BackupArgs, ClientCommand, ClientCreateArgs, TokenCommand, TokenCreateArgs,
+use crate::cli::args::{
+    BackupArgs, ClientCommand, ClientCreateArgs, TerminalArgs, TokenCommand, TokenCreateArgs,
 };
 use crate::cli::cluster::reach::{CLIENT, HOSTS, Reach, reaching};
 use crate::cli::cluster::say::{done, say};

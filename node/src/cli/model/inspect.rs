@@ -7,10 +7,9 @@ use indicatif::{HumanBytes, HumanCount};
 use serde::Serialize;
 use serde_json::json;
 
-use crate::cli::args::{Format, TerminalArgs};
+use crate::cli::args::{Format, InspectArgs, TerminalArgs};
 use crate::cli::exit::Exit;
 use crate::cli::message::CliError;
-use crate::cli::model_args::InspectArgs;
 use crate::model::{About, Extractor, Options};
 use crate::output::model::{ModelFacts, Setting};
 use crate::pipeline::Preprocess;

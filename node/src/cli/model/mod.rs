@@ -5,10 +5,9 @@ mod inspect;
 pub(super) mod pull;
 mod verify;
 
-use crate::cli::args::TerminalArgs;
+use crate::cli::args::{ModelCommand, TerminalArgs};
 use crate::cli::exit::Exit;
 use crate::cli::message::CliError;
-use crate::cli::model_args::ModelCommand;
 
 /// Does what was asked for.
 pub(super) fn model(command: &ModelCommand, terminal: &TerminalArgs) -> Result<Exit, CliError> {

@@ -8,11 +8,10 @@ use indicatif::{HumanBytes, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde_json::json;
 use tokio::runtime::Builder;
 
-use crate::cli::args::{Format, TerminalArgs};
+use crate::cli::args::{Format, PullArgs, TerminalArgs};
 use crate::cli::exit::Exit;
 use crate::cli::message::CliError;
 use crate::cli::model::digest;
-use crate::cli::model_args::PullArgs;
 use crate::cli::run::interrupted;
 use crate::cli::summary::shell_word;
 use crate::env::unique_name;

@@ -3,11 +3,10 @@
 
 use serde_json::json;
 
-use crate::cli::args::{Format, TerminalArgs};
+use crate::cli::args::{Format, TerminalArgs, VerifyModelArgs};
 use crate::cli::exit::Exit;
 use crate::cli::message::CliError;
 use crate::cli::model::digest;
-use crate::cli::model_args::VerifyModelArgs;
 use crate::demo;
 use crate::model::{self, Extractor, Options, PARITY_MAX, parity};
 use crate::pipeline::preprocess::Flags;

@@ -2,9 +2,7 @@
 
 use clap::{Args, Subcommand};
 
-use crate::cli::args::{RunArgs, StorageArgs, TransformArgs};
-use crate::cli::cluster::args::ReachArgs;
-use crate::cli::cluster::parse;
+use crate::cli::args::{ReachArgs, RunArgs, StorageArgs, TransformArgs, parse};
 
 /// What can be done with jobs.
 #[derive(Debug, Clone, Subcommand)]

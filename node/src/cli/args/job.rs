@@ -1,144 +1,16 @@
-//! The command line: what can be asked for, with help and examples.
+//! The part of the command line that is about what a job reads, computes and writes: `run`,
+//! `transform`, `verify`, `demo`.
 
 use std::num::{NonZeroU32, NonZeroU64};
 use std::path::PathBuf;
 
-use clap::{Args, ColorChoice, Parser, Subcommand, ValueEnum};
+use clap::Args;
 use fruitnode_coordinator::partition::ROWS_PER_PART_DEFAULT;
 
-use crate::cli::cluster::args::{
-    BackupArgs, ClientCommand, INIT_EXAMPLES, InitArgs, JOIN_EXAMPLES, JoinArgs, LeaveArgs,
-    NodeCommand, RECOVER_EXAMPLES, ReachArgs, RecoverArgs, StartArgs, StatusArgs, TokenCommand,
-};
-use crate::cli::cluster::job_args::JobCommand;
-use crate::cli::completion::CompletionArgs;
-use crate::cli::config::ConfigArgs;
-use crate::cli::man::ManArgs;
-use crate::cli::model_args::ModelCommand;
-use crate::cli::plan::PlanArgs;
-use crate::pipeline::suspect::DECODE_ONE;
+use crate::cli::args::{MachineArgs, ReachArgs, StorageArgs};
 use crate::storage::DEFAULT_PATTERN;
 
-pub use crate::cli::machine_args::{MachineArgs, StorageArgs};
-
-/// Features and principal components of fruit photographs, with the same bytes out every time.
-#[derive(Debug, Parser)]
-#[command(name = "fruitnode", version, propagate_version = true, after_help = EXAMPLES)]
-pub struct Cli {
-    /// What to do.
-    #[command(subcommand)]
-    pub command: Command,
-    /// Options that every command takes.
-    #[command(flatten)]
-    pub terminal: TerminalArgs,
-}
-
-const EXAMPLES: &str = "\
-Examples:
-  fruitnode demo                                       photographs drawn here, nothing to download
-  fruitnode run --from photos --to result              features, PCA for 95 % of the variance, CSV
-  fruitnode run --from photos --to result --pca 100    100 components instead
-  fruitnode verify result                              check a result from its own files
-  fruitnode init                                       a cluster; it says how others join
-  fruitnode job submit --from s3://fruits/in --to s3://fruits/out    the same job on the cluster
-
-Every flag can also stand in a file or in the environment: see `fruitnode config show --help`.";
-
-/// How a command speaks.
-#[derive(Debug, Clone, Args)]
-pub struct TerminalArgs {
-    /// Form of the result on standard output.
-    #[arg(short, long, global = true, value_enum, default_value_t)]
-    pub output: Format,
-    /// Say nothing but errors.
-    #[arg(short, long, global = true)]
-    pub quiet: bool,
-    /// Say more on standard error; twice for still more. RUST_LOG overrides it.
-    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
-    pub verbose: u8,
-    /// Colours.
-    #[arg(long, global = true, value_name = "WHEN", default_value = "auto")]
-    pub color: ColorChoice,
-    /// Configuration file to use in the place of ./fruitnode.toml.
-    #[arg(short, long, global = true, value_name = "FILE")]
-    pub config: Option<PathBuf>,
-}
-
-/// Form of what goes to standard output.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
-pub enum Format {
-    /// For people.
-    #[default]
-    Table,
-    /// For programs: one JSON document with a `schema_version`.
-    Json,
-}
-
-/// The commands.
-#[derive(Debug, Subcommand)]
-pub enum Command {
-    /// Turn a folder of photographs into features, a PCA and its projection.
-    #[command(after_help = RUN_EXAMPLES)]
-    Run(Box<RunArgs>),
-    /// Put other photographs through a pipeline that `run` fitted: same network, preparation,
-    /// scaler and components, no new fit.
-    #[command(after_help = TRANSFORM_EXAMPLES)]
-    Transform(Box<TransformArgs>),
-    /// Check a published result from its own files: digests, rows, certificate.
-    Verify(VerifyArgs),
-    /// Look at weights and fitted models, and fetch weights.
-    #[command(subcommand)]
-    Model(ModelCommand),
-    /// Draw a few hundred photographs of fruit, run the whole job on them, and say what to open.
-    Demo(DemoArgs),
-    /// Found a cluster: its authority, its first node, your certificate, a token for others.
-    #[command(after_help = INIT_EXAMPLES)]
-    Init(Box<InitArgs>),
-    /// Make this machine a node of a cluster, and run it.
-    #[command(after_help = JOIN_EXAMPLES)]
-    Join(Box<JoinArgs>),
-    /// Run a node that was one before.
-    Start(Box<StartArgs>),
-    /// Hand this node's work over, and take it out of the cluster for good.
-    Leave(LeaveArgs),
-    /// Say how the cluster is: coordinator, voters, nodes, jobs.
-    Status(StatusArgs),
-    /// Jobs on the cluster.
-    #[command(subcommand)]
-    Job(JobCommand),
-    /// Nodes of the cluster.
-    #[command(subcommand)]
-    Node(NodeCommand),
-    /// Tokens with which nodes join.
-    #[command(subcommand)]
-    Token(TokenCommand),
-    /// Certificates of people and programs.
-    #[command(subcommand)]
-    Client(ClientCommand),
-    /// Write what the cluster knows into a file.
-    Backup(BackupArgs),
-    /// Go on with one voter after the others were lost for good. What they decided last is lost.
-    #[command(after_help = RECOVER_EXAMPLES)]
-    Recover(RecoverArgs),
-    /// Say what is set and by whom, or check a configuration file.
-    Config(ConfigArgs),
-    /// Print a script that lets a shell complete commands and flags.
-    #[command(after_help = COMPLETION_EXAMPLES)]
-    Completion(CompletionArgs),
-    /// Print the manual, or write its pages.
-    Man(ManArgs),
-    /// Decode one photograph from standard input: a node does this to itself.
-    #[command(name = DECODE_ONE, hide = true)]
-    DecodeOne(DecodeOneArgs),
-}
-
-const COMPLETION_EXAMPLES: &str = "\
-Examples:
-  fruitnode completion bash > ~/.local/share/bash-completion/completions/fruitnode
-  fruitnode completion zsh > ~/.zfunc/_fruitnode
-  fruitnode completion fish > ~/.config/fish/completions/fruitnode.fish";
-
-const RUN_EXAMPLES: &str = "\
+pub(super) const RUN_EXAMPLES: &str = "\
 Examples:
   fruitnode run --from Training --to result --dry-run
   fruitnode run --from Training --to result
@@ -153,7 +25,7 @@ Exit codes: 0 done, 1 failed, 2 wrong flags, 4 not permitted, 5 nothing there to
             6 the target holds a result already, 7 more bad photographs than --max-bad,
             130 interrupted";
 
-const TRANSFORM_EXAMPLES: &str = "\
+pub(super) const TRANSFORM_EXAMPLES: &str = "\
 Examples:
   fruitnode transform --model result/model --from new-photographs --to scores
   fruitnode transform --model result/model --weights mobilenet_v2.safetensors --from new --to scores
@@ -302,6 +174,17 @@ pub struct ResultArgs {
     pub mode: String,
 }
 
+/// Options that look before they leap.
+#[derive(Debug, Clone, Args)]
+pub struct PlanArgs {
+    /// List the photographs, try a few, and say what the job would do; write nothing.
+    #[arg(long, help_heading = "Plan")]
+    pub dry_run: bool,
+    /// What an hour of this machine costs, for the plan.
+    #[arg(long, value_name = "X", value_parser = price, help_heading = "Plan")]
+    pub price_per_hour: Option<f64>,
+}
+
 /// Options of `verify`.
 #[derive(Debug, Clone, Args)]
 pub struct VerifyArgs {
@@ -348,28 +231,7 @@ fn per_kind_default() -> NonZeroU32 {
     NonZeroU32::new(40).expect("not 0")
 }
 
-#[cfg(test)]
-mod tests {
-    use clap::CommandFactory;
-
-    use super::*;
-
-    #[test]
-    fn the_command_line_is_well_formed() {
-        Cli::command().debug_assert();
-    }
-
-    #[test]
-    fn recursive_is_the_default_and_can_be_switched_off() {
-        let recursive = |flags: &[&str]| {
-            let words = ["fruitnode", "run", "--from", "a", "--to", "b"].iter().chain(flags);
-            match Cli::try_parse_from(words).expect("a valid line").command {
-                Command::Run(run) => run.job.photographs.recursive,
-                other => panic!("{other:?}"),
-            }
-        };
-        assert!(recursive(&[]));
-        assert!(recursive(&["--recursive"]));
-        assert!(!recursive(&["--recursive=false"]));
-    }
+fn price(word: &str) -> Result<f64, String> {
+    let price = word.parse().ok().filter(|price: &f64| price.is_finite() && *price >= 0.0);
+    price.ok_or_else(|| "a price is a number such as 0.17, from 0".to_owned())
 }

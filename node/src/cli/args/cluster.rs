@@ -8,12 +8,11 @@ use std::time::Duration;
 use clap::{Args, Subcommand};
 use fruitnode_coordinator::ids::NodeId;
 
-use crate::cli::args::StorageArgs;
-use crate::cli::cluster::parse::{self, HttpPlace};
-use crate::cli::cluster::secret::Secret;
-use crate::cli::machine_args::batch_default;
+use crate::cli::args::machine::batch_default;
+use crate::cli::args::parse::{self, HttpPlace};
+use crate::cli::args::{Secret, StorageArgs};
 
-pub(in crate::cli) const INIT_EXAMPLES: &str = "\
+pub(super) const INIT_EXAMPLES: &str = "\
 Examples:
   fruitnode init                                      on this machine alone, to try it
   fruitnode init --listen 0.0.0.0:7400 --advertise 10.0.0.1:7400
@@ -22,7 +21,7 @@ Examples:
 Exit codes: 0 stopped in good order, 2 wrong flags, 4 not permitted, 6 the folder is a node's
             already, or the port is taken";
 
-pub(in crate::cli) const JOIN_EXAMPLES: &str = "\
+pub(super) const JOIN_EXAMPLES: &str = "\
 Examples:
   fruitnode join 10.0.0.1:7400 --token-file token --advertise 10.0.0.2:7400 --listen 0.0.0.0:7400
   fruitnode join 127.0.0.1:7400 --token FN1.… --listen 127.0.0.1:7401 --data-dir second
@@ -32,7 +31,7 @@ The token names the authority of its cluster: whoever else answers there is not 
 Exit codes: 0 stopped in good order, 2 wrong flags, 3 nobody can be reached, 4 the token or the
             other side is refused, 6 the folder is a node's already, or the port is taken";
 
-pub(in crate::cli) const RECOVER_EXAMPLES: &str = "\
+pub(super) const RECOVER_EXAMPLES: &str = "\
 Examples:
   fruitnode recover --unsafe --data-dir /var/lib/fruitnode
   fruitnode recover --unsafe --from monday.backup

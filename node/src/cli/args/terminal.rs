@@ -1,0 +1,35 @@
+//! The part of the command line that is about how a command speaks.
+
+use std::path::PathBuf;
+
+use clap::{Args, ColorChoice, ValueEnum};
+
+/// How a command speaks.
+#[derive(Debug, Clone, Args)]
+pub struct TerminalArgs {
+    /// Form of the result on standard output.
+    #[arg(short, long, global = true, value_enum, default_value_t)]
+    pub output: Format,
+    /// Say nothing but errors.
+    #[arg(short, long, global = true)]
+    pub quiet: bool,
+    /// Say more on standard error; twice for still more. RUST_LOG overrides it.
+    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    pub verbose: u8,
+    /// Colours.
+    #[arg(long, global = true, value_name = "WHEN", default_value = "auto")]
+    pub color: ColorChoice,
+    /// Configuration file to use in the place of ./fruitnode.toml.
+    #[arg(short, long, global = true, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+}
+
+/// Form of what goes to standard output.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+pub enum Format {
+    /// For people.
+    #[default]
+    Table,
+    /// For programs: one JSON document with a `schema_version`.
+    Json,
+}
