@@ -18,6 +18,9 @@ use crate::env::wall_ms;
 /// Says that a folder was made by a demo.
 const MARKER: &str = ".fruitnode-demo";
 
+/// Keys in a part of the result: few, so that the nodes of a cluster have something each.
+const ROWS_PER_PART: u32 = 40;
+
 /// Draws, runs, verifies, and says what to open.
 pub(super) fn demo(args: &DemoArgs, terminal: &TerminalArgs) -> Result<Exit, CliError> {
     let (photographs, result) = (args.dir.join("photographs"), args.dir.join("result"));
@@ -35,7 +38,7 @@ pub(super) fn demo(args: &DemoArgs, terminal: &TerminalArgs) -> Result<Exit, Cli
         }
     };
     let checks = verify::check(&result.display().to_string(), &StorageArgs::default())?;
-    show(told, &photographs, &result, terminal);
+    show(told, &photographs, &result, args, terminal);
     if checks.passed() { Ok(Exit::Done) } else { Ok(Exit::Failed) }
 }
 
@@ -80,7 +83,19 @@ fn draw(dir: &Path, per_kind: NonZeroU32, terminal: &TerminalArgs) -> Result<(),
 /// The flags that a user would write for the same.
 fn run_args(photographs: &Path, result: &Path, args: &DemoArgs) -> Result<RunArgs, CliError> {
     let (from, to) = (photographs.display().to_string(), result.display().to_string());
-    let words = ["fruitnode", "run", "--from", &from, "--to", &to, "--mode", "overwrite"];
+    let rows = ROWS_PER_PART.to_string();
+    let words = [
+        "fruitnode",
+        "run",
+        "--from",
+        &from,
+        "--to",
+        &to,
+        "--mode",
+        "overwrite",
+        "--rows-per-part",
+        &rows,
+    ];
     let cli = Cli::try_parse_from(words)
         .map_err(|error| CliError::of(Exit::Usage, "bad_flag", &error))?;
     match cli.command {
@@ -99,6 +114,7 @@ fn show(
     (json, table): (String, String),
     photographs: &Path,
     result: &Path,
+    args: &DemoArgs,
     terminal: &TerminalArgs,
 ) {
     if terminal.output == Format::Json {
@@ -116,8 +132,11 @@ fn show(
     println!("  {:<44}what was done, certified", at("report.json"));
     println!("  {:<44}the same PCA in scikit-learn", at("model/README.md"));
     println!("\nThen with photographs of your own:");
-    println!(
-        "  fruitnode run --from {} --to my-result",
-        shell_word(&photographs.display().to_string())
-    );
+    let photographs = shell_word(&photographs.display().to_string());
+    match args.cluster {
+        false => println!("  fruitnode run --from {photographs} --to my-result"),
+        true => {
+            println!("  fruitnode job submit --from {photographs} --to my-result --shared");
+        }
+    }
 }

@@ -69,7 +69,11 @@ impl CliError {
     pub(super) fn show(&self, terminal: &TerminalArgs) -> Exit {
         // One line, whatever an expression's parser or a system's message brings along.
         let line = self.words.split_whitespace().collect::<Vec<_>>().join(" ");
-        eprintln!("error: {line}");
+        // Whoever interrupts a command is told what became of it: that is no error.
+        match self.exit {
+            Exit::Interrupted => eprintln!("{line}"),
+            _ => eprintln!("error: {line}"),
+        }
         if terminal.output == Format::Json {
             let outcome = if self.exit == Exit::Interrupted { "interrupted" } else { "failed" };
             let document =
