@@ -27,4 +27,7 @@ pub enum Bug {
     DropSilently,
     /// A leader skips a lease whose inputs were lost in the meantime, and says nothing.
     SkipUnstartable,
+    /// Whoever gathers takes the first part of each range that it finds, whichever attempt at the
+    /// range was accepted.
+    GatherFound,
 }

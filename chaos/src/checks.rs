@@ -4,12 +4,12 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use fruitnode_coordinator::codec;
 use fruitnode_coordinator::command::Command;
-use fruitnode_coordinator::ids::{Digest, JobId, NodeId};
+use fruitnode_coordinator::ids::{Digest, JobId, NodeId, PartitionId, RangeId};
 use fruitnode_coordinator::invariants;
 use fruitnode_coordinator::job::{Job, Outcome, Phase};
 use fruitnode_coordinator::replica::{Applied, Replica, Role};
 use fruitnode_coordinator::state::ClusterState;
-use fruitnode_coordinator::task::{Task, Winner};
+use fruitnode_coordinator::task::{Cut, RangePart, Task, Winner};
 
 use crate::events::Wish;
 use crate::objects::Object;
@@ -29,6 +29,8 @@ pub(crate) struct Checks {
     states: BTreeMap<u64, u64>,
     leaders: BTreeMap<u64, NodeId>,
     winners: BTreeMap<(JobId, u32), Winner>,
+    cuts: BTreeMap<JobId, Cut>,
+    ranges: BTreeMap<(JobId, RangeId), RangePart>,
     ended: BTreeMap<JobId, Outcome>,
     /// What lies at the target of a job that succeeded.
     finals: BTreeMap<JobId, Vec<(String, Object)>>,
@@ -46,6 +48,8 @@ impl Checks {
             states: BTreeMap::new(),
             leaders: BTreeMap::new(),
             winners: BTreeMap::new(),
+            cuts: BTreeMap::new(),
+            ranges: BTreeMap::new(),
             ended: BTreeMap::new(),
             finals: BTreeMap::new(),
             failures: BTreeMap::new(),
@@ -282,14 +286,43 @@ impl World {
     }
 }
 
+/// ONCE: what won for the survey and for a range stays. LISTING: a job goes on from what these
+/// listed, each once and in order.
+fn check_listing(checks: &mut Checks, job: &Job, broken: &mut Vec<String>) {
+    let id = job.id();
+    if let Some(cut) = job.cut() {
+        let known = checks.cuts.entry(id.clone()).or_insert(*cut);
+        if known != cut {
+            broken.push(format!("ONCE: {known:?} was the survey of {id}, now {cut:?}"));
+        }
+    }
+    let ranges = checks.cuts.get(id).map_or(0, |cut| cut.ranges);
+    for range in (0..ranges).map(RangeId) {
+        let Some(part) = job.range(range) else { continue };
+        let known = checks.ranges.entry((id.clone(), range)).or_insert(part);
+        if *known != part {
+            broken.push(format!("ONCE: {known:?} won for {range} of {id}, now {part:?}"));
+        }
+    }
+    let Some(listing) = job.listing() else { return };
+    let won = checks.cuts.get(id).map(|cut| {
+        let first = (id.clone(), RangeId(0));
+        let last = (id.clone(), RangeId(u32::MAX));
+        (*cut, checks.ranges.range(first..=last).map(|(_, part)| *part).collect())
+    });
+    if listing.digest != work::listing(job.spec(), won) {
+        broken.push(format!("LISTING: {id} goes on from what its ranges did not list"));
+    }
+}
+
 /// ONCE: what won stays. MOMENTS: what is held is what its partitions give.
 fn check_jobs(checks: &mut Checks, state: &ClusterState) -> Vec<String> {
     let mut broken = Vec::new();
     for job in state.live_jobs() {
+        check_listing(checks, job, &mut broken);
         let plan = job.plan();
         for partition in 0..job.listing().map_or(0, |listing| listing.partitions) {
-            let Some(winner) = job.winner(fruitnode_coordinator::ids::PartitionId(partition))
-            else {
+            let Some(winner) = job.winner(PartitionId(partition)) else {
                 continue;
             };
             let known = checks.winners.entry((job.id().clone(), partition)).or_insert(winner);

@@ -232,7 +232,8 @@ fn product(key: &Key) -> Option<(JobId, TreeNode)> {
     let tree_node = match key.1 {
         Task::Extract(partition) | Task::Remake(partition) => TreeNode::leaf(partition.0),
         Task::Merge(tree_node) => tree_node,
-        Task::List | Task::Fit | Task::Project(_) | Task::Publish => return None,
+        Task::List | Task::ListRange(_) | Task::Gather => return None,
+        Task::Fit | Task::Project(_) | Task::Publish => return None,
     };
     Some((key.0.clone(), tree_node))
 }

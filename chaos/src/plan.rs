@@ -157,10 +157,12 @@ impl JobPlan {
         let partitions = dice.between(1, 24) as u32;
         let pca = dice.chance(850);
         let given_fit = pca && dice.chance(100);
+        // 0 if the survey lists the source whole.
+        let ranges = if dice.chance(500) { dice.between(1, 12) as u32 } else { 0 };
         Self {
             id: JobId(format!("job-{job}")),
             spec: JobSpec {
-                from: format!("from-{job}-{partitions}"),
+                from: format!("from-{job}-{ranges}-{partitions}"),
                 to: format!("to-{job}"),
                 rows_per_part: 4,
                 pca,

@@ -1,9 +1,9 @@
 //! What an attempt does to the objects and to the memory of its node.
 
-use fruitnode_coordinator::ids::{Attempt, Digest, JobId, NodeId, PartitionId};
+use fruitnode_coordinator::ids::{Attempt, Digest, JobId, NodeId, PartitionId, RangeId};
 use fruitnode_coordinator::job::JobSpec;
 use fruitnode_coordinator::retry::FailureReason;
-use fruitnode_coordinator::task::{Holding, Inputs, Task, TaskResult, Winner};
+use fruitnode_coordinator::task::{Cut, Holding, Inputs, RangePart, Task, TaskResult, Winner};
 use fruitnode_coordinator::tree::TreeNode;
 
 use crate::bug::Bug;
@@ -36,10 +36,23 @@ impl World {
         }
         match (key.1, inputs) {
             (Task::List, _) => {
-                let object = Object { digest: work::manifest(&spec), made_by: key.2 };
-                if self.put(id, &key, &manifest_key(&key.0, key.2), object) {
-                    self.done(id, &key, work::listed(&spec));
+                let (digest, result) = work::surveyed(&spec, key.2);
+                let object = Object { digest, made_by: key.2 };
+                if self.put(id, &key, &listing_key(&key.0, key.2), object) {
+                    self.done(id, &key, result);
                 }
+            }
+            (Task::ListRange(range), Inputs::ListRange(cut)) => {
+                let digest = work::range_part(&spec, range, key.2);
+                let object = Object { digest, made_by: key.2 };
+                if self.accepted(&listing_key(&key.0, cut.attempt), cut.digest)
+                    && self.put(id, &key, &range_key(&key.0, range, key.2), object)
+                {
+                    self.done(id, &key, work::range_listed(&spec, digest));
+                }
+            }
+            (Task::Gather, Inputs::Gather(cut, parts)) => {
+                self.gather(id, &key, &spec, (&cut, &parts));
             }
             (Task::Extract(partition), _) => self.extract(id, &key, &spec, partition),
             (Task::Remake(_), Inputs::Remake(winner)) => {
@@ -70,6 +83,31 @@ impl World {
                 self.publish(id, &key, &spec, (stage, &winners));
             }
             (task, inputs) => self.violate(format!("INPUTS: {task} was given {inputs:?}")),
+        }
+    }
+
+    fn gather(&mut self, id: NodeId, key: &Key, spec: &JobSpec, won: (&Cut, &[RangePart])) {
+        let (cut, parts) = won;
+        if !self.accepted(&listing_key(&key.0, cut.attempt), cut.digest) {
+            return;
+        }
+        let mut digests = Vec::new();
+        for (range, part) in (0..).map(RangeId).zip(parts) {
+            let won = range_key(&key.0, range, part.attempt);
+            let found = format!("{}/range/{:04}/", key.0, range.0);
+            let first = self.objects.list(&found).next().map(|(_, object)| object.digest);
+            // The mistake.
+            match first.filter(|_| self.has(Bug::GatherFound)) {
+                Some(digest) => digests.push(digest),
+                None if self.accepted(&won, part.digest) => digests.push(part.digest),
+                None => return,
+            }
+        }
+        let digest = work::gathered(cut, digests.into_iter());
+        let object = Object { digest, made_by: key.2 };
+        if self.put(id, key, &listing_key(&key.0, key.2), object) {
+            self.count("listing gathered");
+            self.done(id, key, work::listed(spec, digest));
         }
     }
 
@@ -262,8 +300,13 @@ pub(crate) fn final_key(spec: &JobSpec, what: &str, partition: PartitionId) -> S
     format!("{}/{what}/{:04}", spec.to, partition.0)
 }
 
-fn manifest_key(job: &JobId, attempt: Attempt) -> String {
-    format!("{job}/manifest/{:06}", attempt.0)
+/// A survey, or a whole listing.
+fn listing_key(job: &JobId, attempt: Attempt) -> String {
+    format!("{job}/listing/{:06}", attempt.0)
+}
+
+fn range_key(job: &JobId, range: RangeId, attempt: Attempt) -> String {
+    format!("{job}/range/{:04}/{:06}", range.0, attempt.0)
 }
 
 fn features_key(job: &JobId, winner: &Winner) -> String {

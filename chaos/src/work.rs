@@ -3,10 +3,10 @@
 
 use sha2::{Digest as _, Sha256};
 
-use fruitnode_coordinator::ids::{Digest, PartitionId};
+use fruitnode_coordinator::ids::{Attempt, Digest, PartitionId, RangeId};
 use fruitnode_coordinator::job::JobSpec;
 use fruitnode_coordinator::partition;
-use fruitnode_coordinator::task::TaskResult;
+use fruitnode_coordinator::task::{Cut, RangePart, TaskResult};
 use fruitnode_coordinator::tree::{ReducePlan, TreeNode};
 
 use crate::plan::JobPlan;
@@ -52,8 +52,24 @@ pub(crate) fn csv(scores: &Digest) -> Digest {
     digest("csv", &[&scores.0])
 }
 
+/// Of a source that is not cut.
 pub(crate) fn manifest(spec: &JobSpec) -> Digest {
     digest("manifest", &[spec.from.as_bytes()])
+}
+
+pub(crate) fn survey(spec: &JobSpec, attempt: Attempt) -> Digest {
+    digest("survey", &[spec.from.as_bytes(), &attempt.0.to_le_bytes()])
+}
+
+/// The source changes all the time: each attempt at a range lists something else.
+pub(crate) fn range_part(spec: &JobSpec, range: RangeId, attempt: Attempt) -> Digest {
+    digest("range", &[spec.from.as_bytes(), &range.0.to_le_bytes(), &attempt.0.to_le_bytes()])
+}
+
+/// What is gathered of a survey and of these parts, in order.
+pub(crate) fn gathered(cut: &Cut, parts: impl Iterator<Item = Digest>) -> Digest {
+    let all: Vec<u8> = parts.flat_map(|part| part.0).collect();
+    digest("gathered", &[&cut.digest.0, &all])
 }
 
 pub(crate) fn success(parts: &[(Digest, Option<Digest>)]) -> Digest {
@@ -65,13 +81,51 @@ pub(crate) fn success(parts: &[(Digest, Option<Digest>)]) -> Digest {
     digest("success", &[&all])
 }
 
-/// What a listing says: the source's name tells how many partitions there are.
-pub(crate) fn listed(spec: &JobSpec) -> TaskResult {
-    let partitions: u64 =
-        spec.from.rsplit('-').next().and_then(|count| count.parse().ok()).unwrap_or(1);
-    let keys = partitions * u64::from(spec.rows_per_part);
+/// What a survey says: the source's name tells into how many ranges it is cut.
+pub(crate) fn surveyed(spec: &JobSpec, attempt: Attempt) -> (Digest, TaskResult) {
+    match number(spec, 1) {
+        0 => (manifest(spec), listed(spec, manifest(spec))),
+        ranges => {
+            let digest = survey(spec, attempt);
+            let keys = keys(spec) - u64::from(ranges) * keys_of_range(spec);
+            (digest, TaskResult::Cut { ranges, keys, digest })
+        }
+    }
+}
+
+/// What the lease of a range says.
+pub(crate) fn range_listed(spec: &JobSpec, digest: Digest) -> TaskResult {
+    TaskResult::RangeListed { keys: keys_of_range(spec), digest }
+}
+
+/// What a whole listing says.
+pub(crate) fn listed(spec: &JobSpec, digest: Digest) -> TaskResult {
+    let keys = keys(spec);
     let partitions = partition::count(keys, spec.rows_per_part).unwrap_or(1);
-    TaskResult::Listed { keys, bytes: keys * 1_000, partitions, digest: manifest(spec) }
+    TaskResult::Listed { keys, bytes: keys * 1_000, partitions, digest }
+}
+
+/// Digest of the listing that a job must go on from, given what won for its ranges.
+pub(crate) fn listing(spec: &JobSpec, won: Option<(Cut, Vec<RangePart>)>) -> Digest {
+    won.map_or_else(
+        || manifest(spec),
+        |(cut, parts)| gathered(&cut, parts.iter().map(|part| part.digest)),
+    )
+}
+
+/// The source's name tells how many partitions there are.
+fn keys(spec: &JobSpec) -> u64 {
+    u64::from(number(spec, 0)) * u64::from(spec.rows_per_part)
+}
+
+/// Each has its share, and the survey the rest.
+fn keys_of_range(spec: &JobSpec) -> u64 {
+    keys(spec) / u64::from(number(spec, 1) + 1)
+}
+
+/// A number at the end of the source's name, counted from the last.
+fn number(spec: &JobSpec, at: usize) -> u32 {
+    spec.from.rsplit('-').nth(at).and_then(|count| count.parse().ok()).unwrap_or(1)
 }
 
 /// The moments of a node of the tree, as they must be whoever makes them.

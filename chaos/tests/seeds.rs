@@ -10,7 +10,7 @@ use fruitnode_chaos::{Bug, Options, Verdict, known_seeds, run};
 const SEEDS_MAX: u64 = 500;
 
 /// What must have been there in a few hundred runs, and how often at least.
-const SEEN_MIN: [(&str, u64); 15] = [
+const SEEN_MIN: [(&str, u64); 16] = [
     ("leader elected", 500),
     ("process died", 500),
     ("death between two steps", 100),
@@ -26,6 +26,7 @@ const SEEN_MIN: [(&str, u64); 15] = [
     ("moments let go of", 100),
     ("task that hung", 30),
     ("attempt void at the welcome", 10),
+    ("listing gathered", 100),
 ];
 
 fn violations(verdicts: &[Verdict]) -> String {

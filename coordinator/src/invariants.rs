@@ -3,12 +3,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::ids::{Attempt, JobId, NodeId, PartitionId};
+use crate::ids::{Attempt, JobId, NodeId, PartitionId, RangeId};
 use crate::job::{Job, Phase, Status};
 use crate::retry::{COUNTED_FAILURES_MAX, FailureReason};
 use crate::slots::Slots;
 use crate::state::{ClusterState, ENDED_JOBS_MAX};
-use crate::task::Task;
+use crate::task::{RANGES_MAX, Task};
 
 /// Checks every invariant and describes those that are broken. Linear in the state.
 pub fn check(state: &ClusterState) -> Vec<String> {
@@ -115,7 +115,8 @@ fn check_shape(job: &Job, broken: &mut Vec<String>) {
     let mut tasks = job.ready.iter().chain(leased).chain(job.failures.keys()).chain(told);
     if job.ended() {
         let moments = job.held.len() + job.uncovered.len();
-        if tasks.next().is_some() || count > 0 || moments + job.last.len() > 0 {
+        let ranges = job.cut.is_some() || !job.ranges.is_empty();
+        if tasks.next().is_some() || count > 0 || ranges || moments + job.last.len() > 0 {
             broken.push("SHAPE: something is kept of a job that is over".to_owned());
         }
         return;
@@ -126,11 +127,21 @@ fn check_shape(job: &Job, broken: &mut Vec<String>) {
         broken.push("SHAPE: the partitions differ from the listing".to_owned());
         return;
     }
+    let ranges = job.cut.map_or(0, |cut| cut.ranges);
+    if ranges as usize != job.ranges.len()
+        || ranges > RANGES_MAX
+        || (job.cut.is_some() && (ranges == 0 || job.phase != Phase::Listing))
+    {
+        broken.push("SHAPE: the ranges differ from the cut".to_owned());
+        return;
+    }
     let plan = job.plan();
     let exists = |task: &Task| match *task {
         Task::Extract(p) | Task::Remake(p) | Task::Project(p) => p.0 < count,
         Task::Merge(at) => plan.contains(at) && plan.children(at).is_some(),
-        Task::List | Task::Fit | Task::Publish => true,
+        // Of ranges only the story tells when the listing is accepted.
+        Task::ListRange(range) => range.0 < RANGES_MAX,
+        Task::List | Task::Gather | Task::Fit | Task::Publish => true,
     };
     if let Some(task) = tasks.find(|task| !exists(task)) {
         broken.push(format!("SHAPE: {task} is no task of this job"));
@@ -197,7 +208,8 @@ fn check_grants(state: &ClusterState, job: &Job, broken: &mut Vec<String>) {
     }
 }
 
-/// ONCE: what is accepted is counted once, and is never offered or leased again.
+/// ONCE: what is accepted is counted once, and is never offered or leased again; what is leased can
+/// be done.
 fn check_partitions(job: &Job, broken: &mut Vec<String>) {
     if job.ended() {
         return;
@@ -218,7 +230,9 @@ fn check_partitions(job: &Job, broken: &mut Vec<String>) {
         let done = match *task {
             Task::Extract(p) => job.partitions[p.0 as usize].status != Status::Pending,
             Task::Project(p) => job.partitions[p.0 as usize].status != Status::Extracted,
-            Task::List => job.listing.is_some(),
+            Task::List => job.listing.is_some() || job.cut.is_some(),
+            Task::ListRange(range) => !matches!(job.ranges.get(range.0 as usize), Some(None)),
+            Task::Gather => job.inputs(*task).is_none(),
             Task::Fit => job.fit.is_some(),
             Task::Publish | Task::Merge(_) | Task::Remake(_) => false,
         };
@@ -273,8 +287,10 @@ fn check_progress(job: &Job, broken: &mut Vec<String>) {
     let plan = job.plan();
     let each = || (0..job.partitions.len() as u32).map(PartitionId);
     let merges = job.held.keys().filter_map(|held| plan.parent(*held)).map(Task::Merge);
-    let due: BTreeSet<Task> = [Task::List, Task::Fit, Task::Publish]
+    let ranges = (0..job.ranges.len() as u32).map(RangeId);
+    let due: BTreeSet<Task> = [Task::List, Task::Gather, Task::Fit, Task::Publish]
         .into_iter()
+        .chain(ranges.map(Task::ListRange))
         .chain(each().map(Task::Extract))
         .chain(each().map(Task::Project))
         .chain(job.uncovered.iter().copied().map(Task::Remake))

@@ -4,10 +4,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::ids::{Attempt, Digest, JobId, NodeId, PartitionId};
+use crate::ids::{Attempt, Digest, JobId, NodeId, PartitionId, RangeId};
 use crate::retry::FailureReason;
 use crate::story::{AttemptRecord, RECORDS_KEPT_ANYWAY};
-use crate::task::{FitRecord, Holding, Inputs, Listing, Task, Winner};
+use crate::task::{Cut, FitRecord, Holding, Inputs, Listing, RangePart, Task, Winner};
 use crate::tree::{ReducePlan, TreeNode};
 
 /// What a user asked for.
@@ -55,7 +55,8 @@ impl JobSpec {
 /// `Fitting` falls back to `Reducing` when the node that holds the root moments is lost.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Phase {
-    /// The source is being listed.
+    /// The source is being listed: by the survey alone, or by it, by ranges and by whoever gathers
+    /// what they listed.
     Listing,
     /// Photographs become features; moments merge meanwhile.
     Extracting,
@@ -139,6 +140,17 @@ pub struct Counts {
     pub remade: u32,
 }
 
+/// How far the listing of a source is that was cut into ranges.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct ListingProgress {
+    /// Photographs of the survey and of the ranges that are listed.
+    pub keys: u64,
+    /// Ranges.
+    pub ranges: u32,
+    /// Ranges that are listed.
+    pub listed: u32,
+}
+
 /// A job and everything that its decisions need.
 #[derive(Debug, Clone)]
 pub struct Job {
@@ -146,6 +158,9 @@ pub struct Job {
     pub(crate) spec: JobSpec,
     pub(crate) phase: Phase,
     pub(crate) counts: Counts,
+    /// The accepted survey and what its ranges gave, until the listing is accepted.
+    pub(crate) cut: Option<Cut>,
+    pub(crate) ranges: Vec<Option<RangePart>>,
     pub(crate) listing: Option<Listing>,
     pub(crate) fit: Option<FitRecord>,
     pub(crate) next_attempt: Attempt,
@@ -181,6 +196,8 @@ impl Job {
             spec,
             phase: Phase::Listing,
             counts: Counts::default(),
+            cut: None,
+            ranges: Vec::new(),
             listing: None,
             fit: None,
             next_attempt: Attempt(1),
@@ -222,6 +239,27 @@ impl Job {
     /// The accepted listing.
     pub fn listing(&self) -> Option<&Listing> {
         self.listing.as_ref()
+    }
+
+    /// The accepted survey of a source that was cut, until the listing is accepted.
+    pub fn cut(&self) -> Option<&Cut> {
+        self.cut.as_ref()
+    }
+
+    /// What won for a range. `None` before it is listed, and once the listing is accepted.
+    pub fn range(&self, range: RangeId) -> Option<RangePart> {
+        self.ranges.get(range.0 as usize).copied().flatten()
+    }
+
+    /// How far the listing of a source is that was cut. `None` of any other.
+    pub fn listing_progress(&self) -> Option<ListingProgress> {
+        let cut = self.cut?;
+        let listed = self.ranges.iter().flatten();
+        Some(ListingProgress {
+            keys: listed.clone().fold(cut.keys, |keys, part| keys.saturating_add(part.keys)),
+            ranges: cut.ranges,
+            listed: listed.count() as u32,
+        })
     }
 
     /// The accepted fit.
@@ -273,6 +311,11 @@ impl Job {
     pub fn inputs(&self, task: Task) -> Option<Inputs> {
         match task {
             Task::List => Some(Inputs::List),
+            Task::ListRange(_) => Some(Inputs::ListRange(self.cut?)),
+            Task::Gather => {
+                let parts: Option<Vec<_>> = self.ranges.iter().copied().collect();
+                Some(Inputs::Gather(self.cut?, parts?))
+            }
             Task::Extract(_) => Some(Inputs::Extract(self.listing?)),
             Task::Remake(p) => Some(Inputs::Remake(self.winner(p)?)),
             Task::Merge(node) => {

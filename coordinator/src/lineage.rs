@@ -6,12 +6,12 @@
 use std::collections::BTreeSet;
 
 use crate::effect::{Effect, Outbox};
-use crate::ids::{Attempt, NodeId, PartitionId};
+use crate::ids::{Attempt, NodeId, PartitionId, RangeId};
 use crate::job::{Job, Outcome, PartitionRecord, Phase, Status};
 use crate::partition::{self, PARTITIONS_MAX};
 use crate::retry::{Decision, FailureReason, after_failure};
 use crate::story::{AttemptFacts, AttemptRecord};
-use crate::task::{FitRecord, Holding, Listing, Task, TaskResult};
+use crate::task::{Cut, FitRecord, Holding, Listing, RANGES_MAX, RangePart, Task, TaskResult};
 use crate::tree::TreeNode;
 
 impl Job {
@@ -60,22 +60,17 @@ impl Job {
         self.failures.remove(&task);
         self.spared.remove(&task);
         match (task, *result) {
-            (Task::List, TaskResult::Listed { partitions: 0, .. }) => {
-                let (reason, detail) = (FailureReason::InputMissing, "the listing is empty".into());
-                self.end(Outcome::Failed { task, reason, detail }, out);
+            (_, TaskResult::Listed { keys, bytes, partitions, digest }) => {
+                self.listed(task, Listing { attempt, keys, bytes, partitions, digest }, out);
             }
-            (Task::List, TaskResult::Listed { keys, partitions, .. })
-                if partition::count(keys, self.spec.rows_per_part) != Some(partitions) =>
-            {
-                let (reason, rows) = (FailureReason::InvalidJob, self.spec.rows_per_part);
-                let detail = format!(
-                    "{keys} photographs by {rows} are not {partitions} partitions, or more than \
-                     {PARTITIONS_MAX}: take more rows per part"
-                );
-                self.end(Outcome::Failed { task, reason, detail }, out);
+            (Task::List, TaskResult::Cut { ranges, keys, digest }) => {
+                self.surveyed(Cut { attempt, ranges, keys, digest }, out);
             }
-            (Task::List, TaskResult::Listed { keys, bytes, partitions, digest }) => {
-                self.listed(Listing { attempt, keys, bytes, partitions, digest });
+            (Task::ListRange(range), TaskResult::RangeListed { keys, digest }) => {
+                if let Some(part) = self.ranges.get_mut(range.0 as usize) {
+                    *part = Some(RangePart { attempt, keys, digest });
+                }
+                self.offer(Task::Gather);
             }
             (Task::Extract(p), extracted) => self.extracted(p, attempt, node, &extracted, out),
             (Task::Remake(p), TaskResult::Held { digest }) => {
@@ -179,6 +174,8 @@ impl Job {
         self.spared.clear();
         self.uncovered.clear();
         self.last.clear();
+        self.cut = None;
+        self.ranges = Vec::new();
         self.partitions = Vec::new();
         self.quarantine.clear();
         self.story = Vec::new();
@@ -190,8 +187,49 @@ impl Job {
         self.phase = Phase::Ended(outcome);
     }
 
-    fn listed(&mut self, listing: Listing) {
+    /// The source was cut: its ranges are listed by whoever has room.
+    fn surveyed(&mut self, cut: Cut, out: &mut Outbox) {
+        if !(1..=RANGES_MAX).contains(&cut.ranges) {
+            let detail =
+                format!("a source is cut into 1 to {RANGES_MAX} ranges, not {}", cut.ranges);
+            let (task, reason) = (Task::List, FailureReason::InvalidJob);
+            self.end(Outcome::Failed { task, reason, detail }, out);
+            return;
+        }
+        self.cut = Some(cut);
+        self.ranges = vec![None; cut.ranges as usize];
+        self.ready.extend((0..cut.ranges).map(|range| Task::ListRange(RangeId(range))));
+    }
+
+    /// Why a listing cannot be what the job goes on from.
+    fn refusal(&self, listing: &Listing) -> Option<(FailureReason, String)> {
+        let Listing { keys, partitions, .. } = *listing;
+        if let Some(listed) = self.listing_progress().filter(|listed| listed.keys != keys) {
+            let words = format!("{keys} photographs were gathered of {} listed", listed.keys);
+            return Some((FailureReason::InvalidJob, words));
+        }
+        if partitions == 0 {
+            return Some((FailureReason::InputMissing, "the listing is empty".to_owned()));
+        }
+        let rows = self.spec.rows_per_part;
+        if partition::count(keys, rows) == Some(partitions) {
+            return None;
+        }
+        let words = format!(
+            "{keys} photographs by {rows} are not {partitions} partitions, or more than \
+             {PARTITIONS_MAX}: take more rows per part"
+        );
+        Some((FailureReason::InvalidJob, words))
+    }
+
+    fn listed(&mut self, task: Task, listing: Listing, out: &mut Outbox) {
+        if let Some((reason, detail)) = self.refusal(&listing) {
+            self.end(Outcome::Failed { task, reason, detail }, out);
+            return;
+        }
         self.listing = Some(listing);
+        self.cut = None;
+        self.ranges = Vec::new();
         self.partitions = vec![PartitionRecord::default(); listing.partitions as usize];
         self.ready.extend((0..listing.partitions).map(|p| Task::Extract(PartitionId(p))));
         self.phase = Phase::Extracting;
@@ -322,7 +360,9 @@ impl Job {
     pub(crate) fn is_due(&self, task: Task) -> bool {
         let status = |p: PartitionId| self.partitions.get(p.0 as usize).map(|record| record.status);
         match task {
-            Task::List => self.listing.is_none(),
+            Task::List => self.phase == Phase::Listing && self.cut.is_none(),
+            Task::ListRange(range) => matches!(self.ranges.get(range.0 as usize), Some(None)),
+            Task::Gather => self.inputs(task).is_some(),
             Task::Extract(p) => status(p) == Some(Status::Pending),
             Task::Remake(p) => {
                 self.uncovered.contains(&p)

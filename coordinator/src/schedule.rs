@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::RangeInclusive;
 
 use crate::command::Command;
-use crate::ids::{Attempt, JobId, NodeId, PartitionId};
+use crate::ids::{Attempt, JobId, NodeId, PartitionId, RangeId};
 use crate::job::Job;
 use crate::slots::{Class, Free};
 use crate::state::ClusterState;
@@ -18,6 +18,10 @@ use crate::tree::TreeNode;
 
 /// Moments made again at a time by one node: each occupies memory until it is merged.
 const REMAKES_PER_NODE_MAX: usize = 1;
+
+/// Ranges listed at a time by one node, of whatever jobs: each waits for one page of the store, and
+/// occupies the memory of a few.
+pub const RANGES_PER_NODE_MAX: u32 = 8;
 
 /// Grants that fill the free slots, in the order in which they should be proposed. Applying them
 /// and asking again yields none: the assignment is complete.
@@ -38,6 +42,8 @@ struct Round<'a> {
     free: BTreeMap<&'a Class, Free>,
     /// Slots taken in this round.
     used: BTreeMap<NodeId, u32>,
+    /// Nodes by the ranges that they list, the idle first; nobody while no range is ready.
+    listers: BTreeSet<(u32, NodeId)>,
     jobs: BTreeMap<&'a JobId, JobRound>,
 }
 
@@ -60,7 +66,13 @@ impl<'a> Round<'a> {
             }
             (&job.id, round)
         });
-        Self { state, free: BTreeMap::new(), used: BTreeMap::new(), jobs: jobs.collect() }
+        Self {
+            state,
+            free: BTreeMap::new(),
+            used: BTreeMap::new(),
+            listers: listers(state),
+            jobs: jobs.collect(),
+        }
     }
 
     fn next(&self) -> Option<(JobId, Task, NodeId)> {
@@ -87,6 +99,12 @@ impl<'a> Round<'a> {
         if let Some(partition) = task.partition() {
             round.last.insert(node, partition);
         }
+        if task.kind() == TaskKind::ListRange
+            && let Some(lister) = self.listers.iter().find(|(_, lister)| *lister == node).copied()
+        {
+            self.listers.remove(&lister);
+            self.listers.insert((lister.0 + 1, node));
+        }
         if task.kind() == TaskKind::Remake {
             *round.remakes.entry(node).or_default() += 1;
         }
@@ -112,6 +130,10 @@ impl<'a> Round<'a> {
 
     fn assign(&self, job: &Job, round: &JobRound, kind: TaskKind) -> Option<(Task, NodeId)> {
         let open = |task: &&Task| !round.taken.contains(task);
+        if kind == TaskKind::ListRange {
+            let ranges = job.ready.range(span(kind)).filter(open);
+            return ranges.copied().find_map(|task| Some((task, self.lister(job, task)?)));
+        }
         let task = *job.ready.range(span(kind)).find(open)?;
         let extracts = |class: &Class| class.compute == job.spec.compute_class;
         let fits = |class: &Class| job.spec.suits_fit_class(&class.fit);
@@ -151,6 +173,13 @@ impl<'a> Round<'a> {
         let has_room = self.free(holder) > 0;
         let suits = self.state.slots.of(holder).is_some_and(|(class, _)| fits(class));
         if has_room && suits && may(holder) { Some(holder) } else { self.emptiest(fits, may) }
+    }
+
+    /// Who lists a range: whoever lists the fewest, so that they are spread evenly.
+    fn lister(&self, job: &Job, task: Task) -> Option<NodeId> {
+        let open = self.listers.iter().take_while(|(ranges, _)| *ranges < RANGES_PER_NODE_MAX);
+        let mut open = open.map(|(_, node)| *node);
+        open.find(|node| self.may_try(job, task, *node, |_| true))
     }
 
     fn free(&self, node: NodeId) -> u32 {
@@ -218,6 +247,25 @@ impl<'a> Round<'a> {
     }
 }
 
+/// Nodes by the ranges that they list now; nobody while no range is ready.
+fn listers(state: &ClusterState) -> BTreeSet<(u32, NodeId)> {
+    let ready = |job: &Job| job.ready.range(span(TaskKind::ListRange)).next().is_some();
+    if !state.live_jobs().any(ready) {
+        return BTreeSet::new();
+    }
+    let offers = state.slots.classes().flat_map(|(_, offers)| &offers.nodes);
+    let mut ranges: BTreeMap<NodeId, u32> = offers.map(|node| (*node, 0)).collect();
+    let leased = span(TaskKind::ListRange);
+    let (low, high) = (*leased.start(), *leased.end());
+    for job in state.live_jobs() {
+        let leased = job.granted.range((low, Attempt(0))..=(high, Attempt(u32::MAX)));
+        for (_, node) in leased {
+            ranges.entry(*node).and_modify(|ranges| *ranges += 1);
+        }
+    }
+    ranges.into_iter().map(|(node, ranges)| (ranges, node)).collect()
+}
+
 /// All tasks of a kind, in the order in which ready ones are kept.
 fn span(kind: TaskKind) -> RangeInclusive<Task> {
     let all = |task: fn(PartitionId) -> Task| task(PartitionId(0))..=task(PartitionId(u32::MAX));
@@ -230,6 +278,8 @@ fn span(kind: TaskKind) -> RangeInclusive<Task> {
         TaskKind::Remake => all(Task::Remake),
         TaskKind::Project => all(Task::Project),
         TaskKind::Extract => all(Task::Extract),
+        TaskKind::Gather => Task::Gather..=Task::Gather,
+        TaskKind::ListRange => Task::ListRange(RangeId(0))..=Task::ListRange(RangeId(u32::MAX)),
         TaskKind::List => Task::List..=Task::List,
     }
 }

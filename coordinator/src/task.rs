@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::ids::{Attempt, Digest, NodeId, PartitionId};
+use crate::ids::{Attempt, Digest, NodeId, PartitionId, RangeId};
 use crate::story::AttemptRecord;
 use crate::tree::TreeNode;
 
@@ -22,7 +22,11 @@ pub enum Task {
     Project(PartitionId),
     /// Fetch, decode and infer a partition's photographs.
     Extract(PartitionId),
-    /// List the source.
+    /// Make the manifest of what the survey and the ranges listed.
+    Gather,
+    /// List one of the ranges into which the survey cut the source.
+    ListRange(RangeId),
+    /// The survey: list the source from its beginning, to the end or until it can be cut.
     List,
 }
 
@@ -36,20 +40,39 @@ pub enum TaskKind {
     Remake,
     Project,
     Extract,
+    Gather,
+    ListRange,
     List,
 }
 
 impl TaskKind {
     /// Every kind, in the order in which ready tasks are offered.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 9] = [
         Self::Publish,
         Self::Fit,
         Self::Merge,
         Self::Remake,
         Self::Project,
         Self::Extract,
+        Self::Gather,
+        Self::ListRange,
         Self::List,
     ];
+
+    /// Stable name, for people and machine-readable output.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Publish => "publish",
+            Self::Fit => "fit",
+            Self::Merge => "merge",
+            Self::Remake => "remake",
+            Self::Project => "project",
+            Self::Extract => "extract",
+            Self::Gather => "gather",
+            Self::ListRange => "list-range",
+            Self::List => "list",
+        }
+    }
 }
 
 impl Task {
@@ -62,6 +85,8 @@ impl Task {
             Self::Remake(_) => TaskKind::Remake,
             Self::Project(_) => TaskKind::Project,
             Self::Extract(_) => TaskKind::Extract,
+            Self::Gather => TaskKind::Gather,
+            Self::ListRange(_) => TaskKind::ListRange,
             Self::List => TaskKind::List,
         }
     }
@@ -70,27 +95,31 @@ impl Task {
     pub fn partition(self) -> Option<PartitionId> {
         match self {
             Self::Remake(p) | Self::Project(p) | Self::Extract(p) => Some(p),
-            Self::Publish | Self::Fit | Self::Merge(_) | Self::List => None,
+            Self::Publish
+            | Self::Fit
+            | Self::Merge(_)
+            | Self::Gather
+            | Self::ListRange(_)
+            | Self::List => None,
         }
     }
 
     /// Whether it occupies a slot of its node. A merge does not: it takes milliseconds and has to
-    /// run where the moments are, so making it wait for a slot would only keep memory occupied.
+    /// run where the moments are, so making it wait for a slot would only keep memory occupied. Nor
+    /// does a range: it waits for the store's pages, and hardly for a processor.
     pub fn takes_slot(self) -> bool {
-        !matches!(self, Self::Merge(_))
+        !matches!(self, Self::Merge(_) | Self::ListRange(_))
     }
 }
 
 impl fmt::Display for Task {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let name = self.kind().name();
         match self {
-            Self::Publish => f.write_str("publish"),
-            Self::Fit => f.write_str("fit"),
-            Self::Merge(node) => write!(f, "merge:{node}"),
-            Self::Remake(p) => write!(f, "remake:{}", p.0),
-            Self::Project(p) => write!(f, "project:{}", p.0),
-            Self::Extract(p) => write!(f, "extract:{}", p.0),
-            Self::List => f.write_str("list"),
+            Self::Merge(node) => write!(f, "{name}:{node}"),
+            Self::Remake(p) | Self::Project(p) | Self::Extract(p) => write!(f, "{name}:{}", p.0),
+            Self::ListRange(range) => write!(f, "{name}:{}", range.0),
+            Self::Publish | Self::Fit | Self::Gather | Self::List => f.write_str(name),
         }
     }
 }
@@ -103,6 +132,35 @@ pub struct Holding {
     /// Their SHA-256.
     pub digest: Digest,
 }
+
+/// Ranges that a source is cut into at most. Each takes some fifty bytes of every voter's memory.
+pub const RANGES_MAX: u32 = 256;
+
+/// The accepted survey of a source that was cut.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Cut {
+    /// Attempt that made it; part of its object's name.
+    pub attempt: Attempt,
+    /// Ranges. At least 1, at most [`RANGES_MAX`].
+    pub ranges: u32,
+    /// Photographs that the survey itself listed, before the first range.
+    pub keys: u64,
+    /// SHA-256 of the object that names the ranges and what the survey listed.
+    pub digest: Digest,
+}
+
+/// What won for one range.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RangePart {
+    /// Attempt that listed it; part of its object's name.
+    pub attempt: Attempt,
+    /// Photographs.
+    pub keys: u64,
+    /// SHA-256 of the object that tells what was listed.
+    pub digest: Digest,
+}
+
+const _: () = assert!(size_of::<Option<RangePart>>() <= 56);
 
 /// The accepted listing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -154,6 +212,10 @@ pub struct Winner {
 pub enum Inputs {
     /// Nothing.
     List,
+    /// The survey that names the range.
+    ListRange(Cut),
+    /// The survey, and what won for each range in key order.
+    Gather(Cut, Vec<RangePart>),
     /// The listing, whose block with the partition's number is to be visited.
     Extract(Listing),
     /// The accepted features.
@@ -183,7 +245,7 @@ pub enum Inputs {
 /// What a finished attempt says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum TaskResult {
-    /// Of [`Task::List`].
+    /// Of [`Task::List`] that came to the end of the source, and of [`Task::Gather`].
     Listed {
         /// Photographs.
         keys: u64,
@@ -192,6 +254,22 @@ pub enum TaskResult {
         /// Partitions.
         partitions: u32,
         /// SHA-256 of the manifest.
+        digest: Digest,
+    },
+    /// Of [`Task::List`] that cut the source.
+    Cut {
+        /// Ranges that are still to be listed.
+        ranges: u32,
+        /// Photographs that were listed before the first of them.
+        keys: u64,
+        /// SHA-256 of the object that names the ranges and what was listed.
+        digest: Digest,
+    },
+    /// Of [`Task::ListRange`].
+    RangeListed {
+        /// Photographs.
+        keys: u64,
+        /// SHA-256 of the object that tells what was listed.
         digest: Digest,
     },
     /// Of [`Task::Extract`].
@@ -243,7 +321,9 @@ impl TaskResult {
     /// Whether this is an answer to that task.
     pub fn answers(&self, task: Task) -> bool {
         match (self, task.kind()) {
-            (Self::Listed { .. }, TaskKind::List)
+            (Self::Listed { .. }, TaskKind::List | TaskKind::Gather)
+            | (Self::Cut { .. }, TaskKind::List)
+            | (Self::RangeListed { .. }, TaskKind::ListRange)
             | (Self::Extracted { .. }, TaskKind::Extract)
             | (Self::Held { .. }, TaskKind::Merge | TaskKind::Remake)
             | (Self::Fitted { .. }, TaskKind::Fit)
@@ -251,6 +331,8 @@ impl TaskResult {
             | (Self::Published { .. }, TaskKind::Publish) => true,
             (
                 Self::Listed { .. }
+                | Self::Cut { .. }
+                | Self::RangeListed { .. }
                 | Self::Extracted { .. }
                 | Self::Held { .. }
                 | Self::Fitted { .. }

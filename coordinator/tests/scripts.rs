@@ -19,6 +19,7 @@
 //! schedule                               grant what the scheduler proposes
 //! grant j extract:0 a7 n1                grant by hand
 //! accept j extract:0 a2 [keys=9] [good=3] [bad=1] [k=2]
+//! accept j list a1 [keys=9] [ranges=3]   with ranges, the survey cut the source
 //! fail j extract:0 a2 panic
 //! drop j 0-1 n1                          a node drops moments
 //! show j                                 the job in one line
@@ -36,8 +37,8 @@ use std::path::{Path, PathBuf};
 use fruitnode_coordinator::codec;
 use fruitnode_coordinator::command::Command;
 use fruitnode_coordinator::effect::Effect;
-use fruitnode_coordinator::ids::{Attempt, Digest, JobId, NodeId, PartitionId};
-use fruitnode_coordinator::job::{JobSpec, Outcome, Phase};
+use fruitnode_coordinator::ids::{Attempt, Digest, JobId, NodeId, PartitionId, RangeId};
+use fruitnode_coordinator::job::{JobSpec, ListingProgress, Outcome, Phase};
 use fruitnode_coordinator::members::Roster;
 use fruitnode_coordinator::partition;
 use fruitnode_coordinator::retry::FailureReason;
@@ -252,7 +253,14 @@ impl World {
         let digest = Digest([7; 32]);
         let spec = self.state.job(job).expect("a known job").spec().clone();
         match task {
-            Task::List => {
+            Task::List if number("ranges", 0) > 0 => {
+                let (ranges, keys) = (number("ranges", 0), u64::from(number("keys", 8)));
+                TaskResult::Cut { ranges, keys, digest }
+            }
+            Task::ListRange(_) => {
+                TaskResult::RangeListed { keys: u64::from(number("keys", 8)), digest }
+            }
+            Task::List | Task::Gather => {
                 let keys = u64::from(number("keys", 8));
                 let partitions = partition::count(keys, spec.rows_per_part).expect("few keys");
                 TaskResult::Listed { keys, bytes: keys * 10, partitions, digest }
@@ -288,6 +296,12 @@ impl World {
             }
             phase => format!("{phase:?}").to_lowercase(),
         };
+        let phase = match job.listing_progress() {
+            None => phase,
+            Some(ListingProgress { keys, ranges, listed }) => {
+                format!("{phase} {listed} of {ranges} ranges, {keys} keys")
+            }
+        };
         let counts = job.counts();
         let _ = writeln!(
             out,
@@ -309,6 +323,12 @@ impl World {
         let line = match self.state.inputs(job, task) {
             None => "cannot be done now".to_owned(),
             Some(Inputs::List) => "the source".to_owned(),
+            Some(Inputs::ListRange(cut)) => format!("survey of {}", cut.attempt),
+            Some(Inputs::Gather(cut, parts)) => {
+                let parts = parts.iter().map(|part| part.attempt.to_string());
+                let parts = parts.collect::<Vec<_>>().join(" ");
+                format!("survey of {}, ranges of {parts}", cut.attempt)
+            }
             Some(Inputs::Extract(listing)) => format!("manifest of {}", listing.attempt),
             Some(Inputs::Remake(winner)) => format!("features of {}", winner.features_attempt),
             Some(Inputs::Merge((left, at_left), (right, at_right))) => {
@@ -378,6 +398,8 @@ fn task(text: &str) -> Task {
     let partition = || PartitionId(rest.parse().expect("a partition"));
     match kind {
         "list" => Task::List,
+        "list-range" => Task::ListRange(RangeId(rest.parse().expect("a range"))),
+        "gather" => Task::Gather,
         "extract" => Task::Extract(partition()),
         "remake" => Task::Remake(partition()),
         "merge" => Task::Merge(tree_node(rest)),

@@ -60,7 +60,11 @@ struct World {
     past: Vec<(Task, Attempt)>,
     held: Vec<(fruitnode_coordinator::tree::TreeNode, NodeId)>,
     extracted: BTreeSet<PartitionId>,
+    /// Tasks of the listing that were accepted.
+    listed: BTreeSet<Task>,
     partitions: u32,
+    /// Into which the source is cut; 0 if it is not.
+    ranges: u32,
 }
 
 fn job() -> JobId {
@@ -68,7 +72,7 @@ fn job() -> JobId {
 }
 
 impl World {
-    fn new(partitions: u32, (pca, given_fit): (bool, bool)) -> Self {
+    fn new(partitions: u32, ranges: u32, (pca, given_fit): (bool, bool)) -> Self {
         let mut world = Self {
             state: ClusterState::default(),
             log: Vec::new(),
@@ -77,7 +81,9 @@ impl World {
             past: Vec::new(),
             held: Vec::new(),
             extracted: BTreeSet::new(),
+            listed: BTreeSet::new(),
             partitions,
+            ranges,
         };
         let spec = JobSpec {
             from: "in".into(),
@@ -112,6 +118,7 @@ impl World {
                     if let Task::Extract(p) = task {
                         assert!(!self.extracted.contains(&p), "{task} was accepted before");
                     }
+                    assert!(!self.listed.contains(&task), "{task} was accepted before");
                     assert!(self.state.inputs(&job(), task).is_some(), "{task} lacks its inputs");
                     self.out.push((task, attempt, node));
                 }
@@ -144,7 +151,12 @@ impl World {
         let digest = Digest([1; 32]);
         let reduces = self.state.job(&job()).expect("submitted").spec().reduces();
         let result = match task.kind() {
-            TaskKind::List => TaskResult::Listed {
+            TaskKind::List if self.ranges > 0 => {
+                TaskResult::Cut { ranges: self.ranges, keys: self.partitions.into(), digest }
+            }
+            // The survey found everything: what is gathered is what the ranges listed.
+            TaskKind::ListRange => TaskResult::RangeListed { keys: 0, digest },
+            TaskKind::List | TaskKind::Gather => TaskResult::Listed {
                 keys: self.partitions.into(),
                 bytes: 0,
                 partitions: self.partitions,
@@ -200,8 +212,10 @@ impl World {
             _ => {}
         }
         self.accept(task, attempt);
-        if let Task::Extract(p) = task {
-            self.extracted.insert(p);
+        match task {
+            Task::Extract(p) => drop(self.extracted.insert(p)),
+            Task::List | Task::ListRange(_) | Task::Gather => drop(self.listed.insert(task)),
+            _ => {}
         }
         self.past.push((task, attempt));
     }
@@ -304,13 +318,14 @@ proptest! {
     #[test]
     fn a_job_ends_once_the_storm_is_over(
         partitions in 1..40u32,
+        ranges in prop_oneof![Just(0), 1..20u32],
         fit in prop_oneof![Just((false, false)), Just((true, false)), Just((true, true))],
         storm in events(),
     ) {
-        let mut world = World::new(partitions, fit);
+        let mut world = World::new(partitions, ranges, fit);
         storm.iter().for_each(|event| world.step(event));
         world.step(&Event::Join(2));
-        for _ in 0..40 * partitions + 100 {
+        for _ in 0..40 * (partitions + ranges) + 100 {
             world.step(&Event::Schedule);
             world.step(&Event::Finish(0));
         }

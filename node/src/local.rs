@@ -6,7 +6,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use fruitnode_coordinator::command::Command;
 use fruitnode_coordinator::ids::{Digest, JobId, NodeId};
-use fruitnode_coordinator::job::{Counts, Job, JobSpec, Outcome, Phase};
+use fruitnode_coordinator::job::{Counts, Job, JobSpec, ListingProgress, Outcome, Phase};
 use fruitnode_coordinator::replica::{MemoryLog, Replica, Role, Status};
 use fruitnode_coordinator::state::ClusterState;
 use fruitnode_coordinator::task::Listing;
@@ -69,6 +69,8 @@ pub struct JobView {
     pub phase: Phase,
     /// Sums over accepted attempts.
     pub counts: Counts,
+    /// How far the listing is of a source that was cut.
+    pub ranges: Option<ListingProgress>,
     /// The accepted listing.
     pub listing: Option<Listing>,
     /// Components kept by the accepted fit.
@@ -183,6 +185,7 @@ impl JobView {
             id: job.id().clone(),
             phase: job.phase().clone(),
             counts: *job.counts(),
+            ranges: job.listing_progress(),
             listing: job.listing().copied(),
             components: job.fit().map(|fit| fit.components),
         }

@@ -1,13 +1,14 @@
 //! What a lease carries beside the specification, in its protobuf form.
 
 use fruitnode_proto::v1;
-use fruitnode_proto::v1::inputs::{Held, Inputs as Wire, Merge, Project, Publish};
+use fruitnode_proto::v1::inputs::{Gather, Held, Inputs as Wire, Merge, Project, Publish};
 
 use crate::codec::CodecError;
 use crate::codec::parts::{
-    fit_from_proto, fit_to_proto, holding_from_proto, holding_to_proto, listing_from_proto,
-    listing_to_proto, record_from_proto, record_to_proto, tree_node_from_proto, tree_node_to_proto,
-    winner_from_proto, winner_to_proto,
+    cut_from_proto, cut_to_proto, fit_from_proto, fit_to_proto, holding_from_proto,
+    holding_to_proto, listing_from_proto, listing_to_proto, range_part_from_proto,
+    range_part_to_proto, record_from_proto, record_to_proto, tree_node_from_proto,
+    tree_node_to_proto, winner_from_proto, winner_to_proto,
 };
 use crate::task::{Holding, Inputs};
 use crate::tree::TreeNode;
@@ -16,6 +17,11 @@ use crate::tree::TreeNode;
 pub fn inputs_to_proto(inputs: &Inputs) -> v1::Inputs {
     let inputs = match inputs {
         Inputs::List => Wire::List(v1::Unit {}),
+        Inputs::ListRange(cut) => Wire::ListRange(cut_to_proto(*cut)),
+        Inputs::Gather(cut, parts) => Wire::Gather(Gather {
+            cut: Some(cut_to_proto(*cut)),
+            parts: parts.iter().map(|part| range_part_to_proto(Some(*part))).collect(),
+        }),
         Inputs::Extract(listing) => Wire::Extract(listing_to_proto(*listing)),
         Inputs::Remake(winner) => Wire::Remake(winner_to_proto(winner)),
         Inputs::Merge(left, right) => Wire::Merge(Merge {
@@ -43,6 +49,14 @@ pub fn inputs_from_proto(inputs: Option<v1::Inputs>) -> Result<Inputs, CodecErro
     let inputs = inputs.and_then(|inputs| inputs.inputs);
     Ok(match inputs.ok_or(CodecError::Field("inputs"))? {
         Wire::List(_) => Inputs::List,
+        Wire::ListRange(cut) => Inputs::ListRange(cut_from_proto(Some(cut))?),
+        Wire::Gather(gather) => {
+            let part = |part: &v1::RangePart| {
+                range_part_from_proto(part)?.ok_or(CodecError::Field("parts"))
+            };
+            let parts = gather.parts.iter().map(part).collect::<Result<_, _>>()?;
+            Inputs::Gather(cut_from_proto(gather.cut)?, parts)
+        }
         Wire::Extract(listing) => Inputs::Extract(listing_from_proto(Some(listing))?),
         Wire::Remake(winner) => Inputs::Remake(winner_from_proto(&winner)?),
         Wire::Merge(merge) => {

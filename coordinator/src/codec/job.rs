@@ -9,10 +9,11 @@ use fruitnode_proto::v1::cluster_snapshot::{
 
 use crate::codec::CodecError;
 use crate::codec::parts::{
-    bytes, digest, fit_from_proto, fit_to_proto, holding_from_proto, holding_to_proto,
-    listing_from_proto, listing_to_proto, reason_from_proto, reason_to_proto, record_from_proto,
-    record_to_proto, spec_from_proto, spec_to_proto, task_from_proto, task_to_proto,
-    tree_node_from_proto, tree_node_to_proto, winner_from_proto, winner_to_proto,
+    bytes, cut_from_proto, cut_to_proto, digest, fit_from_proto, fit_to_proto, holding_from_proto,
+    holding_to_proto, listing_from_proto, listing_to_proto, range_part_from_proto,
+    range_part_to_proto, reason_from_proto, reason_to_proto, record_from_proto, record_to_proto,
+    spec_from_proto, spec_to_proto, task_from_proto, task_to_proto, tree_node_from_proto,
+    tree_node_to_proto, winner_from_proto, winner_to_proto,
 };
 use crate::ids::{Attempt, JobId, NodeId, PartitionId};
 use crate::job::{Counts, Job, Outcome, PartitionRecord, Phase, Status};
@@ -51,6 +52,8 @@ pub(super) fn to_proto(job: &Job) -> JobRecord {
         story: job.story.iter().map(record_to_proto).collect(),
         submitted_ms: job.submitted_ms,
         ended_ms: job.ended_ms,
+        cut: job.cut.map(cut_to_proto),
+        ranges: job.ranges.iter().copied().map(range_part_to_proto).collect(),
     }
 }
 
@@ -61,6 +64,8 @@ pub(super) fn from_proto(record: JobRecord) -> Result<Job, CodecError> {
     job.phase = phase_from_proto(record.phase, record.outcome)?;
     job.counts = counts_from_proto(record.counts.ok_or(CodecError::Field("counts"))?);
     job.listing = record.listing.map(|listing| listing_from_proto(Some(listing))).transpose()?;
+    job.cut = record.cut.map(|cut| cut_from_proto(Some(cut))).transpose()?;
+    job.ranges = record.ranges.iter().map(range_part_from_proto).collect::<Result<_, _>>()?;
     job.fit = record.fit.map(|fit| fit_from_proto(Some(fit))).transpose()?;
     job.next_attempt = match record.next_attempt {
         0 => return Err(CodecError::Field("next_attempt")),

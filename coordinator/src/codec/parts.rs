@@ -6,11 +6,11 @@
 use fruitnode_proto::v1;
 
 use crate::codec::CodecError;
-use crate::ids::{Attempt, Digest, NodeId, PartitionId};
+use crate::ids::{Attempt, Digest, NodeId, PartitionId, RangeId};
 use crate::job::JobSpec;
 use crate::retry::FailureReason;
 use crate::story::{AttemptFacts, AttemptRecord};
-use crate::task::{FitRecord, Holding, Listing, Task, TaskResult, Winner};
+use crate::task::{Cut, FitRecord, Holding, Listing, RangePart, Task, TaskResult, Winner};
 use crate::tree::TreeNode;
 
 /// The protobuf form of a specification.
@@ -46,6 +46,8 @@ pub fn task_to_proto(task: Task) -> v1::Task {
     use v1::task::{Task as Wire, Unit};
     let task = match task {
         Task::List => Wire::List(Unit {}),
+        Task::ListRange(range) => Wire::ListRange(range.0),
+        Task::Gather => Wire::Gather(Unit {}),
         Task::Extract(p) => Wire::Extract(p.0),
         Task::Remake(p) => Wire::Remake(p.0),
         Task::Merge(node) => Wire::Merge(tree_node_to_proto(node)),
@@ -61,6 +63,8 @@ pub fn task_from_proto(task: Option<v1::Task>) -> Result<Task, CodecError> {
     use v1::task::Task as Wire;
     Ok(match task.and_then(|task| task.task).ok_or(CodecError::Field("task"))? {
         Wire::List(_) => Task::List,
+        Wire::ListRange(range) => Task::ListRange(RangeId(range)),
+        Wire::Gather(_) => Task::Gather,
         Wire::Extract(p) => Task::Extract(PartitionId(p)),
         Wire::Remake(p) => Task::Remake(PartitionId(p)),
         Wire::Merge(node) => Task::Merge(tree_node_from_proto(Some(node))?),
@@ -94,10 +98,18 @@ pub fn tree_node_from_proto(node: Option<v1::TreeNode>) -> Result<TreeNode, Code
 
 /// The protobuf form of a result.
 pub fn result_to_proto(result: &TaskResult) -> v1::TaskResult {
-    use v1::task_result::{Extracted, Fitted, Held, Listed, Projected, Published, Result};
+    use v1::task_result::{
+        Cut, Extracted, Fitted, Held, Listed, Projected, Published, RangeListed, Result,
+    };
     let result = match *result {
         TaskResult::Listed { keys, bytes: size, partitions, digest } => {
             Result::Listed(Listed { keys, bytes: size, partitions, digest: bytes(digest) })
+        }
+        TaskResult::Cut { ranges, keys, digest } => {
+            Result::Cut(Cut { ranges, keys, digest: bytes(digest) })
+        }
+        TaskResult::RangeListed { keys, digest } => {
+            Result::RangeListed(RangeListed { keys, digest: bytes(digest) })
         }
         TaskResult::Extracted { good, bad, features, quarantine, moments, gets, inferences } => {
             Result::Extracted(Extracted {
@@ -132,6 +144,12 @@ pub fn result_from_proto(result: Option<v1::TaskResult>) -> Result<TaskResult, C
             partitions: listed.partitions,
             digest: digest(&listed.digest)?,
         },
+        Wire::Cut(cut) => {
+            TaskResult::Cut { ranges: cut.ranges, keys: cut.keys, digest: digest(&cut.digest)? }
+        }
+        Wire::RangeListed(listed) => {
+            TaskResult::RangeListed { keys: listed.keys, digest: digest(&listed.digest)? }
+        }
         Wire::Extracted(extracted) => TaskResult::Extracted {
             good: extracted.good,
             bad: extracted.bad,
@@ -163,6 +181,39 @@ pub fn holding_to_proto(holding: Holding) -> v1::Holding {
 pub fn holding_from_proto(holding: Option<v1::Holding>) -> Result<Holding, CodecError> {
     let holding = holding.ok_or(CodecError::Field("holding"))?;
     Ok(Holding { node: NodeId(holding.node), digest: digest(&holding.digest)? })
+}
+
+/// The protobuf form of a cut.
+pub(super) fn cut_to_proto(cut: Cut) -> v1::Cut {
+    let Cut { attempt, ranges, keys, digest } = cut;
+    v1::Cut { attempt: attempt.0, ranges, keys, digest: bytes(digest) }
+}
+
+/// The cut in its protobuf form.
+pub(super) fn cut_from_proto(cut: Option<v1::Cut>) -> Result<Cut, CodecError> {
+    let v1::Cut { attempt, ranges, keys, digest: sha256 } = cut.ok_or(CodecError::Field("cut"))?;
+    Ok(Cut { attempt: Attempt(attempt), ranges, keys, digest: digest(&sha256)? })
+}
+
+/// The protobuf form of what won for a range, empty before it is listed.
+pub(super) fn range_part_to_proto(part: Option<RangePart>) -> v1::RangePart {
+    part.map_or_else(v1::RangePart::default, |RangePart { attempt, keys, digest }| v1::RangePart {
+        attempt: attempt.0,
+        keys,
+        digest: bytes(digest),
+    })
+}
+
+/// What won for a range in its protobuf form.
+pub(super) fn range_part_from_proto(part: &v1::RangePart) -> Result<Option<RangePart>, CodecError> {
+    match (part.attempt, part.keys, part.digest.is_empty()) {
+        (0, 0, true) => Ok(None),
+        (0, _, _) => Err(CodecError::Field("range")),
+        (attempt, keys, _) => {
+            let digest = digest(&part.digest)?;
+            Ok(Some(RangePart { attempt: Attempt(attempt), keys, digest }))
+        }
+    }
 }
 
 /// The protobuf form of a listing.

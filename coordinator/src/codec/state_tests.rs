@@ -3,7 +3,7 @@
 use crate::codec::{SNAPSHOT_VERSION, decode_state, encode_state};
 use crate::command::Command;
 use crate::effect::Effect;
-use crate::ids::{Attempt, Digest, JobId, NodeId, PartitionId};
+use crate::ids::{Attempt, Digest, JobId, NodeId, PartitionId, RangeId};
 use crate::job::JobSpec;
 use crate::retry::FailureReason;
 use crate::schedule;
@@ -14,12 +14,13 @@ use crate::task::{Task, TaskResult};
 const DIGEST: Digest = Digest([0xd1; 32]);
 
 /// A cluster in the middle of everything: tokens, people, a job under way with failures, merges and
-/// a quarantine, and one that is over.
+/// a quarantine, one whose source is being listed in ranges, and one that is over.
 fn busy() -> ClusterState {
     let mut state = ClusterState::default();
     let mut commands = association();
     commands.push(submit("over", "elsewhere"));
     commands.push(Command::CancelJob { job: JobId("over".into()) });
+    commands.push(submit("cut", "third"));
     commands.push(submit("j", "out"));
     let mut queue: Vec<Effect> = Vec::new();
     for command in commands {
@@ -109,6 +110,11 @@ fn answer(step: u32, job: JobId, task: Task, attempt: Attempt) -> Command {
         return Command::Fail { job, task, attempt, reason, detail, facts };
     }
     let result = match task {
+        Task::List if job.0 == "cut" => TaskResult::Cut { ranges: 3, keys: 4, digest: DIGEST },
+        Task::ListRange(RangeId(range)) => {
+            TaskResult::RangeListed { keys: 10 * u64::from(range % 2), digest: DIGEST }
+        }
+        Task::Gather => TaskResult::Listed { keys: 14, bytes: 9, partitions: 4, digest: DIGEST },
         Task::List => TaskResult::Listed { keys: 24, bytes: 9_000, partitions: 6, digest: DIGEST },
         Task::Extract(PartitionId(p)) => TaskResult::Extracted {
             good: 3,
@@ -156,6 +162,9 @@ fn a_busy_state_comes_back_as_it_was() {
     assert_eq!(encode_state(&restored), bytes);
     let job = state.job(&JobId("j".into())).expect("submitted");
     assert!(!job.granted.is_empty() && !job.quarantine.is_empty() && !job.held.is_empty());
+    let cut = state.job(&JobId("cut".into())).expect("submitted");
+    assert!(cut.cut.is_some() && cut.ranges.iter().any(Option::is_some));
+    assert!(cut.ranges.iter().any(Option::is_none) && !cut.granted.is_empty());
     assert!(!job.uncovered.is_empty() && job.story.iter().any(|record| record.reason.is_some()));
 }
 

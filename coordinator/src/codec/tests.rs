@@ -3,14 +3,14 @@
 use fruitnode_proto::v1;
 use prost::Message;
 
-use crate::codec::wire::{reason_from_proto, reason_to_proto};
+use crate::codec::wire::{inputs_from_proto, inputs_to_proto, reason_from_proto, reason_to_proto};
 use crate::codec::{FORMAT_VERSION, decode, encode};
 use crate::command::Command;
-use crate::ids::{Attempt, Digest, JobId, NodeId};
+use crate::ids::{Attempt, Digest, JobId, NodeId, RangeId};
 use crate::job::JobSpec;
 use crate::retry::FailureReason;
 use crate::story::AttemptFacts;
-use crate::task::{Task, TaskResult};
+use crate::task::{Cut, Inputs, RangePart, Task, TaskResult};
 use crate::tree::TreeNode;
 
 const KEY: Digest = Digest([9; 32]);
@@ -48,6 +48,9 @@ fn commands() -> Vec<Command> {
     let (reason, detail) = (FailureReason::Panic, "why".to_owned());
     let tree_node = TreeNode::Block { level: 2, index: 7 };
     let result = TaskResult::Held { digest: KEY };
+    let (range, cut) =
+        (Task::ListRange(RangeId(7)), TaskResult::Cut { ranges: 9, keys: 5, digest: KEY });
+    let listed = TaskResult::RangeListed { keys: 1 << 33, digest: KEY };
     vec![
         Command::AddNode {
             node,
@@ -64,7 +67,7 @@ fn commands() -> Vec<Command> {
         Command::Grant { job: job.clone(), task, attempt, node },
         Command::Accept { job: job.clone(), task, attempt, result, facts: FACTS },
         Command::Fail { job: job.clone(), task, attempt, reason, detail, facts: FACTS },
-        Command::DropMoments { job, tree_node, node },
+        Command::DropMoments { job: job.clone(), tree_node, node },
         Command::FoundCluster {
             cluster: "ab12cd34".into(),
             name: "fruit".into(),
@@ -80,6 +83,10 @@ fn commands() -> Vec<Command> {
         Command::RevokeClient { name: "ann".into() },
         Command::DrainNode { node, undo: true },
         Command::RemoveNode { node },
+        Command::Accept { job: job.clone(), task: Task::List, attempt, result: cut, facts: FACTS },
+        Command::Grant { job: job.clone(), task: range, attempt, node },
+        Command::Accept { job: job.clone(), task: range, attempt, result: listed, facts: FACTS },
+        Command::Grant { job, task: Task::Gather, attempt, node },
     ]
 }
 
@@ -120,7 +127,23 @@ fn what_older_releases_cannot_carry_out_is_marked_so() {
     };
     assert_eq!(version(&submit(false)), 1);
     let versions: Vec<u32> = commands().iter().map(version).collect();
-    assert_eq!(versions, [3, 3, 2, 1, 1, 1, 1, 1, 3, 3, 3, 3, 3, 3, 3, 3]);
+    assert_eq!(versions, [3, 3, 2, 1, 1, 1, 1, 1, 3, 3, 3, 3, 3, 3, 3, 3, 4, 4, 4, 4]);
+}
+
+#[test]
+fn what_a_range_and_its_gather_are_given_comes_back_as_it_was() {
+    let cut = Cut { attempt: Attempt(1), ranges: 2, keys: 2_000, digest: KEY };
+    let part = |attempt, keys| RangePart { attempt: Attempt(attempt), keys, digest: KEY };
+    for inputs in [Inputs::ListRange(cut), Inputs::Gather(cut, vec![part(4, 0), part(2, 1 << 40)])]
+    {
+        let wire = inputs_to_proto(&inputs);
+        assert_eq!(inputs_from_proto(Some(wire.clone())).expect("our own"), inputs);
+        let Some(v1::inputs::Inputs::Gather(mut gather)) = wire.inputs else { continue };
+        // A part of no attempt is none.
+        gather.parts[0] = v1::RangePart::default();
+        let inputs = Some(v1::inputs::Inputs::Gather(gather));
+        assert!(inputs_from_proto(Some(v1::Inputs { inputs })).is_err());
+    }
 }
 
 #[test]

@@ -250,7 +250,8 @@ fn made_by(task: Task) -> Option<TreeNode> {
     match task {
         Task::Extract(partition) | Task::Remake(partition) => Some(TreeNode::leaf(partition.0)),
         Task::Merge(tree_node) => Some(tree_node),
-        Task::List | Task::Fit | Task::Project(_) | Task::Publish => None,
+        Task::List | Task::ListRange(_) | Task::Gather => None,
+        Task::Fit | Task::Project(_) | Task::Publish => None,
     }
 }
 

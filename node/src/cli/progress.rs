@@ -76,6 +76,8 @@ pub(super) struct At {
     pub(super) step: Step,
     /// Photographs listed so far.
     pub(super) listed: u64,
+    /// Of a source that was cut into ranges: those that are listed, and all.
+    pub(super) ranges: Option<(u32, u32)>,
     /// Photographs there are, once that is known.
     pub(super) keys: Option<u64>,
     /// Photographs done.
@@ -164,6 +166,7 @@ fn at(job: &JobView, story: &Story) -> Option<At> {
             Phase::Ended(_) => return None,
         },
         listed: Work::read(&work.listed),
+        ranges: job.ranges.map(|progress| (progress.listed, progress.ranges)),
         keys: job.listing.map(|listing| listing.keys),
         done: Work::read(&work.inferences) + Work::read(&work.bad),
         bad: Work::read(&work.bad),
@@ -175,7 +178,7 @@ fn at(job: &JobView, story: &Story) -> Option<At> {
 fn draw(bar: &ProgressBar, at: &At, drawn: &mut Option<Line>) {
     let (line, length, position, words) = match at.step {
         Step::Listing => {
-            let words = format!("listing, {} photographs so far", HumanCount(at.listed));
+            let words = listing_words(at);
             (Line::Listing, None, 0, words)
         }
         Step::Extracting => (Line::Photographs, at.keys, at.done, bad_words(at.bad)),
@@ -201,6 +204,19 @@ fn draw(bar: &ProgressBar, at: &At, drawn: &mut Option<Line>) {
     bar.set_position(position);
     bar.set_message(words);
     bar.tick();
+}
+
+fn listing_words(at: &At) -> String {
+    let listed = HumanCount(at.listed);
+    match at.ranges {
+        None => format!("listing, {listed} photographs so far"),
+        Some((done, all)) if done == all => {
+            format!("gathering the listing of {listed} photographs")
+        }
+        Some((done, all)) => {
+            format!("listing, {listed} photographs so far, {done} of {all} ranges done")
+        }
+    }
 }
 
 fn bad_words(bad: u64) -> String {

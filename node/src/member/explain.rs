@@ -141,6 +141,8 @@ fn line_to_proto(line: &AttemptLine) -> v1::AttemptStory {
     let partition = line.partition.unwrap_or_default();
     let task = match line.stage.as_str() {
         "list" => Task::List(Unit {}),
+        "list-range" => Task::ListRange(line.range.unwrap_or_default()),
+        "gather" => Task::Gather(Unit {}),
         "extract" => Task::Extract(partition),
         "remake" => Task::Remake(partition),
         "fit" => Task::Fit(Unit {}),

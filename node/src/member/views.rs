@@ -72,6 +72,7 @@ fn nodes(state: &ClusterState, beside: &Beside) -> Vec<v1::NodeStatus> {
 pub(super) fn job(job: &Job) -> v1::JobStatus {
     let counts = job.counts();
     let listing = job.listing();
+    let listed = job.listing_progress().unwrap_or_default();
     let nodes: std::collections::BTreeSet<_> = job.granted().map(|(_, _, node)| node).collect();
     let status = v1::JobStatus {
         job: job.id().0.clone(),
@@ -95,6 +96,9 @@ pub(super) fn job(job: &Job) -> v1::JobStatus {
         submitted_ms: job.submitted_ms(),
         ended_ms: job.ended_ms().unwrap_or_default(),
         photographs: counts.good + counts.bad,
+        listed: listed.keys,
+        ranges: listed.ranges,
+        ranges_listed: listed.listed,
         ..v1::JobStatus::default()
     };
     match job.phase() {

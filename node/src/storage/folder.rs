@@ -15,7 +15,7 @@ use tokio::sync::mpsc;
 use tokio::task;
 
 use crate::storage::select::Selection;
-use crate::storage::source::{Entry, GetError, ListError, ListSummary, Source};
+use crate::storage::source::{Entry, GetError, KeyRange, ListError, ListSummary, Source, Survey};
 use crate::storage::walk::{Identity, Walk, validator};
 
 /// Entries per block sent by a listing.
@@ -71,9 +71,19 @@ impl Source for FolderSource {
         &self.shared.uri
     }
 
+    fn others(&self) -> &'static str {
+        "pipes, devices or sockets"
+    }
+
+    /// Folders are walked whole: one file after the other is what disks do best.
+    async fn survey(&self, _selection: &Selection) -> Result<Option<Survey>, ListError> {
+        Ok(None)
+    }
+
     async fn list(
         &self,
         selection: &Selection,
+        _everything: &KeyRange,
         blocks: mpsc::Sender<Vec<Entry>>,
     ) -> Result<ListSummary, ListError> {
         let shared = Arc::clone(&self.shared);
@@ -117,7 +127,7 @@ impl Shared {
         if !block.is_empty() {
             blocks.blocking_send(block).map_err(|_| stopped())?;
         }
-        walk.finish()
+        Ok(walk.finish())
     }
 
     fn read(&self, entry: &Entry, bytes_max: u64) -> Result<Bytes, GetError> {

@@ -22,6 +22,7 @@ mod staging;
 mod tally;
 mod target;
 mod walk;
+mod whole;
 
 #[cfg(test)]
 mod tests;
@@ -34,4 +35,6 @@ pub use place::{Place, PlaceError};
 pub use s3::{S3Error, S3Object, S3Options, S3Result, S3Sink, S3Source, S3Target, look_s3};
 pub use select::{DEFAULT_PATTERN, Pattern, PatternError, Selection, Window};
 pub use sink::{Access, ObjectWriter, SUCCESS, Sink, SinkError};
-pub use source::{Entry, GetError, ListError, ListSummary, Problem, Source};
+pub use source::{Entry, GetError, KeyRange, ListError, ListSummary, Problem, Source, Survey};
+pub use tally::conclude;
+pub use whole::list_whole;

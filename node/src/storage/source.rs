@@ -1,4 +1,5 @@
-//! The trait behind which photographs lie: a listing in key order, and conditional reads.
+//! The trait behind which photographs lie: a listing in key order, whole or in ranges, and
+//! conditional reads.
 //!
 //! What is wrong with one photograph ([`GetError::is_content`]) becomes a row of the quarantine;
 //! everything else is the world's fault and becomes another attempt, never a row.
@@ -8,6 +9,7 @@ use std::error::Error;
 use async_trait::async_trait;
 use bytes::Bytes;
 use fruitnode_coordinator::retry::FailureReason;
+use serde::{Deserialize, Serialize};
 use thiserror::Error;
 use tokio::sync::mpsc;
 
@@ -43,8 +45,29 @@ pub enum Problem {
     LinkDenied,
 }
 
+/// Keys of a source after one and up to another, as the source itself names its keys; everything by
+/// default.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct KeyRange {
+    /// Comes before the first key of the range.
+    pub after: String,
+    /// Comes after the last key of the range, or is it. `None` where the source ends.
+    pub up_to: Option<String>,
+}
+
+/// The first look at a source.
+#[derive(Debug, Clone, Default)]
+pub struct Survey {
+    /// Selected objects before the first range, in ascending byte order of keys.
+    pub entries: Vec<Entry>,
+    /// What was met before the first range.
+    pub summary: ListSummary,
+    /// The rest of the source in key order; nothing where the survey came to its end.
+    pub ranges: Vec<KeyRange>,
+}
+
 /// What a listing met, besides the entries it sent.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct ListSummary {
     /// Entries sent.
     pub keys: u64,
@@ -251,14 +274,23 @@ pub trait Source: Send + Sync {
     /// The place, as the user gave it.
     fn uri(&self) -> &str;
 
-    /// Sends every selected object in ascending byte order of keys, in blocks of any size. The
-    /// channel is bounded by who made it, and sending waits, so that memory does not grow with the
-    /// number of objects.
+    /// What it counts among the [`ListSummary::others`], in words.
+    fn others(&self) -> &'static str;
+
+    /// Lists a few objects and finds out where the rest can be cut into ranges of about the same
+    /// size. `None` of a source that cannot be cut, or not with this selection: it is listed whole.
+    async fn survey(&self, selection: &Selection) -> Result<Option<Survey>, ListError>;
+
+    /// Sends every selected object of a range that a survey named, or of everything, in ascending
+    /// byte order of keys, in blocks of any size. The channel is bounded by who made it, and sending
+    /// waits, so that memory does not grow with the number of objects.
     ///
     /// An error may come after blocks have been sent: only with the summary is the listing whole.
+    /// That nothing was found is no error of a range: see [`conclude`](super::conclude).
     async fn list(
         &self,
         selection: &Selection,
+        range: &KeyRange,
         blocks: mpsc::Sender<Vec<Entry>>,
     ) -> Result<ListSummary, ListError>;
 

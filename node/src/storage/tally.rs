@@ -1,25 +1,21 @@
 //! What a listing takes, counts and refuses, whatever kind of place it goes through.
 
 use crate::storage::select::Selection;
-use crate::storage::source::{Entry, ListError, ListSummary};
+use crate::storage::source::{Entry, ListError, ListSummary, Source};
 
 /// Keys kept as examples of what did not match.
 const EXAMPLES_MAX: usize = 5;
 
 /// The counts of a listing under way.
 pub(super) struct Tally {
-    from: String,
     selection: Selection,
-    /// What things are that are never opened.
-    others: &'static str,
     summary: ListSummary,
 }
 
 impl Tally {
-    /// Of a listing of the place that messages call `from`, where `others` names in words what is
-    /// never opened.
-    pub(super) fn of(from: &str, selection: Selection, others: &'static str) -> Self {
-        Self { from: from.to_owned(), selection, others, summary: ListSummary::default() }
+    /// Of a listing that begins.
+    pub(super) fn of(selection: Selection) -> Self {
+        Self { selection, summary: ListSummary::default() }
     }
 
     /// Whether subfolders are entered.
@@ -75,31 +71,122 @@ impl Tally {
         }
     }
 
-    /// What was met. A listing that found nothing is an error, which says what was there instead.
-    pub(super) fn finish(self) -> Result<ListSummary, ListError> {
-        let Self { from, selection, others, summary } = self;
-        if summary.keys > 0 || summary.limited {
-            return Ok(summary);
+    /// What was met.
+    pub(super) fn finish(self) -> ListSummary {
+        self.summary
+    }
+}
+
+impl ListSummary {
+    /// Adds what was met in the range that follows.
+    pub fn append(&mut self, next: Self) {
+        self.keys += next.keys;
+        self.bytes += next.bytes;
+        self.skipped += next.skipped;
+        let room = EXAMPLES_MAX.saturating_sub(self.skipped_examples.len());
+        self.skipped_examples.extend(next.skipped_examples.into_iter().take(room));
+        self.untimely += next.untimely;
+        self.others += next.others;
+        self.subfolders += next.subfolders;
+        for folder in next.left_out {
+            if !self.left_out.contains(&folder) {
+                self.left_out.push(folder);
+            }
         }
-        if summary.untimely > 0 {
-            return Err(ListError::NothingTimely { from, untimely: summary.untimely });
+        self.limited |= next.limited;
+    }
+}
+
+/// What was met in a whole source. That nothing was found is an error, which says what was there
+/// instead.
+///
+/// # Errors
+/// When the source holds nothing that was asked for.
+pub fn conclude(
+    source: &dyn Source,
+    selection: &Selection,
+    summary: ListSummary,
+) -> Result<ListSummary, ListError> {
+    if summary.keys > 0 || summary.limited {
+        return Ok(summary);
+    }
+    let from = source.uri().to_owned();
+    if summary.untimely > 0 {
+        return Err(ListError::NothingTimely { from, untimely: summary.untimely });
+    }
+    if summary.subfolders > 0 {
+        return Err(ListError::OnlySubfolders { from, subfolders: summary.subfolders });
+    }
+    if let Some(example) = summary.skipped_examples.first() {
+        return Err(ListError::NothingMatches {
+            from,
+            pattern: selection.pattern.text().to_owned(),
+            skipped: summary.skipped,
+            example: example.clone(),
+        });
+    }
+    let what = match summary.left_out.first() {
+        Some(folder) => format!("`{folder}`, where results go"),
+        None if summary.others > 0 => source.others().to_owned(),
+        None => return Err(ListError::Empty { from }),
+    };
+    Err(ListError::NothingReadable { from, what })
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::{any, prop, proptest};
+
+    use super::{EXAMPLES_MAX, ListSummary, Tally};
+    use crate::storage::select::{Pattern, Selection, Window};
+    use crate::storage::source::Entry;
+
+    fn tally() -> Tally {
+        let window = Window { after_us: Some(3), before_us: None };
+        let pattern = Pattern::parse("*.jpg").unwrap();
+        Tally::of(Selection { window, ..Selection::recursive(pattern) })
+    }
+
+    /// Meets something of the kind that a number stands for.
+    fn meet(tally: &mut Tally, at: usize, kind: u8) {
+        match kind % 4 {
+            0 => tally.other(),
+            1 => tally.left_out("out/"),
+            _ => {
+                let ending = if kind.is_multiple_of(3) { "txt" } else { "jpg" };
+                let key = format!("{at}.{ending}");
+                if !tally.selects(&key) {
+                    return;
+                }
+                let (size, modified_us) = (kind.into(), i64::from(kind % 7));
+                let validator = String::new();
+                let entry = Entry { key, size, validator, modified_us, problem: None };
+                if let Some(entry) = tally.timely(entry) {
+                    tally.count(&entry);
+                }
+            }
         }
-        if summary.subfolders > 0 {
-            return Err(ListError::OnlySubfolders { from, subfolders: summary.subfolders });
+    }
+
+    proptest! {
+        #[test]
+        fn what_parts_met_adds_up_to_what_one_listing_meets(
+            kinds in prop::collection::vec(any::<u8>(), 0..60),
+            cut in any::<prop::sample::Index>(),
+            again in any::<prop::sample::Index>(),
+        ) {
+            let mut whole = tally();
+            let mut parts = [tally(), tally(), tally()];
+            let mut cuts = [cut, again].map(|cut| cut.index(kinds.len() + 1));
+            cuts.sort_unstable();
+            for (at, kind) in kinds.into_iter().enumerate() {
+                meet(&mut whole, at, kind);
+                meet(&mut parts[cuts.iter().filter(|cut| **cut <= at).count()], at, kind);
+            }
+            let mut summary = ListSummary::default();
+            parts.into_iter().for_each(|part| summary.append(part.finish()));
+            assert!(summary.skipped_examples.len() <= EXAMPLES_MAX);
+            assert_eq!(summary, whole.finish());
         }
-        if let Some(example) = summary.skipped_examples.first() {
-            return Err(ListError::NothingMatches {
-                from,
-                pattern: selection.pattern.text().to_owned(),
-                skipped: summary.skipped,
-                example: example.clone(),
-            });
-        }
-        let what = match summary.left_out.first() {
-            Some(folder) => format!("`{folder}`, where results go"),
-            None if summary.others > 0 => others.to_owned(),
-            None => return Err(ListError::Empty { from }),
-        };
-        Err(ListError::NothingReadable { from, what })
     }
 }

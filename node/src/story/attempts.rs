@@ -22,6 +22,9 @@ pub struct AttemptLine {
     /// The partition, of those that have one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub partition: Option<u32>,
+    /// The range, of those that have one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub range: Option<u32>,
     /// The attempt, counted through the whole job.
     pub attempt: u32,
     /// Who had it.
@@ -78,6 +81,10 @@ impl AttemptLine {
             stage: stage(record.task),
             task: record.task.to_string(),
             partition: record.task.partition().map(|partition| partition.0),
+            range: match record.task {
+                Task::ListRange(range) => Some(range.0),
+                _ => None,
+            },
             attempt: record.attempt.0,
             node: record.node.0,
             outcome: record.reason.map_or(ACCEPTED, |reason| reason.code()).to_owned(),
@@ -197,7 +204,7 @@ impl StoryFile {
 }
 
 fn stage(task: Task) -> String {
-    format!("{:?}", task.kind()).to_lowercase()
+    task.kind().name().to_owned()
 }
 
 #[cfg(test)]

@@ -55,6 +55,38 @@ impl Work {
     }
 }
 
+/// Keys that one attempt at a listing added to those told of: taken back unless it ends well, since
+/// another attempt will tell of them again.
+#[derive(Debug)]
+pub struct Told<'a> {
+    counter: &'a AtomicU64,
+    keys: u64,
+}
+
+impl<'a> Told<'a> {
+    /// Of an attempt that begins.
+    pub fn begin(counter: &'a AtomicU64) -> Self {
+        Self { counter, keys: 0 }
+    }
+
+    /// So many more.
+    pub fn more(&mut self, keys: u64) {
+        self.keys += keys;
+        Work::add(self.counter, keys);
+    }
+
+    /// The attempt ended well.
+    pub fn keep(mut self) {
+        self.keys = 0;
+    }
+}
+
+impl Drop for Told<'_> {
+    fn drop(&mut self) {
+        self.counter.fetch_sub(self.keys, Ordering::Relaxed);
+    }
+}
+
 /// What happened, collected while it happens.
 #[derive(Debug)]
 pub struct Story {
@@ -228,7 +260,7 @@ impl Story {
     /// Stages in the order of the job.
     pub fn stages(&self) -> BTreeMap<String, Stage> {
         let stages = lock(&self.stages);
-        stages.iter().map(|(kind, stage)| (format!("{kind:?}").to_lowercase(), *stage)).collect()
+        stages.iter().map(|(kind, stage)| (kind.name().to_owned(), *stage)).collect()
     }
 
     /// The story so far, for `_run/`.

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use bytes::Bytes;
 use fruitnode_coordinator::ids::{Digest, JobId, NodeId, PartitionId};
 use fruitnode_coordinator::retry::FailureReason;
-use fruitnode_coordinator::task::{Listing, Task};
+use fruitnode_coordinator::task::{Cut, Listing, Task};
 use tokio::sync::{OnceCell, OwnedSemaphorePermit, Semaphore};
 
 use crate::env::Moment;
@@ -21,6 +21,7 @@ use crate::rows::Subject;
 use crate::storage::manifest::ManifestReader;
 use crate::storage::{Access, Entry, S3Options, Sink, Source};
 use crate::story::Story;
+use crate::tasks::facts::SurveyFacts;
 use crate::tasks::feed::RowFeed;
 use crate::tasks::given::GivenModel;
 use crate::tasks::held::HeldMoments;
@@ -197,6 +198,8 @@ pub struct JobContext {
     pub dim: usize,
     /// The fitted model that the job takes over, if it does.
     pub given: Option<GivenModel>,
+    /// The ranges of the source, read with the first lease that needs them.
+    pub(super) survey: OnceCell<SurveyFacts>,
     /// The manifest's index, read with the first lease that needs it.
     pub(super) manifest: OnceCell<ManifestReader>,
     /// Bad photographs that this node met, for an early end.
@@ -247,6 +250,18 @@ impl JobContext {
     /// The thumbnail of the photograph whose features were computed last with this scratch space.
     pub fn thumbnail(scratch: &mut Scratch) -> Thumbnail {
         scratch.prepare.seen(thumbnails::SIDE, thumbnails::SIDE).pixels
+    }
+
+    /// The ranges into which the source was cut, and what was listed before them.
+    ///
+    /// # Errors
+    /// When the survey cannot be read or is not the one that was accepted.
+    pub(super) async fn survey(&self, cut: Cut) -> Result<&SurveyFacts, Failure> {
+        let read = async || {
+            let name = objects::survey(&self.id, cut.attempt);
+            Ok(SurveyFacts::decode(&self.get_checked(&name, cut.digest).await?)?)
+        };
+        self.survey.get_or_try_init(read).await
     }
 
     /// The entries of one partition.

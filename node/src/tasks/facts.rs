@@ -3,16 +3,20 @@
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
-use fruitnode_coordinator::task::Listing;
+use fruitnode_coordinator::ids::Attempt;
+use fruitnode_coordinator::task::{Listing, TaskResult};
 use serde::{Deserialize, Serialize};
 
+use crate::failure::Failure;
 use crate::fitted_file::{FittedFile, MadeBy};
 use crate::output::ReadError;
 use crate::output::model::{Setting, Weights};
 use crate::output::report::{Classes, Components, Counts, File, Report, SCHEMA_VERSION};
 use crate::pipeline::Preprocess;
-use crate::tasks::COMPUTE_CLASS;
-use crate::tasks::JobContext;
+use crate::storage::manifest::{Chunk, ManifestSummary};
+use crate::storage::{KeyRange, ListSummary};
+use crate::story::Work;
+use crate::tasks::{COMPUTE_CLASS, JobContext, NodeContext, objects};
 
 /// Shares of the first components that the report repeats from the model.
 const SPECTRUM_HEAD: usize = 20;
@@ -33,10 +37,88 @@ pub(super) struct ListingFacts {
     pub limited: bool,
 }
 
-impl ListingFacts {
+/// What one lease listed, and which objects hold it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct PartFacts {
+    /// Its entries, in order.
+    pub(super) chunks: Vec<Chunk>,
+    /// What it met.
+    pub(super) summary: ListSummary,
+}
+
+/// What the survey of a source says that it cut.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct SurveyFacts {
+    /// What it listed before the first range.
+    pub(super) part: PartFacts,
+    /// The ranges, in key order.
+    pub(super) ranges: Vec<KeyRange>,
+}
+
+impl PartFacts {
     /// As an object of the job.
     pub(super) fn encode(&self) -> Vec<u8> {
         serde_json::to_vec(self).expect("numbers and strings are always JSON")
+    }
+
+    /// From an object of the job.
+    ///
+    /// # Errors
+    /// When the bytes are damaged.
+    pub(super) fn decode(bytes: &Bytes) -> Result<Self, ReadError> {
+        serde_json::from_slice(bytes).map_err(|error| ReadError::new("range", error))
+    }
+}
+
+impl SurveyFacts {
+    /// As an object of the job.
+    pub(super) fn encode(&self) -> Vec<u8> {
+        serde_json::to_vec(self).expect("numbers and strings are always JSON")
+    }
+
+    /// From an object of the job.
+    ///
+    /// # Errors
+    /// When the bytes are damaged.
+    pub(super) fn decode(bytes: &Bytes) -> Result<Self, ReadError> {
+        serde_json::from_slice(bytes).map_err(|error| ReadError::new("survey", error))
+    }
+}
+
+impl ManifestSummary {
+    /// As an attempt says it.
+    pub(super) fn result(&self) -> TaskResult {
+        let Self { keys, bytes, partitions, digest, .. } = *self;
+        TaskResult::Listed { keys, bytes, partitions, digest }
+    }
+}
+
+impl ListingFacts {
+    /// Of a whole listing.
+    pub(super) fn of(manifest: &ManifestSummary, summary: &ListSummary) -> Self {
+        Self {
+            digest: manifest.listing.hex(),
+            skipped: summary.skipped,
+            untimely: summary.untimely,
+            others: summary.others,
+            limited: summary.limited,
+        }
+    }
+
+    /// Writes them beside the manifest of the same attempt.
+    ///
+    /// # Errors
+    /// As the sink says.
+    pub(super) async fn write(
+        &self,
+        node: &NodeContext,
+        job: &JobContext,
+        attempt: Attempt,
+    ) -> Result<(), Failure> {
+        Work::add(&node.story.work.skipped, self.skipped);
+        Work::add(&node.story.work.untimely, self.untimely);
+        let bytes = serde_json::to_vec(self).expect("numbers and strings are always JSON");
+        job.put(&objects::listing(&job.id, attempt), bytes).await
     }
 
     /// From an object of the job.

@@ -1,49 +1,89 @@
-//! The listing: every selected key of the source, in order, cut into partitions.
+//! The survey: a first look at the source. What is found to its end is the listing; of the rest it is
+//! said into which ranges it is cut.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
 use fruitnode_coordinator::ids::Attempt;
 use fruitnode_coordinator::task::TaskResult;
+use tokio::sync::mpsc;
 
 use crate::failure::Failure;
-use crate::storage::manifest::write_manifest;
-use crate::story::Work;
-use crate::tasks::facts::ListingFacts;
-use crate::tasks::{JobContext, NodeContext, objects};
+use crate::storage::manifest::{write_chunks, write_manifest};
+use crate::storage::{Entry, KeyRange, ListError, ListSummary, Survey, conclude};
+use crate::story::Told;
+use crate::tasks::facts::{ListingFacts, PartFacts, SurveyFacts};
+use crate::tasks::{JobContext, NodeContext, objects, sha256};
 
-/// Lists the source and writes the manifest.
+/// Looks at the source, and writes the manifest or the survey.
 pub(super) async fn list(
     node: &Arc<NodeContext>,
     job: &Arc<JobContext>,
     attempt: Attempt,
 ) -> Result<TaskResult, Failure> {
-    let listed = &node.story.work.listed;
-    let mut progress = |keys: u64| listed.store(keys, Ordering::Relaxed);
-    let settings = &job.settings;
-    let (manifest, summary) = write_manifest(
-        &*job.source,
-        &settings.selection,
-        settings.rows_per_part,
-        &*job.sink,
-        &objects::manifest(&job.id, attempt),
-        &mut progress,
-    )
-    .await?;
-    Work::add(&node.story.work.skipped, summary.skipped);
-    Work::add(&node.story.work.untimely, summary.untimely);
-    let facts = ListingFacts {
-        digest: manifest.listing.hex(),
-        skipped: summary.skipped,
-        untimely: summary.untimely,
-        others: summary.others,
-        limited: summary.limited,
+    let mut told = Told::begin(&node.story.work.listed);
+    let (source, selection) = (&*job.source, &job.settings.selection);
+    let survey = source.survey(selection).await;
+    let survey = survey.map_err(|error| Failure::of(error.reason(), &error))?;
+    let result = match survey {
+        Some(survey) if !survey.ranges.is_empty() => {
+            cut(job, attempt, survey, &mut |keys| told.more(keys)).await?
+        }
+        survey => {
+            let (manifest, summary) = write_manifest(
+                |blocks| whole(job, survey, blocks),
+                job.settings.rows_per_part,
+                &*job.sink,
+                &objects::manifest(&job.id, attempt),
+                &mut |keys| told.more(keys),
+            )
+            .await?;
+            ListingFacts::of(&manifest, &summary).write(node, job, attempt).await?;
+            manifest.result()
+        }
     };
-    job.put(&objects::listing(&job.id, attempt), facts.encode()).await?;
-    Ok(TaskResult::Listed {
-        keys: manifest.keys,
-        bytes: manifest.bytes,
-        partitions: manifest.partitions,
-        digest: manifest.digest,
-    })
+    told.keep();
+    Ok(result)
+}
+
+/// Everything, as far as the survey has not found it already.
+async fn whole(
+    job: &JobContext,
+    survey: Option<Survey>,
+    blocks: mpsc::Sender<Vec<Entry>>,
+) -> Result<ListSummary, ListError> {
+    let (source, selection) = (&*job.source, &job.settings.selection);
+    let summary = match survey {
+        Some(survey) => send(job, survey, blocks).await?,
+        None => source.list(selection, &KeyRange::default(), blocks).await?,
+    };
+    conclude(source, selection, summary)
+}
+
+/// Writes what the survey found and how the rest is cut.
+async fn cut(
+    job: &JobContext,
+    attempt: Attempt,
+    mut survey: Survey,
+    progress: &mut (dyn FnMut(u64) + Send),
+) -> Result<TaskResult, Failure> {
+    let ranges = std::mem::take(&mut survey.ranges);
+    let name = |chunk| objects::entries(&job.id, attempt, chunk);
+    let found = |blocks| send(job, survey, blocks);
+    let (chunks, summary) = write_chunks(found, &*job.sink, name, progress).await?;
+    let keys = summary.keys;
+    let facts = SurveyFacts { part: PartFacts { chunks, summary }, ranges };
+    let bytes = facts.encode();
+    let (digest, ranges) = (sha256(&bytes), facts.ranges.len() as u32);
+    job.put(&objects::survey(&job.id, attempt), bytes).await?;
+    Ok(TaskResult::Cut { ranges, keys, digest })
+}
+
+async fn send(
+    job: &JobContext,
+    survey: Survey,
+    blocks: mpsc::Sender<Vec<Entry>>,
+) -> Result<ListSummary, ListError> {
+    let stopped = |_| ListError::Stopped { from: job.source.uri().to_owned() };
+    blocks.send(survey.entries).await.map_err(stopped)?;
+    Ok(survey.summary)
 }

@@ -9,11 +9,13 @@ mod facts;
 mod failure;
 pub mod feed;
 mod fit;
+mod gather;
 mod given;
 pub mod held;
 pub mod infer;
 mod lease;
 mod list;
+mod list_range;
 mod max_bad;
 pub mod meter;
 pub mod model_place;
@@ -66,6 +68,12 @@ pub async fn carry_out(
     let attempt = lease.attempt;
     match (lease.task, lease.inputs) {
         (Task::List, Inputs::List) => list::list(node, job, attempt).await,
+        (Task::ListRange(range), Inputs::ListRange(cut)) => {
+            list_range::list_range(node, job, range, attempt, cut).await
+        }
+        (Task::Gather, Inputs::Gather(cut, won)) => {
+            gather::gather(node, job, attempt, cut, won).await
+        }
         (Task::Extract(partition), Inputs::Extract(listing)) => {
             extract::extract(node, job, partition, attempt, listing).await
         }

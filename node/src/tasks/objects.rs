@@ -1,7 +1,7 @@
 //! Names of what the tasks of a job leave for each other, all below `_run/JOB/work/`. Every name
 //! carries its attempt, so that two attempts never write the same object.
 
-use fruitnode_coordinator::ids::{Attempt, JobId, PartitionId};
+use fruitnode_coordinator::ids::{Attempt, JobId, PartitionId, RangeId};
 
 /// Folder of everything that is removed when the job is published.
 pub fn work_folder(job: &JobId) -> String {
@@ -11,6 +11,21 @@ pub fn work_folder(job: &JobId) -> String {
 /// The manifest.
 pub fn manifest(job: &JobId, attempt: Attempt) -> String {
     format!("{}manifest-{attempt}", work_folder(job))
+}
+
+/// The ranges into which the source was cut, and what was listed before the first of them.
+pub fn survey(job: &JobId, attempt: Attempt) -> String {
+    format!("{}survey-{attempt}.json", work_folder(job))
+}
+
+/// What a lease listed of a range.
+pub fn range(job: &JobId, range: RangeId, attempt: Attempt) -> String {
+    format!("{}range-{:03}-{attempt}.json", work_folder(job), range.0)
+}
+
+/// Entries that an attempt listed, the survey or a range.
+pub fn entries(job: &JobId, attempt: Attempt, chunk: usize) -> String {
+    format!("{}entries-{attempt}-{chunk:05}", work_folder(job))
 }
 
 /// What the listing met beside photographs.

@@ -188,6 +188,7 @@ impl JobContext {
             dim,
             given,
             settings,
+            survey: OnceCell::new(),
             manifest: OnceCell::new(),
             bad: BadTally::default(),
         };

@@ -3,7 +3,6 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use fruitnode_coordinator::ids::Digest;
@@ -17,8 +16,8 @@ use crate::env::Moment;
 use crate::failure::Failure;
 use crate::pca;
 use crate::pipeline::suspect::ALONE_BYTES;
-use crate::storage::{Entry, ListSummary};
-use crate::story::Work;
+use crate::storage::{Entry, ListSummary, list_whole};
+use crate::story::{Told, Work};
 use crate::tasks::context::PHOTOGRAPH_BYTES_MAX;
 use crate::tasks::{JobContext, NodeContext, sha256};
 
@@ -167,28 +166,30 @@ async fn list(node: &NodeContext, job: &JobContext) -> Result<(ListSummary, Seen
     let (blocks, mut received) = mpsc::channel::<Vec<Entry>>(BLOCKS_WAITING_MAX);
     let look = async {
         let mut seen = Seen::default();
-        let mut keys = 0;
+        let mut told = Told::begin(&node.story.work.listed);
         while let Some(block) = received.recv().await {
-            keys += block.len() as u64;
-            node.story.work.listed.store(keys, Ordering::Relaxed);
+            told.more(block.len() as u64);
             block.into_iter().for_each(|entry| seen.meet(job, entry));
         }
+        told.keep();
         seen
     };
-    let (listed, seen) = tokio::join!(job.source.list(&job.settings.selection, blocks), look);
+    let listing = list_whole(&*job.source, &job.settings.selection, blocks);
+    let (listed, seen) = tokio::join!(listing, look);
     let summary = listed.map_err(|error| Failure::of(error.reason(), &error))?;
     Ok((summary, seen))
 }
 
 impl Seen {
     fn meet(&mut self, job: &JobContext, entry: Entry) {
-        let room = self.labels.len() < LABELS_MAX;
         match job.settings.labels.label(&entry.key) {
             None => self.unlabelled += 1,
-            Some(label) if room || self.labels.contains_key(&label) => {
-                *self.labels.entry(label).or_default() += 1;
-            }
-            Some(_) => self.more_labels = true,
+            Some(label) => *self.labels.entry(label).or_default() += 1,
+        }
+        // The first ones are kept, whatever the order in which entries come.
+        if self.labels.len() > LABELS_MAX {
+            self.labels.pop_last();
+            self.more_labels = true;
         }
         // Spread over all keys by their digests, whatever their order and their number.
         self.sample.insert(sha256(entry.key.as_bytes()), entry);

@@ -240,7 +240,8 @@ fn at(status: &JobStatus) -> Option<At> {
     Some(At {
         step: status.phase.parse().ok()?,
         keys: (status.keys > 0).then_some(status.keys),
-        listed: status.photographs.max(status.keys),
+        listed: status.photographs.max(status.keys).max(status.listed),
+        ranges: (status.ranges > 0).then_some((status.ranges_listed, status.ranges)),
         done: status.photographs.max(status.good + status.bad),
         bad: status.bad,
         partitions: status.partitions.into(),

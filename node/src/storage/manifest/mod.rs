@@ -18,6 +18,7 @@
 //! listing, whoever writes it.
 
 mod build;
+mod chunks;
 mod codec;
 mod reader;
 mod writer;
@@ -34,6 +35,7 @@ use crate::storage::sink::SinkError;
 use crate::storage::source::ListError;
 
 pub use build::write_manifest;
+pub use chunks::{Chunk, read_chunks, write_chunks};
 pub use reader::ManifestReader;
 pub use writer::ManifestWriter;
 

@@ -5,15 +5,19 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use fruitnode_coordinator::ids::Digest;
+use proptest::prelude::{any, prop};
+use proptest::test_runner::{Config, TestRunner};
 use tokio::runtime::Runtime;
+use tokio::sync::mpsc;
 
 use crate::storage::manifest::reader::entries;
 use crate::storage::manifest::{
     Damage, FOOTER_BYTES, HEADER_BYTES, INDEX_RECORD_BYTES, ManifestError, ManifestReader,
-    ManifestSummary, ManifestWriter, ROWS_PER_PART_MAX, write_manifest,
+    ManifestSummary, ManifestWriter, ROWS_PER_PART_MAX, read_chunks, write_chunks, write_manifest,
 };
 use crate::storage::{
-    Entry, FolderSink, FolderSource, FolderTarget, Mode, Pattern, Problem, Selection, Sink,
+    Entry, FolderSink, FolderSource, FolderTarget, ListError, Mode, Pattern, Problem, Selection,
+    Sink, list_whole,
 };
 
 fn listing(keys: u32) -> Vec<Entry> {
@@ -188,17 +192,18 @@ fn a_folder_becomes_a_manifest_and_a_failed_listing_leaves_none() {
         let mut progress = |keys| told.push(keys);
         let sink = room.sink.as_ref();
         let name = "_run/manifest";
-        let failed = write_manifest(&source, &selection, 2, sink, name, &mut progress).await;
+        let list = |blocks| list_whole(&source, &selection, blocks);
+        let failed = write_manifest(list, 2, sink, name, &mut progress).await;
         assert!(sink.size(name).await.is_err());
         for i in 0..3_000 {
             fs::write(from.join(format!("Apple/{i:04}.jpg")), "x").unwrap();
         }
-        (failed, write_manifest(&source, &selection, 1_000, sink, name, &mut progress).await)
+        (failed, write_manifest(list, 1_000, sink, name, &mut progress).await)
     });
     assert!(matches!(failed, Err(ManifestError::List(_))), "{failed:?}");
     let (manifest, summary) = written.unwrap();
     assert_eq!((manifest.keys, manifest.partitions, summary.keys), (3_000, 3, 3_000));
-    assert_eq!(told.last(), Some(&3_000));
+    assert_eq!(told.iter().sum::<u64>(), 3_000);
     assert!(told.len() > 1, "a long listing speaks before its end");
     let block = room.runtime.block_on(async {
         let sink = Arc::clone(&room.sink);
@@ -207,4 +212,93 @@ fn a_folder_becomes_a_manifest_and_a_failed_listing_leaves_none() {
     });
     let block = block.unwrap();
     assert_eq!((block.len(), block[0].key.as_str()), (1_000, "Apple/2000.jpg"));
+}
+
+/// Sends entries as a listing does, in blocks of so many.
+async fn send(
+    entries: &[Entry],
+    rows: usize,
+    blocks: mpsc::Sender<Vec<Entry>>,
+) -> Result<u64, ListError> {
+    for block in entries.chunks(rows) {
+        blocks.send(block.to_vec()).await.expect("somebody listens");
+    }
+    Ok(entries.len() as u64)
+}
+
+/// The manifest of entries that several leases listed, cut where `cuts` say.
+async fn gathered(
+    room: &Room,
+    listing: &[Entry],
+    (cuts, rows): (&[usize], usize),
+) -> Result<(Bytes, ManifestSummary), ManifestError> {
+    let sink = room.sink.as_ref();
+    let mut chunks = Vec::new();
+    let ends = cuts.iter().skip(1).copied().chain([listing.len()]);
+    for (at, (from, to)) in cuts.iter().copied().zip(ends).enumerate() {
+        let name = |chunk| format!("_run/entries-{at}-{chunk}");
+        let list = |blocks| send(&listing[from..to], rows, blocks);
+        let (written, keys) = write_chunks(list, sink, name, &mut |_| {}).await?;
+        assert_eq!(keys as usize, to - from);
+        chunks.extend(written.into_iter().enumerate().map(|(chunk, it)| (name(chunk), it)));
+    }
+    let gather = |blocks| read_chunks(sink, chunks, blocks);
+    let (summary, ()) = write_manifest(gather, 7, sink, "_run/manifest", &mut |_| {}).await?;
+    Ok((sink.get("_run/manifest").await?, summary))
+}
+
+#[test]
+fn what_is_gathered_of_any_cut_is_the_manifest_of_one_listing() {
+    let room = Room::new();
+    let cuts = prop::collection::vec(any::<prop::sample::Index>(), 0..9);
+    let cases = (0..120_u32, cuts, 1..40_usize);
+    let runner =
+        &mut TestRunner::new(Config { cases: 60, failure_persistence: None, ..Config::default() });
+    runner
+        .run(&cases, |(keys, cuts, rows)| {
+            let listing = listing(keys);
+            let mut cuts: Vec<usize> =
+                cuts.iter().map(|cut| cut.index(listing.len() + 1)).chain([0]).collect();
+            cuts.sort_unstable();
+            let gathered = gathered(&room, &listing, (&cuts, rows));
+            let (bytes, summary) = room.runtime.block_on(gathered).unwrap();
+            let (whole, expected) = encode(&listing, 7);
+            assert_eq!((bytes, summary), (Bytes::from(whole), expected));
+            Ok(())
+        })
+        .unwrap();
+}
+
+#[test]
+fn a_long_range_is_left_in_objects_of_a_limited_size_and_a_changed_one_is_noticed() {
+    let room = Room::new();
+    let listing = listing(30_000);
+    let (bytes, summary) = room.runtime.block_on(gathered(&room, &listing, (&[0], 1_000))).unwrap();
+    assert_eq!((bytes, summary), (Bytes::from(encode(&listing, 7).0), encode(&listing, 7).1));
+    let damaged = room.runtime.block_on(async {
+        let (sink, name) = (room.sink.as_ref(), |chunk| format!("_run/entries-9-{chunk}"));
+        let list = |blocks| send(&listing, 1_000, blocks);
+        let (chunks, _) = write_chunks(list, sink, name, &mut |_| {}).await.unwrap();
+        assert!(chunks.len() > 2, "{} objects", chunks.len());
+        for at in 0..chunks.len() {
+            assert!(sink.size(&name(at)).await.unwrap() < 600 << 10);
+        }
+        let mut bytes = sink.get(&name(1)).await.unwrap().to_vec();
+        bytes[77] ^= 1;
+        sink.put(&name(1), bytes.into()).await.unwrap();
+        let chunks = chunks.into_iter().enumerate().map(|(at, it)| (name(at), it)).collect();
+        let (blocks, mut received) = mpsc::channel(1);
+        let count = async { while received.recv().await.is_some() {} };
+        tokio::join!(read_chunks(sink, chunks, blocks), count).0
+    });
+    assert!(matches!(damaged, Err(ManifestError::Damaged(Damage::Digest))), "{damaged:?}");
+}
+
+#[test]
+fn ranges_are_gathered_in_their_order_or_not_at_all() {
+    let room = Room::new();
+    let mut listing = listing(20);
+    listing.swap(9, 10);
+    let wrong = room.runtime.block_on(gathered(&room, &listing, (&[0, 10], 3)));
+    assert!(matches!(wrong, Err(ManifestError::OutOfOrder { .. })), "{wrong:?}");
 }

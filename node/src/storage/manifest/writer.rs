@@ -94,12 +94,7 @@ impl ManifestWriter {
     }
 
     fn check(&self, entry: &Entry) -> Result<(), ManifestError> {
-        if entry.key.len() > KEY_BYTES_MAX {
-            return Err(too_large("the key", entry, KEY_BYTES_MAX));
-        }
-        if entry.validator.len() > VALIDATOR_BYTES_MAX {
-            return Err(too_large("the validator", entry, VALIDATOR_BYTES_MAX));
-        }
+        check_lengths(entry)?;
         if self.partitions == PARTITIONS_MAX {
             return Err(too_large("the number of parts", entry, PARTITIONS_MAX as usize));
         }
@@ -121,6 +116,17 @@ impl ManifestWriter {
         self.rows = 0;
         block
     }
+}
+
+/// Refuses an entry that no reader would take.
+pub(super) fn check_lengths(entry: &Entry) -> Result<(), ManifestError> {
+    if entry.key.len() > KEY_BYTES_MAX {
+        return Err(too_large("the key", entry, KEY_BYTES_MAX));
+    }
+    if entry.validator.len() > VALIDATOR_BYTES_MAX {
+        return Err(too_large("the validator", entry, VALIDATOR_BYTES_MAX));
+    }
+    Ok(())
 }
 
 pub(super) fn header(rows_per_part: u32) -> Vec<u8> {

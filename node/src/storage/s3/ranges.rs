@@ -6,8 +6,15 @@
 
 use std::collections::{BTreeSet, VecDeque};
 
+use fruitnode_coordinator::task::RANGES_MAX;
+
+use crate::storage::source::KeyRange;
+
 /// Questions asked at most.
 const PROBES_MAX: u32 = 64;
+
+// As many ranges as boundaries are found, and one more.
+const _: () = assert!(PROBES_MAX < RANGES_MAX);
 
 /// Follows everything that begins like the text before it.
 const LAST: char = char::MAX;
@@ -39,13 +46,6 @@ struct Branch {
     /// A longer prefix that all keys may share: tried before children are looked for.
     hint: Option<String>,
     tried: bool,
-}
-
-/// Keys after `after`, up to and with `up_to`.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct KeyRange {
-    pub(super) after: String,
-    pub(super) up_to: Option<String>,
 }
 
 impl Cut {

@@ -1,31 +1,23 @@
 //! Photographs below a prefix of a bucket: every page, in key order, each in its listed version.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 
 use async_trait::async_trait;
 use aws_sdk_s3::error::ProvideErrorMetadata;
 use aws_sdk_s3::operation::get_object::{GetObjectError, GetObjectOutput};
 use bytes::Bytes;
 use tokio::sync::{OnceCell, mpsc};
-use tokio::task::JoinSet;
 
 use crate::storage::s3::bucket::{BODY_ATTEMPTS_MAX, Bucket, Listed, Page, Query, body};
 use crate::storage::s3::connect::{Failed, S3Options};
 use crate::storage::s3::error::{S3Error, status};
-use crate::storage::s3::ranges::{Cut, KeyRange, Probe};
+use crate::storage::s3::ranges::{Cut, Probe};
 use crate::storage::select::Selection;
-use crate::storage::source::{Entry, GetError, ListError, ListSummary, Source};
+use crate::storage::source::{Entry, GetError, KeyRange, ListError, ListSummary, Source, Survey};
 use crate::storage::tally::Tally;
 
 /// Pages that are listed one after the other before it is worth looking for ranges.
 const PAGES_ALONE: u32 = 2;
-
-/// Ranges that are listed side by side.
-const RANGES_MAX: usize = 8;
-
-/// Pages of one range that may wait for those before it: some 2 MB. Twice as many would list a
-/// million keys faster, and take a tenth more memory for them than for ten thousand.
-const PAGES_WAITING_MAX: usize = 8;
 
 /// A prefix of a bucket.
 #[derive(Debug)]
@@ -38,15 +30,22 @@ pub struct S3Source {
     bucket: OnceCell<Bucket>,
 }
 
-/// What the task of a range sends: a page, and nothing at the end.
-type Sent = Result<Option<Vec<Listed>>, S3Error>;
-
-/// A listing under way.
+/// The listing of a range under way.
 struct Listing<'a> {
     source: &'a S3Source,
+    bucket: &'a Bucket,
+    /// Whether folders are not entered.
+    shallow: bool,
+    range: &'a KeyRange,
     tally: Tally,
-    blocks: mpsc::Sender<Vec<Entry>>,
+    /// Asks for the next page.
+    next: Option<String>,
+    /// First key that was met.
+    first: String,
+    /// Last key that was met, or what comes before the first.
     last: String,
+    /// Whether the last page was the last one.
+    over: bool,
 }
 
 impl S3Source {
@@ -125,37 +124,42 @@ impl Source for S3Source {
         &self.uri
     }
 
+    fn others(&self) -> &'static str {
+        "folder markers"
+    }
+
+    /// A limit is met near the beginning, and folders cannot be cut.
+    async fn survey(&self, selection: &Selection) -> Result<Option<Survey>, ListError> {
+        if selection.limit.is_some() || !selection.recursive {
+            return Ok(None);
+        }
+        let everything = KeyRange::default();
+        let mut listing = Listing::begin(self, selection, &everything).await?;
+        let mut entries = Vec::new();
+        for _ in 0..PAGES_ALONE {
+            entries.extend(listing.next().await?.unwrap_or_default());
+        }
+        let ranges = match listing.over {
+            true => Vec::new(),
+            false => cut(listing.bucket, &listing.first, &listing.last).await?,
+        };
+        Ok(Some(Survey { entries, summary: listing.tally.finish(), ranges }))
+    }
+
     async fn list(
         &self,
         selection: &Selection,
+        range: &KeyRange,
         blocks: mpsc::Sender<Vec<Entry>>,
     ) -> Result<ListSummary, ListError> {
-        let bucket = self.bucket().await?;
-        let tally = Tally::of(&self.uri, selection.clone(), "folder markers");
-        let mut listing = Listing { source: self, tally, blocks, last: String::new() };
-        // A limit is met near the beginning, and folders cannot be cut.
-        let alone = selection.limit.is_some() || !selection.recursive;
-        let (mut next, mut pages, mut first) = (None, 0, None);
-        loop {
-            let shallow = !selection.recursive;
-            let query = Query { prefix: &self.prefix, next, shallow, ..Query::default() };
-            let page = bucket.page(query).await?;
-            pages += 1;
-            first = first.or_else(|| page.objects.first().map(|object| object.key.clone()));
-            listing.folders(&page);
-            listing.send(&page.objects).await?;
-            next = page.next;
-            if next.is_none() || listing.tally.full() {
-                return listing.tally.finish();
-            }
-            if pages == PAGES_ALONE && !alone {
-                break;
+        let mut listing = Listing::begin(self, selection, range).await?;
+        while let Some(block) = listing.next().await? {
+            if !block.is_empty() {
+                let stopped = |_| ListError::Stopped { from: self.uri.clone() };
+                blocks.send(block).await.map_err(stopped)?;
             }
         }
-        let ranges = cut(bucket, &first.unwrap_or_default(), &listing.last).await?;
-        tracing::debug!(ranges = ranges.len(), from = self.uri, "listing side by side");
-        side_by_side(bucket, ranges, &mut listing).await?;
-        listing.tally.finish()
+        Ok(listing.tally.finish())
     }
 
     async fn get(&self, entry: &Entry, bytes_max: u64) -> Result<Bytes, GetError> {
@@ -178,7 +182,50 @@ impl Source for S3Source {
     }
 }
 
-impl Listing<'_> {
+impl<'a> Listing<'a> {
+    async fn begin(
+        source: &'a S3Source,
+        selection: &'a Selection,
+        range: &'a KeyRange,
+    ) -> Result<Self, S3Error> {
+        Ok(Self {
+            source,
+            bucket: source.bucket().await?,
+            shallow: !selection.recursive,
+            range,
+            tally: Tally::of(selection.clone()),
+            next: None,
+            first: String::new(),
+            last: range.after.clone(),
+            over: false,
+        })
+    }
+
+    /// What the next page gives, until the limit. Nothing at the end of the range.
+    async fn next(&mut self) -> Result<Option<Vec<Entry>>, ListError> {
+        if self.over {
+            return Ok(None);
+        }
+        let (after, shallow) = (self.range.after.as_str(), self.shallow);
+        let after = Some(after).filter(|after| !after.is_empty());
+        let (prefix, next) = (self.source.prefix.as_str(), self.next.take());
+        let query = Query { prefix, after, next, shallow, ..Query::default() };
+        let page = self.bucket.page(query).await?;
+        self.folders(&page);
+        let mut block = Vec::with_capacity(page.objects.len());
+        for object in &page.objects {
+            self.over |= self.range.up_to.as_ref().is_some_and(|up_to| object.key > *up_to);
+            self.over |= self.tally.full();
+            if self.over {
+                break;
+            }
+            block.extend(self.meet(object)?);
+        }
+        self.next = page.next;
+        self.over |= self.next.is_none() || self.tally.full();
+        Ok(Some(block))
+    }
+
     /// Counts the folders that are not entered.
     fn folders(&mut self, page: &Page) {
         let out = self.source.leave_out.as_deref();
@@ -190,22 +237,6 @@ impl Listing<'_> {
         }
     }
 
-    /// Sends what one page gives, until the limit.
-    async fn send(&mut self, objects: &[Listed]) -> Result<(), ListError> {
-        let mut block = Vec::with_capacity(objects.len());
-        for object in objects {
-            if self.tally.full() {
-                break;
-            }
-            block.extend(self.meet(object)?);
-        }
-        if block.is_empty() {
-            return Ok(());
-        }
-        let stopped = |_| ListError::Stopped { from: self.source.uri.clone() };
-        self.blocks.send(block).await.map_err(stopped)
-    }
-
     fn meet(&mut self, object: &Listed) -> Result<Option<Entry>, ListError> {
         let (whole, source) = (&object.key, self.source);
         let place = || source.uri.clone();
@@ -213,6 +244,9 @@ impl Listing<'_> {
             return Err(S3Error::Unordered { place: place(), key: whole.clone() }.into());
         }
         self.last.clone_from(whole);
+        if self.first.is_empty() {
+            self.first.clone_from(whole);
+        }
         let Some(key) = whole.strip_prefix(&source.prefix) else {
             let words = format!("it lists `{whole}`, which does not begin as was asked");
             return Err(S3Error::Failed { place: place(), words }.into());
@@ -260,72 +294,6 @@ async fn cut(bucket: &Bucket, first: &str, after: &str) -> Result<Vec<KeyRange>,
         answers.insert(probe, found);
     }
     Ok(cut.ranges())
-}
-
-/// Lists ranges side by side, and hands on what they give in order.
-async fn side_by_side(
-    bucket: &Bucket,
-    ranges: Vec<KeyRange>,
-    listing: &mut Listing<'_>,
-) -> Result<(), ListError> {
-    // Dropped with this function, whatever ends it.
-    let mut tasks = JoinSet::new();
-    let mut waiting = VecDeque::new();
-    let mut ranges = ranges.into_iter();
-    loop {
-        while waiting.len() < RANGES_MAX
-            && let Some(range) = ranges.next()
-        {
-            let (pages, received) = mpsc::channel(PAGES_WAITING_MAX);
-            tasks.spawn(list_range(bucket.clone(), range, pages));
-            waiting.push_back(received);
-        }
-        let Some(mut received) = waiting.pop_front() else {
-            return Ok(());
-        };
-        loop {
-            match received.recv().await {
-                Some(Ok(Some(objects))) => listing.send(&objects).await?,
-                Some(Ok(None)) => break,
-                Some(Err(error)) => return Err(error.into()),
-                // Without the word that it is the end, it is none.
-                None => {
-                    let words = "the task that listed a part of it stopped";
-                    return Err(bucket.broken(&bucket.prefix, words).into());
-                }
-            }
-        }
-    }
-}
-
-/// Sends every page of a range, and a word at the end.
-async fn list_range(bucket: Bucket, range: KeyRange, pages: mpsc::Sender<Sent>) {
-    let after = Some(range.after.as_str());
-    let mut next = None;
-    loop {
-        let query = Query { prefix: &bucket.prefix, after, next: next.take(), ..Query::default() };
-        let (sent, last) = match bucket.page(query).await {
-            Err(error) => (Err(error), true),
-            Ok(mut page) => {
-                next = page.next;
-                let listed = page.objects.len();
-                if let Some(up_to) = &range.up_to {
-                    page.objects.retain(|object| object.key <= *up_to);
-                }
-                let over = page.objects.len() < listed || next.is_none();
-                (Ok(Some(page.objects)), over)
-            }
-        };
-        let failed = sent.is_err();
-        // Whoever no longer listens needs no more pages.
-        if pages.send(sent).await.is_err() || failed {
-            return;
-        }
-        if last {
-            let _ = pages.send(Ok(None)).await;
-            return;
-        }
-    }
 }
 
 /// Refuses another version, and a part of one.

@@ -18,6 +18,7 @@ use super::bucket::Bucket;
 use super::{S3Options, S3Source};
 use crate::storage::{
     DEFAULT_PATTERN, Entry, GetError, ListError, ListSummary, Pattern, Selection, Source,
+    list_whole,
 };
 
 /// What the server was asked: the first line of each request, with its `if-match`.
@@ -101,7 +102,7 @@ fn list(source: &S3Source, limit: Option<u64>) -> Result<(Vec<Entry>, ListSummar
     let selection = Selection { limit, ..Selection::recursive(pattern) };
     Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
         let (blocks, mut received) = mpsc::channel(9);
-        let summary = source.list(&selection, blocks).await?;
+        let summary = list_whole(source, &selection, blocks).await?;
         let mut entries = Vec::new();
         while let Some(block) = received.recv().await {
             entries.extend(block);
@@ -144,6 +145,30 @@ fn every_page_is_listed_with_its_odd_keys_and_without_target_and_markers() {
     );
     let asked = server.join().unwrap();
     assert!(asked[0].contains("encoding-type=url") && asked[1].contains("t%2B1"), "{asked:?}");
+}
+
+#[test]
+fn what_follows_the_survey_is_listed_in_ranges_and_each_page_asked_once() {
+    let (first, second) = ([("in/a.jpg", 1), ("in/b.txt", 1)], [("in/c.jpg", 2), ("in/d.txt", 1)]);
+    let (third, rest) = ([("in/e.txt", 1)], [("in/f.jpg", 4), ("in/out/x.jpg", 1)]);
+    // A look finds nothing to cut at: the rest is one range.
+    let (source, server) = serve(vec![
+        page(&first, Some("t1")),
+        page(&second, Some("t2")),
+        page(&[], None),
+        page(&third, Some("t3")),
+        page(&rest, None),
+    ]);
+    let (entries, summary) = list(&source, None).unwrap();
+    let keys: Vec<_> = entries.iter().map(|entry| entry.key.as_str()).collect();
+    assert_eq!(keys, ["a.jpg", "c.jpg", "f.jpg"]);
+    assert_eq!((summary.keys, summary.bytes, summary.skipped), (3, 7, 3));
+    assert_eq!(summary.skipped_examples, ["b.txt", "d.txt", "e.txt"]);
+    assert_eq!(summary.left_out, ["in/out/"]);
+    let asked = server.join().unwrap();
+    for (asked, says) in asked.iter().zip(["prefix=", "t1", "max-keys=1", "d.txt", "t3"]) {
+        assert!(asked.contains(says), "{says}: {asked}");
+    }
 }
 
 #[test]

@@ -13,7 +13,7 @@ use tokio::sync::mpsc;
 use super::{is_root, runtime};
 use crate::storage::{
     DEFAULT_PATTERN, Entry, FolderSink, FolderSource, FolderTarget, ListError, ListSummary, Mode,
-    Pattern, Problem, Selection, Source,
+    Pattern, Problem, Selection, list_whole,
 };
 
 fn everything() -> Selection {
@@ -39,7 +39,7 @@ fn list(
             }
             entries
         };
-        let (listed, entries) = tokio::join!(source.list(selection, blocks), collect);
+        let (listed, entries) = tokio::join!(list_whole(source, selection, blocks), collect);
         Ok((entries, listed?))
     })
 }
@@ -230,6 +230,6 @@ fn a_listing_ends_when_nobody_listens() {
     let source = FolderSource::open(root.path(), &[]).unwrap();
     let (blocks, received) = mpsc::channel(1);
     drop(received);
-    let stopped = runtime().block_on(source.list(&everything(), blocks)).unwrap_err();
+    let stopped = runtime().block_on(list_whole(&source, &everything(), blocks)).unwrap_err();
     assert!(matches!(stopped, ListError::Stopped { .. }), "{stopped}");
 }

@@ -10,7 +10,7 @@ use tokio::sync::mpsc;
 
 use super::{is_root, runtime};
 use crate::storage::{
-    DEFAULT_PATTERN, Entry, FolderSource, GetError, Pattern, Problem, Selection, Source,
+    DEFAULT_PATTERN, Entry, FolderSource, GetError, Pattern, Problem, Selection, Source, list_whole,
 };
 
 const MAX: u64 = 1_000;
@@ -20,7 +20,7 @@ fn listed(root: &Path) -> (FolderSource, Entry) {
     let source = FolderSource::open(root, &[]).unwrap();
     let selection = Selection::recursive(Pattern::parse(DEFAULT_PATTERN).unwrap());
     let (blocks, mut received) = mpsc::channel(4);
-    runtime().block_on(source.list(&selection, blocks)).unwrap();
+    runtime().block_on(list_whole(&source, &selection, blocks)).unwrap();
     let entry = received.blocking_recv().unwrap().remove(0);
     (source, entry)
 }

@@ -14,7 +14,8 @@ use crate::cli::cluster::show::table::{NOTHING, Set, Table, bytes, count, line, 
 const SLOWEST_TOLD: usize = 3;
 
 /// Stages in the order of a job.
-const STAGES: [&str; 7] = ["list", "extract", "remake", "merge", "fit", "project", "publish"];
+const STAGES: [&str; 9] =
+    ["list", "list-range", "gather", "extract", "remake", "merge", "fit", "project", "publish"];
 
 /// One stage of a job.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
@@ -334,6 +335,8 @@ fn stage_of(story: &AttemptStory) -> &'static str {
     use task::Task;
     match story.task.as_ref().and_then(|task| task.task.as_ref()) {
         Some(Task::List(_)) => "list",
+        Some(Task::ListRange(_)) => "list-range",
+        Some(Task::Gather(_)) => "gather",
         Some(Task::Extract(_)) => "extract",
         Some(Task::Remake(_)) => "remake",
         Some(Task::Merge(_)) => "merge",
@@ -354,7 +357,11 @@ pub fn partition(story: &AttemptStory) -> Option<u32> {
 
 fn task_words(story: &AttemptStory) -> String {
     let stage = stage_of(story);
-    partition(story).map_or_else(|| stage.to_owned(), |at| format!("{stage}:{at}"))
+    let range = match story.task.as_ref().and_then(|task| task.task.as_ref()) {
+        Some(task::Task::ListRange(range)) => Some(*range),
+        _ => None,
+    };
+    partition(story).or(range).map_or_else(|| stage.to_owned(), |at| format!("{stage}:{at}"))
 }
 
 #[cfg(test)]

@@ -16,6 +16,8 @@ pub struct JobDocument {
     phase: String,
     /// Photographs listed.
     photographs: u64,
+    /// While a source is listed that was cut into ranges.
+    listing: Option<ListingDocument>,
     /// Photographs done, those of unfinished partitions included.
     done: u64,
     good: u64,
@@ -40,6 +42,15 @@ pub struct JobDocument {
     code: Option<&'static str>,
     message: Option<String>,
     success_sha256: Option<String>,
+}
+
+/// How far the listing is of a source that was cut, for programs.
+#[derive(Debug, Serialize)]
+pub struct ListingDocument {
+    /// Photographs in what is listed.
+    photographs: u64,
+    ranges: u32,
+    ranges_listed: u32,
 }
 
 /// How a job ended.
@@ -86,6 +97,11 @@ pub fn document(job: &JobStatus) -> JobDocument {
         to: job.to.clone(),
         phase: job.phase.clone(),
         photographs: job.keys,
+        listing: (job.ranges > 0).then_some(ListingDocument {
+            photographs: job.listed,
+            ranges: job.ranges,
+            ranges_listed: job.ranges_listed,
+        }),
         done: job.photographs,
         good: job.good,
         quarantined: job.bad,
@@ -122,7 +138,7 @@ pub fn progress(job: &JobStatus, _now_ms: u64) -> String {
         of => format!("{phase} {} %", (done.min(of) * 100) / of),
     };
     match phase.as_str() {
-        "listing" if job.keys == 0 && job.photographs == 0 => phase.clone(),
+        "listing" => share(job.ranges_listed.into(), job.ranges.into()),
         "extracting" => share(job.photographs.max(job.good + job.bad), job.keys),
         "projecting" => share(job.projected.into(), job.partitions.into()),
         _ => phase.clone(),
@@ -192,6 +208,10 @@ fn body(out: &mut String, job: &JobStatus, now_ms: u64) {
             let all = count(job.partitions.into());
             if ended(job) { all } else { format!("{} of {all} done", job.extracted) }
         });
+    }
+    if job.ranges > 0 {
+        line(out, "photographs listed", count(job.listed));
+        line(out, "ranges", format!("{} of {} listed", job.ranges_listed, job.ranges));
     }
     line(out, "rows of features", count(job.good));
     line(out, "in quarantine", count(job.bad));
@@ -328,6 +348,13 @@ next: fruitnode verify 's3://fruits/my out'
             assert_eq!(progress(&job(phase), NOW), words);
             assert!(!ended(&job(phase)));
         }
+        let cut = JobStatus { listed: 9_000, ranges: 8, ranges_listed: 3, ..job("listing") };
+        assert_eq!(progress(&cut, NOW), "listing 37 %");
+        let text = details(&cut, NOW);
+        assert!(text.contains("photographs listed        9,000"), "{text}");
+        assert!(text.contains("ranges                    3 of 8 listed"), "{text}");
+        assert_eq!(serde_json::to_value(document(&cut)).unwrap()["listing"]["ranges_listed"], 3);
+        assert!(serde_json::to_value(document(&job("reducing"))).unwrap()["listing"].is_null());
         let text = details(&job("extracting"), NOW);
         assert!(text.contains("4 of 11 done") && text.contains("6 on 3 nodes"), "{text}");
         assert_eq!(

@@ -1,0 +1,42 @@
+//! One range of a source that the survey cut.
+
+use std::sync::Arc;
+
+use fruitnode_coordinator::ids::{Attempt, RangeId};
+use fruitnode_coordinator::retry::FailureReason;
+use fruitnode_coordinator::task::{Cut, TaskResult};
+
+use crate::failure::Failure;
+use crate::storage::manifest::write_chunks;
+use crate::story::Told;
+use crate::tasks::facts::PartFacts;
+use crate::tasks::{JobContext, NodeContext, objects, sha256};
+
+/// Lists a range and writes what it holds.
+pub(super) async fn list_range(
+    node: &Arc<NodeContext>,
+    job: &Arc<JobContext>,
+    range: RangeId,
+    attempt: Attempt,
+    cut: Cut,
+) -> Result<TaskResult, Failure> {
+    let mut told = Told::begin(&node.story.work.listed);
+    let survey = job.survey(cut).await?;
+    let Some(keys) = survey.ranges.get(range.0 as usize) else {
+        let words = format!("the survey {} names no range {range}", cut.attempt);
+        return Err(Failure::new(FailureReason::InvalidJob, words));
+    };
+    let (chunks, summary) = write_chunks(
+        |blocks| job.source.list(&job.settings.selection, keys, blocks),
+        &*job.sink,
+        |chunk| objects::entries(&job.id, attempt, chunk),
+        &mut |keys| told.more(keys),
+    )
+    .await?;
+    let keys = summary.keys;
+    let bytes = PartFacts { chunks, summary }.encode();
+    let digest = sha256(&bytes);
+    job.put(&objects::range(&job.id, range, attempt), bytes).await?;
+    told.keep();
+    Ok(TaskResult::RangeListed { keys, digest })
+}
