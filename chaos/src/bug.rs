@@ -25,6 +25,8 @@ pub enum Bug {
     LostReply,
     /// A member that let go of moments says so once, and never again.
     DropSilently,
+    /// A leader never lets a lease expire.
+    NeverExpire,
     /// A leader skips a lease whose inputs were lost in the meantime, and says nothing.
     SkipUnstartable,
     /// Whoever gathers takes the first part of each range that it finds, whichever attempt at the

@@ -3,17 +3,18 @@
 
 use fruitnode_coordinator::command::Command;
 use fruitnode_coordinator::ids::{Digest, NodeId};
+use fruitnode_coordinator::leases;
 use fruitnode_coordinator::replica::ProposeError;
 use fruitnode_coordinator::schedule;
 use fruitnode_coordinator::voters::{Candidate, VoterStep, VotersNow, next_step};
 
 use crate::bug::Bug;
-use crate::events::Wish;
+use crate::events::{Down, Wish};
 use crate::leader::Proposal;
 use crate::world::World;
 
-/// Ticks between two looks at the voters.
-const VOTERS_TICKS: u64 = 10;
+/// Ticks between two looks at the voters, and at the attempts that are out.
+const LOOK_TICKS: u64 = 10;
 const TOKEN: &str = "token";
 
 impl World {
@@ -30,8 +31,24 @@ impl World {
             }
         }
         self.found(id);
-        if tick.is_multiple_of(VOTERS_TICKS) {
+        if tick.is_multiple_of(LOOK_TICKS) {
             self.look_at_voters(id);
+            self.look_at_leases(id);
+        }
+    }
+
+    /// Notices attempts that make no progress, for the next grants.
+    fn look_at_leases(&mut self, id: NodeId) {
+        let forgives = self.has(Bug::NeverExpire);
+        let node = self.node(id);
+        let (Some(leading), Some(replica)) = (&mut node.leading, &node.replica) else {
+            return;
+        };
+        leading.leases.watch(leases::granted(replica.state()), leading.tick);
+        let overdue = leading.leases.overdue(leading.tick);
+        leading.overdue = overdue.into_iter().map(|late| late.name).collect();
+        if forgives {
+            leading.overdue.clear();
         }
     }
 
@@ -132,8 +149,24 @@ impl World {
         let waits = leading.proposed.values().any(|proposal| proposal.is_grant)
             || leading.queue.iter().any(|(command, _)| is_grant(command));
         if leading.ready && !waits {
-            let grants = schedule::grants(replica.state());
-            leading.queue.extend(grants.into_iter().map(|grant| (grant, None)));
+            let overdue = std::mem::take(&mut leading.overdue);
+            let turn = schedule::turn(replica.state(), &overdue);
+            let stuck: Vec<_> = overdue.iter().map(|(job, task, _)| (job, task)).collect();
+            let again = |grant: &&Command| match grant {
+                Command::Grant { job, task, .. } => stuck.contains(&(job, task)),
+                _ => false,
+            };
+            let again = turn.grants.iter().filter(again).count();
+            let asked = turn.give_up.iter().filter_map(|(key, node)| {
+                let down = Down::GiveUp { term: leading.term, key: key.clone() };
+                Some((*leading.streams.get(node)?, down))
+            });
+            let asked: Vec<_> = asked.collect();
+            leading.queue.extend(turn.grants.into_iter().map(|grant| (grant, None)));
+            (0..again).for_each(|_| self.count("task granted again"));
+            for (stream, down) in asked {
+                self.say_down(stream, down);
+            }
         }
     }
 

@@ -22,7 +22,8 @@ pub(crate) enum Up {
         incarnation: u64,
         slots: u32,
     },
-    Beat,
+    /// The attempts that run, and how far each is.
+    Beat(Vec<(Key, u64)>),
     /// `Accept`, `Fail` or `DropMoments`, as the coordinator will propose it.
     Report(Command),
 }
@@ -34,6 +35,7 @@ pub(crate) enum Down {
     Welcome { term: u64, attempts: Vec<Key>, held: Vec<(JobId, TreeNode)> },
     Lease(Box<Lease>),
     Cancel { term: u64, key: Key },
+    GiveUp { term: u64, key: Key },
     Release { term: u64, job: JobId, tree_node: TreeNode },
     Forget { job: JobId },
 }

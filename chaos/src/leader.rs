@@ -7,6 +7,7 @@ use fruitnode_coordinator::attendance::{Attendance, welcome};
 use fruitnode_coordinator::command::Command;
 use fruitnode_coordinator::effect::Effect;
 use fruitnode_coordinator::ids::NodeId;
+use fruitnode_coordinator::leases::{Leases, OverdueNames, Terms};
 use fruitnode_coordinator::replica::{Applied, Role};
 use fruitnode_coordinator::retry::FailureReason;
 use fruitnode_coordinator::story::AttemptFacts;
@@ -18,6 +19,9 @@ use crate::world::World;
 
 pub(crate) type Client = Option<(usize, Wish)>;
 
+/// Ticks that an attempt may make no progress: less than in the world, so that runs stay short.
+const TERM_TICKS: u64 = 300;
+
 /// A node's time as leader of one term.
 pub(crate) struct Leading {
     pub(crate) term: u64,
@@ -25,6 +29,9 @@ pub(crate) struct Leading {
     pub(crate) ready: bool,
     pub(crate) tick: u64,
     pub(crate) attendance: Attendance,
+    pub(crate) leases: Leases,
+    /// Attempts for which somebody else is to be found with the next grants.
+    pub(crate) overdue: OverdueNames,
     pub(crate) streams: BTreeMap<NodeId, StreamId>,
     pub(crate) hellos: BTreeMap<NodeId, (StreamId, u64)>,
     pub(crate) queue: VecDeque<(Command, Client)>,
@@ -45,6 +52,8 @@ impl Leading {
             ready: false,
             tick: 0,
             attendance: Attendance::default(),
+            leases: Leases::new(Terms::uniform(TERM_TICKS)),
+            overdue: OverdueNames::new(),
             streams: BTreeMap::new(),
             hellos: BTreeMap::new(),
             queue: VecDeque::new(),
@@ -247,8 +256,11 @@ impl World {
                 leading.hellos.insert(member, (stream, incarnation));
                 leading.queue.push_back((add_node(member, incarnation, slots), None));
             }
-            Up::Beat if welcomed => {
+            Up::Beat(running) if welcomed => {
                 let tick = leading.tick;
+                for (key, progress) in &running {
+                    leading.leases.heard(member, key, *progress, tick);
+                }
                 let incarnation = node
                     .replica
                     .as_ref()
@@ -264,7 +276,7 @@ impl World {
                 };
                 leading.queue.push_back((command, None));
             }
-            Up::Beat | Up::Report(_) => {}
+            Up::Beat(_) | Up::Report(_) => {}
         }
         self.wake(id);
     }

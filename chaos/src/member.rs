@@ -18,8 +18,8 @@ use crate::world::World;
 const BEAT: Time = 1_000;
 /// Time after which whoever has not welcomed is given up.
 const WELCOME_MAX: Time = 3_000;
-/// What a hung task takes longer.
-const HANG_MAX: Time = 150_000;
+/// What a slow task takes longer.
+const SLOW_MAX: Time = 150_000;
 
 /// What one process of a node remembers.
 #[derive(Default)]
@@ -40,6 +40,9 @@ pub(crate) struct Running {
     pub(crate) lease: Lease,
     pub(crate) stage: u32,
     pub(crate) fails: Option<FailureReason>,
+    /// What the node says of it: how often it has, while the task does not hang.
+    progress: u64,
+    hangs: bool,
 }
 
 impl World {
@@ -70,7 +73,12 @@ impl World {
     pub(crate) fn on_beat(&mut self, id: NodeId, life: Life) {
         if self.lives(id, life) {
             self.schedule(BEAT, Event::Beat(id, life));
-            self.report(id, Up::Beat);
+            let running = self.node(id).member.running.iter_mut().map(|(key, running)| {
+                running.progress += u64::from(!running.hangs);
+                (key.clone(), running.progress)
+            });
+            let running = running.collect();
+            self.report(id, Up::Beat(running));
         }
     }
 
@@ -108,6 +116,7 @@ impl World {
                 member.running.remove(&key);
                 member.done.remove(&key);
             }
+            Down::GiveUp { key, .. } => self.give_up(id, &key),
             Down::Release { job, tree_node, .. } => {
                 self.node(id).member.held.remove(&(job, tree_node));
             }
@@ -124,7 +133,7 @@ impl World {
     fn is_stale(&mut self, id: NodeId, said: &Down) -> bool {
         let term = match said {
             Down::Welcome { term, .. } | Down::Cancel { term, .. } => *term,
-            Down::Release { term, .. } => *term,
+            Down::Release { term, .. } | Down::GiveUp { term, .. } => *term,
             Down::Lease(lease) => lease.term,
             Down::Elsewhere { .. } | Down::Forget { .. } => return false,
         };
@@ -168,17 +177,34 @@ impl World {
         let (life, key) = (self.node(id).life, lease.key.clone());
         let task_max = self.plan.task_max.max(2);
         let mut takes = self.dice.between(1, task_max);
-        if self.dice.chance(self.plan.task_hangs) {
-            takes += self.dice.between(HANG_MAX / 5, HANG_MAX);
-            self.count("task that hung");
+        let (slow, hangs) = (self.plan.task_slow, self.plan.task_hangs);
+        if self.dice.chance(slow) {
+            takes += self.dice.between(SLOW_MAX / 5, SLOW_MAX);
+            self.count("task that was slow");
         }
+        let hangs = self.dice.chance(hangs);
         let fails = self.dice.chance(self.plan.task_fails).then(|| {
             let reasons = [FailureReason::Panic, FailureReason::StorageUnavailable];
             self.dice.pick(&reasons)
         });
-        let running = Running { lease, stage: 0, fails };
+        let running = Running { lease, stage: 0, fails, progress: 0, hangs };
         self.node(id).member.running.insert(key.clone(), running);
-        self.schedule(takes, Event::Work { node: id, life, key });
+        if hangs {
+            self.count("task that hung");
+        } else {
+            self.schedule(takes, Event::Work { node: id, life, key });
+        }
+    }
+
+    /// Ends what makes no progress, or says again how it ended.
+    fn give_up(&mut self, id: NodeId, key: &Key) {
+        match self.node(id).member.done.get(key).cloned() {
+            Some(report) => self.report(id, Up::Report(report)),
+            None => {
+                self.count("task given up");
+                self.failed(id, key, FailureReason::Stalled);
+            }
+        }
     }
 
     pub(crate) fn done(&mut self, id: NodeId, key: &Key, result: TaskResult) {

@@ -84,7 +84,7 @@ impl World {
     }
 
     pub(crate) fn say_up(&mut self, stream: StreamId, said: Up) {
-        if !matches!(said, Up::Beat) {
+        if !matches!(said, Up::Beat(_)) {
             self.note(format_args!("stream {stream} up: {said:?}"));
         }
         if let Some(delay) = self.through(stream, 0) {

@@ -47,6 +47,7 @@ pub(crate) struct Plan {
     pub(crate) disk_fails: u64,
     pub(crate) task_max: Time,
     pub(crate) task_fails: u64,
+    pub(crate) task_slow: u64,
     pub(crate) task_hangs: u64,
     pub(crate) drop_mean: Time,
     pub(crate) store_fails: u64,
@@ -57,7 +58,7 @@ pub(crate) struct Plan {
     pub(crate) remove: bool,
 }
 
-const KINDS: u64 = 14;
+const KINDS: u64 = 15;
 
 impl Plan {
     pub(crate) fn draw(dice: &mut Dice) -> Self {
@@ -92,7 +93,8 @@ impl Plan {
             partition_mean: rate(dice, 0, 12_000, 3_000),
             disk_max: rate(dice, 0, 20, 400),
             task_fails: rate(dice, 0, 50, 400),
-            task_hangs: rate(dice, 0, 30, 200),
+            task_slow: rate(dice, 0, 30, 200),
+            task_hangs: rate(dice, 0, 20, 150),
             drop_mean: rate(dice, 0, 1_200, 200),
             reply_lost: rate(dice, 0, 300, 800),
             down_max: dice.pick(&[500, 4_000, 20_000]),
@@ -139,6 +141,7 @@ impl Plan {
             &mut self.partition_mean,
             &mut self.disk_fails,
             &mut self.task_fails,
+            &mut self.task_slow,
             &mut self.task_hangs,
             &mut self.drop_mean,
             &mut self.store_fails,

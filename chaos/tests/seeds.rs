@@ -10,7 +10,7 @@ use fruitnode_chaos::{Bug, Options, Verdict, known_seeds, run};
 const SEEDS_MAX: u64 = 500;
 
 /// What must have been there in a few hundred runs, and how often at least.
-const SEEN_MIN: [(&str, u64); 16] = [
+const SEEN_MIN: [(&str, u64); 19] = [
     ("leader elected", 500),
     ("process died", 500),
     ("death between two steps", 100),
@@ -24,7 +24,10 @@ const SEEN_MIN: [(&str, u64); 16] = [
     ("node lost or removed", 200),
     ("node gone for ever", 50),
     ("moments let go of", 100),
+    ("task that was slow", 30),
     ("task that hung", 30),
+    ("task granted again", 10),
+    ("task given up", 3),
     ("attempt void at the welcome", 10),
     ("listing gathered", 100),
 ];

@@ -388,7 +388,13 @@ impl Job {
     }
 
     pub(crate) fn is_granted(&self, task: Task) -> bool {
-        self.granted.range((task, Attempt(0))..=(task, Attempt(u32::MAX))).next().is_some()
+        self.attempts_at(task).next().is_some()
+    }
+
+    /// Attempts at the task that would still be accepted, with their nodes.
+    pub(crate) fn attempts_at(&self, task: Task) -> impl Iterator<Item = (Attempt, NodeId)> {
+        let granted = self.granted.range((task, Attempt(0))..=(task, Attempt(u32::MAX)));
+        granted.map(|(&(_, attempt), &node)| (attempt, node))
     }
 
     pub(crate) fn record(&mut self, partition: PartitionId) -> &mut PartitionRecord {

@@ -15,6 +15,7 @@ pub mod effect;
 pub mod ids;
 pub mod invariants;
 pub mod job;
+pub mod leases;
 mod lineage;
 pub mod members;
 pub mod moments;

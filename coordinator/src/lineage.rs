@@ -414,11 +414,7 @@ impl Job {
 
     /// Calls back every other attempt at a task that is done.
     fn withdraw(&mut self, task: Task, out: &mut Outbox) {
-        let others: Vec<_> = self
-            .granted
-            .range((task, Attempt(0))..=(task, Attempt(u32::MAX)))
-            .map(|(&(_, attempt), &node)| (attempt, node))
-            .collect();
+        let others: Vec<_> = self.attempts_at(task).collect();
         for (attempt, node) in others {
             self.granted.remove(&(task, attempt));
             self.free(task, node, out);

@@ -38,11 +38,13 @@ pub enum FailureReason {
     OutOfMemory,
     /// More photographs are bad than the job allows.
     TooManyBad,
+    /// The attempt made no progress for so long that its node was told to give it up.
+    Stalled,
 }
 
 impl FailureReason {
     /// Every reason, in the order of its wire code.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 15] = [
         Self::NodeLost,
         Self::Cancelled,
         Self::StorageUnavailable,
@@ -57,6 +59,7 @@ impl FailureReason {
         Self::TargetTaken,
         Self::OutOfMemory,
         Self::TooManyBad,
+        Self::Stalled,
     ];
 
     /// Whether another attempt may end otherwise.
@@ -69,7 +72,8 @@ impl FailureReason {
             | Self::MomentsMissing
             | Self::DigestMismatch
             | Self::Panic
-            | Self::OutOfMemory => true,
+            | Self::OutOfMemory
+            | Self::Stalled => true,
             Self::StorageRefused
             | Self::StorageFull
             | Self::InputMissing
@@ -84,7 +88,7 @@ impl FailureReason {
     #[deny(clippy::wildcard_enum_match_arm)]
     pub fn counts(self) -> bool {
         match self {
-            Self::NodeLost | Self::Cancelled | Self::MomentsMissing => false,
+            Self::NodeLost | Self::Cancelled | Self::MomentsMissing | Self::Stalled => false,
             Self::StorageUnavailable
             | Self::StorageRefused
             | Self::StorageFull
@@ -117,6 +121,7 @@ impl FailureReason {
             Self::TargetTaken => "target_taken",
             Self::OutOfMemory => "out_of_memory",
             Self::TooManyBad => "too_many_bad",
+            Self::Stalled => "stalled",
         }
     }
 }

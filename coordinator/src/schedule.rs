@@ -11,6 +11,7 @@ use std::ops::RangeInclusive;
 use crate::command::Command;
 use crate::ids::{Attempt, JobId, NodeId, PartitionId, RangeId};
 use crate::job::Job;
+use crate::leases::{LeaseName, OverdueNames};
 use crate::slots::{Class, Free};
 use crate::state::ClusterState;
 use crate::task::{Task, TaskKind};
@@ -23,16 +24,53 @@ const REMAKES_PER_NODE_MAX: usize = 1;
 /// occupies the memory of a few.
 pub const RANGES_PER_NODE_MAX: u32 = 8;
 
+/// Nodes that are at one task at a time, because each before the last is overdue.
+const NODES_PER_TASK_MAX: usize = 3;
+
 /// Grants that fill the free slots, in the order in which they should be proposed. Applying them
 /// and asking again yields none: the assignment is complete.
 pub fn grants(state: &ClusterState) -> Vec<Command> {
+    turn(state, &OverdueNames::new()).grants
+}
+
+/// What is to be done about the work that waits and the attempts that are overdue.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Turn {
+    /// In the order in which they should be proposed.
+    pub grants: Vec<Command>,
+    /// Overdue attempts that nobody else can take over: their nodes should end them, so that their
+    /// tasks can be offered anew.
+    pub give_up: Vec<(LeaseName, NodeId)>,
+}
+
+/// As [`grants`], and first of all each task whose every attempt is overdue is granted to one more
+/// node that is not at it: whoever is done first is accepted, and the others are called back.
+pub fn turn(state: &ClusterState, overdue: &OverdueNames) -> Turn {
     let mut round = Round::new(state);
-    let mut commands = Vec::new();
-    while let Some((job, task, node)) = round.next() {
+    let mut turn = Turn::default();
+    let mut grant = |round: &mut Round<'_>, (job, task, node): (JobId, Task, NodeId)| {
         let attempt = round.take(&job, task, node);
-        commands.push(Command::Grant { job, task, attempt, node });
+        turn.grants.push(Command::Grant { job, task, attempt, node });
+    };
+    if overdue.iter().any(|(_, task, _)| task.kind() == TaskKind::ListRange) {
+        round.listers = by_ranges(state);
     }
-    commands
+    for (id, task) in round.stuck(overdue) {
+        let job = &state.jobs[&id];
+        match round.another(job, task) {
+            Some(node) => grant(&mut round, (id, task, node)),
+            // A fit may be at work for long without a word, and would never end.
+            None if task == Task::Fit => {}
+            None => {
+                let at = job.attempts_at(task);
+                turn.give_up.extend(at.map(|(attempt, node)| ((id.clone(), task, attempt), node)));
+            }
+        }
+    }
+    while let Some(next) = round.next() {
+        grant(&mut round, next);
+    }
+    turn
 }
 
 /// The state as it would be after the grants made so far.
@@ -88,6 +126,38 @@ impl<'a> Round<'a> {
         })
     }
 
+    /// Tasks that are still to be done and whose every attempt is overdue.
+    fn stuck(&self, overdue: &OverdueNames) -> BTreeSet<(JobId, Task)> {
+        let is_stuck = |(id, task): &(JobId, Task)| {
+            let job = self.state.jobs.get(id).filter(|job| job.is_granted(*task));
+            job.is_some_and(|job| {
+                let late = |attempt| overdue.contains(&(id.clone(), *task, attempt));
+                job.is_due(*task) && job.attempts_at(*task).all(|(attempt, _)| late(attempt))
+            })
+        };
+        let tasks = overdue.iter().map(|(id, task, _)| (id.clone(), *task));
+        tasks.filter(is_stuck).collect()
+    }
+
+    /// One more node for a task, beside those that are at it.
+    fn another(&self, job: &Job, task: Task) -> Option<NodeId> {
+        let at: BTreeSet<NodeId> = job.attempts_at(task).map(|(_, node)| node).collect();
+        if at.len() >= NODES_PER_TASK_MAX {
+            return None;
+        }
+        if task.kind() == TaskKind::ListRange {
+            return self.lister(job, task, &at);
+        }
+        let fits = |class: &Class| match task.kind() {
+            TaskKind::Extract | TaskKind::Remake | TaskKind::Merge => {
+                class.compute == job.spec.compute_class
+            }
+            TaskKind::Project | TaskKind::Fit => job.spec.suits_fit_class(&class.fit),
+            TaskKind::List | TaskKind::ListRange | TaskKind::Gather | TaskKind::Publish => true,
+        };
+        self.emptiest(fits, |node| !at.contains(&node) && self.may_try(job, task, node, fits))
+    }
+
     fn take(&mut self, job: &JobId, task: Task, node: NodeId) -> Attempt {
         if task.takes_slot() {
             self.take_slot(node);
@@ -132,7 +202,10 @@ impl<'a> Round<'a> {
         let open = |task: &&Task| !round.taken.contains(task);
         if kind == TaskKind::ListRange {
             let ranges = job.ready.range(span(kind)).filter(open);
-            return ranges.copied().find_map(|task| Some((task, self.lister(job, task)?)));
+            return ranges.copied().find_map(|task| {
+                let node = self.lister(job, task, &BTreeSet::new())?;
+                Some((task, node))
+            });
         }
         let task = *job.ready.range(span(kind)).find(open)?;
         let extracts = |class: &Class| class.compute == job.spec.compute_class;
@@ -175,11 +248,12 @@ impl<'a> Round<'a> {
         if has_room && suits && may(holder) { Some(holder) } else { self.emptiest(fits, may) }
     }
 
-    /// Who lists a range: whoever lists the fewest, so that they are spread evenly.
-    fn lister(&self, job: &Job, task: Task) -> Option<NodeId> {
+    /// Who lists a range, but for those that are at it: whoever lists the fewest, so that they are
+    /// spread evenly.
+    fn lister(&self, job: &Job, task: Task, at: &BTreeSet<NodeId>) -> Option<NodeId> {
         let open = self.listers.iter().take_while(|(ranges, _)| *ranges < RANGES_PER_NODE_MAX);
         let mut open = open.map(|(_, node)| *node);
-        open.find(|node| self.may_try(job, task, *node, |_| true))
+        open.find(|node| !at.contains(node) && self.may_try(job, task, *node, |_| true))
     }
 
     fn free(&self, node: NodeId) -> u32 {
@@ -250,9 +324,11 @@ impl<'a> Round<'a> {
 /// Nodes by the ranges that they list now; nobody while no range is ready.
 fn listers(state: &ClusterState) -> BTreeSet<(u32, NodeId)> {
     let ready = |job: &Job| job.ready.range(span(TaskKind::ListRange)).next().is_some();
-    if !state.live_jobs().any(ready) {
-        return BTreeSet::new();
-    }
+    if state.live_jobs().any(ready) { by_ranges(state) } else { BTreeSet::new() }
+}
+
+/// Nodes by the ranges that they list now.
+fn by_ranges(state: &ClusterState) -> BTreeSet<(u32, NodeId)> {
     let offers = state.slots.classes().flat_map(|(_, offers)| &offers.nodes);
     let mut ranges: BTreeMap<NodeId, u32> = offers.map(|node| (*node, 0)).collect();
     let leased = span(TaskKind::ListRange);

@@ -17,6 +17,7 @@
 //! submit j [pca=no] [fit=given] [rows=4] [to=out] submit a job
 //! cancel j
 //! schedule                               grant what the scheduler proposes
+//! overdue j extract:0 a2 [a3]            the same, while these attempts at a task make no progress
 //! grant j extract:0 a7 n1                grant by hand
 //! accept j extract:0 a2 [keys=9] [good=3] [bad=1] [k=2]
 //! accept j list a1 [keys=9] [ranges=3]   with ranges, the survey cut the source
@@ -119,6 +120,15 @@ impl World {
                     self.apply(grant, out);
                 }
                 assert!(schedule::grants(&self.state).is_empty(), "scheduling is not complete");
+            }
+            "overdue" => {
+                let attempt = |word: &&str| Attempt(word[1..].parse().expect("such as a3"));
+                let name = |word| (job(), task(words[2]), attempt(word));
+                let turn = schedule::turn(&self.state, &words[3..].iter().map(name).collect());
+                turn.grants.into_iter().for_each(|grant| self.apply(grant, out));
+                for ((job, task, attempt), node) in turn.give_up {
+                    let _ = writeln!(out, "{node} give up {job} {task} {attempt}");
+                }
             }
             "show" => self.show(&job(), out),
             "inputs" => self.inputs(&job(), task(words[2]), out),

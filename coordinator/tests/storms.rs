@@ -32,6 +32,7 @@ enum Event {
     Drain(usize, bool),
     Remove(usize),
     Stale(usize),
+    Hang(usize),
 }
 
 fn events() -> impl Strategy<Value = Vec<Event>> {
@@ -48,6 +49,7 @@ fn events() -> impl Strategy<Value = Vec<Event>> {
         1 => (any(), proptest::bool::ANY).prop_map(|(at, undo)| Event::Drain(at, undo)),
         1 => any().prop_map(Event::Remove),
         1 => any().prop_map(Event::Stale),
+        1 => any().prop_map(Event::Hang),
     ];
     collection::vec(event, 0..200)
 }
@@ -299,6 +301,21 @@ impl World {
                 // Often void, since the number must be the next: that too must change nothing.
                 let attempt = Attempt(highest + 1);
                 self.apply(Command::Grant { job: job(), task, attempt, node });
+            }
+            Event::Hang(at) => {
+                let Some(at) = at.checked_rem(self.out.len()) else {
+                    return;
+                };
+                let (task, attempt, _) = self.out[at];
+                let turn = schedule::turn(&self.state, &[(job(), task, attempt)].into());
+                turn.grants.into_iter().for_each(|grant| self.apply(grant));
+                for ((_, task, attempt), _) in turn.give_up {
+                    self.out.retain(|lease| (lease.0, lease.1) != (task, attempt));
+                    self.past.push((task, attempt));
+                    let (reason, detail) = (FailureReason::Stalled, String::new());
+                    let facts = AttemptFacts::default();
+                    self.apply(Command::Fail { job: job(), task, attempt, reason, detail, facts });
+                }
             }
             Event::Stale(at) => {
                 let Some(at) = at.checked_rem(self.past.len()) else {

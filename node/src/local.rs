@@ -19,7 +19,7 @@ use tokio_stream::wrappers::ReceiverStream;
 
 use crate::actors::attend::{self, AttendParts, Coordinators};
 use crate::actors::leader::{self, LeaderHandle, LeaderParts};
-use crate::actors::worker;
+use crate::actors::{patience, worker};
 use crate::consensus::{self, Consensus, ConsensusOptions, Outbox, StartError};
 use crate::env::wall_ms;
 use crate::mesh::error::{MeshError, Refusal, RefusalKind};
@@ -104,6 +104,7 @@ impl LocalCluster {
                 admission: None,
                 // A log in memory does not fail.
                 failed: watch::channel(None).0,
+                terms: patience::terms(),
             },
             events,
         );
@@ -123,6 +124,7 @@ impl LocalCluster {
             worker: leases,
             reports,
             story: Arc::clone(&node.story),
+            running: Arc::clone(&node.running),
             // It stays to the end.
             leave: watch::channel(false).1,
         });

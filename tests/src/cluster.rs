@@ -45,6 +45,8 @@ pub struct Cluster {
     pub job: Job,
     nodes: Vec<NodeProcess>,
     token: String,
+    /// What every node finds in its environment beside what the store needs.
+    environment: BTreeMap<&'static str, String>,
 }
 
 impl Cluster {
@@ -55,8 +57,12 @@ impl Cluster {
 
     /// A cluster of one node with further flags for `init`.
     pub fn found_with(program: &str, flags: &str) -> Self {
+        Self::found_in(program, flags, BTreeMap::new())
+    }
+
+    fn found_in(program: &str, flags: &str, environment: BTreeMap<&'static str, String>) -> Self {
         let job = Job::new(program);
-        let mut cluster = Self { job, nodes: Vec::new(), token: String::new() };
+        let mut cluster = Self { job, nodes: Vec::new(), token: String::new(), environment };
         let port = free_port();
         cluster.nodes.push(NodeProcess { name: "n1".to_owned(), port, child: None, starts: 0 });
         let line = format!(
@@ -75,7 +81,13 @@ impl Cluster {
 
     /// A cluster of so many nodes, all of them ready.
     pub fn of(program: &str, nodes: usize) -> Self {
-        let mut cluster = Self::found(program);
+        Self::of_in(program, nodes, &[])
+    }
+
+    /// The same, with this in the environment of each of them.
+    pub fn of_in(program: &str, nodes: usize, environment: &[(&'static str, &str)]) -> Self {
+        let environment = environment.iter().map(|(name, value)| (*name, (*value).to_owned()));
+        let mut cluster = Self::found_in(program, "", environment.collect());
         for _ in 1..nodes {
             cluster.join();
         }
@@ -134,6 +146,7 @@ impl Cluster {
         let (out, log) = (file("out"), file("log"));
         let words = line.split_whitespace().chain(["-v"]);
         let mut command = self.job.command(words);
+        command.envs(&self.environment);
         command.stdin(Stdio::null());
         command.stdout(File::create(out).expect("a file"));
         command.stderr(File::create(log).expect("a file"));

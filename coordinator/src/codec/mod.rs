@@ -14,6 +14,7 @@ use prost::Message;
 use thiserror::Error;
 
 use crate::command::Command;
+use crate::retry::FailureReason;
 use crate::state::ClusterState;
 use crate::task::{Task, TaskResult};
 
@@ -30,8 +31,8 @@ pub mod wire {
 }
 
 /// Newest version that this release reads and writes. An entry carries the oldest version that can
-/// carry it out: 1, or 2 for a job with a given fit, or 3 for what makes a cluster of nodes, or 4 for
-/// the listing of a source that is cut into ranges.
+/// carry it out: 1, or 2 for a job with a given fit, or 3 for what makes a cluster of nodes, or 4
+/// for the listing of a source that is cut into ranges, and for an attempt that stalled.
 pub const FORMAT_VERSION: u32 = 4;
 
 /// Version of the snapshots that this release writes, and the newest that it reads.
@@ -99,10 +100,12 @@ pub fn decode_state(bytes: &[u8]) -> Result<ClusterState, CodecError> {
 
 /// The first version whose releases carry this command out correctly. One of version 1 would fit a
 /// model of its own where one was given; one of version 2 knows of no members, and of no process
-/// that comes after another; one of version 3 lists a source whole.
+/// that comes after another; one of version 3 lists a source whole, and does not know that attempts
+/// stall.
 fn version(command: &Command) -> u32 {
     let of_ranges = |task: &Task| matches!(task, Task::ListRange(_) | Task::Gather);
     match command {
+        Command::Fail { reason: FailureReason::Stalled, .. } => 4,
         Command::SubmitJob { spec, .. } if spec.given_fit => 2,
         Command::Accept { result: TaskResult::Cut { .. }, .. } => 4,
         Command::Grant { task, .. } | Command::Accept { task, .. } | Command::Fail { task, .. }

@@ -40,6 +40,12 @@ fn submit(given_fit: bool) -> Command {
     }
 }
 
+fn stalled() -> Command {
+    let (task, attempt) = (Task::Publish, Attempt(3));
+    let (reason, detail) = (FailureReason::Stalled, "no progress".to_owned());
+    Command::Fail { job: JobId("j".into()), task, attempt, reason, detail, facts: FACTS }
+}
+
 /// One of each kind.
 fn commands() -> Vec<Command> {
     let (job, node) = (JobId("j".into()), NodeId(3));
@@ -87,6 +93,7 @@ fn commands() -> Vec<Command> {
         Command::Grant { job: job.clone(), task: range, attempt, node },
         Command::Accept { job: job.clone(), task: range, attempt, result: listed, facts: FACTS },
         Command::Grant { job, task: Task::Gather, attempt, node },
+        stalled(),
     ]
 }
 
@@ -127,7 +134,7 @@ fn what_older_releases_cannot_carry_out_is_marked_so() {
     };
     assert_eq!(version(&submit(false)), 1);
     let versions: Vec<u32> = commands().iter().map(version).collect();
-    assert_eq!(versions, [3, 3, 2, 1, 1, 1, 1, 1, 3, 3, 3, 3, 3, 3, 3, 3, 4, 4, 4, 4]);
+    assert_eq!(versions, [3, 3, 2, 1, 1, 1, 1, 1, 3, 3, 3, 3, 3, 3, 3, 3, 4, 4, 4, 4, 4]);
 }
 
 #[test]

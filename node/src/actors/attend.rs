@@ -21,6 +21,7 @@ use crate::mesh::error::MeshError;
 use crate::mesh::handler::Inbound;
 use crate::mesh::roster::RosterBook;
 use crate::story::{Story, Work};
+use crate::tasks::Running;
 
 /// Between two signs of life.
 const BEAT_EVERY: Duration = Duration::from_secs(1);
@@ -102,6 +103,8 @@ pub struct AttendParts {
     pub reports: mpsc::Receiver<Report>,
     /// Counters of the work done.
     pub story: Arc<Story>,
+    /// Attempts that run.
+    pub running: Arc<Running>,
     /// Set when the node is to leave.
     pub leave: watch::Receiver<bool>,
 }
@@ -309,6 +312,7 @@ impl Attend {
             bad: Work::read(&work.bad),
             listed: Work::read(&work.listed),
             memory_bytes: resident_bytes().unwrap_or_default(),
+            running: envelope::running(self.parts.running.steps()),
         }
     }
 }

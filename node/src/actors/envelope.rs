@@ -7,6 +7,7 @@ use fruitnode_coordinator::codec::wire;
 use fruitnode_coordinator::command::Command;
 use fruitnode_coordinator::ids::{Attempt, JobId, NodeId};
 use fruitnode_coordinator::job::JobSpec;
+use fruitnode_coordinator::leases::LeaseName;
 use fruitnode_coordinator::task::Task;
 use fruitnode_coordinator::tree::TreeNode;
 use fruitnode_proto::v1;
@@ -113,12 +114,21 @@ pub fn lease(term: u64, lease: &Lease) -> v1::ToMember {
 
 /// An attempt that is no longer wanted.
 pub fn cancel(term: u64, job: &JobId, task: Task, attempt: Attempt) -> v1::ToMember {
-    to_member(Message::Cancel(v1::to_member::Cancel {
+    to_member(Message::Cancel(named(term, job, task, attempt)))
+}
+
+/// An attempt that makes no progress, and that its node is to end.
+pub fn give_up(term: u64, (job, task, attempt): &LeaseName) -> v1::ToMember {
+    to_member(Message::GiveUp(named(term, job, *task, *attempt)))
+}
+
+fn named(term: u64, job: &JobId, task: Task, attempt: Attempt) -> v1::to_member::Cancel {
+    v1::to_member::Cancel {
         term,
         job: job.0.clone(),
         task: Some(wire::task_to_proto(task)),
         attempt: attempt.0,
-    }))
+    }
 }
 
 /// Moments that are no longer needed.
@@ -212,6 +222,11 @@ pub fn understand(message: v1::ToMember) -> Result<FromCoordinator, EnvelopeErro
             task: wire::task_from_proto(cancel.task)?,
             attempt: Attempt(cancel.attempt),
         }),
+        Some(Message::GiveUp(give_up)) => for_worker(ToWorker::GiveUp {
+            job: JobId(give_up.job),
+            task: wire::task_from_proto(give_up.task)?,
+            attempt: Attempt(give_up.attempt),
+        }),
         Some(Message::Release(release)) => for_worker(ToWorker::Release {
             job: JobId(release.job),
             tree_node: wire::tree_node_from_proto(release.tree_node)?,
@@ -240,6 +255,24 @@ fn understand_welcome(welcome: v1::to_member::Welcome) -> Result<Welcome, Envelo
         attempts: attempts.collect::<Result<_, CodecError>>()?,
         held: held.collect::<Result<_, CodecError>>()?,
     })
+}
+
+/// How far attempts are, as the member says it.
+pub fn running(steps: Vec<(LeaseName, u64)>) -> Vec<v1::from_member::Running> {
+    let running = steps.into_iter().map(|((job, task, attempt), progress)| {
+        let task = Some(wire::task_to_proto(task));
+        v1::from_member::Running { job: job.0, task, attempt: attempt.0, progress }
+    });
+    running.collect()
+}
+
+/// How far attempts are, as the coordinator understands it: what names no task is left out.
+pub fn steps(running: Vec<v1::from_member::Running>) -> Vec<(LeaseName, u64)> {
+    let steps = running.into_iter().filter_map(|running| {
+        let task = wire::task_from_proto(running.task).ok()?;
+        Some(((JobId(running.job), task, Attempt(running.attempt)), running.progress))
+    });
+    steps.collect()
 }
 
 /// A report, as the member sends it.

@@ -25,6 +25,15 @@ pub enum ToWorker {
         /// The attempt.
         attempt: Attempt,
     },
+    /// End this, which makes no progress, and report that it has stalled.
+    GiveUp {
+        /// The job.
+        job: JobId,
+        /// The task.
+        task: Task,
+        /// The attempt.
+        attempt: Attempt,
+    },
     /// Let go of these moments.
     Release {
         /// The job.

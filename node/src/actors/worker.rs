@@ -91,6 +91,7 @@ impl Worker {
         match message {
             ToWorker::Start(lease) => self.begin(*lease),
             ToWorker::Cancel { job, task, attempt } => self.cancel(&(job, task, attempt)),
+            ToWorker::GiveUp { job, task, attempt } => self.give_up((job, task, attempt)),
             ToWorker::Release { job, tree_node } => self.node.moments.release(&job, tree_node),
             ToWorker::Forget { job } => self.forget(&job),
             ToWorker::Abandon { job, spec } => {
@@ -123,6 +124,33 @@ impl Worker {
             && !self.attempts().any(|(job, task, _)| *job == key.0 && made_by(*task) == Some(made))
         {
             self.node.moments.release(&key.0, made);
+        }
+    }
+
+    /// Ends an attempt that makes no progress, so that its task can be offered anew. One whose end
+    /// was reported already is reported again: it was not heard.
+    fn give_up(&mut self, key: Key) {
+        if let Some((_, report)) = self.ended.iter().find(|(ended, _)| *ended == key) {
+            self.outbox.push_back(report.clone());
+            return;
+        }
+        self.cancel(&key);
+        let (job, task, attempt) = key.clone();
+        tracing::warn!(%job, %task, %attempt, "an attempt made no progress and is given up");
+        let words = format!("{task} made no progress on {} and was given up", self.node.id);
+        let failure = Failure::new(FailureReason::Stalled, words);
+        self.node.story.ended(self.node.id, (task, attempt), Moment::now(), Some(&failure));
+        let facts = AttemptFacts::default();
+        let report = Report::Failed { job, task, attempt, failure, facts };
+        self.keep(key, report);
+    }
+
+    /// Reports the end of an attempt, and keeps the report until it is known to be heard.
+    fn keep(&mut self, key: Key, report: Report) {
+        self.outbox.push_back(report.clone());
+        self.ended.push_back((key, report));
+        if self.ended.len() > REPORTS_KEPT_MAX {
+            self.ended.pop_front();
         }
     }
 
@@ -198,11 +226,7 @@ impl Worker {
         };
         // What it found missing is told before that it failed.
         self.tell_dropped();
-        self.outbox.push_back(report.clone());
-        self.ended.push_back((key, report));
-        if self.ended.len() > REPORTS_KEPT_MAX {
-            self.ended.pop_front();
-        }
+        self.keep(key, report);
     }
 
     fn panicked(&self, (job, task, attempt): &Key) -> Report {
@@ -218,7 +242,8 @@ impl Worker {
 async fn carry_out(node: Arc<NodeContext>, opening: Opening, lease: Lease) -> Report {
     let began = Moment::now();
     let (job, task, attempt) = (lease.job.clone(), lease.task, lease.attempt);
-    let (outcome, facts) = measured(async {
+    let name = (job.clone(), task, attempt);
+    let (outcome, facts) = measured(&node.running, name, async {
         let opened = opening.get_or_try_init(|| Box::pin(node.open(&lease))).await;
         let context = Arc::clone(opened?);
         tasks::carry_out(&node, &context, lease).await

@@ -53,7 +53,8 @@ impl From<FailureReason> for Exit {
             | FailureReason::DigestMismatch
             | FailureReason::Panic
             | FailureReason::CertificateViolated
-            | FailureReason::OutOfMemory => Self::Failed,
+            | FailureReason::OutOfMemory
+            | FailureReason::Stalled => Self::Failed,
         }
     }
 }

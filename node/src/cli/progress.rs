@@ -86,6 +86,8 @@ pub(super) struct At {
     pub(super) bad: u64,
     pub(super) partitions: u64,
     pub(super) projected: u64,
+    /// Attempts that make no progress.
+    pub(super) overdue: u64,
 }
 
 /// What a job does.
@@ -172,6 +174,8 @@ fn at(job: &JobView, story: &Story) -> Option<At> {
         bad: Work::read(&work.bad),
         partitions: job.listing.map_or(0, |listing| u64::from(listing.partitions)),
         projected: u64::from(job.counts.projected),
+        // One that is overdue here is given up at once.
+        overdue: 0,
     })
 }
 
@@ -189,6 +193,7 @@ fn draw(bar: &ProgressBar, at: &At, drawn: &mut Option<Line>) {
         Step::Fitting => (Line::Words, None, 0, "fitting the components".to_owned()),
         Step::Publishing => (Line::Words, None, 0, "publishing".to_owned()),
     };
+    let words = with_overdue(words, at.overdue);
     if *drawn != Some(line) {
         *drawn = Some(line);
         bar.reset();
@@ -221,6 +226,14 @@ fn listing_words(at: &At) -> String {
 
 fn bad_words(bad: u64) -> String {
     if bad == 0 { String::new() } else { format!("{} in quarantine", HumanCount(bad)) }
+}
+
+fn with_overdue(words: String, overdue: u64) -> String {
+    match (overdue, words.is_empty()) {
+        (0, _) => words,
+        (overdue, true) => format!("{overdue} overdue"),
+        (overdue, false) => format!("{words}, {overdue} overdue"),
+    }
 }
 
 /// Words beside something that turns.

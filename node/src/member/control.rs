@@ -52,7 +52,7 @@ pub(super) async fn status(voting: &Voting, me: NodeId) -> Result<v1::ClusterSta
         term: status.term,
         voters: status.voters,
         learners: status.learners,
-        beats: voting.leader.beats().await,
+        told: voting.leader.told().await,
     };
     let read = voting.consensus.read(move |state| views::cluster(state, &beside));
     read.await.map_err(|_| stopping())
@@ -173,7 +173,7 @@ pub(super) async fn submit(
     let known = voting.consensus.read(move |state| match state.job(&id) {
         Some(known) => {
             let asked = of_classes(asked, &known.spec().compute_class, &known.spec().fit_class);
-            (Some((known.spec() == &asked, views::job(known))), String::new())
+            (Some((known.spec() == &asked, views::job(known, &[]))), String::new())
         }
         None => (None, views::prevailing_fit_class(state)),
     });
@@ -216,14 +216,18 @@ fn check_id(job: &JobId) -> Result<(), Refusal> {
 
 /// One job.
 pub(super) async fn job_status(voting: &Voting, job: &JobId) -> Result<v1::JobStatus, Refusal> {
-    let id = job.clone();
-    let read = voting.consensus.read(move |state| state.job(&id).map(views::job));
+    let (id, overdue) = (job.clone(), voting.leader.told().await.overdue);
+    let read =
+        voting.consensus.read(move |state| state.job(&id).map(|job| views::job(job, &overdue)));
     read.await.map_err(|_| stopping())?.ok_or_else(|| no_job(job))
 }
 
 /// All jobs that are remembered.
 pub(super) async fn list_jobs(voting: &Voting) -> Result<v1::JobList, Refusal> {
-    let read = voting.consensus.read(|state| state.jobs().map(views::job).collect());
+    let overdue = voting.leader.told().await.overdue;
+    let read = voting
+        .consensus
+        .read(move |state| state.jobs().map(|job| views::job(job, &overdue)).collect());
     Ok(v1::JobList { jobs: read.await.map_err(|_| stopping())? })
 }
 

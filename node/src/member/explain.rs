@@ -31,7 +31,7 @@ const ANSWERS_WAITING_MAX: usize = 64;
 
 /// What the state knows.
 enum Known {
-    Running(Vec<v1::AttemptStory>),
+    Running(Vec<Part>),
     Published(Box<JobSpec>),
     /// It ended otherwise: only its counts are remembered.
     Ended(&'static str),
@@ -44,7 +44,7 @@ pub(super) async fn job(
     request: v1::ExplainRequest,
 ) -> Result<Outbound<v1::Explanation>, Refusal> {
     let job = JobId(request.job);
-    let id = job.clone();
+    let (id, overdue) = (job.clone(), voting.leader.told().await.overdue);
     let read = voting.consensus.read(move |state| {
         let known = state.job(&id)?;
         Some(match known.phase() {
@@ -53,11 +53,11 @@ pub(super) async fn job(
             }
             Phase::Ended(Outcome::Failed { .. }) => Known::Ended("failed"),
             Phase::Ended(Outcome::Cancelled) => Known::Ended("was cancelled"),
-            _ => Known::Running(views::story(state, &id).unwrap_or_default()),
+            _ => Known::Running(views::story(known, &overdue)),
         })
     });
     let parts = match read.await.map_err(|_| stopping())?.ok_or_else(|| no_job(&job))? {
-        Known::Running(story) => story.into_iter().map(Part::Attempt).collect(),
+        Known::Running(story) => story,
         Known::Published(spec) => published(&spec.to, storage, job, request.key).await?,
         Known::Ended(how) => {
             let words = format!(

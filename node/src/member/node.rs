@@ -17,7 +17,7 @@ use tokio::time::timeout;
 use crate::actors::attend::{self, AttendParts, Standing};
 use crate::actors::leader::{self, Admission, LeaderParts};
 use crate::actors::spawn::spawn;
-use crate::actors::worker;
+use crate::actors::{patience, worker};
 use crate::consensus::store::RedbLog;
 use crate::consensus::{self, ConsensusOptions};
 use crate::env::{Moment, secret_bytes, wall_ms};
@@ -136,6 +136,7 @@ pub async fn run(
         worker: leases,
         reports: told,
         story,
+        running: Arc::clone(&context.running),
         leave: leaving,
     });
     let (end, ended) = watch::channel(false);
@@ -211,6 +212,7 @@ pub(super) fn vote(shared: &Arc<Shared>, authority: Authority) -> Result<(), Mem
             authority_key: Arc::new(authority.key_pkcs8().to_vec()),
         }),
         failed: shared.failed.clone(),
+        terms: patience::terms(),
     };
     let leader = leader::start(parts, events);
     shared.voting.set(Voting { consensus, leader, authority });

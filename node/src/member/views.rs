@@ -3,12 +3,15 @@
 use std::collections::BTreeMap;
 
 use fruitnode_coordinator::codec::wire;
-use fruitnode_coordinator::ids::{JobId, NodeId};
+use fruitnode_coordinator::ids::NodeId;
 use fruitnode_coordinator::job::{Job, Outcome, Phase};
+use fruitnode_coordinator::leases::Overdue;
 use fruitnode_coordinator::members::Client;
 use fruitnode_coordinator::state::ClusterState;
 use fruitnode_proto::v1;
-use fruitnode_proto::v1::from_member::Beat;
+use fruitnode_proto::v1::explanation::Explanation as Part;
+
+use crate::actors::leader::{TICK_MS, Told};
 
 /// What the answering node knows beside the state.
 #[derive(Debug, Default)]
@@ -18,7 +21,7 @@ pub(super) struct Beside {
     pub(super) term: u64,
     pub(super) voters: Vec<NodeId>,
     pub(super) learners: Vec<NodeId>,
-    pub(super) beats: BTreeMap<NodeId, (String, Beat)>,
+    pub(super) told: Told,
 }
 
 /// The whole cluster.
@@ -31,7 +34,7 @@ pub(super) fn cluster(state: &ClusterState, beside: &Beside) -> v1::ClusterStatu
         applied: state.applied(),
         voters_wanted: state.membership().voters_wanted(),
         nodes: nodes(state, beside),
-        jobs: state.jobs().map(job).collect(),
+        jobs: state.jobs().map(|at| job(at, &beside.told.overdue)).collect(),
         answered_by: beside.me,
     }
 }
@@ -52,7 +55,7 @@ fn nodes(state: &ClusterState, beside: &Beside) -> Vec<v1::NodeStatus> {
             () if beside.learners.contains(&id) => "learner",
             () => "member",
         };
-        let said = beside.beats.get(&id);
+        let said = beside.told.beats.get(&id);
         v1::NodeStatus {
             node: id.0,
             address: member.address.clone(),
@@ -62,14 +65,14 @@ fn nodes(state: &ClusterState, beside: &Beside) -> Vec<v1::NodeStatus> {
             used: at.map_or(0, |node| node.used),
             compute_class: at.map(|node| node.compute_class.clone()).unwrap_or_default(),
             release: said.map_or_else(|| member.release.clone(), |(release, _)| release.clone()),
-            beat: said.map(|(_, beat)| *beat),
+            beat: said.map(|(_, beat)| beat.clone()),
         }
     });
     members.collect()
 }
 
-/// One job.
-pub(super) fn job(job: &Job) -> v1::JobStatus {
+/// One job, with those of these attempts that are at it.
+pub(super) fn job(job: &Job, overdue: &[Overdue]) -> v1::JobStatus {
     let counts = job.counts();
     let listing = job.listing();
     let listed = job.listing_progress().unwrap_or_default();
@@ -99,6 +102,7 @@ pub(super) fn job(job: &Job) -> v1::JobStatus {
         listed: listed.keys,
         ranges: listed.ranges,
         ranges_listed: listed.listed,
+        overdue: late(job, overdue).count() as u32,
         ..v1::JobStatus::default()
     };
     match job.phase() {
@@ -112,6 +116,14 @@ pub(super) fn job(job: &Job) -> v1::JobStatus {
         },
         _ => status,
     }
+}
+
+/// Attempts at a job that make no progress. One that ended since then is none.
+fn late<'a>(job: &'a Job, overdue: &'a [Overdue]) -> impl Iterator<Item = &'a Overdue> {
+    overdue.iter().filter(|late| {
+        let (of, task, attempt) = &late.name;
+        *of == *job.id() && job.granted().any(|at| at == (*task, *attempt, late.node))
+    })
 }
 
 fn phase(phase: &Phase) -> &'static str {
@@ -128,9 +140,16 @@ fn phase(phase: &Phase) -> &'static str {
     }
 }
 
-/// What became of the attempts of a job that is not over.
-pub(super) fn story(state: &ClusterState, id: &JobId) -> Option<Vec<v1::AttemptStory>> {
-    Some(state.job(id)?.story().iter().map(wire::record_to_proto).collect())
+/// What became of the attempts at a job that is not over, and those that make no progress.
+pub(super) fn story(job: &Job, overdue: &[Overdue]) -> Vec<Part> {
+    let late = late(job, overdue).map(|late| v1::OverdueAttempt {
+        task: Some(wire::task_to_proto(late.name.1)),
+        attempt: late.name.2.0,
+        node: late.node.0,
+        still_ms: late.still_ticks * TICK_MS,
+    });
+    let ended = job.story().iter().map(wire::record_to_proto).map(Part::Attempt);
+    ended.chain(late.map(Part::Overdue)).collect()
 }
 
 /// Tokens that are known, used up and expired ones included.

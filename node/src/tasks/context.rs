@@ -26,7 +26,7 @@ use crate::tasks::feed::RowFeed;
 use crate::tasks::given::GivenModel;
 use crate::tasks::held::HeldMoments;
 use crate::tasks::max_bad::BadTally;
-use crate::tasks::meter::Meter;
+use crate::tasks::meter::{Meter, Running};
 use crate::tasks::network::Networks;
 use crate::tasks::peers::{MomentsSource, NoPeers};
 use crate::tasks::{Lease, Settings, infer, objects, sha256};
@@ -68,6 +68,8 @@ pub struct NodeContext {
     pub story: Arc<Story>,
     /// Rows for whoever watches.
     pub rows: RowFeed,
+    /// Attempts that run on it.
+    pub running: Arc<Running>,
     peers: Arc<dyn MomentsSource>,
     storage: S3Options,
     room: Arc<Semaphore>,
@@ -88,6 +90,7 @@ impl NodeContext {
             moments: HeldMoments::default(),
             story,
             rows: RowFeed::default(),
+            running: Arc::default(),
             peers: Arc::new(NoPeers),
             storage: S3Options::default(),
             room: Arc::new(Semaphore::new((PHOTOGRAPH_BYTES_MAX / ROOM_BYTES) as usize)),

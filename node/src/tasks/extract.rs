@@ -155,10 +155,14 @@ async fn visit(
         .await?;
     let gets = fetched.iter().filter(|(read, _)| *read).count() as u32;
     let context = Arc::clone(job);
-    let story = Arc::clone(&node.story);
+    let (story, meter) = (Arc::clone(&node.story), Meter::here());
     let rows = node
         .compute(move |scratch| {
-            let infer = |(_, fetched)| infer(&context, &story, scratch, fetched, listed);
+            let infer = |(_, fetched)| {
+                let row = infer(&context, &story, scratch, fetched, listed);
+                meter.step();
+                row
+            };
             fetched.into_iter().map(infer).collect::<Result<Vec<_>, Failure>>()
         })
         .await?;

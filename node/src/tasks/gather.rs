@@ -11,6 +11,7 @@ use crate::failure::Failure;
 use crate::storage::manifest::{Chunk, ManifestError, read_chunks, write_manifest};
 use crate::storage::{ListSummary, conclude};
 use crate::tasks::facts::{ListingFacts, PartFacts};
+use crate::tasks::meter::Meter;
 use crate::tasks::{JobContext, NodeContext, objects};
 
 /// Parts whose facts are read side by side.
@@ -42,12 +43,13 @@ pub(super) async fn gather(
     }
     let (source, selection) = (&*job.source, &job.settings.selection);
     let summary = conclude(source, selection, summary).map_err(ManifestError::from)?;
+    let meter = Meter::here();
     let (manifest, ()) = write_manifest(
         |blocks| read_chunks(&*job.sink, chunks, blocks),
         job.settings.rows_per_part,
         &*job.sink,
         &objects::manifest(&job.id, attempt),
-        &mut |_| {},
+        &mut |_| meter.step(),
     )
     .await?;
     ListingFacts::of(&manifest, &summary).write(node, job, attempt).await?;

@@ -12,6 +12,7 @@ use crate::storage::manifest::{write_chunks, write_manifest};
 use crate::storage::{Entry, KeyRange, ListError, ListSummary, Survey, conclude};
 use crate::story::Told;
 use crate::tasks::facts::{ListingFacts, PartFacts, SurveyFacts};
+use crate::tasks::meter::Meter;
 use crate::tasks::{JobContext, NodeContext, objects, sha256};
 
 /// Looks at the source, and writes the manifest or the survey.
@@ -21,12 +22,17 @@ pub(super) async fn list(
     attempt: Attempt,
 ) -> Result<TaskResult, Failure> {
     let mut told = Told::begin(&node.story.work.listed);
+    let meter = Meter::here();
+    let mut progress = |keys| {
+        told.more(keys);
+        meter.step();
+    };
     let (source, selection) = (&*job.source, &job.settings.selection);
     let survey = source.survey(selection).await;
     let survey = survey.map_err(|error| Failure::of(error.reason(), &error))?;
     let result = match survey {
         Some(survey) if !survey.ranges.is_empty() => {
-            cut(job, attempt, survey, &mut |keys| told.more(keys)).await?
+            cut(job, attempt, survey, &mut progress).await?
         }
         survey => {
             let (manifest, summary) = write_manifest(
@@ -34,7 +40,7 @@ pub(super) async fn list(
                 job.settings.rows_per_part,
                 &*job.sink,
                 &objects::manifest(&job.id, attempt),
-                &mut |keys| told.more(keys),
+                &mut progress,
             )
             .await?;
             ListingFacts::of(&manifest, &summary).write(node, job, attempt).await?;

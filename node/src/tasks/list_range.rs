@@ -10,6 +10,7 @@ use crate::failure::Failure;
 use crate::storage::manifest::write_chunks;
 use crate::story::Told;
 use crate::tasks::facts::PartFacts;
+use crate::tasks::meter::Meter;
 use crate::tasks::{JobContext, NodeContext, objects, sha256};
 
 /// Lists a range and writes what it holds.
@@ -21,6 +22,7 @@ pub(super) async fn list_range(
     cut: Cut,
 ) -> Result<TaskResult, Failure> {
     let mut told = Told::begin(&node.story.work.listed);
+    let meter = Meter::here();
     let survey = job.survey(cut).await?;
     let Some(keys) = survey.ranges.get(range.0 as usize) else {
         let words = format!("the survey {} names no range {range}", cut.attempt);
@@ -30,7 +32,10 @@ pub(super) async fn list_range(
         |blocks| job.source.list(&job.settings.selection, keys, blocks),
         &*job.sink,
         |chunk| objects::entries(&job.id, attempt, chunk),
-        &mut |keys| told.more(keys),
+        &mut |keys| {
+            told.more(keys);
+            meter.step();
+        },
     )
     .await?;
     let keys = summary.keys;

@@ -48,6 +48,7 @@ pub use fruitnode_coordinator::story::AttemptFacts;
 pub use given::{GivenError, GivenModel};
 pub use lease::Lease;
 pub use max_bad::{MaxBad, MaxBadError};
+pub use meter::Running;
 pub use open::{OpenError, abandon};
 pub use peers::{MomentsSource, NoPeers};
 pub use settings::{Settings, SettingsError};

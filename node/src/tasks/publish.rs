@@ -24,6 +24,7 @@ use crate::story::{Bad, Quarantined, attempts_jsonl, story_html};
 use crate::tasks::drawings::draw;
 use crate::tasks::facts::{self, ListingFacts};
 use crate::tasks::max_bad::BadKind;
+use crate::tasks::meter::Meter;
 use crate::tasks::{JobContext, NodeContext, objects, sha256};
 
 /// Wait before a publication that failed is taken for one: another node may be ending it.
@@ -249,6 +250,7 @@ impl Press<'_> {
 
     async fn promote(&mut self, from: &str, to: String, digest: Digest) -> Result<(), Failure> {
         self.job.sink.promote(from, &to).await?;
+        Meter::here().step();
         let bytes = self.job.sink.size(&to).await?;
         self.files.insert(to, File { bytes, sha256: digest.hex() });
         Ok(())

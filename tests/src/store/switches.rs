@@ -78,8 +78,10 @@ pub struct Hold {
     /// Keys begin so; empty for all of them.
     pub below: &'static str,
     /// The first that waits, counted from 1 among those of the operation, wherever their keys lie;
-    /// all later ones do too.
+    /// all later ones do too, up to [`Self::to`].
     pub from: u64,
+    /// The last that waits.
+    pub to: u64,
 }
 
 impl Default for Switches {
@@ -105,12 +107,12 @@ impl Default for Switches {
 impl Hold {
     /// Everything, from one request on.
     pub fn all(from: u64) -> Self {
-        Self { operation: None, below: "", from }
+        Self { operation: None, below: "", from, to: u64::MAX }
     }
 
     /// One operation, from one request on.
     pub fn of(operation: &'static str, from: u64) -> Self {
-        Self { operation: Some(operation), below: "", from }
+        Self { operation: Some(operation), below: "", from, to: u64::MAX }
     }
 
     /// Itself, for what lies below a prefix alone.
@@ -118,11 +120,16 @@ impl Hold {
         Self { below, ..self }
     }
 
+    /// Itself, for one request alone: all later ones are carried out.
+    pub fn once(self) -> Self {
+        Self { to: self.from, ..self }
+    }
+
     /// Whether a request waits, by its number and that among those of its operation.
     pub(super) fn holds(&self, operation: &str, key: &str, number: u64, of_kind: u64) -> bool {
         let reached = match self.operation {
-            Some(wanted) => wanted == operation && of_kind >= self.from,
-            None => number >= self.from,
+            Some(wanted) => wanted == operation && (self.from..=self.to).contains(&of_kind),
+            None => (self.from..=self.to).contains(&number),
         };
         reached && key.starts_with(self.below)
     }

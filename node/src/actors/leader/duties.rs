@@ -1,10 +1,12 @@
-//! What the coordinator does as time goes by: it declares silent members lost, tells members that
-//! it lives and who there is, and sees to it that there are as many voters as there should be.
+//! What the coordinator does as time goes by: it declares silent members lost, notices attempts
+//! that make no progress, tells members that it lives and who there is, and sees to it that there
+//! are as many voters as there should be.
 
 use std::sync::atomic::Ordering;
 
 use fruitnode_coordinator::command::Command;
 use fruitnode_coordinator::ids::NodeId;
+use fruitnode_coordinator::leases;
 use fruitnode_coordinator::voters::{self, Candidate, VoterChange, VoterStep, VotersNow};
 use fruitnode_proto::v1;
 
@@ -36,9 +38,27 @@ impl Leader {
             .map(|(node, session)| (*node, session.id))
             .collect();
         silent.into_iter().for_each(|(node, id)| self.gone(node, id));
+        self.see_to_leases().await;
         self.let_go().await;
         self.tell_roster().await;
         self.see_to_voters().await;
+    }
+
+    /// Notices attempts that make no progress, for the next grants.
+    async fn see_to_leases(&mut self) {
+        let Ok(granted) = self.parts.consensus.read(leases::granted).await else { return };
+        let Some(leading) = self.leading.as_mut() else { return };
+        leading.leases.watch(granted, leading.tick);
+        let overdue = leading.leases.overdue(leading.tick);
+        for late in &overdue {
+            if !leading.overdue.iter().any(|known| known.name == late.name) {
+                let (node, (job, task, attempt)) = (late.node, &late.name);
+                tracing::warn!(%node, %job, %task, %attempt, "an attempt makes no progress");
+            }
+        }
+        leading.look = !overdue.is_empty();
+        leading.changed |= leading.look;
+        leading.overdue = overdue;
     }
 
     /// Members that asked to go and have nothing left to do are lost in good order.

@@ -3,6 +3,7 @@
 use fruitnode_coordinator::command::Command;
 use fruitnode_coordinator::effect::Effect;
 use fruitnode_coordinator::ids::{Attempt, JobId, NodeId};
+use fruitnode_coordinator::leases::OverdueNames;
 use fruitnode_coordinator::retry::FailureReason;
 use fruitnode_coordinator::schedule;
 use fruitnode_coordinator::state::ClusterState;
@@ -29,8 +30,20 @@ impl Leader {
             return;
         }
         leading.changed = false;
-        if let Ok(grants) = self.parts.consensus.read(schedule::grants).await {
-            grants.into_iter().for_each(|grant| self.proposer.give(grant));
+        let (term, looks) = (leading.term, std::mem::take(&mut leading.look));
+        let overdue = leading.overdue.iter().filter(|_| looks).map(|late| late.name.clone());
+        let overdue: OverdueNames = overdue.collect();
+        let read = self.parts.consensus.read(move |state| schedule::turn(state, &overdue));
+        let Ok(turn) = read.await else { return };
+        turn.grants.into_iter().for_each(|grant| self.proposer.give(grant));
+        for (name, node) in turn.give_up {
+            let asked = self
+                .sessions
+                .get(&node)
+                .map(|session| (session.id, session.send(node, envelope::give_up(term, &name))));
+            if let Some((id, false)) = asked {
+                self.gone(node, id);
+            }
         }
     }
 

@@ -104,7 +104,12 @@ impl Leader {
         };
         leading.attendance.heard(node, session.incarnation, leading.tick);
         match said.message {
-            Some(Message::Beat(beat)) => session.beat = beat,
+            Some(Message::Beat(mut beat)) => {
+                for (name, steps) in envelope::steps(std::mem::take(&mut beat.running)) {
+                    leading.leases.heard(node, &name, steps, leading.tick);
+                }
+                session.beat = beat;
+            }
             Some(Message::Report(report)) => match envelope::command_of(report, node) {
                 Ok(command) => self.proposer.give(command),
                 Err(error) => tracing::warn!(%node, %error, "a report cannot be understood"),

@@ -16,6 +16,7 @@ use std::time::Duration;
 use fruitnode_coordinator::attendance::Attendance;
 use fruitnode_coordinator::command::Command;
 use fruitnode_coordinator::ids::NodeId;
+use fruitnode_coordinator::leases::{Leases, Overdue, Terms};
 use fruitnode_proto::v1;
 use fruitnode_proto::v1::from_member::{Beat, Hello};
 use tokio::sync::{mpsc, oneshot, watch};
@@ -33,7 +34,10 @@ use session::Session;
 pub use session::SessionId;
 
 /// One tick of the coordinator's clock, as of the consensus.
-const TICK: Duration = Duration::from_millis(100);
+const TICK: Duration = Duration::from_millis(TICK_MS);
+
+/// The same in milliseconds.
+pub const TICK_MS: u64 = 100;
 
 /// Messages that wait for the actor.
 const MAILBOX_MESSAGES_MAX: usize = 1_024;
@@ -48,7 +52,7 @@ enum LeaderMsg {
     Added { node: NodeId, session: SessionId },
     Said { node: NodeId, session: SessionId, message: v1::FromMember },
     Gone { node: NodeId, session: SessionId },
-    Beats { reply: oneshot::Sender<BTreeMap<NodeId, (String, Beat)>> },
+    Told { reply: oneshot::Sender<Told> },
 }
 
 /// A session that began.
@@ -56,6 +60,15 @@ enum LeaderMsg {
 struct Started {
     session: SessionId,
     stream: mpsc::Receiver<Result<v1::ToMember, Refusal>>,
+}
+
+/// What the coordinator knows beside the log.
+#[derive(Debug, Clone, Default)]
+pub struct Told {
+    /// What members last said of themselves: their release and their counters.
+    pub beats: BTreeMap<NodeId, (String, Beat)>,
+    /// Attempts that make no progress.
+    pub overdue: Vec<Overdue>,
 }
 
 /// What the actor works with.
@@ -69,6 +82,8 @@ pub struct LeaderParts {
     pub admission: Option<Admission>,
     /// Told when the log can no longer be trusted.
     pub failed: watch::Sender<Option<String>>,
+    /// How long attempts may make no progress.
+    pub terms: Terms,
 }
 
 /// What it takes to make voters of other nodes.
@@ -113,11 +128,11 @@ impl LeaderHandle {
         Ok(stream)
     }
 
-    /// What members last said of themselves: their release and their counters.
-    pub async fn beats(&self) -> BTreeMap<NodeId, (String, Beat)> {
+    /// What was told of members and attempts; nothing while this node does not lead.
+    pub async fn told(&self) -> Told {
         let (reply, answer) = oneshot::channel();
-        if self.mailbox.send(LeaderMsg::Beats { reply }).await.is_err() {
-            return BTreeMap::new();
+        if self.mailbox.send(LeaderMsg::Told { reply }).await.is_err() {
+            return Told::default();
         }
         answer.await.unwrap_or_default()
     }
@@ -161,6 +176,11 @@ struct Leading {
     term: u64,
     tick: u64,
     attendance: Attendance,
+    leases: Leases,
+    /// Attempts that made no progress when that was last looked at.
+    overdue: Vec<Overdue>,
+    /// Whether somebody else is to be found for these when leases are granted next.
+    look: bool,
     /// Whether something changed since leases were last granted.
     changed: bool,
     roster_told: u64,
@@ -238,6 +258,9 @@ impl Leader {
             term,
             tick: 0,
             attendance,
+            leases: Leases::new(self.parts.terms),
+            overdue: Vec::new(),
+            look: false,
             changed: true,
             roster_told: 0,
             voting: Arc::default(),
@@ -261,11 +284,12 @@ impl Leader {
             LeaderMsg::Added { node, session } => self.greet(node, session).await,
             LeaderMsg::Said { node, session, message } => self.heard(node, session, message),
             LeaderMsg::Gone { node, session } => self.gone(node, session),
-            LeaderMsg::Beats { reply } => {
-                let beats = self.sessions.iter();
-                let beats =
-                    beats.map(|(node, session)| (*node, (session.release.clone(), session.beat)));
-                let _ = reply.send(beats.collect());
+            LeaderMsg::Told { reply } => {
+                let said = |session: &Session| (session.release.clone(), session.beat.clone());
+                let beats = self.sessions.iter().map(|(node, session)| (*node, said(session)));
+                let leading = self.leading.as_ref();
+                let overdue = leading.map(|leading| leading.overdue.clone()).unwrap_or_default();
+                let _ = reply.send(Told { beats: beats.collect(), overdue });
             }
         }
     }

@@ -246,5 +246,6 @@ fn at(status: &JobStatus) -> Option<At> {
         bad: status.bad,
         partitions: status.partitions.into(),
         projected: status.projected.into(),
+        overdue: status.overdue.into(),
     })
 }

@@ -8,6 +8,7 @@ use serde::Serialize;
 
 use crate::cli::cluster::show::job::reason;
 use crate::cli::cluster::show::node;
+use crate::cli::cluster::show::overdue::Late;
 use crate::cli::cluster::show::table::{NOTHING, Set, Table, bytes, count, line, span, time};
 
 /// Attempts that took longest, so many of each stage.
@@ -79,10 +80,11 @@ pub struct Explained {
     job: String,
     stages: Vec<Stage>,
     nodes: Vec<NodeShare>,
+    overdue: Vec<Late>,
 }
 
 /// Puts the story together.
-pub fn explain(job: &str, stories: &[AttemptStory]) -> Explained {
+pub fn explain(job: &str, stories: &[AttemptStory], overdue: Vec<Late>) -> Explained {
     let of = |stage: &'static str| stories.iter().filter(move |story| stage_of(story) == stage);
     let stages = STAGES.iter().map(|stage| stage_told(stage, &of(stage).collect::<Vec<_>>()));
     let stages = stages.filter(|stage| stage.attempts > 0).collect();
@@ -100,6 +102,7 @@ pub fn explain(job: &str, stories: &[AttemptStory]) -> Explained {
         job: job.to_owned(),
         stages,
         nodes: nodes.into_values().collect(),
+        overdue,
     }
 }
 
@@ -185,8 +188,9 @@ pub fn key_text(key: &str, fate: Option<&PhotographFate>, attempts: &[Attempt]) 
 impl Explained {
     /// For people.
     pub fn text(&self) -> String {
+        let overdue: String = self.overdue.iter().map(Late::text).collect();
         if self.stages.is_empty() {
-            return "no attempt has ended yet\n".to_owned();
+            return format!("no attempt has ended yet\n{overdue}");
         }
         let mut out = self.stage_table();
         let failed = self.stages.iter().filter(|stage| !stage.failed.is_empty());
@@ -206,7 +210,7 @@ impl Explained {
         }
         out.push('\n');
         out.push_str(&self.node_table());
-        out
+        out + &overdue
     }
 
     /// For programs.
@@ -355,7 +359,7 @@ pub fn partition(story: &AttemptStory) -> Option<u32> {
     }
 }
 
-fn task_words(story: &AttemptStory) -> String {
+pub(super) fn task_words(story: &AttemptStory) -> String {
     let stage = stage_of(story);
     let range = match story.task.as_ref().and_then(|task| task.task.as_ref()) {
         Some(task::Task::ListRange(range)) => Some(*range),
@@ -400,7 +404,7 @@ mod tests {
 
     #[test]
     fn a_stage_says_what_was_tried_again_and_which_partition_was_slow() {
-        let explained = explain("week", &stories());
+        let explained = explain("week", &stories(), Vec::new());
         let extract = &explained.stages[1];
         assert_eq!((extract.attempts, extract.accepted), (4, 3));
         assert_eq!(extract.failed, BTreeMap::from([("node_lost", 1)]));
@@ -440,7 +444,7 @@ mod tests {
     fn what_another_release_says_is_shown_and_nothing_panics() {
         let strange = AttemptStory { reason: 77, node: u64::MAX, ..AttemptStory::default() };
         assert_eq!(attempts(std::slice::from_ref(&strange))[0].outcome, "unknown");
-        explain("week", &[strange]).text();
-        assert_eq!(explain("week", &[]).text(), "no attempt has ended yet\n");
+        explain("week", &[strange], Vec::new()).text();
+        assert_eq!(explain("week", &[], Vec::new()).text(), "no attempt has ended yet\n");
     }
 }

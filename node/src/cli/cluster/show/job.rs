@@ -34,6 +34,8 @@ pub struct JobDocument {
     remade: u32,
     merges: u32,
     leases: u32,
+    /// Attempts that make no progress.
+    overdue: u32,
     nodes: u32,
     submitted_unix_ms: u64,
     ended_unix_ms: Option<u64>,
@@ -117,6 +119,7 @@ pub fn document(job: &JobStatus) -> JobDocument {
         remade: job.remade,
         merges: job.merges,
         leases: job.leases,
+        overdue: job.overdue,
         nodes: job.nodes,
         submitted_unix_ms: job.submitted_ms,
         ended_unix_ms: (job.ended_ms > 0).then_some(job.ended_ms),
@@ -137,12 +140,13 @@ pub fn progress(job: &JobStatus, _now_ms: u64) -> String {
         0 => phase.clone(),
         of => format!("{phase} {} %", (done.min(of) * 100) / of),
     };
-    match phase.as_str() {
+    let words = match phase.as_str() {
         "listing" => share(job.ranges_listed.into(), job.ranges.into()),
         "extracting" => share(job.photographs.max(job.good + job.bad), job.keys),
         "projecting" => share(job.projected.into(), job.partitions.into()),
         _ => phase.clone(),
-    }
+    };
+    if job.overdue == 0 { words } else { format!("{words}, {} overdue", job.overdue) }
 }
 
 /// Every job, a line each.
@@ -234,6 +238,10 @@ fn body(out: &mut String, job: &JobStatus, now_ms: u64) {
     }
     if !ended(job) {
         line(out, "leases", format!("{} on {} nodes", job.leases, job.nodes));
+    }
+    if job.overdue > 0 {
+        let words = format!("{} without progress: see `fruitnode job explain`", job.overdue);
+        line(out, "overdue", words);
     }
     line(
         out,
@@ -357,6 +365,11 @@ next: fruitnode verify 's3://fruits/my out'
         assert!(serde_json::to_value(document(&job("reducing"))).unwrap()["listing"].is_null());
         let text = details(&job("extracting"), NOW);
         assert!(text.contains("4 of 11 done") && text.contains("6 on 3 nodes"), "{text}");
+        assert!(!text.contains("overdue"), "{text}");
+        let late = JobStatus { overdue: 2, ..job("extracting") };
+        assert_eq!(progress(&late, NOW), "extracting 100 %, 2 overdue");
+        assert!(details(&late, 0).contains("2 without progress"));
+        assert_eq!(serde_json::to_value(document(&late)).unwrap()["overdue"], 2);
         assert_eq!(
             table(&[job("reducing")], NOW, ""),
             "\

@@ -5,6 +5,7 @@ pub mod explain;
 pub mod founded;
 pub mod job;
 pub mod node;
+pub mod overdue;
 pub mod row;
 pub mod table;
 pub mod token;

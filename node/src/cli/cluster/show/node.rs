@@ -34,7 +34,7 @@ pub struct NodeDocument<'a> {
 
 /// For programs.
 pub fn document<'a>(node: &'a NodeStatus, rates: &Rates) -> NodeDocument<'a> {
-    let beat = node.beat.unwrap_or_default();
+    let beat = node.beat.clone().unwrap_or_default();
     NodeDocument {
         node: node.node,
         id: id(node.node),
@@ -107,7 +107,7 @@ pub fn details(node: &NodeStatus) -> String {
 
 /// Photographs a second between two looks at the cluster, so many seconds apart.
 pub fn rates(earlier: &[NodeStatus], later: &[NodeStatus], seconds: f64) -> Rates {
-    let done = |node: &NodeStatus| node.beat.map(|beat| beat.inferences + beat.bad);
+    let done = |node: &NodeStatus| node.beat.as_ref().map(|beat| beat.inferences + beat.bad);
     let pairs = later.iter().filter_map(|node| {
         let before = earlier.iter().find(|before| before.node == node.node)?;
         // A process that was started anew counts from 0 again.
