@@ -114,7 +114,7 @@ fn check_shape(job: &Job, broken: &mut Vec<String>) {
     let told = job.story.iter().map(|record| &record.task);
     let mut tasks = job.ready.iter().chain(leased).chain(job.failures.keys()).chain(told);
     if job.ended() {
-        let moments = job.held.len() + job.uncovered.len();
+        let moments = job.held.len() + job.uncovered.len() + job.suspects.len();
         let ranges = job.cut.is_some() || !job.ranges.is_empty();
         if tasks.next().is_some() || count > 0 || ranges || moments + job.last.len() > 0 {
             broken.push("SHAPE: something is kept of a job that is over".to_owned());
@@ -213,6 +213,13 @@ fn check_grants(state: &ClusterState, job: &Job, broken: &mut Vec<String>) {
 fn check_partitions(job: &Job, broken: &mut Vec<String>) {
     if job.ended() {
         return;
+    }
+    let pending = |partition: &PartitionId| {
+        let record = job.partitions.get(partition.0 as usize);
+        record.is_some_and(|record| record.status == Status::Pending)
+    };
+    if !job.suspects.iter().all(pending) {
+        broken.push("ONCE: a partition is suspected that is extracted, or that is none".to_owned());
     }
     let with = |status| job.partitions.iter().filter(|record| record.status >= status).count();
     if with(Status::Extracted) != job.counts.extracted as usize

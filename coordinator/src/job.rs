@@ -179,6 +179,9 @@ pub struct Job {
     pub(crate) held: BTreeMap<TreeNode, Holding>,
     /// Extracted partitions of which no held moments tell.
     pub(crate) uncovered: BTreeSet<PartitionId>,
+    /// Partitions that are not extracted yet and may endanger a node: one was lost, or stood still,
+    /// while it was at them.
+    pub(crate) suspects: BTreeSet<PartitionId>,
     /// Partition last leased to a node, for locality.
     pub(crate) last: BTreeMap<NodeId, PartitionId>,
     /// Attempts that ended, in this order.
@@ -209,6 +212,7 @@ impl Job {
             quarantine: BTreeMap::new(),
             held: BTreeMap::new(),
             uncovered: BTreeSet::new(),
+            suspects: BTreeSet::new(),
             last: BTreeMap::new(),
             story: Vec::new(),
             submitted_ms,
@@ -316,7 +320,10 @@ impl Job {
                 let parts: Option<Vec<_>> = self.ranges.iter().copied().collect();
                 Some(Inputs::Gather(self.cut?, parts?))
             }
-            Task::Extract(_) => Some(Inputs::Extract(self.listing?)),
+            Task::Extract(p) => {
+                let careful = self.suspects.contains(&p);
+                Some(Inputs::Extract { listing: self.listing?, careful })
+            }
             Task::Remake(p) => Some(Inputs::Remake(self.winner(p)?)),
             Task::Merge(node) => {
                 let (left, right) = self.plan().children(node)?;

@@ -31,6 +31,9 @@ impl Job {
         if !self.ready.remove(&task) && !again {
             return false;
         }
+        if again {
+            self.suspect(task);
+        }
         self.next_attempt = Attempt(attempt.0 + 1);
         self.granted.insert((task, attempt), node);
         if let Some(partition) = task.partition() {
@@ -118,6 +121,9 @@ impl Job {
         self.free(task, node, out);
         self.remember(AttemptRecord { task, attempt, node, reason: Some(reason), facts });
         self.counts.failed_attempts = self.counts.failed_attempts.saturating_add(1);
+        if matches!(reason, FailureReason::NodeLost | FailureReason::Stalled) {
+            self.suspect(task);
+        }
         let before = self.failures.get(&task).copied().unwrap_or(0);
         match after_failure(reason, before) {
             Decision::Again(counted) => {
@@ -173,6 +179,7 @@ impl Job {
         self.failures.clear();
         self.spared.clear();
         self.uncovered.clear();
+        self.suspects.clear();
         self.last.clear();
         self.cut = None;
         self.ranges = Vec::new();
@@ -248,6 +255,7 @@ impl Job {
         else {
             return;
         };
+        self.suspects.remove(&partition);
         let record = self.record(partition);
         record.status = Status::Extracted;
         record.features_attempt = attempt.0;
@@ -267,6 +275,13 @@ impl Job {
             None => {
                 self.uncovered.insert(partition);
             }
+        }
+    }
+
+    /// It may be a photograph that killed a node or made it stand still: the next one is careful.
+    fn suspect(&mut self, task: Task) {
+        if let Task::Extract(partition) = task {
+            self.suspects.insert(partition);
         }
     }
 

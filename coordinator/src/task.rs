@@ -216,8 +216,13 @@ pub enum Inputs {
     ListRange(Cut),
     /// The survey, and what won for each range in key order.
     Gather(Cut, Vec<RangePart>),
-    /// The listing, whose block with the partition's number is to be visited.
-    Extract(Listing),
+    /// A partition to be visited.
+    Extract {
+        /// The listing, whose block has the partition's number.
+        listing: Listing,
+        /// Whether its photographs are suspects: each is decoded in another process.
+        careful: bool,
+    },
     /// The accepted features.
     Remake(Winner),
     /// Both sides, left first.

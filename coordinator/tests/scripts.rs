@@ -339,7 +339,9 @@ impl World {
                 let parts = parts.collect::<Vec<_>>().join(" ");
                 format!("survey of {}, ranges of {parts}", cut.attempt)
             }
-            Some(Inputs::Extract(listing)) => format!("manifest of {}", listing.attempt),
+            Some(Inputs::Extract { listing, careful }) => {
+                format!("manifest of {}{}", listing.attempt, if careful { ", careful" } else { "" })
+            }
             Some(Inputs::Remake(winner)) => format!("features of {}", winner.features_attempt),
             Some(Inputs::Merge((left, at_left), (right, at_right))) => {
                 format!("{left} on {}, {right} on {}", at_left.node, at_right.node)

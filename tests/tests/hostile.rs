@@ -1,5 +1,6 @@
 //! Whole jobs over files that no decoder should have to meet.
 
+use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
@@ -8,9 +9,12 @@ use std::thread::sleep;
 use std::time::Duration;
 
 use bytes::Bytes;
+use fruitnode::model::profile::Filter;
 use fruitnode::output::{read_features_part, read_quarantine_part};
-use fruitnode::pipeline::suspect::{MISBEHAVE, Order, SuspectError, decode_alone};
-use fruitnode::pipeline::{Limits, decode};
+use fruitnode::pipeline::suspect::{
+    MISBEHAVE, Order, Shrink, SuspectError, decode_alone, decode_suspects,
+};
+use fruitnode::pipeline::{DecodeError, Limits, ResizeWorkspace, Rgb, decode, resize};
 use fruitnode_tests::hostile::{corpus, huge_and_cut, write, write_places};
 use fruitnode_tests::sandbox::{Ended, Sandbox, files};
 
@@ -139,6 +143,32 @@ fn decoded_alone_a_file_gives_the_pixels_and_the_words_that_it_gives_here() {
         }
     }
     let strange = decode_alone(Path::new("/bin/true"), b"", &order);
+    assert!(matches!(strange, Err(SuspectError::World(_))), "{strange:?}");
+}
+
+#[test]
+fn suspects_give_the_pixels_and_the_words_that_they_give_here() {
+    let program = Some(Path::new(env!("CARGO_BIN_EXE_under-test")));
+    let limits = Limits::default();
+    let (width, height, filter) = (40, 30, Filter::Bicubic);
+    let order = Order { limits, shrink: Some(Shrink { width, height, filter }) };
+    let corpus = corpus();
+    let files: Vec<&[u8]> = corpus.iter().map(|file| &file.bytes[..]).collect();
+    let steps = Cell::new(0);
+    let found = decode_suspects(program, &files, &order, &|| steps.set(steps.get() + 1));
+    let found = found.expect("children can be had");
+    assert_eq!((found.len(), steps.get()), (files.len(), files.len()));
+    for (file, found) in corpus.iter().zip(found) {
+        let here = decode(&file.bytes, &limits).map(|rgb| {
+            let mut shrunk = Rgb::default();
+            resize(&rgb, width, height, filter, &mut ResizeWorkspace::default(), &mut shrunk);
+            shrunk
+        });
+        let told = |error: DecodeError| (error.code(), error.to_string());
+        assert!(here.map_err(told) == found.map_err(told), "{}", file.name);
+    }
+    assert!(decode_suspects(program, &[], &order, &|| {}).is_ok_and(|found| found.is_empty()));
+    let strange = decode_suspects(Some(Path::new("/bin/true")), &files, &order, &|| {});
     assert!(matches!(strange, Err(SuspectError::World(_))), "{strange:?}");
 }
 

@@ -15,6 +15,7 @@ use crate::tree::TreeNode;
 
 /// The protobuf form of a lease's inputs.
 pub fn inputs_to_proto(inputs: &Inputs) -> v1::Inputs {
+    let careful = matches!(inputs, Inputs::Extract { careful: true, .. });
     let inputs = match inputs {
         Inputs::List => Wire::List(v1::Unit {}),
         Inputs::ListRange(cut) => Wire::ListRange(cut_to_proto(*cut)),
@@ -22,7 +23,7 @@ pub fn inputs_to_proto(inputs: &Inputs) -> v1::Inputs {
             cut: Some(cut_to_proto(*cut)),
             parts: parts.iter().map(|part| range_part_to_proto(Some(*part))).collect(),
         }),
-        Inputs::Extract(listing) => Wire::Extract(listing_to_proto(*listing)),
+        Inputs::Extract { listing, .. } => Wire::Extract(listing_to_proto(*listing)),
         Inputs::Remake(winner) => Wire::Remake(winner_to_proto(winner)),
         Inputs::Merge(left, right) => Wire::Merge(Merge {
             left: Some(held_to_proto(*left)),
@@ -41,13 +42,14 @@ pub fn inputs_to_proto(inputs: &Inputs) -> v1::Inputs {
             story: story.iter().map(record_to_proto).collect(),
         }),
     };
-    v1::Inputs { inputs: Some(inputs) }
+    v1::Inputs { inputs: Some(inputs), careful }
 }
 
 /// The inputs of a lease in their protobuf form.
 pub fn inputs_from_proto(inputs: Option<v1::Inputs>) -> Result<Inputs, CodecError> {
-    let inputs = inputs.and_then(|inputs| inputs.inputs);
-    Ok(match inputs.ok_or(CodecError::Field("inputs"))? {
+    let inputs = inputs.ok_or(CodecError::Field("inputs"))?;
+    let careful = inputs.careful;
+    Ok(match inputs.inputs.ok_or(CodecError::Field("inputs"))? {
         Wire::List(_) => Inputs::List,
         Wire::ListRange(cut) => Inputs::ListRange(cut_from_proto(Some(cut))?),
         Wire::Gather(gather) => {
@@ -57,7 +59,9 @@ pub fn inputs_from_proto(inputs: Option<v1::Inputs>) -> Result<Inputs, CodecErro
             let parts = gather.parts.iter().map(part).collect::<Result<_, _>>()?;
             Inputs::Gather(cut_from_proto(gather.cut)?, parts)
         }
-        Wire::Extract(listing) => Inputs::Extract(listing_from_proto(Some(listing))?),
+        Wire::Extract(listing) => {
+            Inputs::Extract { listing: listing_from_proto(Some(listing))?, careful }
+        }
         Wire::Remake(winner) => Inputs::Remake(winner_from_proto(&winner)?),
         Wire::Merge(merge) => {
             Inputs::Merge(held_from_proto(merge.left)?, held_from_proto(merge.right)?)

@@ -44,6 +44,7 @@ pub(super) fn to_proto(job: &Job) -> JobRecord {
             })
             .collect(),
         uncovered: job.uncovered.iter().map(|partition| partition.0).collect(),
+        suspects: job.suspects.iter().map(|partition| partition.0).collect(),
         last: job
             .last
             .iter()
@@ -88,6 +89,7 @@ pub(super) fn from_proto(record: JobRecord) -> Result<Job, CodecError> {
     });
     job.held = held.collect::<Result<BTreeMap<_, _>, _>>()?;
     job.uncovered = record.uncovered.into_iter().map(PartitionId).collect();
+    job.suspects = record.suspects.into_iter().map(PartitionId).collect();
     let last = record.last.into_iter();
     job.last = last.map(|last| (NodeId(last.node), PartitionId(last.partition))).collect();
     job.story = record.story.into_iter().map(record_from_proto).collect::<Result<_, _>>()?;

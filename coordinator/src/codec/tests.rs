@@ -149,7 +149,7 @@ fn what_a_range_and_its_gather_are_given_comes_back_as_it_was() {
         // A part of no attempt is none.
         gather.parts[0] = v1::RangePart::default();
         let inputs = Some(v1::inputs::Inputs::Gather(gather));
-        assert!(inputs_from_proto(Some(v1::Inputs { inputs })).is_err());
+        assert!(inputs_from_proto(Some(v1::Inputs { inputs, ..v1::Inputs::default() })).is_err());
     }
 }
 

@@ -16,7 +16,7 @@ use crate::failure::Failure;
 use crate::model::Extractor;
 use crate::output::thumbnails::{self, Thumbnail};
 use crate::pipeline::compute::ComputePool;
-use crate::pipeline::{DecodeError, Limits, Preprocess, PreprocessWorkspace};
+use crate::pipeline::{DecodeError, Limits, Preprocess, PreprocessWorkspace, Rgb};
 use crate::rows::Subject;
 use crate::storage::manifest::ManifestReader;
 use crate::storage::{Access, Entry, S3Options, Sink, Source};
@@ -248,6 +248,27 @@ impl JobContext {
     ) -> Result<Result<Vec<f32>, DecodeError>, Failure> {
         let limits = (self.limits, self.dim);
         infer::features(&self.extractor, &self.preprocess, limits, scratch, bytes)
+    }
+
+    /// Photographs from bytes to pixels, none of them in this process. The inner errors are the
+    /// photographs' fault. `step` is called when one is done.
+    ///
+    /// # Errors
+    /// When no process can be had to decode them in.
+    pub fn decode_suspects(
+        &self,
+        photographs: &[&[u8]],
+        step: &dyn Fn(),
+    ) -> Result<Vec<Result<Rgb, DecodeError>>, Failure> {
+        infer::decode_suspects(&self.preprocess, self.limits, photographs, step)
+    }
+
+    /// One of these from pixels to features.
+    ///
+    /// # Errors
+    /// As [`JobContext::features`].
+    pub fn features_of(&self, scratch: &mut Scratch, rgb: &Rgb) -> Result<Vec<f32>, Failure> {
+        infer::features_of(&self.extractor, &self.preprocess, self.dim, scratch, rgb)
     }
 
     /// The thumbnail of the photograph whose features were computed last with this scratch space.

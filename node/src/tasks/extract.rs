@@ -3,6 +3,9 @@
 //! Photographs are fetched a few batches ahead of the compute threads, bounded in bytes, so that a
 //! thread never waits for storage. Rows are put together in key order whatever order they are
 //! finished in.
+//!
+//! Suspects are decoded in another process, with the same bits: one of them may have killed the
+//! node that was at them before.
 
 use std::sync::Arc;
 
@@ -17,6 +20,7 @@ use crate::env::Moment;
 use crate::failure::Failure;
 use crate::output;
 use crate::output::thumbnails::{Thumbnail, is_sampled};
+use crate::pipeline::{DecodeError, Rgb};
 use crate::rows::{BadRow, FeatureRows, Subject};
 use crate::storage::{Entry, GetError, Place};
 use crate::story::{Story, Work};
@@ -33,9 +37,19 @@ const GONE: &str = "gone";
 /// Photographs that a node looks for before it says that it does not see their folder.
 const SOUGHT_MAX: usize = 64;
 
+/// What is to be done, as the lease says it.
+pub(super) struct Visit {
+    pub(super) partition: PartitionId,
+    pub(super) attempt: Attempt,
+    pub(super) listing: Listing,
+    /// Whether the photographs are suspects.
+    pub(super) careful: bool,
+}
+
 /// One photograph on its way.
 enum Fetched {
     Bytes(Subject, Bytes),
+    Decoded(Subject, Result<Rgb, DecodeError>),
     Bad(BadRow),
 }
 
@@ -69,10 +83,9 @@ struct Gathered {
 pub(super) async fn extract(
     node: &Arc<NodeContext>,
     job: &Arc<JobContext>,
-    partition: PartitionId,
-    attempt: Attempt,
-    listing: Listing,
+    visit: Visit,
 ) -> Result<TaskResult, Failure> {
+    let Visit { partition, attempt, listing, careful } = visit;
     let entries = job.manifest_block(listing, partition).await?;
     let batches: Vec<Vec<Entry>> = entries.chunks(node.batch.get()).map(<[_]>::to_vec).collect();
     // Two batches per thread: one in work, one ready.
@@ -82,7 +95,7 @@ pub(super) async fn extract(
         ..Gathered::default()
     };
     let gathered = stream::iter(batches)
-        .map(|batch| visit(node, job, batch, listing.keys))
+        .map(|batch| visit_batch(node, job, batch, (listing.keys, careful)))
         .buffered(ahead)
         .try_fold(gathered, |mut gathered, (gets, rows)| async move {
             gathered.gets += gets;
@@ -140,11 +153,11 @@ impl Gathered {
 }
 
 /// Fetches a batch and has a thread compute it. Completed reads, and a row for each photograph.
-async fn visit(
+async fn visit_batch(
     node: &Arc<NodeContext>,
     job: &Arc<JobContext>,
     batch: Vec<Entry>,
-    listed: u64,
+    (listed, careful): (u64, bool),
 ) -> Result<(u32, Vec<Inferred>), Failure> {
     let bytes: u64 = batch.iter().map(|entry| entry.size.min(job.limits.file_bytes)).sum();
     let _room = node.room_for(bytes).await;
@@ -156,9 +169,12 @@ async fn visit(
     let gets = fetched.iter().filter(|(read, _)| *read).count() as u32;
     let context = Arc::clone(job);
     let (story, meter) = (Arc::clone(&node.story), Meter::here());
+    let fetched: Vec<Fetched> = fetched.into_iter().map(|(_, fetched)| fetched).collect();
     let rows = node
         .compute(move |scratch| {
-            let infer = |(_, fetched)| {
+            let fetched =
+                if careful { decode_suspects(&context, fetched, &meter)? } else { fetched };
+            let infer = |fetched| {
                 let row = infer(&context, &story, scratch, fetched, listed);
                 meter.step();
                 row
@@ -201,6 +217,28 @@ async fn fetch(
     }
 }
 
+/// Has another process decode a batch.
+fn decode_suspects(
+    job: &JobContext,
+    fetched: Vec<Fetched>,
+    meter: &Meter,
+) -> Result<Vec<Fetched>, Failure> {
+    let bytes = fetched.iter().filter_map(|fetched| match fetched {
+        Fetched::Bytes(_, bytes) => Some(&bytes[..]),
+        Fetched::Decoded(..) | Fetched::Bad(_) => None,
+    });
+    let bytes: Vec<&[u8]> = bytes.collect();
+    let mut decoded = job.decode_suspects(&bytes, &|| meter.step())?.into_iter();
+    let taken = fetched.into_iter().map(|fetched| match fetched {
+        Fetched::Bytes(subject, _) => {
+            let decoded = decoded.next().expect("one for each that has bytes");
+            Fetched::Decoded(subject, decoded)
+        }
+        other => other,
+    });
+    Ok(taken.collect())
+}
+
 fn infer(
     job: &JobContext,
     story: &Story,
@@ -208,14 +246,16 @@ fn infer(
     fetched: Fetched,
     listed: u64,
 ) -> Result<Inferred, Failure> {
-    let (subject, bytes) = match fetched {
-        Fetched::Bytes(subject, bytes) => (subject, bytes),
+    let (subject, features) = match fetched {
+        Fetched::Bytes(subject, bytes) => (subject, job.features(scratch, &bytes)?),
+        Fetched::Decoded(subject, Ok(rgb)) => (subject, Ok(job.features_of(scratch, &rgb)?)),
+        Fetched::Decoded(subject, Err(error)) => (subject, Err(error)),
         Fetched::Bad(bad) => {
             story.quarantined(&bad);
             return Ok(Inferred::Bad(bad));
         }
     };
-    match job.features(scratch, &bytes)? {
+    match features {
         Ok(values) => {
             Work::add(&story.work.inferences, 1);
             let shown = job.projects() && is_sampled(&subject.path, listed);

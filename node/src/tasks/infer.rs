@@ -12,7 +12,7 @@ use crate::model::profile::Filter;
 use crate::pca::{self, Fitted};
 use crate::pipeline::preprocess::Flags;
 use crate::pipeline::suspect::{self, Order, Shrink, SuspectError};
-use crate::pipeline::{DecodeError, Limits, Preprocess};
+use crate::pipeline::{DecodeError, Limits, Preprocess, Rgb};
 use crate::tasks::{GivenModel, NodeContext, Scratch, network};
 
 /// What to do with photographs, in the words of the command line; empty means what the weights say.
@@ -121,7 +121,7 @@ fn flags(words: &InferWords) -> Result<Flags, Failure> {
 /// One photograph from bytes to features. The inner error is the photograph's fault.
 ///
 /// # Errors
-/// When the network refuses its input, or the child that decodes suspects cannot be started.
+/// When the network refuses its input, or the child that decodes a huge one cannot be started.
 pub(super) fn features(
     extractor: &Extractor,
     preprocess: &Preprocess,
@@ -129,19 +129,52 @@ pub(super) fn features(
     scratch: &mut Scratch,
     bytes: &[u8],
 ) -> Result<Result<Vec<f32>, DecodeError>, Failure> {
-    let size = preprocess.size;
-    let (width, height) = (size.width, size.height);
-    let shrink = Some(Shrink { width, height, filter: preprocess.filter });
-    let rgb = match suspect::decode_guarded(bytes, &Order { limits, shrink }) {
+    let rgb = match suspect::decode_guarded(bytes, &order(preprocess, limits)) {
         Ok(rgb) => rgb,
         Err(SuspectError::Photograph(error)) => return Ok(Err(error)),
         Err(error) => return Err(Failure::of(FailureReason::OutOfMemory, &error)),
     };
+    features_of(extractor, preprocess, dim, scratch, &rgb).map(Ok)
+}
+
+/// Photographs from bytes to pixels, in another process. The inner errors are the photographs'
+/// fault. `step` is called when one is done.
+///
+/// # Errors
+/// When the child that decodes them cannot be started.
+pub(super) fn decode_suspects(
+    preprocess: &Preprocess,
+    limits: Limits,
+    photographs: &[&[u8]],
+    step: &dyn Fn(),
+) -> Result<Vec<Result<Rgb, DecodeError>>, Failure> {
+    suspect::decode_suspects(None, photographs, &order(preprocess, limits), step)
+        .map_err(|error| Failure::of(FailureReason::OutOfMemory, &error))
+}
+
+/// One photograph from pixels to features: whole, or shrunk already to the size of the network.
+///
+/// # Errors
+/// When the network refuses its input.
+pub(super) fn features_of(
+    extractor: &Extractor,
+    preprocess: &Preprocess,
+    dim: usize,
+    scratch: &mut Scratch,
+    rgb: &Rgb,
+) -> Result<Vec<f32>, Failure> {
+    let size = preprocess.size;
     let Scratch { prepare, tensor } = scratch;
-    preprocess.apply(&rgb, prepare, tensor);
+    preprocess.apply(rgb, prepare, tensor);
     let mut features = vec![0.0; dim];
     extractor
-        .features(tensor, height as usize, width as usize, &mut features)
+        .features(tensor, size.height as usize, size.width as usize, &mut features)
         .map_err(|error| invalid(&error))?;
-    Ok(Ok(features))
+    Ok(features)
+}
+
+fn order(preprocess: &Preprocess, limits: Limits) -> Order {
+    let (size, filter) = (preprocess.size, preprocess.filter);
+    let shrink = Some(Shrink { width: size.width, height: size.height, filter });
+    Order { limits, shrink }
 }

@@ -75,8 +75,9 @@ pub async fn carry_out(
         (Task::Gather, Inputs::Gather(cut, won)) => {
             gather::gather(node, job, attempt, cut, won).await
         }
-        (Task::Extract(partition), Inputs::Extract(listing)) => {
-            extract::extract(node, job, partition, attempt, listing).await
+        (Task::Extract(partition), Inputs::Extract { listing, careful }) => {
+            let visit = extract::Visit { partition, attempt, listing, careful };
+            extract::extract(node, job, visit).await
         }
         (Task::Remake(partition), Inputs::Remake(winner)) => {
             reduce::remake(node, job, partition, winner).await
