@@ -5,6 +5,7 @@
 
 use fruitnode_coordinator::ids::JobId;
 use fruitnode_coordinator::job::JobSpec;
+use fruitnode_coordinator::max_bad::{MaxBad, WHOLE};
 
 use crate::dice::Dice;
 
@@ -172,6 +173,8 @@ impl JobPlan {
                 given_fit,
                 compute_class: "cpu".to_owned(),
                 fit_class: "fit".to_owned(),
+                // What is bad by design is endured, and one more would not be.
+                max_bad: Some(MaxBad::Billionths(WHOLE / 4)),
                 options: Vec::new(),
             },
             partitions,

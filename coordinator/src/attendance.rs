@@ -192,6 +192,7 @@ mod tests {
             given_fit: false,
             compute_class: "cpu".into(),
             fit_class: "f".into(),
+            max_bad: None,
             options: Vec::new(),
         };
         state.apply(2, 0, &Command::SubmitJob { job: job.clone(), spec });

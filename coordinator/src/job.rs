@@ -5,6 +5,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::ids::{Attempt, Digest, JobId, NodeId, PartitionId, RangeId};
+use crate::max_bad::MaxBad;
 use crate::retry::FailureReason;
 use crate::story::{AttemptRecord, RECORDS_KEPT_ANYWAY};
 use crate::task::{Cut, FitRecord, Holding, Inputs, Listing, RangePart, Task, Winner};
@@ -27,6 +28,8 @@ pub struct JobSpec {
     pub compute_class: String,
     /// Nodes of another fit class neither fit nor project, unless the fit is given.
     pub fit_class: String,
+    /// How many bad photographs it endures, if not any number of them.
+    pub max_bad: Option<MaxBad>,
     /// Further options, opaque to every decision here.
     pub options: Vec<u8>,
 }
@@ -322,7 +325,8 @@ impl Job {
             }
             Task::Extract(p) => {
                 let careful = self.suspects.contains(&p);
-                Some(Inputs::Extract { listing: self.listing?, careful })
+                let bad_elsewhere = self.counts.bad;
+                Some(Inputs::Extract { listing: self.listing?, careful, bad_elsewhere })
             }
             Task::Remake(p) => Some(Inputs::Remake(self.winner(p)?)),
             Task::Merge(node) => {

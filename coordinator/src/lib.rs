@@ -17,6 +17,7 @@ pub mod invariants;
 pub mod job;
 pub mod leases;
 mod lineage;
+pub mod max_bad;
 pub mod members;
 pub mod moments;
 pub mod partition;

@@ -267,6 +267,13 @@ impl Job {
         self.counts.bad += u64::from(bad);
         self.counts.gets = self.counts.gets.saturating_add(gets.into());
         self.counts.inferences = self.counts.inferences.saturating_add(inferences.into());
+        let (bad, listed) = (self.counts.bad, self.listing.map_or(0, |listing| listing.keys));
+        if let Some(limit) = self.spec.max_bad.filter(|limit| limit.exceeded_by(bad, listed)) {
+            let (task, reason) = (Task::Extract(partition), FailureReason::TooManyBad);
+            let detail = limit.exceeded_words(bad, listed, "");
+            self.end(Outcome::Failed { task, reason, detail }, out);
+            return;
+        }
         if !self.spec.reduces() {
             return;
         }

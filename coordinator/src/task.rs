@@ -222,6 +222,8 @@ pub enum Inputs {
         listing: Listing,
         /// Whether its photographs are suspects: each is decoded in another process.
         careful: bool,
+        /// Photographs of other partitions that are known to be bad.
+        bad_elsewhere: u64,
     },
     /// The accepted features.
     Remake(Winner),

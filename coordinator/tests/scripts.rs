@@ -14,7 +14,7 @@
 //! roster                                 who there is
 //! node 1 slots=2 [process=1] [compute=cpu] [fit=f] [at=host]   a process offers slots
 //! lose 1 [process=1]                     a node is gone
-//! submit j [pca=no] [fit=given] [rows=4] [to=out] submit a job
+//! submit j [pca=no] [fit=given] [rows=4] [to=out] [bad=5|5%]   submit a job
 //! cancel j
 //! schedule                               grant what the scheduler proposes
 //! overdue j extract:0 a2 [a3]            the same, while these attempts at a task make no progress
@@ -40,6 +40,7 @@ use fruitnode_coordinator::command::Command;
 use fruitnode_coordinator::effect::Effect;
 use fruitnode_coordinator::ids::{Attempt, Digest, JobId, NodeId, PartitionId, RangeId};
 use fruitnode_coordinator::job::{JobSpec, ListingProgress, Outcome, Phase};
+use fruitnode_coordinator::max_bad::{MaxBad, WHOLE};
 use fruitnode_coordinator::members::Roster;
 use fruitnode_coordinator::partition;
 use fruitnode_coordinator::retry::FailureReason;
@@ -202,7 +203,8 @@ impl World {
                 let pca = option("pca").as_deref() != Some("no");
                 let given_fit = option("fit").as_deref() == Some("given");
                 let to = option("to").unwrap_or_else(|| format!("out/{}", words[1]));
-                let spec = JobSpec { given_fit, to, ..spec(number("rows", 4), pca) };
+                let max_bad = option("bad").map(|word| max_bad(&word));
+                let spec = JobSpec { given_fit, to, max_bad, ..spec(number("rows", 4), pca) };
                 Command::SubmitJob { job: job(), spec }
             }
             "cancel" => Command::CancelJob { job: job() },
@@ -339,7 +341,7 @@ impl World {
                 let parts = parts.collect::<Vec<_>>().join(" ");
                 format!("survey of {}, ranges of {parts}", cut.attempt)
             }
-            Some(Inputs::Extract { listing, careful }) => {
+            Some(Inputs::Extract { listing, careful, .. }) => {
                 format!("manifest of {}{}", listing.attempt, if careful { ", careful" } else { "" })
             }
             Some(Inputs::Remake(winner)) => format!("features of {}", winner.features_attempt),
@@ -369,6 +371,7 @@ fn spec(rows_per_part: u32, pca: bool) -> JobSpec {
         given_fit: false,
         compute_class: "cpu".into(),
         fit_class: "f".into(),
+        max_bad: None,
         options: Vec::new(),
     }
 }
@@ -390,6 +393,15 @@ fn print_effect(effect: &Effect, out: &mut String) {
         }
     };
     let _ = writeln!(out, "{line}");
+}
+
+fn max_bad(word: &str) -> MaxBad {
+    match word.strip_suffix('%') {
+        None => MaxBad::Photographs(word.parse().expect("a number")),
+        Some(percent) => {
+            MaxBad::Billionths(percent.parse::<u32>().expect("percent") * (WHOLE / 100))
+        }
+    }
 }
 
 fn key(text: &str) -> Digest {

@@ -95,6 +95,7 @@ impl World {
             given_fit,
             compute_class: "cpu".into(),
             fit_class: "f".into(),
+            max_bad: None,
             options: Vec::new(),
         };
         world.apply(Command::FoundCluster {

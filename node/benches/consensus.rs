@@ -188,6 +188,7 @@ fn submit(job: &JobId) -> Command {
         given_fit: false,
         compute_class: "cpu".to_owned(),
         fit_class: "f".to_owned(),
+        max_bad: None,
         options: vec![b' '; 500],
     };
     Command::SubmitJob { job: job.clone(), spec }

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use fruitnode_tests::cluster::Cluster;
-use fruitnode_tests::store::Visible;
+use fruitnode_tests::store::{MODIFIED_S, Visible};
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_under-test");
 
@@ -70,4 +70,25 @@ fn photographs_that_come_later_get_the_scores_that_one_node_gives_them() {
     let refused = cluster.client(line);
     assert_eq!(refused.code, Some(2), "{}", refused.stderr);
     assert!(refused.stderr.contains("--model") && refused.stderr.contains("--shared"));
+}
+
+#[test]
+fn bad_photographs_are_counted_over_all_nodes() {
+    let cluster = Cluster::of(PROGRAM, 3);
+    cluster.job.draw(2);
+    for at in 0..6 {
+        cluster.job.store.put(&format!("in/{at}/bad.jpg"), "", MODIFIED_S as i64);
+    }
+    let submit = |limit: &str, id: &str| {
+        let line = "job submit --from s3://fruit/in/ --rows-per-part 1 --pca off";
+        cluster.client(&format!("{line} --to s3://fruit/{id} --id {id} --max-bad {limit}"))
+    };
+    // No node meets more than the others let it.
+    let refused = submit("5", "five");
+    assert_eq!(refused.code, Some(7), "{}\n{}", refused.stderr, cluster.tails());
+    assert!(refused.stderr.contains("6 of 22 photographs cannot be used"), "{}", refused.stderr);
+    assert_eq!(cluster.job_status("five").expect("an answer")["code"], "too_many_bad");
+    assert_eq!(cluster.job.visible("five/"), Visible::Nothing);
+    let endured = submit("6", "six");
+    assert_eq!(endured.code, Some(0), "{}\n{}", endured.stderr, cluster.tails());
 }

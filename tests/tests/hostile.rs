@@ -188,7 +188,10 @@ fn too_many_bad_photographs_fail_the_job_and_publish_nothing() {
     }
     // One bad row in each part: no part alone exceeds the limit.
     let line = "run --from in --to out --max-bad 2 --rows-per-part 1 --pca off";
-    sandbox.run(line).refused(7);
+    let words = sandbox.run(line).refused(7);
+    for word in ["of 19 photographs cannot be used", "--max-bad 2", "empty"] {
+        assert!(words.contains(word), "{word}: {words}");
+    }
     sandbox.run("run --from in --to out --pca 2 --max-bad some").refused(2);
     for limit in ["3", "16%"] {
         let line = format!("run --from in --to out --pca 2 --mode overwrite --max-bad {limit}");

@@ -15,7 +15,10 @@ use crate::tree::TreeNode;
 
 /// The protobuf form of a lease's inputs.
 pub fn inputs_to_proto(inputs: &Inputs) -> v1::Inputs {
-    let careful = matches!(inputs, Inputs::Extract { careful: true, .. });
+    let (careful, bad_elsewhere) = match inputs {
+        Inputs::Extract { careful, bad_elsewhere, .. } => (*careful, *bad_elsewhere),
+        _ => (false, 0),
+    };
     let inputs = match inputs {
         Inputs::List => Wire::List(v1::Unit {}),
         Inputs::ListRange(cut) => Wire::ListRange(cut_to_proto(*cut)),
@@ -42,13 +45,13 @@ pub fn inputs_to_proto(inputs: &Inputs) -> v1::Inputs {
             story: story.iter().map(record_to_proto).collect(),
         }),
     };
-    v1::Inputs { inputs: Some(inputs), careful }
+    v1::Inputs { inputs: Some(inputs), careful, bad_elsewhere }
 }
 
 /// The inputs of a lease in their protobuf form.
 pub fn inputs_from_proto(inputs: Option<v1::Inputs>) -> Result<Inputs, CodecError> {
     let inputs = inputs.ok_or(CodecError::Field("inputs"))?;
-    let careful = inputs.careful;
+    let (careful, bad_elsewhere) = (inputs.careful, inputs.bad_elsewhere);
     Ok(match inputs.inputs.ok_or(CodecError::Field("inputs"))? {
         Wire::List(_) => Inputs::List,
         Wire::ListRange(cut) => Inputs::ListRange(cut_from_proto(Some(cut))?),
@@ -60,7 +63,8 @@ pub fn inputs_from_proto(inputs: Option<v1::Inputs>) -> Result<Inputs, CodecErro
             Inputs::Gather(cut_from_proto(gather.cut)?, parts)
         }
         Wire::Extract(listing) => {
-            Inputs::Extract { listing: listing_from_proto(Some(listing))?, careful }
+            let listing = listing_from_proto(Some(listing))?;
+            Inputs::Extract { listing, careful, bad_elsewhere }
         }
         Wire::Remake(winner) => Inputs::Remake(winner_from_proto(&winner)?),
         Wire::Merge(merge) => {

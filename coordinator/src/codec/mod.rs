@@ -32,7 +32,8 @@ pub mod wire {
 
 /// Newest version that this release reads and writes. An entry carries the oldest version that can
 /// carry it out: 1, or 2 for a job with a given fit, or 3 for what makes a cluster of nodes, or 4
-/// for the listing of a source that is cut into ranges, and for an attempt that stalled.
+/// for the listing of a source that is cut into ranges, for an attempt that stalled, and for a limit
+/// of bad photographs.
 pub const FORMAT_VERSION: u32 = 4;
 
 /// Version of the snapshots that this release writes, and the newest that it reads.
@@ -100,12 +101,13 @@ pub fn decode_state(bytes: &[u8]) -> Result<ClusterState, CodecError> {
 
 /// The first version whose releases carry this command out correctly. One of version 1 would fit a
 /// model of its own where one was given; one of version 2 knows of no members, and of no process
-/// that comes after another; one of version 3 lists a source whole, and does not know that attempts
-/// stall.
+/// that comes after another; one of version 3 lists a source whole, and knows neither that
+/// attempts stall nor when photographs are too many that are bad.
 fn version(command: &Command) -> u32 {
     let of_ranges = |task: &Task| matches!(task, Task::ListRange(_) | Task::Gather);
     match command {
         Command::Fail { reason: FailureReason::Stalled, .. } => 4,
+        Command::SubmitJob { spec, .. } if spec.max_bad.is_some() => 4,
         Command::SubmitJob { spec, .. } if spec.given_fit => 2,
         Command::Accept { result: TaskResult::Cut { .. }, .. } => 4,
         Command::Grant { task, .. } | Command::Accept { task, .. } | Command::Fail { task, .. }

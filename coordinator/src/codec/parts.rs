@@ -8,6 +8,7 @@ use fruitnode_proto::v1;
 use crate::codec::CodecError;
 use crate::ids::{Attempt, Digest, NodeId, PartitionId, RangeId};
 use crate::job::JobSpec;
+use crate::max_bad::MaxBad;
 use crate::retry::FailureReason;
 use crate::story::{AttemptFacts, AttemptRecord};
 use crate::task::{Cut, FitRecord, Holding, Listing, RangePart, Task, TaskResult, Winner};
@@ -24,6 +25,7 @@ pub fn spec_to_proto(spec: &JobSpec) -> v1::JobSpec {
         fit_class: spec.fit_class.clone(),
         options: spec.options.clone(),
         given_fit: spec.given_fit,
+        max_bad: spec.max_bad.map(max_bad_to_proto),
     }
 }
 
@@ -38,7 +40,25 @@ pub fn spec_from_proto(spec: v1::JobSpec) -> JobSpec {
         fit_class: spec.fit_class,
         options: spec.options,
         given_fit: spec.given_fit,
+        max_bad: spec.max_bad.and_then(max_bad_from_proto),
     }
+}
+
+fn max_bad_to_proto(limit: MaxBad) -> v1::MaxBad {
+    use v1::max_bad::Limit;
+    let limit = match limit {
+        MaxBad::Photographs(most) => Limit::Photographs(most),
+        MaxBad::Billionths(share) => Limit::Billionths(share),
+    };
+    v1::MaxBad { limit: Some(limit) }
+}
+
+fn max_bad_from_proto(limit: v1::MaxBad) -> Option<MaxBad> {
+    use v1::max_bad::Limit;
+    Some(match limit.limit? {
+        Limit::Photographs(most) => MaxBad::Photographs(most),
+        Limit::Billionths(share) => MaxBad::Billionths(share),
+    })
 }
 
 /// The protobuf form of a task.

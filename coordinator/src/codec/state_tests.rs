@@ -97,6 +97,7 @@ fn submit(job: &str, to: &str) -> Command {
         given_fit: false,
         compute_class: "cpu".into(),
         fit_class: "f".into(),
+        max_bad: Some(crate::max_bad::MaxBad::Photographs(1_000)),
         options: b"{}".to_vec(),
     };
     Command::SubmitJob { job: JobId(job.into()), spec }

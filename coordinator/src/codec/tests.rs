@@ -8,6 +8,7 @@ use crate::codec::{FORMAT_VERSION, decode, encode};
 use crate::command::Command;
 use crate::ids::{Attempt, Digest, JobId, NodeId, RangeId};
 use crate::job::JobSpec;
+use crate::max_bad::MaxBad;
 use crate::retry::FailureReason;
 use crate::story::AttemptFacts;
 use crate::task::{Cut, Inputs, RangePart, Task, TaskResult};
@@ -24,7 +25,7 @@ const FACTS: AttemptFacts = AttemptFacts {
     write_ms: 5,
 };
 
-fn submit(given_fit: bool) -> Command {
+fn submit(given_fit: bool, max_bad: Option<MaxBad>) -> Command {
     Command::SubmitJob {
         job: JobId("j".into()),
         spec: JobSpec {
@@ -35,6 +36,7 @@ fn submit(given_fit: bool) -> Command {
             given_fit,
             compute_class: "cpu".into(),
             fit_class: "f".into(),
+            max_bad,
             options: b"{}".to_vec(),
         },
     }
@@ -68,7 +70,7 @@ fn commands() -> Vec<Command> {
             fit_class: "f".into(),
         },
         Command::LoseNode { node, incarnation: 77 },
-        submit(true),
+        submit(true, None),
         Command::CancelJob { job: job.clone() },
         Command::Grant { job: job.clone(), task, attempt, node },
         Command::Accept { job: job.clone(), task, attempt, result, facts: FACTS },
@@ -94,6 +96,8 @@ fn commands() -> Vec<Command> {
         Command::Accept { job: job.clone(), task: range, attempt, result: listed, facts: FACTS },
         Command::Grant { job, task: Task::Gather, attempt, node },
         stalled(),
+        submit(false, Some(MaxBad::Photographs(7))),
+        submit(true, Some(MaxBad::Billionths(50_000_000))),
     ]
 }
 
@@ -132,9 +136,9 @@ fn what_older_releases_cannot_carry_out_is_marked_so() {
     let version = |command: &Command| {
         v1::Command::decode(&*encode(command, 5)).expect("our own bytes").format_version
     };
-    assert_eq!(version(&submit(false)), 1);
+    assert_eq!(version(&submit(false, None)), 1);
     let versions: Vec<u32> = commands().iter().map(version).collect();
-    assert_eq!(versions, [3, 3, 2, 1, 1, 1, 1, 1, 3, 3, 3, 3, 3, 3, 3, 3, 4, 4, 4, 4, 4]);
+    assert_eq!(versions, [3, 3, 2, 1, 1, 1, 1, 1, 3, 3, 3, 3, 3, 3, 3, 3, 4, 4, 4, 4, 4, 4, 4]);
 }
 
 #[test]

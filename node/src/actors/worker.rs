@@ -316,6 +316,7 @@ mod tests {
             given_fit: false,
             compute_class: String::new(),
             fit_class: String::new(),
+            max_bad: None,
             options: b"no options".to_vec(),
         };
         let (task, inputs) = (Task::List, Inputs::List);
@@ -375,6 +376,23 @@ mod tests {
         assert_eq!(member.failed().await, ("a".to_owned(), 1));
         let stages = member.node.story.stages();
         assert_eq!(stages["list"].failed, 3, "{stages:?}");
+    }
+
+    #[tokio::test]
+    async fn what_is_to_be_given_up_is_reported_as_stalled_even_if_it_never_arrived() {
+        let mut member = Member::start();
+        let (task, attempt) = (Task::List, Attempt(4));
+        let give_up = || ToWorker::GiveUp { job: job("a"), task, attempt };
+        // The second time it is reported again: the first report may have been lost.
+        for _ in 0..2 {
+            member.order(give_up()).await;
+            match member.reports.recv().await.unwrap() {
+                Report::Failed { attempt: Attempt(4), failure, .. } => {
+                    assert_eq!(failure.reason, FailureReason::Stalled);
+                }
+                other => panic!("{other:?}"),
+            }
+        }
     }
 
     #[tokio::test]

@@ -24,6 +24,7 @@ use crate::local::{JobView, LocalCluster, NODE};
 use crate::model::{Extractor, Kernel};
 use crate::pca;
 use crate::story::Story;
+use crate::tasks::max_bad::EXAMPLE;
 use crate::tasks::options::JobOptions;
 use crate::tasks::{COMPUTE_CLASS, JobContext, NodeContext, NodeOptions, Settings, network, when};
 
@@ -139,8 +140,8 @@ async fn conduct(
         Some((Outcome::Succeeded { digest }, view)) => Ok((digest.hex(), view)),
         Some((Outcome::Failed { reason, detail, .. }, _)) => {
             let words = match story.quarantine_words() {
-                // The detail says it already.
-                _ if reason == FailureReason::TooManyBad => detail,
+                // The detail may say it already.
+                _ if reason == FailureReason::TooManyBad && detail.contains(EXAMPLE) => detail,
                 Some(bad) => format!("{detail}; not read: {bad}"),
                 None => detail,
             };

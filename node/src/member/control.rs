@@ -168,7 +168,9 @@ pub(super) async fn submit(
     let job = JobId(request.job);
     check_id(&job)?;
     let spec = wire::spec_from_proto(request.spec.ok_or_else(|| invalid("a job needs a `spec`"))?);
-    Settings::of_spec(&spec).map_err(|error| invalid(error.to_string()))?;
+    let settings = Settings::of_spec(&spec).map_err(|error| invalid(error.to_string()))?;
+    // A client of an older release says it in the options alone.
+    let spec = JobSpec { max_bad: settings.max_bad, ..spec };
     let (id, asked) = (job.clone(), spec.clone());
     let known = voting.consensus.read(move |state| match state.job(&id) {
         Some(known) => {

@@ -25,7 +25,6 @@ use crate::tasks::facts::SurveyFacts;
 use crate::tasks::feed::RowFeed;
 use crate::tasks::given::GivenModel;
 use crate::tasks::held::HeldMoments;
-use crate::tasks::max_bad::BadTally;
 use crate::tasks::meter::{Meter, Running};
 use crate::tasks::network::Networks;
 use crate::tasks::peers::{MomentsSource, NoPeers};
@@ -205,8 +204,6 @@ pub struct JobContext {
     pub(super) survey: OnceCell<SurveyFacts>,
     /// The manifest's index, read with the first lease that needs it.
     pub(super) manifest: OnceCell<ManifestReader>,
-    /// Bad photographs that this node met, for an early end.
-    pub(super) bad: BadTally,
 }
 
 impl fmt::Debug for JobContext {

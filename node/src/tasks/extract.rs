@@ -26,7 +26,7 @@ use crate::storage::{Entry, GetError, Place};
 use crate::story::{Story, Work};
 use crate::tasks::feed::FedRow;
 use crate::tasks::meter::Meter;
-use crate::tasks::{JobContext, NodeContext, Scratch, objects, sha256};
+use crate::tasks::{JobContext, NodeContext, Scratch, max_bad, objects, sha256};
 
 /// Reads of one batch that are under way together.
 const FETCHES_PER_BATCH_MAX: usize = 16;
@@ -44,6 +44,8 @@ pub(super) struct Visit {
     pub(super) listing: Listing,
     /// Whether the photographs are suspects.
     pub(super) careful: bool,
+    /// Photographs of other partitions that are known to be bad.
+    pub(super) bad_elsewhere: u64,
 }
 
 /// One photograph on its way.
@@ -85,7 +87,7 @@ pub(super) async fn extract(
     job: &Arc<JobContext>,
     visit: Visit,
 ) -> Result<TaskResult, Failure> {
-    let Visit { partition, attempt, listing, careful } = visit;
+    let Visit { partition, attempt, listing, careful, bad_elsewhere } = visit;
     let entries = job.manifest_block(listing, partition).await?;
     let batches: Vec<Vec<Entry>> = entries.chunks(node.batch.get()).map(<[_]>::to_vec).collect();
     // Two batches per thread: one in work, one ready.
@@ -101,7 +103,7 @@ pub(super) async fn extract(
             gathered.gets += gets;
             node.rows.feed(&job.id, || rows.iter().map(Inferred::fed).collect());
             rows.into_iter().for_each(|row| gathered.push(row));
-            job.bad.check(job.settings.max_bad, partition, &gathered.bad, listing.keys)?;
+            max_bad::check(job.settings.max_bad, &gathered.bad, bad_elsewhere, listing.keys)?;
             Ok(gathered)
         })
         .await?;

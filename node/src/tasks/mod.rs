@@ -16,7 +16,7 @@ pub mod infer;
 mod lease;
 mod list;
 mod list_range;
-mod max_bad;
+pub mod max_bad;
 pub mod meter;
 pub mod model_place;
 pub mod network;
@@ -47,7 +47,6 @@ pub use feed::{FedRow, FedRows, RowFeed, RowWatcher};
 pub use fruitnode_coordinator::story::AttemptFacts;
 pub use given::{GivenError, GivenModel};
 pub use lease::Lease;
-pub use max_bad::{MaxBad, MaxBadError};
 pub use meter::Running;
 pub use open::{OpenError, abandon};
 pub use peers::{MomentsSource, NoPeers};
@@ -75,8 +74,8 @@ pub async fn carry_out(
         (Task::Gather, Inputs::Gather(cut, won)) => {
             gather::gather(node, job, attempt, cut, won).await
         }
-        (Task::Extract(partition), Inputs::Extract { listing, careful }) => {
-            let visit = extract::Visit { partition, attempt, listing, careful };
+        (Task::Extract(partition), Inputs::Extract { listing, careful, bad_elsewhere }) => {
+            let visit = extract::Visit { partition, attempt, listing, careful, bad_elsewhere };
             extract::extract(node, job, visit).await
         }
         (Task::Remake(partition), Inputs::Remake(winner)) => {

@@ -20,7 +20,6 @@ use crate::storage::{
     S3Target, Sink, SinkError, Source, Standing, look, look_s3,
 };
 use crate::tasks::given::{GivenError, GivenModel};
-use crate::tasks::max_bad::BadTally;
 use crate::tasks::network::{self, NetworkError};
 use crate::tasks::{JobContext, NodeContext, Settings, model_place};
 
@@ -190,7 +189,6 @@ impl JobContext {
             settings,
             survey: OnceCell::new(),
             manifest: OnceCell::new(),
-            bad: BadTally::default(),
         };
         Ok((job, standing))
     }

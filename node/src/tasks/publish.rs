@@ -23,7 +23,6 @@ use crate::output::{self, model, names, scree};
 use crate::story::{Bad, Quarantined, attempts_jsonl, story_html};
 use crate::tasks::drawings::draw;
 use crate::tasks::facts::{self, ListingFacts};
-use crate::tasks::max_bad::BadKind;
 use crate::tasks::meter::Meter;
 use crate::tasks::{JobContext, NodeContext, objects, sha256};
 
@@ -72,15 +71,6 @@ async fn carry_out(
 ) -> Result<TaskResult, Failure> {
     let (listing, fit, winners) = (wanted.listing, wanted.fit, &wanted.winners[..]);
     let (counts, examples) = count(job, listing, winners).await?;
-    if let Some(limit) = job.settings.max_bad
-        && limit.exceeded_by(counts.bad, counts.listed)
-    {
-        let codes = counts.bad_by_code.iter().map(|(code, count)| {
-            let example = examples.get(code).cloned().unwrap_or_default();
-            (code.clone(), BadKind { count: *count, example })
-        });
-        return Err(limit.failure(counts.bad, counts.listed, &codes.collect()));
-    }
     let told = (counts.good, quarantined(&counts, &examples));
     let mut look = Look { examples, ..Look::default() };
     if counts.good == 0 {

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::str::FromStr;
 
 use fruitnode_coordinator::job::JobSpec;
+use fruitnode_coordinator::max_bad::MaxBad;
 use fruitnode_coordinator::retry::FailureReason;
 
 use crate::failure::Failure;
@@ -15,7 +16,7 @@ use crate::storage::{
     LabelError, LabelRule, Mode, Pattern, PatternError, Place, PlaceError, S3Options, Selection,
     Window,
 };
-use crate::tasks::max_bad::{MaxBad, MaxBadError};
+use crate::tasks::max_bad::{self, MaxBadError};
 use crate::tasks::options::{JobOptions, OptionsError};
 use crate::tasks::when::{self, WhenError};
 
@@ -169,7 +170,7 @@ impl Settings {
             flags: flags(&options)?,
             pca: pca(&options)?,
             model: options.model.as_ref().map(PathBuf::from),
-            max_bad: options.max_bad.as_deref().map(str::parse).transpose()?,
+            max_bad: options.max_bad.as_deref().map(max_bad::parse).transpose()?,
             mode: match options.mode.as_str() {
                 "error" => Mode::Error,
                 "overwrite" => Mode::Overwrite,
@@ -195,6 +196,7 @@ impl Settings {
             given_fit: self.model.is_some(),
             compute_class: compute_class.to_owned(),
             fit_class: fit_class.to_owned(),
+            max_bad: self.max_bad,
             options: self.options.encode(),
         }
     }

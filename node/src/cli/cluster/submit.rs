@@ -3,6 +3,7 @@
 
 use std::path::Path;
 
+use fruitnode_coordinator::codec::wire::spec_to_proto;
 use fruitnode_proto::v1::{self, JobStatus};
 use serde_json::json;
 
@@ -142,17 +143,7 @@ fn everywhere(flag: &str, place: &str, shared: bool) -> Result<(), CliError> {
 
 fn wire(settings: &Settings) -> v1::JobSpec {
     // The classes are the cluster's: nothing is computed here.
-    let spec = settings.spec("", "");
-    v1::JobSpec {
-        from: spec.from,
-        to: spec.to,
-        rows_per_part: spec.rows_per_part,
-        pca: spec.pca,
-        compute_class: spec.compute_class,
-        fit_class: spec.fit_class,
-        options: spec.options,
-        given_fit: spec.given_fit,
-    }
+    spec_to_proto(&settings.spec("", ""))
 }
 
 /// A folder from the root on; whatever is no folder as it is.

@@ -32,6 +32,7 @@ async fn a_lone_voter_leads_without_a_tick_and_tells_what_is_to_be_done() {
         given_fit: false,
         compute_class: "cpu".to_owned(),
         fit_class: "f".to_owned(),
+        max_bad: None,
         options: Vec::new(),
     };
     let submit = Command::SubmitJob { job: job.clone(), spec };
