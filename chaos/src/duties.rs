@@ -76,6 +76,7 @@ impl World {
                 address,
                 storage,
                 key: key(1),
+                certificate_life_ms: 0,
             });
         }
         let here = membership.members().count() as u64;

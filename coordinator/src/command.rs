@@ -111,6 +111,8 @@ pub enum Command {
         storage: String,
         /// SHA-256 of its public key.
         key: Digest,
+        /// Life of nodes' certificates, milliseconds; 0 is that of a cluster which never said.
+        certificate_life_ms: u64,
     },
     /// A token lets nodes join. A known id changes nothing.
     CreateToken {

@@ -10,6 +10,9 @@ use crate::ids::{Digest, NodeId};
 /// and for nodes whose clock is slow.
 const EXPIRED_KEPT_MS: u64 = 7 * 24 * 3_600_000;
 
+/// Life of nodes' certificates in a cluster that never said another, milliseconds: 30 days.
+pub const CERTIFICATE_LIFE_MS: u64 = 30 * 24 * 3_600_000;
+
 /// A node that was let in. It stays known for ever, so that its id and key are never used again.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Member {
@@ -95,6 +98,8 @@ pub struct Membership {
     /// By the serial number of the certificate.
     pub(crate) clients: BTreeMap<String, Client>,
     pub(crate) roster_index: u64,
+    /// As it was founded: 0 where nobody said.
+    pub(crate) certificate_life_ms: u64,
 }
 
 impl Membership {
@@ -116,6 +121,14 @@ impl Membership {
     /// How many should decide: 1, 3 or 5.
     pub fn voters_wanted(&self) -> u32 {
         self.voters_wanted
+    }
+
+    /// Life of nodes' certificates, milliseconds.
+    pub fn certificate_life_ms(&self) -> u64 {
+        match self.certificate_life_ms {
+            0 => CERTIFICATE_LIFE_MS,
+            life => life,
+        }
     }
 
     /// A member, removed ones included.

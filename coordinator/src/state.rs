@@ -224,10 +224,19 @@ impl ClusterState {
                     self.lose(*node, out);
                 }
             }
-            Command::FoundCluster { cluster, name, voters_wanted, address, storage, key } => {
+            Command::FoundCluster {
+                cluster,
+                name,
+                voters_wanted,
+                address,
+                storage,
+                key,
+                certificate_life_ms,
+            } => {
                 let nothing = !self.membership.is_founded() && self.nodes.is_empty();
                 if nothing && self.jobs.is_empty() && !cluster.is_empty() {
                     self.membership.found(cluster, name, *voters_wanted, index);
+                    self.membership.certificate_life_ms = *certificate_life_ms;
                     self.membership.let_in(newcomer(*key, address, storage, now_ms), index);
                 }
             }

@@ -171,6 +171,7 @@ impl World {
                 address: option("at").unwrap_or_default(),
                 storage: "1".into(),
                 key: key("1"),
+                certificate_life_ms: 0,
             },
             "token" => Command::CreateToken {
                 id: words[1].to_owned(),

@@ -105,6 +105,7 @@ impl World {
             address: "host1:7400".into(),
             storage: "1".into(),
             key: Digest([0; 32]),
+            certificate_life_ms: 0,
         });
         let (id, hash, uses, expires_ms) = ("t".into(), Digest([7; 32]), u32::MAX, u64::MAX);
         world.apply(Command::CreateToken { id, hash, uses, expires_ms });

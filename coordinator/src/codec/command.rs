@@ -81,12 +81,23 @@ fn association_to_proto(command: &Command) -> Wire {
         Command::LoseNode { node, incarnation } => {
             Wire::LoseNode(v1::command::LoseNode { node: node.0, incarnation })
         }
-        Command::FoundCluster { cluster, name, voters_wanted, address, storage, key } => {
-            let key = bytes(key);
-            let found =
-                v1::command::FoundCluster { cluster, name, voters_wanted, address, storage, key };
-            Wire::FoundCluster(found)
-        }
+        Command::FoundCluster {
+            cluster,
+            name,
+            voters_wanted,
+            address,
+            storage,
+            key,
+            certificate_life_ms,
+        } => Wire::FoundCluster(v1::command::FoundCluster {
+            cluster,
+            name,
+            voters_wanted,
+            address,
+            storage,
+            key: bytes(key),
+            certificate_life_ms,
+        }),
         Command::CreateToken { id, hash, uses, expires_ms } => {
             let hash = bytes(hash);
             Wire::CreateToken(v1::command::CreateToken { id, hash, uses, expires_ms })
@@ -172,6 +183,7 @@ fn association_from_proto(command: Wire) -> Result<Command, CodecError> {
             address: found.address,
             storage: found.storage,
             key: digest(&found.key)?,
+            certificate_life_ms: found.certificate_life_ms,
         },
         Wire::CreateToken(token) => Command::CreateToken {
             id: token.id,

@@ -32,6 +32,7 @@ pub(super) fn to_proto(state: &ClusterState) -> v1::ClusterSnapshot {
         nodes: state.nodes().map(node_to_proto).collect(),
         jobs: state.jobs().map(job::to_proto).collect(),
         roster_index: membership.roster_index,
+        certificate_life_ms: membership.certificate_life_ms,
     }
 }
 
@@ -58,6 +59,7 @@ pub(super) fn from_proto(snapshot: v1::ClusterSnapshot) -> Result<ClusterState, 
         tokens: tokens.collect::<Result<_, _>>()?,
         clients: snapshot.clients.into_iter().map(client_from_proto).collect(),
         roster_index: snapshot.roster_index,
+        certificate_life_ms: snapshot.certificate_life_ms,
     };
     let with_id = |job: &Job| job.id.clone();
     let (over, live): (Vec<&Job>, Vec<&Job>) = jobs.iter().partition(|job| job.ended());

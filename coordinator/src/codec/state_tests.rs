@@ -72,6 +72,7 @@ fn association() -> Vec<Command> {
             address: text("host1:7400"),
             storage: text("01"),
             key: Digest([1; 32]),
+            certificate_life_ms: 1 << 33,
         },
         Command::CreateToken { id: token, hash: DIGEST, uses: 3, expires_ms: 1 << 40 },
         enroll(2),

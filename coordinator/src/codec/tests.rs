@@ -83,6 +83,7 @@ fn commands() -> Vec<Command> {
             address: address.clone(),
             storage: storage.clone(),
             key: KEY,
+            certificate_life_ms: 1 << 33,
         },
         Command::CreateToken { id: "t".into(), hash: KEY, uses: 8, expires_ms: 1 << 41 },
         Command::RevokeToken { id: "t".into() },

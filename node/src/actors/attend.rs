@@ -316,3 +316,4 @@ impl Attend {
         }
     }
 }
+            certificate_ends_ms: self.parts.peers.certified().not_after_ms,

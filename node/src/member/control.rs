@@ -48,6 +48,7 @@ pub(super) async fn status(voting: &Voting, me: NodeId) -> Result<v1::ClusterSta
     let status = voting.consensus.status().borrow().clone();
     let beside = Beside {
         me: me.0,
+        now_ms: wall_ms(),
         leader: status.leader,
         term: status.term,
         voters: status.voters,

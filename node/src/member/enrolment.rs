@@ -21,10 +21,7 @@ use crate::member::voting::Voting;
 use crate::mesh::error::{Refusal, RefusalKind};
 use crate::mesh::{request_key, token};
 
-/// Life of a node's certificate.
-pub(super) const NODE_LIFE: Duration = Duration::from_secs(30 * 24 * 3_600);
-
-/// Wrong tokens that one address may try within [`TRIES_WINDOW`].
+/// Wrong tokens, and keys that nobody knows, that one address may try within [`TRIES_WINDOW`].
 const TRIES_MAX: u32 = 5;
 
 /// For how long tries are counted.
@@ -33,7 +30,7 @@ const TRIES_WINDOW: Duration = Duration::from_secs(60);
 /// Addresses whose tries are counted; more are counted together.
 const ADDRESSES_MAX: usize = 4_096;
 
-/// Wrong tokens, by where they came from.
+/// Wrong tokens and keys, by where they came from.
 #[derive(Debug, Default)]
 pub(super) struct Tries(Mutex<BTreeMap<IpAddr, (u32, Moment)>>);
 
@@ -44,7 +41,7 @@ impl Tries {
         let fresh = |since: &Moment| since.elapsed() < TRIES_WINDOW;
         match tries.get(&from) {
             Some((count, since)) if *count >= TRIES_MAX && fresh(since) => {
-                let words = "too many wrong tokens came from this address: wait a minute";
+                let words = "too many wrong tokens or keys came from this address: wait a minute";
                 Err(Refusal::new(RefusalKind::Exhausted, words))
             }
             _ => Ok(()),
@@ -111,7 +108,7 @@ pub(super) async fn enroll(
     Ok(v1::EnrollReply {
         node: node.0,
         cluster: voting.authority.cluster().to_owned(),
-        certificates: sign_node(voting, node, &request.request)?,
+        certificates: sign_node(voting, node, &request.request).await?,
         roster: Some(roster),
     })
 }
@@ -127,11 +124,52 @@ pub(super) async fn renew(
     if member.is_none_or(|member| member.removed) {
         return Err(Refusal::denied(format!("{node} is no member of this cluster any more")));
     }
-    Ok(v1::RenewReply { certificates: sign_node(voting, node, request)? })
+    Ok(v1::RenewReply { certificates: sign_node(voting, node, request).await? })
 }
 
-fn sign_node(voting: &Voting, node: NodeId, request: &[u8]) -> Result<Vec<Vec<u8>>, Refusal> {
-    let signed = voting.authority.sign_node(node, request, NODE_LIFE);
+/// Signs the certificate of a member that was away for longer than its last one was good. That a
+/// node belongs to the cluster is said by the list of members, not by a date: it is known by its
+/// key, with which the request is signed. What is answered is of use only to who has that key.
+pub(super) async fn readmit(
+    voting: &Voting,
+    tries: &Tries,
+    from: IpAddr,
+    roster: v1::Roster,
+    request: &[u8],
+) -> Result<v1::EnrollReply, Refusal> {
+    tries.check(from)?;
+    let refused = |words: String| {
+        tries.count(from);
+        tracing::warn!(%from, words, "a node was not let in again");
+        Refusal::denied(words)
+    };
+    let key = request_key(request).map_err(|error| refused(error.to_string()))?;
+    let key = Digest(Sha256::digest(&key).into());
+    let known = voting.consensus.read(move |state| {
+        let node = state.membership().node_of_key(&key)?;
+        Some((node, state.membership().member(node)?.removed))
+    });
+    let again = "empty its --data-dir and join again";
+    let node = match known.await.map_err(|_| stopping())? {
+        Some((node, false)) => node,
+        Some((node, true)) => {
+            return Err(refused(format!("{node} was removed from the cluster: {again}")));
+        }
+        None => return Err(refused(format!("no member of the cluster has this key: {again}"))),
+    };
+    tracing::info!(%node, "a node whose certificate had ended is let in again");
+    Ok(v1::EnrollReply {
+        node: node.0,
+        cluster: voting.authority.cluster().to_owned(),
+        certificates: sign_node(voting, node, request).await?,
+        roster: Some(roster),
+    })
+}
+
+async fn sign_node(voting: &Voting, node: NodeId, request: &[u8]) -> Result<Vec<Vec<u8>>, Refusal> {
+    let life = voting.consensus.read(|state| state.membership().certificate_life_ms());
+    let life = Duration::from_millis(life.await.map_err(|_| stopping())?);
+    let signed = voting.authority.sign_node(node, request, life);
     signed.map_err(|error| Refusal::new(RefusalKind::Invalid, error.to_string()))
 }
 

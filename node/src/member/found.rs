@@ -16,7 +16,6 @@ use crate::consensus::store::RedbLog;
 use crate::env::{secret_bytes, wall_ms};
 use crate::member::MemberError;
 use crate::member::data_dir::{DataDir, NodeFile, write_private};
-use crate::member::enrolment::NODE_LIFE;
 use crate::member::join::check_address;
 use crate::member::node::ROSTER;
 use crate::mesh::authority::Authority;
@@ -51,6 +50,8 @@ pub struct FoundOptions {
     pub token_uses: u32,
     /// Life of the first token.
     pub token_life: Duration,
+    /// Life of nodes' certificates, for as long as the cluster lives.
+    pub certificate_life: Duration,
     /// Where people's certificates are looked for by default: the person's one is put there too,
     /// unless there is one already.
     pub client_dir: Option<PathBuf>,
@@ -83,7 +84,8 @@ pub fn found(options: &FoundOptions) -> Result<Founded, MemberError> {
     let authority = Authority::create(&cluster)?;
     let key = NodeKey::generate()?;
     let request = key.request_der()?;
-    let credentials = key.with(authority.sign_node(FIRST, &request, NODE_LIFE)?)?;
+    let credentials =
+        key.with(authority.sign_node(FIRST, &request, options.certificate_life)?)?;
     credentials.save(dir.path(), "node")?;
     authority.save(dir.path())?;
 
@@ -97,6 +99,7 @@ pub fn found(options: &FoundOptions) -> Result<Founded, MemberError> {
             address: options.advertise.clone(),
             storage: storage.clone(),
             key: Digest(Sha256::digest(request_key(&request)?).into()),
+            certificate_life_ms: options.certificate_life.as_millis() as u64,
         },
         Command::CreateToken {
             id: token.id.clone(),

@@ -72,6 +72,15 @@ impl Handler for NodeHandler {
 
     async fn exchange(
         &self,
+    async fn readmit(
+        &self,
+        caller: Caller,
+        request: v1::RenewRequest,
+    ) -> Result<v1::EnrollReply, Refusal> {
+        let (voting, from) = (self.leading()?, caller.address.ip());
+        enrolment::readmit(&voting, &self.tries, from, self.roster(), &request.request).await
+    }
+
         caller: Caller,
         mut inbound: Inbound<v1::RaftBatch>,
     ) -> Result<(), Refusal> {

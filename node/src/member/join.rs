@@ -13,13 +13,12 @@ use crate::member::found::hex;
 use crate::member::node::ROSTER;
 use crate::mesh::client;
 use crate::mesh::credentials::NodeKey;
-use crate::mesh::error::MeshError;
 use crate::mesh::token::Token;
 
 /// How a node joins.
 #[derive(Debug)]
 pub struct JoinOptions {
-    /// Nodes to ask, one after the other.
+    /// Nodes to ask: the first that answers decides.
     pub addresses: Vec<String>,
     /// What proves that the node is wanted.
     pub token: Token,
@@ -47,7 +46,7 @@ pub async fn join(options: &JoinOptions) -> Result<DataDir, MemberError> {
         address: options.advertise.clone(),
         storage: storage.clone(),
     };
-    let reply = ask_in_turn(options, &request).await?;
+    let reply = client::enroll(&options.addresses, &options.token, request).await?;
     key.with(reply.certificates)?.save(dir.path(), "node")?;
     let roster = reply.roster.unwrap_or_default();
     dir.write(ROSTER, &roster.encode_to_vec())?;
@@ -56,22 +55,6 @@ pub async fn join(options: &JoinOptions) -> Result<DataDir, MemberError> {
     dir.set_identity(&file)?;
     tracing::info!(node = reply.node, cluster = reply.cluster, "joined");
     Ok(dir)
-}
-
-/// The first node that answers decides: only those that cannot be reached are passed over.
-async fn ask_in_turn(
-    options: &JoinOptions,
-    request: &v1::EnrollRequest,
-) -> Result<v1::EnrollReply, MemberError> {
-    let mut unreachable = None;
-    for address in &options.addresses {
-        match client::enroll(address, &options.token, request.clone()).await {
-            Err(error @ MeshError::Unreachable { .. }) => unreachable = Some(error),
-            answer => return Ok(answer?),
-        }
-    }
-    let words = "name a node to join, such as 10.0.0.5:7400".to_owned();
-    Err(unreachable.unwrap_or(MeshError::Invalid(words)).into())
 }
 
 /// An address that others are told has a host and a port, and is not "everywhere".

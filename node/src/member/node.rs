@@ -89,8 +89,9 @@ pub async fn run(
     let mut file = dir.identity()?;
     settle_addresses(&dir, &mut file, &options)?;
     let me = NodeId(file.node);
-    let credentials = Credentials::load(dir.path(), "node")?;
     let authority = Authority::open(dir.path())?;
+    let credentials = Credentials::load(dir.path(), "node")?;
+    let credentials = renewal::at_start(&dir, credentials, authority.as_ref())?;
     check_log(&dir, &file)?;
     let address = resolve(&file.listen).await?;
     let listening = TcpListener::bind(address).await;
@@ -144,7 +145,7 @@ pub async fn run(
     let serving =
         spawn("server", server::serve(listener, tls, book.clone(), handler, ended.clone()));
     spawn("roster", keep_roster(Arc::clone(&shared)));
-    spawn("renewal", renewal::keep(Arc::clone(&shared), standing.clone()));
+    let cast_out = spawn("renewal", renewal::keep(Arc::clone(&shared), standing.clone()));
     if let Some(address) = options.http {
         let listener = TcpListener::bind(address).await;
         let listener = listener.map_err(|source| MemberError::Listen { address, source })?;
@@ -159,6 +160,7 @@ pub async fn run(
             let words = words.map(|words| words.clone().unwrap_or_default()).unwrap_or_default();
             Err(MemberError::LogFailed(words))
         }
+        Ok(refused) = cast_out => Err(refused),
         standing = refused.wait_for(|standing| matches!(standing, Standing::Refused { .. })) => {
             match standing.as_deref() {
                 Ok(Standing::Refused { words }) => Err(MemberError::Refused(words.clone())),

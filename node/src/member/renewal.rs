@@ -1,9 +1,15 @@
 //! A node's certificate is signed anew at two thirds of its life, for the same key, by whoever is
 //! the coordinator then. Connections that are open stay; the next handshake shows the new one.
+//!
+//! One that has ended all the same, because the node was off or the cluster had no coordinator for
+//! so long, can be shown to nobody. A node that has the authority's key then signs its own: else
+//! voters that all were off for too long could never speak to each other again. Any other node asks
+//! to be let in again by its key, which the cluster knows.
 
 use std::sync::Arc;
 use std::time::Duration;
 
+use fruitnode_coordinator::ids::NodeId;
 use fruitnode_proto::v1;
 use tokio::sync::watch;
 use tokio::time::sleep;
@@ -11,36 +17,116 @@ use tokio::time::sleep;
 use crate::actors::attend::Standing;
 use crate::env::wall_ms;
 use crate::member::MemberError;
+use crate::member::data_dir::DataDir;
 use crate::member::node::Shared;
+use crate::mesh::authority::Authority;
+use crate::mesh::client;
 use crate::mesh::credentials::{Credentials, NodeKey};
+use crate::mesh::error::MeshError;
+use crate::mesh::identity::Certified;
 
-/// Between two looks: a clock that was set is noticed.
-const LOOK_EVERY: Duration = Duration::from_secs(5);
+/// Longest time between two looks: a clock that was set is noticed.
+const LOOK_EVERY_MAX: Duration = Duration::from_secs(5);
 
-/// Renews for as long as the node runs.
-pub(super) async fn keep(shared: Arc<Shared>, standing: watch::Receiver<Standing>) {
+/// Shortest time between two looks.
+const LOOK_EVERY_MIN: Duration = Duration::from_millis(200);
+
+/// Looks within the life of a certificate, if it is short.
+const LOOKS: u64 = 60;
+
+/// Renews for as long as the node runs; why the cluster does not let it in again, if it does not.
+pub(super) async fn keep(shared: Arc<Shared>, standing: watch::Receiver<Standing>) -> MemberError {
     loop {
-        sleep(LOOK_EVERY).await;
-        let due = shared.tls.certified().renew_at_ms() <= wall_ms();
-        let Standing::Attending { leader } = *standing.borrow() else { continue };
-        if due {
-            match renew(&shared, leader).await {
-                Ok(()) => tracing::info!("the node's certificate was signed anew"),
-                Err(error) => tracing::warn!(%error, "the certificate could not be renewed yet"),
+        let certified = shared.tls.certified();
+        let attended = match *standing.borrow() {
+            Standing::Attending { leader } => Some(leader),
+            _ => None,
+        };
+        let made = match attended {
+            _ if has_ended(&certified) => Some(come_back(&shared).await),
+            Some(leader) if certified.renew_at_ms() <= wall_ms() => {
+                Some(renew(&shared, leader).await)
             }
+            _ => None,
+        };
+        match made {
+            Some(Ok(())) => tracing::info!("the node's certificate was signed anew"),
+            Some(Err(refused @ MemberError::Refused(_))) => return refused,
+            Some(Err(error)) => tracing::warn!(%error, "the certificate could not be renewed yet"),
+            None => {}
         }
+        sleep(look_every(&certified)).await;
     }
 }
 
-async fn renew(
-    shared: &Shared,
-    leader: fruitnode_coordinator::ids::NodeId,
-) -> Result<(), MemberError> {
-    let key = NodeKey::of(&Credentials::load(shared.dir.path(), "node")?)?;
+/// The credentials with which a node starts: on one that has the authority's key they are good.
+pub(super) fn at_start(
+    dir: &DataDir,
+    credentials: Credentials,
+    authority: Option<&Authority>,
+) -> Result<Credentials, MemberError> {
+    match authority {
+        Some(authority) if has_ended(&credentials.check()?) => sign_own(dir, authority),
+        _ => Ok(credentials),
+    }
+}
+
+async fn renew(shared: &Shared, leader: NodeId) -> Result<(), MemberError> {
+    let key = own_key(&shared.dir)?;
     let request = v1::RenewRequest { request: key.request_der()? };
     let reply = shared.peers.renew(leader, request).await?;
-    let credentials = key.with(reply.certificates)?;
+    show(shared, &key.with(reply.certificates)?)
+}
+
+async fn come_back(shared: &Shared) -> Result<(), MemberError> {
+    if let Some(authority) = Authority::open(shared.dir.path())? {
+        let credentials = sign_own(&shared.dir, &authority)?;
+        return Ok(shared.tls.reload(&credentials)?);
+    }
+    let roster = shared.book.now();
+    let others = roster.addresses.iter().filter(|(node, _)| **node != shared.me);
+    let (voters, members): (Vec<_>, Vec<_>) =
+        others.partition(|(node, _)| roster.voters.contains(node));
+    let addresses: Vec<_> =
+        voters.into_iter().chain(members).map(|(_, address)| address.clone()).collect();
+    tracing::info!("the certificate has ended: the cluster is asked for another one");
+    let key = own_key(&shared.dir)?;
+    let request = v1::RenewRequest { request: key.request_der()? };
+    let reply = client::readmit(&addresses, shared.tls.ca(), request).await;
+    let reply = reply.map_err(|error| match error {
+        MeshError::Denied(words) => MemberError::Refused(words),
+        error => error.into(),
+    })?;
+    shared.book.take(reply.roster.unwrap_or_default());
+    show(shared, &key.with(reply.certificates)?)
+}
+
+/// Keeps a new certificate, and shows it from now on.
+fn show(shared: &Shared, credentials: &Credentials) -> Result<(), MemberError> {
     credentials.save(shared.dir.path(), "node")?;
-    shared.tls.reload(&credentials)?;
-    Ok(())
+    Ok(shared.tls.reload(credentials)?)
+}
+
+/// A certificate from the authority's key in this folder, for as long as the last one.
+fn sign_own(dir: &DataDir, authority: &Authority) -> Result<Credentials, MemberError> {
+    let (node, key) = (NodeId(dir.identity()?.node), own_key(dir)?);
+    let life = Credentials::load(dir.path(), "node")?.check()?.life_ms();
+    let signed = authority.sign_node(node, &key.request_der()?, Duration::from_millis(life))?;
+    let credentials = key.with(signed)?;
+    credentials.save(dir.path(), "node")?;
+    tracing::info!("the node's certificate had ended: it has signed its own");
+    Ok(credentials)
+}
+
+fn own_key(dir: &DataDir) -> Result<NodeKey, MemberError> {
+    Ok(NodeKey::of(&Credentials::load(dir.path(), "node")?)?)
+}
+
+fn has_ended(certified: &Certified) -> bool {
+    certified.not_after_ms <= wall_ms()
+}
+
+fn look_every(certified: &Certified) -> Duration {
+    let every = Duration::from_millis(certified.life_ms() / LOOKS);
+    every.clamp(LOOK_EVERY_MIN, LOOK_EVERY_MAX)
 }

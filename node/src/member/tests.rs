@@ -70,6 +70,7 @@ fn first(above: &Path) -> (Node, Token, Credentials) {
         voters: 3,
         token_uses: 8,
         token_life: Duration::from_secs(3_600),
+        certificate_life: Duration::from_secs(3_600),
         client_dir: None,
     })
     .unwrap();

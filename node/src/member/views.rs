@@ -17,6 +17,8 @@ use crate::actors::leader::{TICK_MS, Told};
 #[derive(Debug, Default)]
 pub(super) struct Beside {
     pub(super) me: u64,
+    /// Milliseconds since 1970-01-01 UTC.
+    pub(super) now_ms: u64,
     pub(super) leader: Option<NodeId>,
     pub(super) term: u64,
     pub(super) voters: Vec<NodeId>,
@@ -36,6 +38,8 @@ pub(super) fn cluster(state: &ClusterState, beside: &Beside) -> v1::ClusterStatu
         nodes: nodes(state, beside),
         jobs: state.jobs().map(|at| job(at, &beside.told.overdue)).collect(),
         answered_by: beside.me,
+        now_ms: beside.now_ms,
+        certificate_life_ms: state.membership().certificate_life_ms(),
     }
 }
 

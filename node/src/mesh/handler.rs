@@ -52,6 +52,15 @@ pub trait Handler: Send + Sync + 'static {
         Err(Refusal::unimplemented("Enroll"))
     }
 
+    /// A member whose certificate has ended asks for another one by its key.
+    async fn readmit(
+        &self,
+        caller: Caller,
+        request: v1::RenewRequest,
+    ) -> Result<v1::EnrollReply, Refusal> {
+        Err(Refusal::unimplemented("Readmit"))
+    }
+
     /// Messages of raft from the voter that calls, until it hangs up.
     async fn exchange(
         &self,

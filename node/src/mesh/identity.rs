@@ -1,6 +1,7 @@
 //! Who a certificate speaks for: a node or a person of one cluster, by its names.
 
 use std::fmt;
+use std::time::Duration;
 
 use fruitnode_coordinator::ids::NodeId;
 use thiserror::Error;
@@ -16,6 +17,9 @@ pub(super) const DOMAIN: &str = "fruitnode";
 
 /// Longest name of a person, in characters.
 pub const PERSON_CHARS_MAX: usize = 40;
+
+/// How far certificates are dated back, for clocks that are behind.
+pub(super) const BACKDATED: Duration = Duration::from_mins(5);
 
 /// Hexadecimal digits of a cluster's id.
 const CLUSTER_DIGITS: usize = 8;
@@ -104,11 +108,16 @@ impl Certified {
         })
     }
 
+    /// For how long it was made, in milliseconds: it is dated back by more.
+    pub fn life_ms(&self) -> u64 {
+        let span = self.not_after_ms.saturating_sub(self.not_before_ms);
+        span.saturating_sub(BACKDATED.as_millis() as u64)
+    }
+
     /// When to have it signed anew, in milliseconds since 1970-01-01 UTC: at two thirds of its
     /// life.
     pub fn renew_at_ms(&self) -> u64 {
-        let life = self.not_after_ms.saturating_sub(self.not_before_ms);
-        self.not_before_ms + life / 3 * 2
+        self.not_after_ms.saturating_sub(self.life_ms() / 3)
     }
 }
 

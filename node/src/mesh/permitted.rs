@@ -1,6 +1,6 @@
 //! What a call may be used for: one table, asked before every call. What is not in it nobody may.
 
-use crate::mesh::error::Refusal;
+use crate::mesh::error::{Refusal, RefusalKind};
 use crate::mesh::identity::{Certified, Identity};
 use crate::mesh::roster::Roster;
 
@@ -21,8 +21,9 @@ enum Who {
 
 /// Services, methods (all where it says `*`), and who may call them; the first line that fits
 /// counts.
-const TABLE: [(&str, &str, Who); 8] = [
+const TABLE: [(&str, &str, Who); 9] = [
     ("Enrolment", "Enroll", Who::Anybody),
+    ("Enrolment", "Readmit", Who::Anybody),
     ("Consensus", "*", Who::Voters),
     ("Work", "*", Who::Nodes),
     ("Reduction", "*", Who::Nodes),
@@ -44,9 +45,9 @@ pub(super) fn permitted(
     if let Some(caller) = caller {
         standing(caller, roster)?;
         if caller.not_after_ms <= now_ms {
-            return Err(Refusal::denied(
-                "the certificate of the connection has expired: call again",
-            ));
+            // Whoever calls may have a new one by now, which the next connection shows.
+            let words = "the certificate of the connection has expired: call again";
+            return Err(Refusal::new(RefusalKind::Unavailable, words));
         }
     }
     let identity = caller.map(|caller| &caller.identity);
@@ -138,6 +139,7 @@ mod tests {
         let columns = [None, Some(&voter), Some(&worker), Some(&person)];
         for (path, expected) in [
             ("Enrolment/Enroll", [true, true, true, true]),
+            ("Enrolment/Readmit", [true, true, true, true]),
             ("Consensus/Exchange", [false, true, false, false]),
             ("Consensus/Install", [false, true, false, false]),
             ("Consensus/Admit", [false, true, false, false]),

@@ -54,6 +54,13 @@ pub struct InitArgs {
     /// How long that token is good for.
     #[arg(long, value_name = "SPAN", default_value = "24h", value_parser = parse::duration)]
     pub ttl: Duration,
+    /// How long certificates of nodes are good for, for as long as the cluster lives. They renew
+    /// by themselves at two thirds of it.
+    #[arg(long, value_name = "SPAN", default_value = "30d", value_parser = parse::duration)]
+    pub certificate_life: Duration,
+    /// Take any life of certificates, which leaves a node no time to be off: for tests.
+    #[arg(long, hide = true)]
+    pub brief: bool,
     /// Found the cluster, and do not run the node: `fruitnode start` does.
     #[arg(long)]
     pub no_start: bool,

@@ -3,6 +3,7 @@
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::thread::available_parallelism;
+use std::time::Duration;
 
 use serde_json::json;
 
@@ -23,6 +24,12 @@ use crate::member::{
 use crate::mesh::token::{Token, TokenError};
 use crate::tasks::NodeOptions;
 
+/// Shortest life of nodes' certificates that a person may choose.
+const CERTIFICATE_LIFE_MIN: Duration = Duration::from_hours(1);
+
+/// Longest one: the authority's own life is ten years.
+const CERTIFICATE_LIFE_MAX: Duration = Duration::from_hours(366 * 24);
+
 /// Makes a cluster of one node and, unless told otherwise, runs it.
 pub(in crate::cli) fn init(args: &InitArgs, terminal: &TerminalArgs) -> Result<Exit, CliError> {
     let data_dir = data_dir(&args.place.data)?;
@@ -34,6 +41,7 @@ pub(in crate::cli) fn init(args: &InitArgs, terminal: &TerminalArgs) -> Result<E
         voters: args.voters,
         token_uses: args.uses.get(),
         token_life: args.ttl,
+        certificate_life: certificate_life(args)?,
         client_dir: user_folder().map(|folder| folder.join("fruitnode/client")),
     };
     let founded = member::found(&options)?;
@@ -143,6 +151,19 @@ pub(super) fn data_dir(args: &DataArgs) -> Result<PathBuf, CliError> {
         return Err(usage("neither --data-dir nor HOME says where the node keeps what it is"));
     }
     Ok(member::node::default_data_dir(home.as_deref().map(Path::new), root))
+}
+
+/// What renews within seconds does not survive a machine that is busy for as long.
+fn certificate_life(args: &InitArgs) -> Result<Duration, CliError> {
+    let life = args.certificate_life;
+    if life > CERTIFICATE_LIFE_MAX {
+        return Err(usage("--certificate-life: certificates of nodes are good for a year at most"));
+    }
+    if life < CERTIFICATE_LIFE_MIN && !args.brief {
+        let words = "--certificate-life: an hour at least, so that a node may be off for a while";
+        return Err(usage(words));
+    }
+    Ok(life)
 }
 
 fn advertised(place: &PlaceArgs) -> Result<String, CliError> {

@@ -14,20 +14,14 @@ use thiserror::Error;
 use x509_parser::extensions::GeneralName;
 
 use crate::env;
-use crate::mesh::identity::{self, DOMAIN, Identity, IdentityError};
+use crate::mesh::identity::{self, BACKDATED, DOMAIN, Identity, IdentityError};
 use crate::mesh::request::{RequestError, RequestedKey};
-
-/// Life of a node's certificate.
-pub const NODE_LIFE: Duration = Duration::from_hours(30 * 24);
 
 /// Life of a person's certificate.
 pub const PERSON_LIFE: Duration = Duration::from_hours(365 * 24);
 
 /// Life of the authority.
 const AUTHORITY_LIFE: Duration = Duration::from_hours(3653 * 24);
-
-/// How far certificates are dated back, for clocks that are behind.
-const BACKDATED: Duration = Duration::from_mins(5);
 
 /// What signs certificates of one cluster.
 pub struct Authority {
@@ -111,8 +105,7 @@ impl Authority {
         Sha256::digest(self.key.subject_public_key_info()).into()
     }
 
-    /// Certificates of a node for the key of a request, its own first: [`NODE_LIFE`] is how long
-    /// it lives but for tests.
+    /// Certificates of a node for the key of a request, its own first, good for so long.
     pub fn sign_node(
         &self,
         node: NodeId,

@@ -1,5 +1,6 @@
 //! What the authority signs, and what it does not.
 
+use fruitnode_coordinator::members::CERTIFICATE_LIFE_MS;
 use rcgen::{PKCS_ECDSA_P384_SHA384, PKCS_ED25519};
 use x509_parser::prelude::{FromDer, X509Certificate};
 
@@ -8,6 +9,8 @@ use crate::mesh::credentials::{Credentials, NodeKey};
 use crate::mesh::identity::Certified;
 
 const CLUSTER: &str = "ab12cd34";
+
+const NODE_LIFE: Duration = Duration::from_millis(CERTIFICATE_LIFE_MS);
 
 fn authority() -> Authority {
     Authority::create(CLUSTER).unwrap()
@@ -44,7 +47,8 @@ fn a_node_gets_its_two_names_both_usages_and_thirty_days() {
     // Whole seconds, rounded at either end.
     assert!(life.abs_diff(expected + back) <= 1_000, "{life}");
     assert!(certified.not_before_ms < env::wall_ms() - back + 1_000);
-    assert_eq!(certified.renew_at_ms(), certified.not_before_ms + life / 3 * 2);
+    assert_eq!(certified.life_ms(), life - back);
+    assert_eq!(certified.renew_at_ms(), certified.not_after_ms - (life - back) / 3);
     let (_, parsed) = X509Certificate::from_der(&chain[0]).unwrap();
     let names = parsed.subject_alternative_name().unwrap().unwrap().value;
     let names: Vec<String> = names.general_names.iter().map(ToString::to_string).collect();

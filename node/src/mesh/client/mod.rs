@@ -1,5 +1,5 @@
-//! The calling side: [`Peers`] for nodes among themselves, [`Contact`] for people, and [`enroll`]
-//! for whoever wants to join.
+//! The calling side: [`Peers`] for nodes among themselves, [`Contact`] for people, [`enroll`] for
+//! whoever wants to join, and [`readmit`] for who was away for too long.
 
 mod contact;
 mod enrol;
@@ -8,5 +8,5 @@ mod peers;
 mod route;
 
 pub use contact::{CALL_LIMIT, Contact};
-pub use enrol::enroll;
+pub use enrol::{enroll, readmit};
 pub use peers::Peers;

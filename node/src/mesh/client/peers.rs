@@ -19,7 +19,7 @@ use crate::mesh::generated::consensus_client::ConsensusClient;
 use crate::mesh::generated::reduction_client::ReductionClient;
 use crate::mesh::generated::work_client::WorkClient;
 use crate::mesh::handler::Inbound;
-use crate::mesh::identity;
+use crate::mesh::identity::{self, Certified};
 use crate::mesh::inbound::{self, Ending};
 use crate::mesh::roster::{Roster, RosterBook};
 use crate::mesh::tls::{Dial, Tls};
@@ -79,6 +79,11 @@ impl Peers {
     /// The nodes of this book.
     pub fn new(tls: Tls, book: RosterBook) -> Self {
         Self { tls, book, links: Arc::default() }
+    }
+
+    /// What the certificate says that is shown to them.
+    pub fn certified(&self) -> Certified {
+        self.tls.certified()
     }
 
     /// A stream of raft's messages to a voter. Sending never waits (`try_send`); once the stream

@@ -88,6 +88,11 @@ impl Enrolment for Services {
         let call = Call::of(request)?;
         call.pass.one(self.handler.enroll(call.caller(), call.message)).await
     }
+
+    async fn readmit(&self, request: Request<v1::RenewRequest>) -> Answer<v1::EnrollReply> {
+        let call = Call::of(request)?;
+        call.pass.one(self.handler.readmit(call.caller(), call.message)).await
+    }
 }
 
 #[async_trait]

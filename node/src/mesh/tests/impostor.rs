@@ -55,13 +55,13 @@ async fn impostor(chain: Vec<Vec<u8>>, key: Vec<u8>) -> (String, Arc<Mutex<Vec<u
     (address, heard)
 }
 
-fn join(address: &str, token: &Token) -> impl Future<Output = Result<v1::EnrollReply, MeshError>> {
+async fn join(address: &str, token: &Token) -> Result<v1::EnrollReply, MeshError> {
     let request = v1::EnrollRequest {
         request: vec![1; 64],
         address: "10.0.0.9:7401".to_owned(),
         ..v1::EnrollRequest::default()
     };
-    enroll(address, token, request)
+    enroll(&[address.to_owned()], token, request).await
 }
 
 #[tokio::test]

@@ -29,6 +29,9 @@ pub(super) const CLUSTER: &str = "ab12cd34";
 /// How long a test waits for what must happen before it fails.
 const PATIENCE: Duration = Duration::from_secs(30);
 
+/// Life of a node's certificate.
+pub(super) const NODE_LIFE: Duration = Duration::from_hours(30 * 24);
+
 /// An hour, in milliseconds.
 pub(super) const HOUR_MS: u64 = 3_600_000;
 

@@ -9,6 +9,10 @@ use crate::cli::cluster::show::job::{self, JobDocument};
 use crate::cli::cluster::show::node::{self, NodeDocument, Rates};
 use crate::cli::cluster::show::table::line;
 
+/// How long before its end a certificate is warned of, milliseconds; a quarter of its life, where
+/// that is less.
+const CERTIFICATE_WARNED_MS: u64 = 7 * 24 * 3_600_000;
+
 /// How the cluster is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Health {
@@ -107,7 +111,23 @@ pub fn health(status: &ClusterStatus) -> Health {
             (spare, _) => format!("{living} of {wanted} voters: {spare} more may be lost"),
         });
     }
+    let ending = members.iter().copied().filter(|node| is_ending(status, node));
+    let ending: Vec<_> = ending.map(|node| node::id(node.node)).collect();
+    if !ending.is_empty() {
+        state = worse(state, State::Degraded);
+        words.push(format!(
+            "the certificate of {} is about to end and was not renewed: look at its log, and at \
+             the clocks",
+            ending.join(", ")
+        ));
+    }
     Health { state, words }
+}
+
+/// Whether a node's certificate should have been renewed long ago.
+fn is_ending(status: &ClusterStatus, node: &NodeStatus) -> bool {
+    let warned = CERTIFICATE_WARNED_MS.min(status.certificate_life_ms / 4);
+    node::certificate_ends_ms(node).is_some_and(|ends| ends < status.now_ms + warned)
 }
 
 /// For people: the head, the nodes, the jobs that run.
@@ -195,6 +215,7 @@ fn worse(state: State, least: State) -> State {
 #[cfg(test)]
 mod tests {
     use fruitnode_proto::v1::JobStatus;
+    use fruitnode_proto::v1::from_member::Beat;
 
     use super::*;
 
@@ -240,6 +261,20 @@ mod tests {
             let words = health.words.join("\n");
             assert!(words.contains(says), "{nodes:?}: {words}");
             assert_eq!(words.is_empty(), says.is_empty(), "{words}");
+        }
+    }
+
+    #[test]
+    fn a_certificate_that_was_not_renewed_is_told_of_in_time() {
+        let day = 24 * 3_600_000;
+        for (life_days, left_days, told) in [(30, 8, false), (30, 6, true), (4, 2, false)] {
+            let mut status = status(1, 3, &[("ready", "voter"); 3]);
+            let beat = Beat { certificate_ends_ms: (100 + left_days) * day, ..Beat::default() };
+            status.nodes[1].beat = Some(beat);
+            (status.now_ms, status.certificate_life_ms) = (100 * day, life_days * day);
+            let health = health(&status);
+            assert_eq!(health.words.iter().any(|words| words.contains("of n2 is")), told);
+            assert_eq!(health.state == State::Degraded, told, "{left_days} of {life_days} days");
         }
     }
 

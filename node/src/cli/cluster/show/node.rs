@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use fruitnode_proto::v1::NodeStatus;
 use serde::Serialize;
 
-use crate::cli::cluster::show::table::{NOTHING, Set, Table, bytes, count, line};
+use crate::cli::cluster::show::table::{NOTHING, Set, Table, bytes, count, line, time};
 
 /// Photographs a second, by node, where two looks at the cluster told them.
 pub type Rates = BTreeMap<u64, f64>;
@@ -30,6 +30,8 @@ pub struct NodeDocument<'a> {
     gets: u64,
     bytes: u64,
     memory_bytes: u64,
+    /// Milliseconds since 1970-01-01 UTC, of a node that attends.
+    certificate_ends_unix_ms: Option<u64>,
 }
 
 /// For programs.
@@ -51,7 +53,13 @@ pub fn document<'a>(node: &'a NodeStatus, rates: &Rates) -> NodeDocument<'a> {
         gets: beat.gets,
         bytes: beat.bytes,
         memory_bytes: beat.memory_bytes,
+        certificate_ends_unix_ms: certificate_ends_ms(node),
     }
+}
+
+/// When a node's certificate ends, milliseconds since 1970-01-01 UTC, if it has said so.
+pub fn certificate_ends_ms(node: &NodeStatus) -> Option<u64> {
+    node.beat.map(|beat| beat.certificate_ends_ms).filter(|ends| *ends > 0)
 }
 
 /// A node's id as people write it.
@@ -102,6 +110,9 @@ pub fn details(node: &NodeStatus) -> String {
         line(&mut out, "fetched", format!("{} in {} GETs", bytes(beat.bytes), count(beat.gets)));
         line(&mut out, "memory", bytes(beat.memory_bytes));
     }
+    if let Some(ends) = certificate_ends_ms(node) {
+        line(&mut out, "certificate", format!("good until {}", time(ends)));
+    }
     out
 }
 
@@ -136,6 +147,7 @@ mod tests {
             beat: done.map(|inferences| Beat {
                 inferences,
                 memory_bytes: 1 << 20,
+                certificate_ends_ms: 1_700_000_000_000,
                 ..Beat::default()
             }),
         }
@@ -163,7 +175,7 @@ n3    10.0.0.3:7400  lost   voter    1/2              -  0.1.0
     #[test]
     fn one_node_is_told_line_by_line() {
         let words = details(&node(7, "draining", Some(1_234)));
-        for says in ["n7", "draining", "1 of 2 used", "1,234 since", "1.00 MiB"] {
+        for says in ["n7", "draining", "1 of 2 used", "1,234 since", "1.00 MiB", "2023-11-14"] {
             assert!(words.contains(says), "{says}: {words}");
         }
         assert!(!details(&node(7, "lost", None)).contains("memory"));
@@ -175,6 +187,9 @@ n3    10.0.0.3:7400  lost   voter    1/2              -  0.1.0
             serde_json::to_value(document(&node(1, "ready", Some(5)), &Rates::new())).unwrap();
         assert_eq!(json["id"], "n1");
         assert_eq!(json["photographs"], 5);
+        assert_eq!(json["certificate_ends_unix_ms"], 1_700_000_000_000_u64);
         assert!(json["photographs_per_s"].is_null());
+        let json = serde_json::to_value(document(&node(1, "lost", None), &Rates::new())).unwrap();
+        assert!(json["certificate_ends_unix_ms"].is_null());
     }
 }
