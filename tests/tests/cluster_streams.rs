@@ -1,12 +1,20 @@
 //! What flows out of a cluster: features of photographs from outside, rows while they are made, and
 //! the story of a job.
 
-use std::fs;
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
+use fruitnode::mesh::client::Contact;
+use fruitnode::mesh::credentials::Credentials;
+use fruitnode_proto::v1::InferRequest;
 use fruitnode_tests::cluster::Cluster;
 use fruitnode_tests::store::Hold;
+use image::codecs::png::{CompressionType, FilterType, PngEncoder};
+use image::{ColorType, ImageEncoder, Rgb, RgbImage};
 use serde_json::Value;
+use tokio::runtime::Runtime;
+use tokio::sync::mpsc;
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_under-test");
 const EXAMPLE: &str = env!("CARGO_BIN_EXE_infer-example");
@@ -47,6 +55,78 @@ fn photographs_from_outside_get_the_features_that_a_job_gives_them_in_order() {
         // Rows differ from each other: nobody answers by rote.
         assert_ne!(replies[0]["row"], replies[5]["row"]);
     }
+}
+
+/// The same pixels twice: in a file of many messages, and in a small one.
+fn one_picture_in_two_sizes(folder: &Path) -> [PathBuf; 2] {
+    let picture = RgbImage::from_fn(1_500, 1_500, |x, y| {
+        let value = (x / 100 * 37 + y / 100 * 91) as u8;
+        Rgb([value, value.wrapping_mul(3), 255 - value])
+    });
+    let save = |name: &str, compression| {
+        let path = folder.join(name);
+        let file = File::create(&path).expect("room");
+        let encoder = PngEncoder::new_with_quality(file, compression, FilterType::NoFilter);
+        let (width, height) = picture.dimensions();
+        encoder.write_image(&picture, width, height, ColorType::Rgb8.into()).expect("room");
+        path
+    };
+    [save("large.png", CompressionType::Uncompressed), save("small.png", CompressionType::Best)]
+}
+
+/// What the node answers to photographs, one line of JSON for each.
+fn inferred(cluster: &Cluster, photographs: &[PathBuf]) -> Vec<Value> {
+    let mut example = Command::new(EXAMPLE);
+    example.arg(cluster.address(0)).arg(cluster.data_dir(0).join("client")).args(photographs);
+    let output = example.output().expect("it starts");
+    let words = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(output.status.success(), "{words}\n{}", cluster.tails());
+    json_lines(&String::from_utf8_lossy(&output.stdout))
+}
+
+#[test]
+fn photographs_of_any_size_are_answered_in_order_whoever_stops_in_the_middle_of_one() {
+    let cluster = Cluster::found(PROGRAM);
+    let folder = cluster.job.sandbox.path("pictures");
+    fs::create_dir(&folder).expect("room");
+    let [large, small] = one_picture_in_two_sizes(&folder);
+    assert!(fs::metadata(&large).expect("it is there").len() > 6 << 20);
+    assert!(fs::metadata(&small).expect("it is there").len() < 1 << 20);
+    let over = folder.join("over.jpg");
+    fs::write(&over, vec![0xFF; (64 << 20) + 1]).expect("room");
+    let photographs = [large.clone(), over, small, large.clone(), large.clone()];
+    let replies = inferred(&cluster, &photographs);
+    assert_eq!(replies.len(), photographs.len());
+    assert_eq!(replies[1]["code"], "file_too_large", "{}", replies[1]);
+    assert!(replies[1]["why"].as_str().is_some_and(|why| why.contains("67108864")));
+    assert!(replies[2]["row"].as_array().is_some_and(|row| row.len() > 100));
+    for at in [0, 3, 4] {
+        assert_eq!(replies[at]["row"], replies[2]["row"], "photograph {at}");
+    }
+
+    // More clients than there is room for begin a photograph, and end it in the two ways there are.
+    let runtime = Runtime::new().expect("threads");
+    let credentials = Credentials::load(&cluster.data_dir(0).join("client"), "client");
+    let credentials = credentials.expect("a person's certificate");
+    let host = [cluster.address(0)];
+    let part = || InferRequest { photograph: vec![7; 1 << 20], more: true, ..Default::default() };
+    let begin = async || {
+        let contact = Contact::connect(&host, &credentials).await.expect("it answers");
+        let (send, photographs) = mpsc::channel(1);
+        let replies = contact.infer(photographs).await;
+        send.send(part()).await.expect("the stream is open");
+        (contact, send, replies.expect("a stream"))
+    };
+    runtime.block_on(async {
+        let (_contact, send, mut replies) = begin().await;
+        drop(send);
+        let words = replies.next().await.expect_err("half a photograph").to_string();
+        assert!(words.contains("in the middle of a photograph"), "{words}");
+        for _ in 0..5 {
+            drop(begin().await);
+        }
+    });
+    assert_eq!(inferred(&cluster, &[large])[0]["row"], replies[2]["row"]);
 }
 
 #[test]

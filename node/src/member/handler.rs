@@ -14,6 +14,7 @@ use crate::actors::attend::Standing;
 use crate::consensus::pieces::Joined;
 use crate::consensus::store::RedbLog;
 use crate::member::enrolment::{self, Tries};
+use crate::member::infer::LargeRoom;
 use crate::member::node::{Shared, vote};
 use crate::member::voting::Voting;
 use crate::member::{control, explain, infer, moments, rows};
@@ -30,14 +31,15 @@ pub(super) struct NodeHandler {
     shared: Arc<Shared>,
     standing: watch::Receiver<Standing>,
     tries: Tries,
+    large: LargeRoom,
     /// One admission at a time.
     admission: tokio::sync::Mutex<()>,
 }
 
 impl NodeHandler {
     pub(super) fn new(shared: Arc<Shared>, standing: watch::Receiver<Standing>) -> Self {
-        let (tries, admission) = (Tries::default(), tokio::sync::Mutex::default());
-        Self { shared, standing, tries, admission }
+        let (tries, large) = (Tries::default(), LargeRoom::default());
+        Self { shared, standing, tries, large, admission: tokio::sync::Mutex::default() }
     }
 
     /// The coordinator's parts, if this node is the coordinator.
@@ -254,7 +256,7 @@ impl Handler for NodeHandler {
         _: Caller,
         inbound: Inbound<v1::InferRequest>,
     ) -> Result<Outbound<v1::InferReply>, Refusal> {
-        infer::infer(Arc::clone(&self.shared.context), inbound).await
+        infer::infer(Arc::clone(&self.shared.context), self.large.clone(), inbound).await
     }
 
     async fn explain_job(

@@ -36,10 +36,11 @@ async fn infer(
     let names = photographs.clone();
     let sending = async move {
         let options = Some(InferOptions { size: "100".to_owned(), ..InferOptions::default() });
-        send.send(InferRequest { options, photograph: Vec::new() }).await?;
+        send.send(InferRequest { options, ..InferRequest::default() }).await?;
         for name in photographs {
             let photograph = std::fs::read(&name)?;
-            send.send(InferRequest { options: None, photograph }).await?;
+            // One that is larger than a message is cut into parts on its way.
+            send.send(InferRequest { photograph, ..InferRequest::default() }).await?;
         }
         Ok::<_, Box<dyn Error>>(())
     };

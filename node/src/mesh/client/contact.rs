@@ -1,18 +1,15 @@
 //! Calls of people, at any node: those that are the coordinator's find it by themselves.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use fruitnode_proto::v1;
+use futures_util::{StreamExt, stream};
 use prost::Message;
 use tokio::sync::mpsc;
-use tokio_stream::StreamExt;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::transport::Channel;
 use tonic::{Response, Status, Streaming};
 
-use crate::mesh::MESSAGE_BYTES_MAX;
 use crate::mesh::client::link::Link;
 use crate::mesh::client::route::{Again, Route};
 use crate::mesh::credentials::Credentials;
@@ -23,6 +20,7 @@ use crate::mesh::handler::Inbound;
 use crate::mesh::identity;
 use crate::mesh::inbound::endless;
 use crate::mesh::tls::{Dial, Tls};
+use crate::mesh::{MESSAGE_BYTES_MAX, PIECE_BYTES_MAX};
 
 /// How long a call may take, the way to the coordinator included, unless said otherwise.
 pub const CALL_LIMIT: Duration = Duration::from_secs(30);
@@ -198,7 +196,7 @@ impl Contact {
 
     /// Photographs in, rows out, at the node that is connected, whichever that is. Whoever sends
     /// photographs reads rows at the same time: what waits in between is bounded. A photograph
-    /// that is larger than a message ends both streams.
+    /// that is larger than a message goes in pieces.
     pub async fn infer(
         &self,
         photographs: mpsc::Receiver<v1::InferRequest>,
@@ -207,24 +205,11 @@ impl Contact {
         let mut inference = InferenceClient::new(link.channel())
             .max_decoding_message_size(MESSAGE_BYTES_MAX)
             .max_encoding_message_size(MESSAGE_BYTES_MAX);
-        // What is too large breaks the stream, and the stream does not tell why.
-        let too_large = Arc::new(AtomicBool::new(false));
-        let explain = {
-            let (too_large, link) = (too_large.clone(), link.clone());
-            move |status| match too_large.load(Ordering::Relaxed) {
-                true => oversize("a photograph"),
-                false => link.error(&status),
-            }
-        };
-        let photographs = ReceiverStream::new(photographs).map(move |photograph| {
-            if photograph.encoded_len() > MESSAGE_BYTES_MAX {
-                too_large.store(true, Ordering::Relaxed);
-            }
-            photograph
-        });
-        match inference.infer(photographs).await {
-            Ok(rows) => Ok(Inbound::from_wire(rows.into_inner(), endless(), Box::new(explain))),
-            Err(status) => Err(explain(status)),
+        let pieces = ReceiverStream::new(photographs)
+            .flat_map(|photograph| stream::iter(in_pieces(photograph)));
+        match inference.infer(pieces).await {
+            Ok(rows) => Ok(inbound(&link, rows)),
+            Err(status) => Err(link.error(&status)),
         }
     }
 
@@ -282,14 +267,29 @@ impl Contact {
     }
 }
 
-/// What is too large would break on the way, and nobody would be told why.
-fn check_size(what: &str, request: &impl Message) -> Result<(), MeshError> {
-    if request.encoded_len() > MESSAGE_BYTES_MAX { Err(oversize(what)) } else { Ok(()) }
+/// A photograph in messages that are not too large.
+fn in_pieces(request: v1::InferRequest) -> impl Iterator<Item = v1::InferRequest> {
+    let v1::InferRequest { mut options, photograph, more } = request;
+    let count = photograph.len().div_ceil(PIECE_BYTES_MAX).max(1);
+    (0..count).map(move |at| {
+        let from = at * PIECE_BYTES_MAX;
+        let to = photograph.len().min(from + PIECE_BYTES_MAX);
+        v1::InferRequest {
+            options: options.take(),
+            photograph: photograph[from..to].to_vec(),
+            more: more || at + 1 < count,
+        }
+    })
 }
 
-fn oversize(what: &str) -> MeshError {
+/// What is too large would break on the way, and nobody would be told why.
+fn check_size(what: &str, request: &impl Message) -> Result<(), MeshError> {
+    if request.encoded_len() <= MESSAGE_BYTES_MAX {
+        return Ok(());
+    }
     let limit = MESSAGE_BYTES_MAX >> 20;
-    MeshError::Exhausted(format!("{what} takes a message of more than {limit} MiB: send less"))
+    let words = format!("{what} takes a message of more than {limit} MiB: send less");
+    Err(MeshError::Exhausted(words))
 }
 
 fn control(link: &Link) -> ControlClient<Channel> {

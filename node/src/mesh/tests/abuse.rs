@@ -4,7 +4,6 @@ use std::str::FromStr;
 
 use fruitnode_coordinator::ids::NodeId;
 use fruitnode_proto::v1;
-use tokio::sync::mpsc;
 use tonic::client::Grpc;
 use tonic::codegen::http::uri::PathAndQuery;
 use tonic::{Code, Request};
@@ -59,14 +58,6 @@ async fn ones_own_side_sends_nothing_too_large() {
     let error = soon(contact.submit_job(submission(5 << 20))).await.unwrap_err();
     assert!(matches!(error, MeshError::Exhausted(_)), "{error:?}");
     assert_eq!(told.addresses().len(), 0);
-
-    let (sender, photographs) = mpsc::channel(1);
-    let mut rows = soon(contact.infer(photographs)).await.unwrap();
-    let photograph = vec![0; 5 << 20];
-    let request = v1::InferRequest { photograph, ..v1::InferRequest::default() };
-    sender.send(request).await.unwrap();
-    let error = soon(rows.next()).await.unwrap_err();
-    assert!(matches!(error, MeshError::Exhausted(_)), "{error:?}");
 }
 
 #[tokio::test]

@@ -284,6 +284,8 @@ impl Handler for Told {
         Err(Refusal::new(RefusalKind::NotFound, words))
     }
 
+    /// Answers with the bytes of what is short, and of what is long with how long it is and
+    /// whether more follows.
     async fn infer(
         &self,
         caller: Caller,
@@ -293,7 +295,11 @@ impl Handler for Told {
         let (sender, outbound) = mpsc::channel(1);
         Handle::current().spawn(async move {
             while let Ok(Some(request)) = inbound.next().await {
-                let row = request.photograph.into_iter().map(f32::from).collect();
+                let bytes = request.photograph;
+                let row = match bytes.len() {
+                    ..100 => bytes.into_iter().map(f32::from).collect(),
+                    long => vec![long as f32, f32::from(u8::from(request.more))],
+                };
                 let reply = v1::InferReply { row, ..v1::InferReply::default() };
                 if sender.send(Ok(reply)).await.is_err() {
                     return;
