@@ -181,6 +181,25 @@ fn without_a_majority_nothing_is_decided_and_that_is_said() {
 }
 
 #[test]
+fn a_host_that_hangs_is_not_waited_for() {
+    let cluster = Cluster::of(PROGRAM, 3);
+    cluster.until_voters(3);
+    let leader = cluster.leader().expect("a coordinator");
+    let (frozen, other) = ((leader + 1) % 3, (leader + 2) % 3);
+    cluster.freeze(frozen);
+    let hosts = format!("{},{}", cluster.address(frozen), cluster.address(other));
+    let ended = cluster.job.run(&format!("-vv status -o json --host {hosts}")).done();
+    assert!(ended.json()["leader"].is_number(), "{}", ended.stdout);
+    // The next one was asked and has answered before the first was given up.
+    assert!(!ended.stderr.contains("a host was given up"), "{}", ended.stderr);
+    // Who names that one alone waits for it.
+    let words = cluster.job.run(&format!("-vv status --host {}", cluster.address(frozen)));
+    assert!(words.refused(3).contains("a host was given up"));
+    cluster.thaw(frozen);
+    cluster.until_ready(3);
+}
+
+#[test]
 fn shared_folders_are_worked_on_together() {
     let cluster = Cluster::of(PROGRAM, 3);
     let photographs = cluster.job.draw(5);

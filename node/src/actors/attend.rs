@@ -16,7 +16,7 @@ use crate::actors::envelope::{self, FromCoordinator, Joined};
 use crate::actors::messages::{Report, ToWorker};
 use crate::actors::spawn::spawn;
 use crate::memory::resident_bytes;
-use crate::mesh::client::Peers;
+use crate::mesh::client::{Peers, first_of};
 use crate::mesh::error::MeshError;
 use crate::mesh::handler::Inbound;
 use crate::mesh::roster::RosterBook;
@@ -32,8 +32,8 @@ const SILENCE_MAX: Duration = Duration::from_secs(4);
 /// For a stream to open and the greeting to come.
 const GREETING_WAIT: Duration = Duration::from_secs(5);
 
-/// Before the next node is asked where the coordinator is.
-const LOOK_AGAIN: Duration = Duration::from_millis(250);
+/// Before the voters are asked again who the coordinator is.
+const LOOK_AGAIN: Duration = Duration::from_millis(500);
 
 /// Before the node is asked that another one named.
 const FOLLOW_WAIT: Duration = Duration::from_millis(50);
@@ -73,6 +73,12 @@ pub trait Coordinators: fmt::Debug + Send + Sync {
         node: NodeId,
         outbound: mpsc::Receiver<v1::FromMember>,
     ) -> Result<Inbound<v1::ToMember>, MeshError>;
+
+    /// When the certificate ends that is shown to them, milliseconds since 1970-01-01 UTC; 0 where
+    /// none is.
+    fn certificate_ends_ms(&self) -> u64 {
+        0
+    }
 }
 
 #[async_trait]
@@ -83,6 +89,10 @@ impl Coordinators for Peers {
         outbound: mpsc::Receiver<v1::FromMember>,
     ) -> Result<Inbound<v1::ToMember>, MeshError> {
         Self::attend(self, node, outbound).await
+    }
+
+    fn certificate_ends_ms(&self) -> u64 {
+        self.certified().not_after_ms
     }
 }
 
@@ -134,6 +144,43 @@ async fn asked(leave: &mut watch::Receiver<bool>) {
     }
 }
 
+/// A stream that a coordinator has opened.
+type Opened = (NodeId, Inbound<v1::ToMember>, mpsc::Sender<v1::FromMember>);
+
+/// Attends at a node, if it is the coordinator. The inner error is a refusal for good.
+async fn open(parts: &AttendParts, node: NodeId) -> Result<Result<Opened, String>, MeshError> {
+    let (out, outbound) = mpsc::channel(OUTBOUND_MESSAGES_MAX);
+    let hello = v1::FromMember { message: Some(Message::Hello(parts.hello.clone())) };
+    out.try_send(hello).expect("the channel is new");
+    match timeout(GREETING_WAIT, parts.coordinators.attend(node, outbound)).await {
+        Ok(Ok(inbound)) => Ok(Ok((node, inbound, out))),
+        Ok(Err(MeshError::Denied(words))) => Ok(Err(words)),
+        Ok(Err(error)) => Err(error),
+        Err(_) => Err(MeshError::Unavailable(format!("{node} does not answer"))),
+    }
+}
+
+/// What to do when none of those that were asked is the coordinator.
+fn nobody(asked: &[NodeId], errors: &[MeshError]) -> Ended {
+    let named = errors.iter().find_map(|error| match error {
+        MeshError::NotLeader { leader: Some((leader, _)), .. } => Some(*leader),
+        _ => None,
+    });
+    match (named, errors.last()) {
+        (Some(leader), _) if !asked.contains(&leader) => Ended::Follow(leader),
+        (_, Some(error)) => Ended::Look(error.to_string()),
+        (_, None) => Ended::Look("no voter is known".to_owned()),
+    }
+}
+
+fn turned_away(error: &MeshError) -> Ended {
+    match error {
+        MeshError::NotLeader { leader: Some((leader, _)), .. } => Ended::Follow(*leader),
+        MeshError::Denied(words) => Ended::Refused(words.clone()),
+        error => Ended::Look(error.to_string()),
+    }
+}
+
 /// Why a stream ended.
 enum Ended {
     /// Look for the coordinator.
@@ -148,12 +195,7 @@ enum Ended {
 impl Attend {
     async fn run(mut self) {
         loop {
-            let asked = self.leader.take().or_else(|| self.next_voter());
-            let ended = match asked {
-                Some(node) => self.attend(node).await,
-                None => Ended::Look("no voter is known".to_owned()),
-            };
-            match ended {
+            match self.attend().await {
                 Ended::Follow(node) => {
                     self.leader = Some(node);
                     // Two nodes that name each other are not asked without a pause.
@@ -184,37 +226,30 @@ impl Attend {
         }
     }
 
-    /// Voters in turn, so that one that is dead costs one look.
-    fn next_voter(&mut self) -> Option<NodeId> {
+    /// Whom to ask: the node that was named, and all voters, another one first each time.
+    fn candidates(&mut self) -> Vec<NodeId> {
         let roster = self.parts.book.now();
+        let mut voters: Vec<NodeId> = roster.voters.iter().copied().collect();
         self.turn = self.turn.wrapping_add(1);
-        let at = self.turn.checked_rem(roster.voters.len())?;
-        roster.voters.iter().nth(at).copied()
+        if let Some(first) = self.turn.checked_rem(voters.len()) {
+            voters.rotate_left(first);
+        }
+        let named = self.leader.take();
+        voters.retain(|voter| Some(*voter) != named);
+        named.into_iter().chain(voters).collect()
     }
 
-    async fn attend(&mut self, node: NodeId) -> Ended {
-        let (out, outbound) = mpsc::channel(OUTBOUND_MESSAGES_MAX);
-        let hello = v1::FromMember { message: Some(Message::Hello(self.parts.hello.clone())) };
-        if out.send(hello).await.is_err() {
-            return Ended::Look("the stream ended before it began".to_owned());
-        }
-        let opening = timeout(GREETING_WAIT, self.parts.coordinators.attend(node, outbound)).await;
-        let inbound = match opening {
-            Ok(Ok(inbound)) => inbound,
-            Ok(Err(error)) => return self.turned_away(&error),
-            Err(_) => return Ended::Look(format!("{node} does not answer")),
+    async fn attend(&mut self) -> Ended {
+        let candidates = self.candidates();
+        let opening = candidates.iter().map(|node| open(&self.parts, *node)).collect();
+        let (node, inbound, out) = match first_of(opening).await {
+            Ok(Ok(opened)) => opened,
+            Ok(Err(words)) => return Ended::Refused(words),
+            Err(errors) => return nobody(&candidates, &errors),
         };
         let ended = self.follow(node, inbound, out).await;
         tracing::info!(%node, "the stream to the coordinator ended");
         ended
-    }
-
-    fn turned_away(&self, error: &MeshError) -> Ended {
-        match error {
-            MeshError::NotLeader { leader: Some((leader, _)), .. } => Ended::Follow(*leader),
-            MeshError::Denied(words) => Ended::Refused(words.clone()),
-            error => Ended::Look(error.to_string()),
-        }
     }
 
     async fn follow(
@@ -241,7 +276,7 @@ impl Attend {
                     }
                     Ok(None) if asked_to_leave => return Ended::Left,
                     Ok(None) => return Ended::Look("the coordinator ended the stream".to_owned()),
-                    Err(error) => return self.turned_away(&error),
+                    Err(error) => return turned_away(&error),
                 },
                 report = self.parts.reports.recv(), if greeted => match report {
                     Some(report) => {
@@ -316,4 +351,4 @@ impl Attend {
         }
     }
 }
-            certificate_ends_ms: self.parts.peers.certified().not_after_ms,
+            certificate_ends_ms: self.parts.coordinators.certificate_ends_ms(),

@@ -38,7 +38,7 @@ pub(super) struct Reach {
 }
 
 impl Reach {
-    /// Connects to the first of these nodes that answers.
+    /// Connects to whichever of these nodes answers first.
     pub(super) async fn connect(
         addresses: Vec<String>,
         credentials: Credentials,

@@ -31,7 +31,7 @@ pub struct Contact {
 }
 
 impl Contact {
-    /// Connects to the first of these addresses (`HOST:PORT`) that answers.
+    /// Connects to whichever of these addresses (`HOST:PORT`) answers first.
     pub async fn connect(
         addresses: &[String],
         credentials: &Credentials,

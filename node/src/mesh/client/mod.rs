@@ -6,7 +6,9 @@ mod enrol;
 pub(super) mod link;
 mod peers;
 mod route;
+mod stagger;
 
 pub use contact::{CALL_LIMIT, Contact};
 pub use enrol::{enroll, readmit};
 pub use peers::Peers;
+pub use stagger::first_of;

@@ -8,6 +8,7 @@ use fruitnode_coordinator::ids::NodeId;
 use tokio::time::{sleep, timeout};
 
 use crate::mesh::client::link::Link;
+use crate::mesh::client::stagger::first_of;
 use crate::mesh::error::MeshError;
 use crate::mesh::tls::Dial;
 
@@ -67,25 +68,28 @@ impl Route {
         }
     }
 
-    /// Connects to the first of the addresses that answers, unless there is a connection.
+    /// Connects to whichever of the addresses answers first, unless there is a connection.
     pub(super) async fn link(&self) -> Result<Link, MeshError> {
         if let Some(link) = self.at().clone() {
             return Ok(link);
         }
-        let mut error = None;
-        for address in &self.addresses {
-            match Link::open((self.dial)(None, address)?).await {
-                Ok(link) => {
-                    *self.at() = Some(link.clone());
-                    return Ok(link);
-                }
-                // That somebody is not trusted says more than that somebody is not there.
-                Err(found @ MeshError::Tls { .. }) => error = Some(found),
-                Err(found) => error = error.or(Some(found)),
+        let opening = self.addresses.iter().map(|address| self.open(address)).collect();
+        let errors = match first_of(opening).await {
+            Ok(link) => {
+                *self.at() = Some(link.clone());
+                return Ok(link);
             }
-        }
+            Err(errors) => errors,
+        };
+        // That somebody is not trusted says more than that somebody is not there.
+        let distrust = errors.iter().find(|error| matches!(error, MeshError::Tls { .. }));
         let none = || MeshError::Invalid("no address was given: say where a node is".to_owned());
-        Err(error.unwrap_or_else(none))
+        Err(distrust.or(errors.first()).cloned().unwrap_or_else(none))
+    }
+
+    async fn open(&self, address: &str) -> Result<Link, MeshError> {
+        let opened = Link::open((self.dial)(None, address)?).await;
+        opened.inspect_err(|error| tracing::debug!(address, %error, "a host was given up"))
     }
 
     async fn follow<T, F>(
