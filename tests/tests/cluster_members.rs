@@ -86,6 +86,27 @@ fn refusal(cluster: &mut Cluster, at: usize) -> String {
 }
 
 #[test]
+fn a_cluster_that_nothing_happens_to_has_nothing_to_warn_of() {
+    let (mut cluster, expected) = prepared(3);
+    submit(&cluster, "calm");
+    succeeds(&cluster, "calm", &expected);
+    for at in [2, 1, 0] {
+        assert_eq!(cluster.terminate(at), Some(0), "{}", cluster.tails());
+    }
+    for at in 0..3 {
+        let log = cluster.log(at);
+        assert!(log.contains(" INFO "), "the log has another form: {log}");
+        let warns = |line: &&str| line.contains(" WARN ") || line.contains(" ERROR ");
+        assert_eq!(
+            log.lines().filter(warns).collect::<Vec<_>>(),
+            Vec::<&str>::new(),
+            "n{}",
+            at + 1
+        );
+    }
+}
+
+#[test]
 fn members_come_and_go_while_a_job_runs() {
     let (mut cluster, expected) = prepared(3);
     let leader = cluster.leader().expect("a coordinator");

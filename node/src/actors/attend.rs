@@ -348,7 +348,7 @@ impl Attend {
             listed: Work::read(&work.listed),
             memory_bytes: resident_bytes().unwrap_or_default(),
             running: envelope::running(self.parts.running.steps()),
+            certificate_ends_ms: self.parts.coordinators.certificate_ends_ms(),
         }
     }
 }
-            certificate_ends_ms: self.parts.coordinators.certificate_ends_ms(),

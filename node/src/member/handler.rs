@@ -72,8 +72,6 @@ impl Handler for NodeHandler {
         enrolment::enroll(&voting, &self.tries, from, self.roster(), request).await
     }
 
-    async fn exchange(
-        &self,
     async fn readmit(
         &self,
         caller: Caller,
@@ -83,6 +81,8 @@ impl Handler for NodeHandler {
         enrolment::readmit(&voting, &self.tries, from, self.roster(), &request.request).await
     }
 
+    async fn exchange(
+        &self,
         caller: Caller,
         mut inbound: Inbound<v1::RaftBatch>,
     ) -> Result<(), Refusal> {

@@ -2,6 +2,7 @@
 //! that make no progress, tells members that it lives and who there is, and sees to it that there
 //! are as many voters as there should be.
 
+use std::collections::BTreeSet;
 use std::sync::atomic::Ordering;
 
 use fruitnode_coordinator::command::Command;
@@ -92,9 +93,12 @@ impl Leader {
         let read = self.parts.consensus.read(|state| state.membership().roster());
         let Ok(roster) = read.await else { return };
         let Some(leading) = self.leading.as_mut() else { return };
-        let mut voters: Vec<u64> =
-            status.voters.iter().chain(&status.learners).map(|node| node.0).collect();
-        voters.sort_unstable();
+        let coming: &[NodeId] = match leading.voting.load(Ordering::Acquire) {
+            true => &leading.coming,
+            false => &[],
+        };
+        let voters: BTreeSet<u64> =
+            status.voters.iter().chain(&status.learners).chain(coming).map(|node| node.0).collect();
         let known = v1::Roster::from(&*self.parts.book.now());
         let members = roster
             .members
@@ -103,7 +107,7 @@ impl Leader {
         let next = v1::Roster {
             index: known.index,
             members: members.collect(),
-            voters,
+            voters: voters.into_iter().collect(),
             removed: roster.removed.iter().map(|node| node.0).collect(),
             revoked: roster.revoked.clone(),
         };
@@ -158,9 +162,12 @@ impl Leader {
             }
             Ok(None) | Err(_) => return,
         };
-        let Some(leading) = self.leading.as_ref() else { return };
+        let Some(leading) = self.leading.as_mut() else { return };
         let voting = std::sync::Arc::clone(&leading.voting);
         voting.store(true, Ordering::Release);
+        // Voters hear of those that come before raft does: as soon as it knows them they speak.
+        leading.coming.clone_from(&change.add_learners);
+        self.tell_roster().await;
         let parts = self.parts.clone();
         spawn("voters", async move {
             tracing::info!(?change, "changing the voters");

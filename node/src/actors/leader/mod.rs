@@ -186,6 +186,8 @@ struct Leading {
     roster_told: u64,
     /// Whether a change of voters is on its way.
     voting: Arc<std::sync::atomic::AtomicBool>,
+    /// Voters-to-be of that change.
+    coming: Vec<NodeId>,
 }
 
 struct Leader {
@@ -264,6 +266,7 @@ impl Leader {
             changed: true,
             roster_told: 0,
             voting: Arc::default(),
+            coming: Vec::new(),
         });
     }
 
