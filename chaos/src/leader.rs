@@ -305,6 +305,7 @@ fn add_node(node: NodeId, incarnation: u64, slots: u32) -> Command {
     Command::AddNode {
         node,
         incarnation,
+        starts: 0,
         address: format!("host-{}:7400", node.0),
         release: "0.1.0".to_owned(),
         slots,

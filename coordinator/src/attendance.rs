@@ -120,6 +120,7 @@ mod tests {
             let add = Command::AddNode {
                 node: NodeId(id),
                 incarnation: 10 * id,
+                starts: 0,
                 address: String::new(),
                 release: String::new(),
                 slots: 1,

@@ -19,6 +19,10 @@ pub enum Command {
         /// Drawn at every start of the process. Another one than before: what the process before
         /// was at, and the moments that it held, are lost.
         incarnation: u64,
+        /// How often a process was started on the node's folder, this one included. Void unless it
+        /// is more than of any process before: this one has another copy of the folder. 0 of a
+        /// release that does not count.
+        starts: u64,
         /// Where others reach it.
         address: String,
         /// Release that it runs.

@@ -30,6 +30,26 @@ pub struct Member {
     pub removed: bool,
     /// Release that it runs; empty before it has said so.
     pub release: String,
+    /// The process that offered its slots last.
+    pub process: Process,
+}
+
+/// One process of a node. There may be several at a time, on copies of its folder: one counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Process {
+    /// How often one was started on the folder, this one included; 0 where nobody counts.
+    pub starts: u64,
+    /// Drawn at its start.
+    pub incarnation: u64,
+}
+
+impl Process {
+    /// Whether another one of the same node may take its place: itself, or one that was started on
+    /// this folder, or on a copy of it, later. Of two copies the one that came second has been
+    /// started as often as the first at most.
+    pub fn yields_to(&self, other: &Self) -> bool {
+        other.starts == 0 || other.starts > self.starts || other == self
+    }
 }
 
 /// What lets nodes in.
@@ -204,11 +224,22 @@ impl Membership {
         Ok(())
     }
 
-    pub(crate) fn found(&mut self, cluster: &str, name: &str, voters_wanted: u32, index: u64) {
+    /// Begins the association; whether there was none, and the id is one.
+    pub(crate) fn found(
+        &mut self,
+        cluster: &str,
+        name: &str,
+        voters_wanted: u32,
+        index: u64,
+    ) -> bool {
+        if self.is_founded() || cluster.is_empty() {
+            return false;
+        }
         cluster.clone_into(&mut self.cluster);
         name.clone_into(&mut self.name);
         self.voters_wanted = odd(voters_wanted);
         self.roster_index = index;
+        true
     }
 
     /// Lets a node in, under the next id.
@@ -269,11 +300,27 @@ impl Membership {
         }
     }
 
+    /// Whether this process of a node may offer its slots: once there is a cluster, only that of a
+    /// member, and not if another one came after it.
+    pub fn takes(&self, node: NodeId, process: &Process) -> bool {
+        let stands = |member: &Member| !member.removed && member.process.yields_to(process);
+        !self.is_founded() || self.members.get(&node).is_some_and(stands)
+    }
+
     /// Takes note of what the present process of a node says of itself.
-    pub(crate) fn heard(&mut self, node: NodeId, address: &str, release: &str, index: u64) {
+    pub(crate) fn heard(
+        &mut self,
+        node: NodeId,
+        process: Process,
+        (address, release): (&str, &str),
+        index: u64,
+    ) {
         let Some(member) = self.members.get_mut(&node) else {
             return;
         };
+        if process.starts > 0 {
+            member.process = process;
+        }
         if member.address != address {
             address.clone_into(&mut member.address);
             self.roster_index = index;

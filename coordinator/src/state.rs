@@ -7,7 +7,7 @@ use crate::effect::{Effect, Outbox};
 use crate::ids::{Digest, JobId, NodeId};
 use crate::invariants;
 use crate::job::{Job, JobSpec, Outcome};
-use crate::members::{Client, Member, Membership, Token, TokenError};
+use crate::members::{Client, Member, Membership, Process, Token, TokenError};
 use crate::retry::FailureReason;
 use crate::slots::Slots;
 use crate::task::{Inputs, Task};
@@ -200,12 +200,14 @@ impl ClusterState {
             Command::AddNode {
                 node,
                 incarnation,
+                starts,
                 address,
                 release,
                 slots,
                 compute_class,
                 fit_class,
             } => {
+                let process = Process { starts: *starts, incarnation: *incarnation };
                 let offer = Node {
                     slots: *slots,
                     used: 0,
@@ -213,9 +215,9 @@ impl ClusterState {
                     fit_class: fit_class.clone(),
                     incarnation: *incarnation,
                 };
-                if self.membership.admits(*node) {
+                if self.membership.takes(*node, &process) {
                     self.add(*node, offer, out);
-                    self.membership.heard(*node, address, release, index);
+                    self.membership.heard(*node, process, (address, release), index);
                 }
             }
             Command::LoseNode { node, incarnation } => {
@@ -224,22 +226,7 @@ impl ClusterState {
                     self.lose(*node, out);
                 }
             }
-            Command::FoundCluster {
-                cluster,
-                name,
-                voters_wanted,
-                address,
-                storage,
-                key,
-                certificate_life_ms,
-            } => {
-                let nothing = !self.membership.is_founded() && self.nodes.is_empty();
-                if nothing && self.jobs.is_empty() && !cluster.is_empty() {
-                    self.membership.found(cluster, name, *voters_wanted, index);
-                    self.membership.certificate_life_ms = *certificate_life_ms;
-                    self.membership.let_in(newcomer(*key, address, storage, now_ms), index);
-                }
-            }
+            Command::FoundCluster { .. } => self.found(command),
             Command::CreateToken { id, hash, uses, expires_ms } => {
                 let token = Token { hash: *hash, uses_left: *uses, expires_ms: *expires_ms };
                 self.membership.create_token(id, token, now_ms);
@@ -265,6 +252,28 @@ impl ClusterState {
             }
             // The others are `transition`'s.
             _ => {}
+        }
+    }
+
+    /// The first entry of a cluster, void where there is anything.
+    fn found(&mut self, command: &Command) {
+        let Command::FoundCluster {
+            cluster,
+            name,
+            voters_wanted,
+            address,
+            storage,
+            key,
+            certificate_life_ms,
+        } = command
+        else {
+            return;
+        };
+        let (index, now_ms) = (self.applied, self.now_ms);
+        let nothing = self.nodes.is_empty() && self.jobs.is_empty();
+        if nothing && self.membership.found(cluster, name, *voters_wanted, index) {
+            self.membership.certificate_life_ms = *certificate_life_ms;
+            self.membership.let_in(newcomer(*key, address, storage, now_ms), index);
         }
     }
 
@@ -359,5 +368,6 @@ fn newcomer(key: Digest, address: &str, storage: &str, joined_ms: u64) -> Member
         draining: false,
         removed: false,
         release: String::new(),
+        process: Process::default(),
     }
 }

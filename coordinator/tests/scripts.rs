@@ -158,6 +158,7 @@ impl World {
             "node" => Command::AddNode {
                 node: node(words[1]),
                 incarnation: u64::from(number("process", 1)),
+                starts: number("starts", 0).into(),
                 address: option("at").unwrap_or_default(),
                 release: option("release").unwrap_or_default(),
                 slots: number("slots", 1),

@@ -189,6 +189,7 @@ impl World {
         self.apply(Command::AddNode {
             node,
             incarnation: self.log.len() as u64 + 1,
+            starts: 0,
             address: "host:7400".into(),
             release: "0.1.0".into(),
             slots,

@@ -23,6 +23,7 @@ use fruitnode::consensus::{Consensus, ConsensusOptions, Outbox, start};
 use fruitnode_coordinator::command::Command;
 use fruitnode_coordinator::ids::{Attempt, Digest, JobId, NodeId, PartitionId};
 use fruitnode_coordinator::job::JobSpec;
+use fruitnode_coordinator::members::Process;
 use fruitnode_coordinator::replica::{LogStore, MemoryLog, Replica, Role, Status};
 use fruitnode_coordinator::schedule;
 use fruitnode_coordinator::state::ClusterState;
@@ -171,6 +172,7 @@ fn offer(node: u64) -> Command {
     Command::AddNode {
         node: NodeId(node),
         incarnation: 1,
+        starts: 0,
         address: "127.0.0.1:1".to_owned(),
         release: "bench".to_owned(),
         slots: 4,
@@ -246,7 +248,7 @@ impl Outbox for Wire {
     fn send(&self, to: NodeId, messages: Vec<Vec<u8>>) {
         let other = self.wires.0.lock().ok().and_then(|wires| wires.get(&to).cloned());
         if let Some(other) = other {
-            other.deliver(self.from, messages);
+            other.deliver(self.from, Process::default(), messages);
         }
     }
 

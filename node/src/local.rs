@@ -203,6 +203,7 @@ fn founded() -> MemoryLog {
         address: String::new(),
         storage: ALONE.to_owned(),
         key: Digest::default(),
+        certificate_life_ms: 0,
     };
     let mut state = ClusterState::default();
     state.apply(FOUNDED_INDEX, wall_ms(), &found);

@@ -8,7 +8,7 @@ use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::net::TcpListener;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::thread::sleep;
 use std::time::Duration;
@@ -121,6 +121,21 @@ impl Cluster {
     pub fn restart_with(&mut self, at: usize, flags: &str) {
         let line = format!("start --data-dir {} --threads 1 {flags}", self.nodes[at].name);
         self.launch(at, &line);
+    }
+
+    /// Starts a node on a copy of another's folder, at an address of its own; its position. The
+    /// cluster knows no other node by it.
+    pub fn start_copy(&mut self, of: usize, edit: impl FnOnce(&Path)) -> usize {
+        let (at, port) = (self.nodes.len(), free_port());
+        let name = format!("copy-{at}");
+        let (from, to) = (self.data_dir(of), self.job.sandbox.path(&name));
+        copy_folder(&from, &to);
+        edit(&to);
+        self.nodes.push(NodeProcess { name: name.clone(), port, child: None, starts: 0 });
+        let line =
+            format!("start --data-dir {name} --listen 127.0.0.1:{port} --http off --threads 1");
+        self.launch(at, &line);
+        at
     }
 
     /// Has a folder become that of a node, which is not started, and waits for what comes of it.
@@ -367,6 +382,18 @@ impl Drop for Cluster {
 pub fn free_port() -> u16 {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port is free");
     listener.local_addr().expect("it is bound").port()
+}
+
+fn copy_folder(from: &Path, to: &Path) {
+    fs::create_dir(to).expect("there is room for a copy");
+    for entry in fs::read_dir(from).expect("a folder") {
+        let entry = entry.expect("a readable entry");
+        let to = to.join(entry.file_name());
+        match entry.file_type().expect("a kind of file").is_dir() {
+            true => copy_folder(&entry.path(), &to),
+            false => drop(fs::copy(entry.path(), to).expect("there is room for a copy")),
+        }
+    }
 }
 
 fn pid(child: &Child) -> Pid {

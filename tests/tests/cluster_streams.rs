@@ -113,9 +113,10 @@ fn photographs_of_any_size_are_answered_in_order_whoever_stops_in_the_middle_of_
     let begin = async || {
         let contact = Contact::connect(&host, &credentials).await.expect("it answers");
         let (send, photographs) = mpsc::channel(1);
-        let replies = contact.infer(photographs).await;
+        // There is room for it: the node opens the stream once it has read something.
         send.send(part()).await.expect("the stream is open");
-        (contact, send, replies.expect("a stream"))
+        let replies = contact.infer(photographs).await.expect("a stream");
+        (contact, send, replies)
     };
     runtime.block_on(async {
         let (_contact, send, mut replies) = begin().await;

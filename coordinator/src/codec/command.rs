@@ -64,6 +64,7 @@ fn association_to_proto(command: &Command) -> Wire {
         Command::AddNode {
             node,
             incarnation,
+            starts,
             address,
             release,
             slots,
@@ -77,6 +78,7 @@ fn association_to_proto(command: &Command) -> Wire {
             incarnation,
             address,
             release,
+            starts,
         }),
         Command::LoseNode { node, incarnation } => {
             Wire::LoseNode(v1::command::LoseNode { node: node.0, incarnation })
@@ -167,6 +169,7 @@ fn association_from_proto(command: Wire) -> Result<Command, CodecError> {
         Wire::AddNode(add) => Command::AddNode {
             node: NodeId(add.node),
             incarnation: add.incarnation,
+            starts: add.starts,
             address: add.address,
             release: add.release,
             slots: add.slots,

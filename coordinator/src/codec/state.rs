@@ -12,7 +12,7 @@ use crate::codec::{CodecError, SNAPSHOT_VERSION, job};
 use crate::ids::{JobId, NodeId};
 use crate::invariants;
 use crate::job::Job;
-use crate::members::{Client, Member, Membership, Token};
+use crate::members::{Client, Member, Membership, Process, Token};
 use crate::slots::Slots;
 use crate::state::{ClusterState, Node};
 
@@ -91,6 +91,8 @@ fn member_to_proto((node, member): (NodeId, &Member)) -> MemberRecord {
         draining: member.draining,
         removed: member.removed,
         release: member.release.clone(),
+        starts: member.process.starts,
+        incarnation: member.process.incarnation,
     }
 }
 
@@ -103,6 +105,7 @@ fn member_from_proto(record: MemberRecord) -> Result<(NodeId, Member), CodecErro
         draining: record.draining,
         removed: record.removed,
         release: record.release,
+        process: Process { starts: record.starts, incarnation: record.incarnation },
     };
     Ok((NodeId(record.node), member))
 }

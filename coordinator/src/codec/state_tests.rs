@@ -52,6 +52,7 @@ fn association() -> Vec<Command> {
     let (token, node) = (text("t1"), |id: u64, incarnation| Command::AddNode {
         node: NodeId(id),
         incarnation,
+        starts: incarnation,
         address: format!("host{id}:7400"),
         release: "0.1.0".into(),
         slots: 1,

@@ -63,6 +63,7 @@ fn commands() -> Vec<Command> {
         Command::AddNode {
             node,
             incarnation: u64::MAX,
+            starts: 7,
             address: address.clone(),
             release: "0.1.0".into(),
             slots: 2,

@@ -38,6 +38,10 @@ const LOOK_AGAIN: Duration = Duration::from_millis(500);
 /// Before the node is asked that another one named.
 const FOLLOW_WAIT: Duration = Duration::from_millis(50);
 
+/// Looks that a process is told in one go that another one is this node before it gives up: for
+/// longer than the coordinator waits for one that has died without a word.
+const TWIN_LOOKS_MAX: u32 = 20;
+
 /// Messages that wait for the stream.
 const OUTBOUND_MESSAGES_MAX: usize = 1_024;
 
@@ -122,7 +126,10 @@ pub struct AttendParts {
 /// Starts the actor. It stops when it has left, or is refused.
 pub fn start(parts: AttendParts) -> watch::Receiver<Standing> {
     let (standing, seen) = watch::channel(Standing::Looking { words: String::new() });
-    spawn("attend", Attend { parts, standing, term: 0, leader: None, turn: 0 }.run());
+    spawn(
+        "attend",
+        Attend { parts, standing, term: 0, leader: None, turn: 0, twin_looks: 0 }.run(),
+    );
     seen
 }
 
@@ -134,6 +141,8 @@ struct Attend {
     leader: Option<NodeId>,
     /// Whose turn it is to be asked.
     turn: usize,
+    /// Looks at which another process was this node.
+    twin_looks: u32,
 }
 
 /// Resolves when the node is to leave.
@@ -245,8 +254,19 @@ impl Attend {
         let (node, inbound, out) = match first_of(opening).await {
             Ok(Ok(opened)) => opened,
             Ok(Err(words)) => return Ended::Refused(words),
-            Err(errors) => return nobody(&candidates, &errors),
+            Err(errors) => {
+                let twin = errors.iter().find(|error| matches!(error, MeshError::Conflict(_)));
+                self.twin_looks = if twin.is_some() { self.twin_looks + 1 } else { 0 };
+                return match twin {
+                    Some(twin) if self.twin_looks > TWIN_LOOKS_MAX => {
+                        Ended::Refused(twin.to_string())
+                    }
+                    Some(twin) => Ended::Look(twin.to_string()),
+                    None => nobody(&candidates, &errors),
+                };
+            }
         };
+        self.twin_looks = 0;
         let ended = self.follow(node, inbound, out).await;
         tracing::info!(%node, "the stream to the coordinator ended");
         ended

@@ -20,6 +20,7 @@ use super::clock::Clock;
 use super::events::{Event, Events};
 use super::handle::{Consensus, ProposeError, Reply, Request, Room};
 use super::options::{ConsensusOptions, Look, Outbox, StartError};
+use super::twins::Twins;
 use crate::env;
 
 /// Requests that one turn takes: enough that many commands share one write to the disk, few enough
@@ -68,6 +69,7 @@ where
             waiting: BTreeMap::new(),
             settled: Vec::new(),
             ticks: 0,
+            twins: Twins::default(),
             leading: None,
             told: None,
             deposed: None,
@@ -98,6 +100,8 @@ struct Driver<S: LogStore> {
     // What they are told once the state and the status are shown.
     settled: Vec<(Reply, Result<u64, ProposeError>)>,
     ticks: u64,
+    // Which process of each voter is heard.
+    twins: Twins,
     // The term for which `Leading` was told.
     leading: Option<u64>,
     // What `Following` said last.
@@ -169,7 +173,12 @@ impl<S: LogStore> Driver<S> {
     fn take(&mut self, request: Request) {
         self.room.taken(&request);
         match request {
-            Request::Messages { from, messages, .. } => {
+            Request::Messages { from, process, messages, .. } => {
+                let membership = self.replica.state().membership();
+                if !self.twins.hears(membership, (from, process), self.ticks) {
+                    tracing::debug!(%from, "another process is this voter: messages are dropped");
+                    return;
+                }
                 for message in messages {
                     if let Err(error) = self.replica.step(from, &message) {
                         tracing::warn!(%from, %error, "a message of another voter is dropped");

@@ -10,6 +10,7 @@ use tokio::sync::{oneshot, watch};
 
 use fruitnode_coordinator::command::Command;
 use fruitnode_coordinator::ids::NodeId;
+use fruitnode_coordinator::members::Process;
 use fruitnode_coordinator::replica::Status;
 use fruitnode_coordinator::state::ClusterState;
 use fruitnode_coordinator::voters::VoterChange;
@@ -62,7 +63,7 @@ pub struct Stopped;
 
 /// One wish to the thread.
 pub(super) enum Request {
-    Messages { from: NodeId, messages: Vec<Vec<u8>>, cost: usize },
+    Messages { from: NodeId, process: Process, messages: Vec<Vec<u8>>, cost: usize },
     Propose { commands: Vec<Command>, reply: Reply },
     Change { change: VoterChange, reply: Reply },
     Read(Box<dyn FnOnce(&ClusterState) + Send>),
@@ -150,9 +151,9 @@ impl Consensus {
         self.status.clone()
     }
 
-    /// Messages of another voter, whose identity the caller has checked. Dropped when too much
-    /// waits: raft sends again.
-    pub fn deliver(&self, from: NodeId, messages: Vec<Vec<u8>>) {
+    /// Messages of a process of another voter, whose identity the caller has checked. Dropped when
+    /// too much waits, for raft sends again, and when another process is that voter.
+    pub fn deliver(&self, from: NodeId, process: Process, messages: Vec<Vec<u8>>) {
         let bytes = messages.iter().map(|message| message.len() + MESSAGE_COST_BYTES);
         let cost = bytes.sum();
         if self.room.message_bytes.fetch_add(cost, Ordering::Relaxed) >= MESSAGE_BYTES_MAX {
@@ -160,7 +161,7 @@ impl Consensus {
             tracing::warn!(%from, "too many messages wait: these are dropped");
             return;
         }
-        self.tell(Request::Messages { from, messages, cost });
+        self.tell(Request::Messages { from, process, messages, cost });
     }
 
     /// Hands leadership to another voter, if this node leads.

@@ -17,6 +17,7 @@ pub mod pieces;
 pub mod store;
 #[cfg(test)]
 mod tests;
+mod twins;
 
 pub use events::Event;
 pub use handle::{Consensus, ProposeError, Stopped};

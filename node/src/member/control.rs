@@ -286,7 +286,11 @@ pub(super) fn pieces(bytes: Vec<u8>) -> Outbound<v1::Piece> {
     let (out, stream) = mpsc::channel(2);
     spawn("pieces", async move {
         for piece in bytes.chunks(PIECE_BYTES_MAX) {
-            if out.send(Ok(v1::Piece { bytes: piece.to_vec() })).await.is_err() {
+            if out
+                .send(Ok(v1::Piece { bytes: piece.to_vec(), ..v1::Piece::default() }))
+                .await
+                .is_err()
+            {
                 return;
             }
         }

@@ -115,6 +115,9 @@ pub struct NodeFile {
     pub advertise: String,
     /// Whether the node has ever had a log: one without, after that, was wiped.
     pub voter: bool,
+    /// Processes that were started on this folder: by it a copy of the folder is told apart.
+    #[serde(default)]
+    pub starts: u64,
 }
 
 impl NodeFile {
@@ -128,6 +131,7 @@ impl NodeFile {
             listen: listen.to_owned(),
             advertise: advertise.to_owned(),
             voter: false,
+            starts: 0,
         }
     }
 }

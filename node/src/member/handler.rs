@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use fruitnode_coordinator::ids::{JobId, NodeId};
+use fruitnode_coordinator::members::Process;
 use fruitnode_proto::v1;
 use fruitnode_proto::v1::from_member::Message;
 use tokio::sync::watch;
@@ -89,7 +90,8 @@ impl Handler for NodeHandler {
         let from = caller.node()?;
         let voting = self.shared.voting.get().ok_or_else(|| lost("this node does not vote"))?;
         while let Some(batch) = inbound.next().await.map_err(lost)? {
-            voting.consensus.deliver(from, batch.messages);
+            let v1::RaftBatch { messages, starts, incarnation } = batch;
+            voting.consensus.deliver(from, Process { starts, incarnation }, messages);
         }
         Ok(())
     }
@@ -101,12 +103,13 @@ impl Handler for NodeHandler {
     ) -> Result<(), Refusal> {
         let from = caller.node()?;
         let voting = self.shared.voting.get().ok_or_else(|| lost("this node does not vote"))?;
-        let mut joined = Joined::default();
+        let (mut joined, mut process) = (Joined::default(), Process::default());
         while let Some(piece) = inbound.next().await.map_err(lost)? {
+            process = Process { starts: piece.starts, incarnation: piece.incarnation };
             let added = joined.add(&piece.bytes);
             added.map_err(|error| Refusal::new(RefusalKind::Exhausted, error.to_string()))?;
         }
-        voting.consensus.deliver(from, vec![joined.finish()]);
+        voting.consensus.deliver(from, process, vec![joined.finish()]);
         Ok(())
     }
 
@@ -119,15 +122,17 @@ impl Handler for NodeHandler {
         let authority = Authority::load(self.shared.tls.ca(), &request.authority_key)
             .map_err(|error| Refusal::new(RefusalKind::Invalid, error.to_string()))?;
         authority.save(self.shared.dir.path()).map_err(Refusal::failed)?;
-        let log = self.shared.dir.log();
-        if !log.is_file() {
-            RedbLog::create(&log, &self.shared.file.storage).map_err(Refusal::failed)?;
-        }
+        let (path, storage) = (self.shared.dir.log(), &self.shared.file.storage);
+        let log = match path.is_file() {
+            true => RedbLog::open(&path, storage),
+            false => RedbLog::create(&path, storage),
+        };
+        let log = log.map_err(Refusal::failed)?;
         let mut file = self.shared.dir.identity().map_err(Refusal::failed)?;
         file.voter = true;
         self.shared.dir.set_identity(&file).map_err(Refusal::failed)?;
         self.shared.book.take(request.roster.unwrap_or_default());
-        vote(&self.shared, authority).map_err(Refusal::failed)?;
+        vote(&self.shared, authority, log).map_err(Refusal::failed)?;
         tracing::info!(%by, "this node is to vote");
         Ok(())
     }

@@ -10,6 +10,7 @@
 //! is both afterwards, and every later start. Nobody is special: a voter is a member that has a log
 //! besides, and the coordinator is whichever voter leads.
 
+mod alone;
 pub mod control;
 pub mod data_dir;
 mod enrolment;
@@ -32,6 +33,7 @@ mod voting;
 use std::io;
 use std::net::SocketAddr;
 
+use fruitnode_coordinator::ids::NodeId;
 use thiserror::Error;
 
 use crate::consensus::StartError;
@@ -103,6 +105,18 @@ pub enum MemberError {
         node: u64,
         /// Its folder.
         folder: String,
+    },
+    /// Another process is this node.
+    #[error(
+        "another process is node {node} and answers at {address}: the folder that was to be \
+         started is a copy of its folder. Stop that one first; for a further node, join with a \
+         folder of its own (`fruitnode join --data-dir`)"
+    )]
+    Twin {
+        /// The node.
+        node: NodeId,
+        /// Where it answers.
+        address: String,
     },
     /// The cluster does not know it, or no longer.
     #[error("the cluster refuses this node: {0}")]

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use fruitnode_coordinator::ids::NodeId;
+use fruitnode_coordinator::members::Process;
 use fruitnode_proto::v1;
 use prost::Message;
 use tokio::net::TcpListener;
@@ -27,7 +28,7 @@ use crate::member::handler::NodeHandler;
 use crate::member::moments::PeerMoments;
 use crate::member::outbox::MeshOutbox;
 use crate::member::voting::{Voting, VotingSlot};
-use crate::member::{MemberError, renewal};
+use crate::member::{MemberError, alone, renewal};
 use crate::mesh::authority::Authority;
 use crate::mesh::client::Peers;
 use crate::mesh::credentials::Credentials;
@@ -64,6 +65,8 @@ pub struct RunOptions {
 /// What the parts of a running node share.
 pub(super) struct Shared {
     pub(super) me: NodeId,
+    /// This process, of all that were started on the folder.
+    pub(super) process: Process,
     pub(super) file: NodeFile,
     pub(super) dir: DataDir,
     pub(super) tls: Tls,
@@ -87,19 +90,25 @@ pub async fn run(
     stop: impl Future<Output = ()>,
 ) -> Result<(), MemberError> {
     let mut file = dir.identity()?;
-    settle_addresses(&dir, &mut file, &options)?;
     let me = NodeId(file.node);
+    let earlier = file.advertise.clone();
+    settle(&dir, &mut file, &options)?;
     let authority = Authority::open(dir.path())?;
     let credentials = Credentials::load(dir.path(), "node")?;
     let credentials = renewal::at_start(&dir, credentials, authority.as_ref())?;
     check_log(&dir, &file)?;
+    let log = match file.voter && authority.is_some() {
+        true => Some(RedbLog::open(&dir.log(), &file.storage)?),
+        false => None,
+    };
+    let tls = Tls::new(&credentials)?;
+    alone::check(&tls, me, [earlier, file.advertise.clone()]).await?;
     let address = resolve(&file.listen).await?;
     let listening = TcpListener::bind(address).await;
     let listener = listening.map_err(|source| MemberError::Listen { address, source })?;
 
     let roster = dir.read(ROSTER)?.unwrap_or_default();
     let book = RosterBook::new(v1::Roster::decode(&*roster).unwrap_or_default());
-    let tls = Tls::new(&credentials)?;
     let peers = Peers::new(tls.clone(), book.clone());
     let story = Arc::new(Story::begin(Moment::now(), wall_ms()));
     let context = NodeContext::start(me, options.node, Arc::clone(&story))
@@ -109,8 +118,14 @@ pub async fn run(
     let context = Arc::new(context);
     let (failed, mut has_failed) = watch::channel(None);
     let voting = VotingSlot::default();
+    let process = Process {
+        starts: file.starts,
+        // Never 0, which means "whichever".
+        incarnation: u64::from_le_bytes(secret_bytes()) | 1,
+    };
     let shared = Arc::new(Shared {
         me,
+        process,
         file,
         dir,
         tls: tls.clone(),
@@ -121,17 +136,13 @@ pub async fn run(
         storage: options.storage.clone(),
         failed,
     });
-    if let Some(authority) = authority.filter(|_| shared.file.voter) {
-        vote(&shared, authority)?;
-    }
-
     let (leases, inbox) = mpsc::channel(worker::MAILBOX_MESSAGES_MAX);
     let (reports, told) = mpsc::channel(worker::MAILBOX_REPORTS_MAX);
     worker::start(Arc::clone(&context), reports, inbox);
     let (leave, leaving) = watch::channel(false);
     let standing = attend::start(AttendParts {
         node: me,
-        hello: hello(&shared.file, options.slots),
+        hello: hello(&shared, options.slots),
         coordinators: Arc::new(peers.clone()),
         book: book.clone(),
         worker: leases,
@@ -141,6 +152,9 @@ pub async fn run(
         leave: leaving,
     });
     let (end, ended) = watch::channel(false);
+    let voter = authority.zip(log);
+    let taking_part = alone::take_part(Arc::clone(&shared), voter, standing.clone());
+    let taking_part = spawn("voting", taking_part);
     let handler = Arc::new(NodeHandler::new(Arc::clone(&shared), standing.clone()));
     let serving =
         spawn("server", server::serve(listener, tls, book.clone(), handler, ended.clone()));
@@ -160,6 +174,7 @@ pub async fn run(
             let words = words.map(|words| words.clone().unwrap_or_default()).unwrap_or_default();
             Err(MemberError::LogFailed(words))
         }
+        Ok(Err(error)) = taking_part => Err(error),
         Ok(refused) = cast_out => Err(refused),
         standing = refused.wait_for(|standing| matches!(standing, Standing::Refused { .. })) => {
             match standing.as_deref() {
@@ -198,10 +213,13 @@ async fn drain(shared: &Shared, mut standing: watch::Receiver<Standing>, patienc
 }
 
 /// Starts consensus and the coordinator's duties on this node.
-pub(super) fn vote(shared: &Arc<Shared>, authority: Authority) -> Result<(), MemberError> {
-    let log = RedbLog::open(&shared.dir.log(), &shared.file.storage)?;
+pub(super) fn vote(
+    shared: &Arc<Shared>,
+    authority: Authority,
+    log: RedbLog,
+) -> Result<(), MemberError> {
     let options = ConsensusOptions::new(shared.me, log);
-    let outbox = MeshOutbox::new(shared.peers.clone());
+    let outbox = MeshOutbox::new(shared.process, shared.peers.clone());
     let handle = outbox.handle();
     let (consensus, events) = consensus::start(options, Box::new(outbox))?;
     handle.set(consensus.clone());
@@ -221,10 +239,11 @@ pub(super) fn vote(shared: &Arc<Shared>, authority: Authority) -> Result<(), Mem
     Ok(())
 }
 
-fn hello(file: &NodeFile, slots: u32) -> v1::from_member::Hello {
+fn hello(shared: &Shared, slots: u32) -> v1::from_member::Hello {
+    let file = &shared.file;
     v1::from_member::Hello {
-        // Never 0, which means "whichever".
-        incarnation: u64::from_le_bytes(secret_bytes()) | 1,
+        incarnation: shared.process.incarnation,
+        starts: shared.process.starts,
         slots,
         compute_class: COMPUTE_CLASS.to_owned(),
         fit_class: pca::fit_class(),
@@ -234,13 +253,9 @@ fn hello(file: &NodeFile, slots: u32) -> v1::from_member::Hello {
     }
 }
 
-/// New addresses are kept for the next start.
-fn settle_addresses(
-    dir: &DataDir,
-    file: &mut NodeFile,
-    options: &RunOptions,
-) -> Result<(), MemberError> {
-    let before = file.clone();
+/// Counts this start, durably before anybody hears of it. New addresses are kept for the next one.
+fn settle(dir: &DataDir, file: &mut NodeFile, options: &RunOptions) -> Result<(), MemberError> {
+    file.starts += 1;
     if let Some(listen) = &options.listen {
         file.listen.clone_from(listen);
     }
@@ -248,10 +263,7 @@ fn settle_addresses(
         super::join::check_address(advertise)?;
         file.advertise.clone_from(advertise);
     }
-    if *file != before {
-        dir.set_identity(file)?;
-    }
-    Ok(())
+    Ok(dir.set_identity(file)?)
 }
 
 /// A node that had a log must have it still.

@@ -6,6 +6,7 @@ use std::fmt;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use fruitnode_coordinator::ids::NodeId;
+use fruitnode_coordinator::members::Process;
 use fruitnode_proto::v1;
 use tokio::runtime::Handle;
 use tokio::sync::mpsc;
@@ -38,6 +39,8 @@ impl ConsensusSlot {
 
 /// Sends over the mesh.
 pub(super) struct MeshOutbox {
+    /// The process that speaks.
+    process: Process,
     peers: Peers,
     reactor: Handle,
     streams: Mutex<BTreeMap<NodeId, mpsc::Sender<v1::RaftBatch>>>,
@@ -45,9 +48,9 @@ pub(super) struct MeshOutbox {
 }
 
 impl MeshOutbox {
-    pub(super) fn new(peers: Peers) -> Self {
+    pub(super) fn new(process: Process, peers: Peers) -> Self {
         let (reactor, consensus) = (Handle::current(), ConsensusSlot::default());
-        Self { peers, reactor, streams: Mutex::default(), consensus }
+        Self { process, peers, reactor, streams: Mutex::default(), consensus }
     }
 
     /// Where consensus is to be put when it has started.
@@ -76,7 +79,9 @@ impl fmt::Debug for MeshOutbox {
 
 impl Outbox for MeshOutbox {
     fn send(&self, to: NodeId, messages: Vec<Vec<u8>>) {
-        let sent = self.stream(to).map(|out| out.try_send(v1::RaftBatch { messages }));
+        let Process { starts, incarnation } = self.process;
+        let batch = v1::RaftBatch { messages, starts, incarnation };
+        let sent = self.stream(to).map(|out| out.try_send(batch));
         if !matches!(sent, Some(Ok(()))) {
             self.consensus.unreachable(to);
         }
@@ -84,8 +89,9 @@ impl Outbox for MeshOutbox {
 
     fn install(&self, to: NodeId, message: Vec<u8>) {
         let (peers, consensus) = (self.peers.clone(), self.consensus.clone());
+        let process = self.process;
         self.reactor.spawn(async move {
-            let arrived = match peers.install(to, message).await {
+            let arrived = match peers.install(to, process, message).await {
                 Ok(()) => true,
                 Err(error) => {
                     tracing::info!(%to, %error, "a snapshot did not arrive");

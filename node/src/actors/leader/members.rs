@@ -2,6 +2,7 @@
 
 use fruitnode_coordinator::attendance;
 use fruitnode_coordinator::ids::NodeId;
+use fruitnode_coordinator::members::Process;
 use fruitnode_proto::v1;
 use fruitnode_proto::v1::from_member::{Hello, Message};
 
@@ -10,7 +11,7 @@ use crate::actors::leader::effects::unstartable;
 use crate::actors::leader::session::{Session, SessionId};
 use crate::actors::leader::{Leader, LeaderMsg, Started, offer, stopping};
 use crate::actors::spawn::spawn;
-use crate::mesh::error::Refusal;
+use crate::mesh::error::{Refusal, RefusalKind};
 use crate::tasks::Lease;
 
 impl Leader {
@@ -34,6 +35,25 @@ impl Leader {
             );
             return Err(Refusal::denied(words));
         }
+        let process = Process { starts: hello.starts, incarnation: hello.incarnation };
+        if !member.process.yields_to(&process) {
+            let words = format!(
+                "{node} was started from another copy of this folder since: what this one holds is \
+                 out of date. Start that one, or remove the node (`fruitnode node remove {}`), \
+                 empty its --data-dir and join again",
+                node.0
+            );
+            return Err(Refusal::denied(words));
+        }
+        let other = |session: &&Session| session.incarnation != process.incarnation;
+        if self.sessions.get(&node).filter(other).is_some() {
+            let words = format!(
+                "another process is {node} already: the folder of this one is a copy of its \
+                 folder. Stop one of the two; for a further node, join with a folder of its own \
+                 (`fruitnode join --data-dir`)"
+            );
+            return Err(Refusal::new(RefusalKind::Conflict, words));
+        }
         self.next_session += 1;
         let id = SessionId(self.next_session);
         let command = offer(node, hello.clone());
@@ -55,9 +75,10 @@ impl Leader {
     /// predecessor sent may have been lost.
     pub(super) async fn greet(&mut self, node: NodeId, id: SessionId) {
         let Some(term) = self.leading.as_ref().map(|leading| leading.term) else { return };
-        if self.sessions.get(&node).is_none_or(|session| session.id != id) {
+        let Some(session) = self.sessions.get(&node).filter(|session| session.id == id) else {
             return;
-        }
+        };
+        let incarnation = session.incarnation;
         let read = self.parts.consensus.read(move |state| {
             let believed = attendance::welcome(state, node);
             let (mut leases, mut impossible) = (Vec::new(), Vec::new());
@@ -71,9 +92,15 @@ impl Leader {
                     _ => impossible.push((job, task, attempt)),
                 }
             }
-            (state.applied(), believed, leases, impossible)
+            let taken = state.node(node).is_some_and(|known| known.incarnation == incarnation);
+            taken.then(|| (state.applied(), believed, leases, impossible))
         });
-        let Ok((applied, believed, leases, impossible)) = read.await else { return };
+        let Ok(taken) = read.await else { return };
+        let Some((applied, believed, leases, impossible)) = taken else {
+            // Another process of the node came before it.
+            self.gone(node, id);
+            return;
+        };
         // Unsaid, the log would wait for them for ever.
         for (job, task, attempt) in impossible {
             self.proposer.give(unstartable(job, task, attempt));

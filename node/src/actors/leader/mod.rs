@@ -150,6 +150,7 @@ fn offer(node: NodeId, hello: Hello) -> Command {
         compute_class: hello.compute_class,
         fit_class: hello.fit_class,
         incarnation: hello.incarnation,
+        starts: hello.starts,
         address: hello.address,
         release: hello.release,
     }

@@ -189,6 +189,7 @@ impl From<MemberError> for CliError {
             ) => (Exit::Conflict, "target_taken"),
             MemberError::DataDir(_) => (Exit::Refused, "storage_refused"),
             MemberError::Wiped { .. } => (Exit::Refused, "wiped"),
+            MemberError::Twin { .. } => (Exit::Conflict, "started_twice"),
             MemberError::Refused(_) => (Exit::Refused, "refused"),
             MemberError::Address { .. } => (Exit::Usage, "bad_flag"),
             MemberError::Listen { .. } => (Exit::Conflict, "port_taken"),

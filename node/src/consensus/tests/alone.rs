@@ -7,6 +7,7 @@ use fruitnode_coordinator::command::Command;
 use fruitnode_coordinator::effect::Effect;
 use fruitnode_coordinator::ids::JobId;
 use fruitnode_coordinator::job::{JobSpec, Outcome};
+use fruitnode_coordinator::members::Process;
 use fruitnode_coordinator::replica::{
     LogEntry, LogStore, MemoryLog, MemoryLogError, Role, Snapshot, Vote,
 };
@@ -125,12 +126,12 @@ async fn a_mailbox_that_is_full_drops_messages_and_refuses_commands() {
     let room = Arc::new(Room::default());
     let consensus = Consensus { mailbox, room: room.clone(), status: other.status() };
     for _ in 0..MESSAGE_BYTES_MAX / (1 << 20) + 5 {
-        consensus.deliver(TWO, vec![vec![0; 1 << 20]]);
+        consensus.deliver(TWO, Process::default(), vec![vec![0; 1 << 20]]);
     }
     let waiting = requests.len();
     assert_eq!(waiting, MESSAGE_BYTES_MAX / (1 << 20));
     room.taken(&requests.recv().unwrap());
-    consensus.deliver(TWO, vec![vec![0; 3 << 20]]);
+    consensus.deliver(TWO, Process::default(), vec![vec![0; 3 << 20]]);
     assert_eq!(requests.len(), waiting, "what is larger is taken where there is room at all");
     let full = consensus.propose_all(vec![nothing(1); COMMANDS_MAX]);
     tokio::select! {

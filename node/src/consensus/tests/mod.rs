@@ -13,6 +13,7 @@ use tokio::sync::mpsc;
 
 use fruitnode_coordinator::command::Command;
 use fruitnode_coordinator::ids::{JobId, NodeId};
+use fruitnode_coordinator::members::Process;
 use fruitnode_coordinator::replica::{LogStore, MemoryLog, Replica, Role, Status};
 use fruitnode_coordinator::state::ClusterState;
 use fruitnode_coordinator::voters::VoterChange;
@@ -88,7 +89,7 @@ impl Wire {
 impl Outbox for Wire {
     fn send(&self, to: NodeId, messages: Vec<Vec<u8>>) {
         if let Some(other) = self.other(to) {
-            other.deliver(self.from, messages);
+            other.deliver(self.from, Process::default(), messages);
         }
     }
 
@@ -97,7 +98,7 @@ impl Outbox for Wire {
         let mut joined = pieces::Joined::default();
         pieces::split(&message).for_each(|piece| joined.add(piece).unwrap());
         if let Some(other) = &other {
-            other.deliver(self.from, vec![joined.finish()]);
+            other.deliver(self.from, Process::default(), vec![joined.finish()]);
         }
         let mut wires = self.net.0.lock().unwrap();
         wires.installed += u64::from(other.is_some());
@@ -159,6 +160,7 @@ fn offer(node: u64) -> Command {
     Command::AddNode {
         node: NodeId(node),
         incarnation: 1,
+        starts: 0,
         address: "127.0.0.1:1".to_owned(),
         release: "0".to_owned(),
         slots: 1,

@@ -4,6 +4,7 @@
 use std::error::Error as _;
 use std::sync::Arc;
 
+use fruitnode_coordinator::ids::NodeId;
 use hyper_util::rt::TokioIo;
 use tonic::Status;
 use tonic::codegen::http::Uri;
@@ -11,10 +12,11 @@ use tonic::transport::{Channel, Endpoint};
 use tower::{Service, service_fn};
 
 use crate::mesh::error::MeshError;
+use crate::mesh::identity;
 use crate::mesh::inbound::Explain;
 use crate::mesh::server::{HEADERS_BYTES_MAX, KEEP_ALIVE, KEEP_ALIVE_LIMIT};
 use crate::mesh::status;
-use crate::mesh::tls::{Dial, Fault, Wire};
+use crate::mesh::tls::{Dial, Fault, Tls, Wire};
 
 /// The authority of requests. Who is called is settled below, by TLS.
 const ORIGIN: &str = "http://mesh.fruitnode";
@@ -63,6 +65,15 @@ impl Link {
     pub(in crate::mesh) fn explain(&self) -> Explain {
         let link = self.clone();
         Box::new(move |status| link.error(&status))
+    }
+}
+
+/// Whether a node answers at an address, as its certificate says.
+pub async fn is_there(tls: &Tls, node: NodeId, address: &str) -> bool {
+    let name = identity::node_name(node, &tls.cluster());
+    match Dial::to(tls, &name, address) {
+        Ok(dial) => Link::open(dial).await.is_ok(),
+        Err(_) => false,
     }
 }
 

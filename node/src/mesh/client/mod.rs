@@ -10,5 +10,6 @@ mod stagger;
 
 pub use contact::{CALL_LIMIT, Contact};
 pub use enrol::{enroll, readmit};
+pub use link::is_there;
 pub use peers::Peers;
 pub use stagger::first_of;

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use fruitnode_coordinator::ids::NodeId;
+use fruitnode_coordinator::members::Process;
 use fruitnode_proto::v1;
 use tokio::runtime::Handle;
 use tokio::sync::{mpsc, watch};
@@ -110,13 +111,17 @@ impl Peers {
         Ok(sender)
     }
 
-    /// Hands a voter a message of raft that carries a snapshot.
-    pub async fn install(&self, node: NodeId, message: Vec<u8>) -> Result<(), MeshError> {
+    /// Hands a voter a message of raft that carries a snapshot, from this process.
+    pub async fn install(
+        &self,
+        node: NodeId,
+        process: Process,
+        message: Vec<u8>,
+    ) -> Result<(), MeshError> {
         let link = self.link(node, Lane::Consensus)?;
-        let pieces: Vec<v1::Piece> = message
-            .chunks(PIECE_BYTES_MAX)
-            .map(|bytes| v1::Piece { bytes: bytes.to_vec() })
-            .collect();
+        let Process { starts, incarnation } = process;
+        let piece = |bytes: &[u8]| v1::Piece { bytes: bytes.to_vec(), starts, incarnation };
+        let pieces: Vec<v1::Piece> = message.chunks(PIECE_BYTES_MAX).map(piece).collect();
         let mut consensus = client!(ConsensusClient, link);
         let call = consensus.install(tokio_stream::iter(pieces));
         within("handing over a snapshot", INSTALL_LIMIT, &link, call).await.map(|_| ())

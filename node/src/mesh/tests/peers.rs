@@ -1,6 +1,7 @@
 //! Nodes that call one another.
 
 use fruitnode_coordinator::ids::NodeId;
+use fruitnode_coordinator::members::Process;
 use fruitnode_proto::v1;
 
 use super::world::{Leader, Told, World, roster, soon};
@@ -19,7 +20,8 @@ async fn batches_of_raft_arrive_in_order_with_the_callers_id() {
     let peers = Peers::new(Tls::new(&world.node(2)).unwrap(), book);
     let sender = peers.exchange(NodeId(1)).unwrap();
     for at in 0..100_u8 {
-        sender.send(v1::RaftBatch { messages: vec![vec![at]] }).await.unwrap();
+        let messages = vec![vec![at]];
+        sender.send(v1::RaftBatch { messages, ..v1::RaftBatch::default() }).await.unwrap();
     }
     drop(sender);
     assert_eq!(soon(endings.recv()).await.unwrap(), Ok(()));
@@ -38,7 +40,7 @@ async fn a_snapshot_larger_than_a_message_arrives_whole() {
     let book = RosterBook::new(roster(1, &[2, 1], &node.address));
     let peers = Peers::new(Tls::new(&world.node(2)).unwrap(), book);
     let message: Vec<u8> = (0..9_000_000_u32).map(|at| (at % 251) as u8).collect();
-    soon(peers.install(NodeId(1), message.clone())).await.unwrap();
+    soon(peers.install(NodeId(1), Process::default(), message.clone())).await.unwrap();
     assert!(*told.installed.lock().unwrap() == message);
 }
 

@@ -250,7 +250,8 @@ impl Handler for Told {
         let (sender, outbound) = mpsc::channel(1);
         Handle::current().spawn(async move {
             for _ in 0..pieces {
-                if sender.send(Ok(v1::Piece { bytes: vec![7; 1 << 20] })).await.is_err() {
+                let piece = v1::Piece { bytes: vec![7; 1 << 20], ..v1::Piece::default() };
+                if sender.send(Ok(piece)).await.is_err() {
                     return;
                 }
             }
