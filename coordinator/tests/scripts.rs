@@ -230,11 +230,10 @@ impl World {
                 detail: "said so".into(),
                 facts: AttemptFacts::default(),
             },
-            "drop" => Command::DropMoments {
-                job: job(),
-                tree_node: tree_node(words[2]),
-                node: node(words[3]),
-            },
+            "drop" => {
+                let (tree_node, node) = (tree_node(words[2]), node(words[3]));
+                Command::DropMoments { job: job(), tree_node, node }
+            }
             other => panic!("unknown step {other}"),
         }
     }

@@ -9,7 +9,7 @@ use tokio::sync::mpsc;
 
 use crate::actors::spawn::spawn;
 use crate::env::wall_ms;
-use crate::member::enrolment::{propose, stopping};
+use crate::member::enrolment::propose;
 use crate::member::views::{self, Beside};
 use crate::member::voting::Voting;
 use crate::mesh::PIECE_BYTES_MAX;
@@ -56,7 +56,7 @@ pub(super) async fn status(voting: &Voting, me: NodeId) -> Result<v1::ClusterSta
         told: voting.leader.told().await,
     };
     let read = voting.consensus.read(move |state| views::cluster(state, &beside));
-    read.await.map_err(|_| stopping())
+    read.await.map_err(|_| Refusal::stopping())
 }
 
 /// Makes a token. Only the hash of its secret goes to the log.
@@ -81,7 +81,7 @@ pub(super) async fn create_token(
 
 /// Tokens that are known.
 pub(super) async fn list_tokens(voting: &Voting) -> Result<v1::TokenList, Refusal> {
-    voting.consensus.read(views::tokens).await.map_err(|_| stopping())
+    voting.consensus.read(views::tokens).await.map_err(|_| Refusal::stopping())
 }
 
 /// Takes a token back.
@@ -89,7 +89,7 @@ pub(super) async fn revoke_token(voting: &Voting, id: String) -> Result<(), Refu
     let known = id.clone();
     let known =
         voting.consensus.read(move |state| state.membership().tokens().any(|(id, _)| id == known));
-    if !known.await.map_err(|_| stopping())? {
+    if !known.await.map_err(|_| Refusal::stopping())? {
         let words = format!("there is no token {id}: `fruitnode token list` names those there are");
         return Err(not_found(words));
     }
@@ -104,7 +104,7 @@ pub(super) async fn create_client(
     let name = request.name;
     let known = name.clone();
     let known = voting.consensus.read(move |state| views::has_client(state, &known));
-    if known.await.map_err(|_| stopping())? {
+    if known.await.map_err(|_| Refusal::stopping())? {
         let words = format!(
             "there is a certificate for {name} already: choose another name, or take it back with \
              `fruitnode client revoke {name}`"
@@ -125,7 +125,7 @@ pub(super) async fn create_client(
 pub(super) async fn revoke_client(voting: &Voting, name: String) -> Result<(), Refusal> {
     let known = name.clone();
     let known = voting.consensus.read(move |state| views::has_client(state, &known));
-    if !known.await.map_err(|_| stopping())? {
+    if !known.await.map_err(|_| Refusal::stopping())? {
         return Err(not_found(format!("there is no certificate for {name}")));
     }
     propose(voting, Command::RevokeClient { name }).await.map(drop)
@@ -136,7 +136,7 @@ async fn member(voting: &Voting, node: NodeId) -> Result<(), Refusal> {
     let known = voting
         .consensus
         .read(move |state| state.membership().member(node).map(|member| member.removed));
-    match known.await.map_err(|_| stopping())? {
+    match known.await.map_err(|_| Refusal::stopping())? {
         Some(false) => Ok(()),
         Some(true) => Err(not_found(format!("{node} was removed already"))),
         None => Err(not_found(format!("there is no node {node}: see `fruitnode node list`"))),
@@ -180,7 +180,7 @@ pub(super) async fn submit(
         }
         None => (None, views::prevailing_fit_class(state)),
     });
-    let (known, fit_class) = known.await.map_err(|_| stopping())?;
+    let (known, fit_class) = known.await.map_err(|_| Refusal::stopping())?;
     match known {
         Some((true, status)) => return Ok(status),
         Some((false, _)) => {
@@ -222,7 +222,7 @@ pub(super) async fn job_status(voting: &Voting, job: &JobId) -> Result<v1::JobSt
     let (id, overdue) = (job.clone(), voting.leader.told().await.overdue);
     let read =
         voting.consensus.read(move |state| state.job(&id).map(|job| views::job(job, &overdue)));
-    read.await.map_err(|_| stopping())?.ok_or_else(|| no_job(job))
+    read.await.map_err(|_| Refusal::stopping())?.ok_or_else(|| no_job(job))
 }
 
 /// All jobs that are remembered.
@@ -231,7 +231,7 @@ pub(super) async fn list_jobs(voting: &Voting) -> Result<v1::JobList, Refusal> {
     let read = voting
         .consensus
         .read(move |state| state.jobs().map(|job| views::job(job, &overdue)).collect());
-    Ok(v1::JobList { jobs: read.await.map_err(|_| stopping())? })
+    Ok(v1::JobList { jobs: read.await.map_err(|_| Refusal::stopping())? })
 }
 
 /// Ends a job.
@@ -277,7 +277,8 @@ pub(super) async fn watch(voting: Voting, job: JobId) -> Result<Outbound<v1::Job
 
 /// The state, as a snapshot holds it, in pieces. No secret is in it.
 pub(super) async fn backup(voting: &Voting) -> Result<Outbound<v1::Piece>, Refusal> {
-    let bytes = voting.consensus.read(codec::encode_state).await.map_err(|_| stopping())?;
+    let bytes =
+        voting.consensus.read(codec::encode_state).await.map_err(|_| Refusal::stopping())?;
     Ok(pieces(bytes))
 }
 

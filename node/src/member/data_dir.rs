@@ -213,15 +213,7 @@ impl DataDir {
     /// # Errors
     /// When nobody wrote it, or nobody can read it.
     pub fn identity(&self) -> Result<NodeFile, DataDirError> {
-        let path = self.file(IDENTITY);
-        let bytes = fs::read(&path).map_err(DataDirError::io(&path))?;
-        let file: NodeFile = serde_json::from_slice(&bytes)
-            .map_err(|source| DataDirError::Damaged { path: path.clone(), source })?;
-        let version = file.schema_version;
-        if version > VERSION {
-            return Err(DataDirError::TooNew { path, version });
-        }
-        Ok(file)
+        identity(&self.path)
     }
 
     /// Writes down who the node is. Last of all that sets a folder up: with it, it is one.
@@ -265,6 +257,22 @@ impl DataDir {
             removed => removed.map_err(DataDirError::io(&path)),
         }
     }
+}
+
+/// Who the node of a folder is, whoever holds the folder.
+///
+/// # Errors
+/// When nobody wrote it, or nobody can read it.
+pub fn identity(folder: &Path) -> Result<NodeFile, DataDirError> {
+    let path = folder.join(IDENTITY);
+    let bytes = fs::read(&path).map_err(DataDirError::io(&path))?;
+    let file: NodeFile = serde_json::from_slice(&bytes)
+        .map_err(|source| DataDirError::Damaged { path: path.clone(), source })?;
+    let version = file.schema_version;
+    if version > VERSION {
+        return Err(DataDirError::TooNew { path, version });
+    }
+    Ok(file)
 }
 
 /// Replaces a file, whole or not at all, readable by its owner alone.

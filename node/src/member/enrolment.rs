@@ -84,7 +84,7 @@ pub(super) async fn enroll(
             (may, _) => may,
         }
     });
-    if let Err(error) = may.await.map_err(|_| stopping())? {
+    if let Err(error) = may.await.map_err(|_| Refusal::stopping())? {
         tries.count(from);
         tracing::warn!(token = request.token, %from, %error, "a token was refused");
         return Err(Refusal::denied(error.to_string()));
@@ -101,7 +101,7 @@ pub(super) async fn enroll(
         let member = state.membership().member(node)?;
         (!member.removed).then_some(node)
     });
-    let node = node.await.map_err(|_| stopping())?;
+    let node = node.await.map_err(|_| Refusal::stopping())?;
     // Another joiner may have taken the last use between the look and the entry.
     let node = node.ok_or_else(|| Refusal::denied(TokenError::UsedUp.to_string()))?;
     tracing::info!(%node, "a node joins");
@@ -120,7 +120,7 @@ pub(super) async fn renew(
     request: &[u8],
 ) -> Result<v1::RenewReply, Refusal> {
     let member = voting.consensus.read(move |state| state.membership().member(node).cloned());
-    let member = member.await.map_err(|_| stopping())?;
+    let member = member.await.map_err(|_| Refusal::stopping())?;
     if member.is_none_or(|member| member.removed) {
         return Err(Refusal::denied(format!("{node} is no member of this cluster any more")));
     }
@@ -150,7 +150,7 @@ pub(super) async fn readmit(
         Some((node, state.membership().member(node)?.removed))
     });
     let again = "empty its --data-dir and join again";
-    let node = match known.await.map_err(|_| stopping())? {
+    let node = match known.await.map_err(|_| Refusal::stopping())? {
         Some((node, false)) => node,
         Some((node, true)) => {
             return Err(refused(format!("{node} was removed from the cluster: {again}")));
@@ -168,7 +168,7 @@ pub(super) async fn readmit(
 
 async fn sign_node(voting: &Voting, node: NodeId, request: &[u8]) -> Result<Vec<Vec<u8>>, Refusal> {
     let life = voting.consensus.read(|state| state.membership().certificate_life_ms());
-    let life = Duration::from_millis(life.await.map_err(|_| stopping())?);
+    let life = Duration::from_millis(life.await.map_err(|_| Refusal::stopping())?);
     let signed = voting.authority.sign_node(node, request, life);
     signed.map_err(|error| Refusal::new(RefusalKind::Invalid, error.to_string()))
 }
@@ -181,10 +181,6 @@ pub(super) async fn propose(voting: &Voting, command: Command) -> Result<u64, Re
             Refusal::new(RefusalKind::Unavailable, "the log is busy: try again")
         }
         ProposeError::Refused(why) => Refusal::new(RefusalKind::Invalid, why),
-        ProposeError::Stopped => stopping(),
+        ProposeError::Stopped => Refusal::stopping(),
     })
-}
-
-pub(super) fn stopping() -> Refusal {
-    Refusal::new(RefusalKind::Unavailable, "the node is stopping: try another one")
 }

@@ -15,7 +15,6 @@ use tokio::sync::mpsc;
 
 use crate::actors::spawn::spawn;
 use crate::member::control::no_job;
-use crate::member::enrolment::stopping;
 use crate::member::views;
 use crate::member::voting::Voting;
 use crate::mesh::error::{Refusal, RefusalKind};
@@ -56,7 +55,7 @@ pub(super) async fn job(
             _ => Known::Running(views::story(known, &overdue)),
         })
     });
-    let parts = match read.await.map_err(|_| stopping())?.ok_or_else(|| no_job(&job))? {
+    let parts = match read.await.map_err(|_| Refusal::stopping())?.ok_or_else(|| no_job(&job))? {
         Known::Running(story) => story,
         Known::Published(spec) => published(&spec.to, storage, job, request.key).await?,
         Known::Ended(how) => {

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use fruitnode_coordinator::command::Command;
-use fruitnode_coordinator::ids::{Digest, NodeId};
+use fruitnode_coordinator::ids::{Digest, NodeId, hex};
 use fruitnode_coordinator::replica::Replica;
 use fruitnode_coordinator::state::ClusterState;
 use fruitnode_proto::v1;
@@ -19,8 +19,8 @@ use crate::member::data_dir::{DataDir, NodeFile, write_private};
 use crate::member::join::check_address;
 use crate::member::node::ROSTER;
 use crate::mesh::authority::Authority;
-use crate::mesh::credentials::{Credentials, NodeKey};
-use crate::mesh::identity::Certified;
+use crate::mesh::credentials::{self, Credentials, HOSTS, NODE, NodeKey};
+use crate::mesh::identity::{Certified, new_cluster};
 use crate::mesh::request_key;
 use crate::mesh::token::Token;
 
@@ -29,9 +29,6 @@ const FIRST: NodeId = NodeId(1);
 
 /// The person for whom a certificate is made.
 pub const PERSON: &str = "admin";
-
-/// File beside a person's certificate that names the nodes to ask.
-pub const HOSTS: &str = "host";
 
 /// How a cluster is to be.
 #[derive(Debug, Clone)]
@@ -79,14 +76,14 @@ pub struct Founded {
 pub fn found(options: &FoundOptions) -> Result<Founded, MemberError> {
     check_address(&options.advertise)?;
     let dir = DataDir::create(&options.data_dir)?;
-    let cluster = hex(&secret_bytes::<4>());
+    let cluster = new_cluster();
     let storage = hex(&secret_bytes::<8>());
     let authority = Authority::create(&cluster)?;
     let key = NodeKey::generate()?;
     let request = key.request_der()?;
     let credentials =
         key.with(authority.sign_node(FIRST, &request, options.certificate_life)?)?;
-    credentials.save(dir.path(), "node")?;
+    credentials.save(dir.path(), NODE)?;
     authority.save(dir.path())?;
 
     let token = Token::create(authority.pin());
@@ -128,7 +125,7 @@ pub fn found(options: &FoundOptions) -> Result<Founded, MemberError> {
         ..v1::Roster::default()
     };
     dir.write(ROSTER, &roster.encode_to_vec())?;
-    let own = dir.file("client");
+    let own = dir.file(credentials::PERSON);
     save_person(&person, &own, &options.advertise)?;
     let mut client_dirs = vec![own];
     if let Some(theirs) = &options.client_dir
@@ -160,10 +157,6 @@ pub fn save_person(person: &Credentials, folder: &Path, hosts: &str) -> Result<(
     let trouble =
         |source| MemberError::DataDir(super::DataDirError::Io { path: folder.to_owned(), source });
     std::fs::DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(trouble)?;
-    person.save(folder, "client")?;
+    person.save(folder, credentials::PERSON)?;
     Ok(write_private(&folder.join(HOSTS), format!("{hosts}\n").as_bytes())?)
-}
-
-pub(super) fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

@@ -3,16 +3,16 @@
 
 use std::path::PathBuf;
 
+use fruitnode_coordinator::ids::hex;
 use fruitnode_proto::v1;
 use prost::Message;
 
 use crate::env::secret_bytes;
 use crate::member::MemberError;
 use crate::member::data_dir::{DataDir, NodeFile};
-use crate::member::found::hex;
 use crate::member::node::ROSTER;
 use crate::mesh::client;
-use crate::mesh::credentials::NodeKey;
+use crate::mesh::credentials::{NODE, NodeKey};
 use crate::mesh::token::Token;
 
 /// How a node joins.
@@ -47,7 +47,7 @@ pub async fn join(options: &JoinOptions) -> Result<DataDir, MemberError> {
         storage: storage.clone(),
     };
     let reply = client::enroll(&options.addresses, &options.token, request).await?;
-    key.with(reply.certificates)?.save(dir.path(), "node")?;
+    key.with(reply.certificates)?.save(dir.path(), NODE)?;
     let roster = reply.roster.unwrap_or_default();
     dir.write(ROSTER, &roster.encode_to_vec())?;
     let file =

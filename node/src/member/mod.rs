@@ -45,7 +45,7 @@ use crate::mesh::error::MeshError;
 use crate::mesh::tls::TlsError;
 
 pub use data_dir::{DataDir, DataDirError};
-pub use found::{FoundOptions, Founded, HOSTS, PERSON, found, save_person};
+pub use found::{FoundOptions, Founded, PERSON, found, save_person};
 pub use join::{JoinOptions, join};
 pub use node::{RunOptions, run};
 pub use restore::{RestoreOptions, Restored, look, restore};

@@ -3,7 +3,6 @@
 
 use std::future::Future;
 use std::net::SocketAddr;
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,6 +12,7 @@ use fruitnode_proto::v1;
 use prost::Message;
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, watch};
+use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
 use crate::actors::attend::{self, AttendParts, Standing};
@@ -31,7 +31,7 @@ use crate::member::voting::{Voting, VotingSlot};
 use crate::member::{MemberError, alone, renewal};
 use crate::mesh::authority::Authority;
 use crate::mesh::client::Peers;
-use crate::mesh::credentials::Credentials;
+use crate::mesh::credentials::{Credentials, NODE};
 use crate::mesh::roster::RosterBook;
 use crate::mesh::server;
 use crate::mesh::tls::Tls;
@@ -41,7 +41,7 @@ use crate::story::Story;
 use crate::tasks::{COMPUTE_CLASS, NodeContext, NodeOptions};
 
 /// File with who there is, as the node last heard.
-pub(super) const ROSTER: &str = "roster";
+pub const ROSTER: &str = "roster";
 
 /// How a node runs. Nothing here changes a byte of a result.
 #[derive(Debug, Clone)]
@@ -94,7 +94,7 @@ pub async fn run(
     let earlier = file.advertise.clone();
     settle(&dir, &mut file, &options)?;
     let authority = Authority::open(dir.path())?;
-    let credentials = Credentials::load(dir.path(), "node")?;
+    let credentials = Credentials::load(dir.path(), NODE)?;
     let credentials = renewal::at_start(&dir, credentials, authority.as_ref())?;
     check_log(&dir, &file)?;
     let log = match file.voter && authority.is_some() {
@@ -116,7 +116,7 @@ pub async fn run(
         .with_peers(Arc::new(PeerMoments(peers.clone())))
         .with_storage(options.storage.clone());
     let context = Arc::new(context);
-    let (failed, mut has_failed) = watch::channel(None);
+    let (failed, has_failed) = watch::channel(None);
     let voting = VotingSlot::default();
     let process = Process {
         starts: file.starts,
@@ -167,22 +167,8 @@ pub async fn run(
     }
     tracing::info!(node = %me, address = %address, "the node runs");
 
-    let mut refused = standing.clone();
-    let outcome = tokio::select! {
-        () = stop => Ok(()),
-        words = has_failed.wait_for(Option::is_some) => {
-            let words = words.map(|words| words.clone().unwrap_or_default()).unwrap_or_default();
-            Err(MemberError::LogFailed(words))
-        }
-        Ok(Err(error)) = taking_part => Err(error),
-        Ok(refused) = cast_out => Err(refused),
-        standing = refused.wait_for(|standing| matches!(standing, Standing::Refused { .. })) => {
-            match standing.as_deref() {
-                Ok(Standing::Refused { words }) => Err(MemberError::Refused(words.clone())),
-                _ => Ok(()),
-            }
-        }
-    };
+    let parts = (taking_part, cast_out);
+    let outcome = told_to_end(stop, has_failed, standing.clone(), parts).await;
     if outcome.is_ok() {
         leave.send_replace(true);
         drain(&shared, standing, options.drain).await;
@@ -194,6 +180,30 @@ pub async fn run(
     // Streams that are still open end with the process.
     serving.abort();
     outcome
+}
+
+/// Waits until the node is told to stop, or cannot go on.
+async fn told_to_end(
+    stop: impl Future<Output = ()>,
+    mut has_failed: watch::Receiver<Option<String>>,
+    mut standing: watch::Receiver<Standing>,
+    (taking_part, cast_out): (JoinHandle<Result<(), MemberError>>, JoinHandle<MemberError>),
+) -> Result<(), MemberError> {
+    tokio::select! {
+        () = stop => Ok(()),
+        words = has_failed.wait_for(Option::is_some) => {
+            let words = words.map(|words| words.clone().unwrap_or_default()).unwrap_or_default();
+            Err(MemberError::LogFailed(words))
+        }
+        Ok(Err(error)) = taking_part => Err(error),
+        Ok(refused) = cast_out => Err(refused),
+        standing = standing.wait_for(|standing| matches!(standing, Standing::Refused { .. })) => {
+            match standing.as_deref() {
+                Ok(Standing::Refused { words }) => Err(MemberError::Refused(words.clone())),
+                _ => Ok(()),
+            }
+        }
+    }
 }
 
 /// Hands over what the node does: leadership first, then its leases, for as long as it may take.
@@ -312,12 +322,4 @@ fn health(mut standing: watch::Receiver<Standing>) -> watch::Receiver<Health> {
         }
     });
     told
-}
-
-/// Where a node's folder is unless it is said.
-pub fn default_data_dir(home: Option<&Path>, is_root: bool) -> std::path::PathBuf {
-    match home {
-        Some(home) if !is_root => home.join(".local/share/fruitnode"),
-        _ => "/var/lib/fruitnode".into(),
-    }
 }

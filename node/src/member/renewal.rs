@@ -21,7 +21,7 @@ use crate::member::data_dir::DataDir;
 use crate::member::node::Shared;
 use crate::mesh::authority::Authority;
 use crate::mesh::client;
-use crate::mesh::credentials::{Credentials, NodeKey};
+use crate::mesh::credentials::{Credentials, NODE, NodeKey};
 use crate::mesh::error::MeshError;
 use crate::mesh::identity::Certified;
 
@@ -103,23 +103,23 @@ async fn come_back(shared: &Shared) -> Result<(), MemberError> {
 
 /// Keeps a new certificate, and shows it from now on.
 fn show(shared: &Shared, credentials: &Credentials) -> Result<(), MemberError> {
-    credentials.save(shared.dir.path(), "node")?;
+    credentials.save(shared.dir.path(), NODE)?;
     Ok(shared.tls.reload(credentials)?)
 }
 
 /// A certificate from the authority's key in this folder, for as long as the last one.
 fn sign_own(dir: &DataDir, authority: &Authority) -> Result<Credentials, MemberError> {
     let (node, key) = (NodeId(dir.identity()?.node), own_key(dir)?);
-    let life = Credentials::load(dir.path(), "node")?.check()?.life_ms();
+    let life = Credentials::load(dir.path(), NODE)?.check()?.life_ms();
     let signed = authority.sign_node(node, &key.request_der()?, Duration::from_millis(life))?;
     let credentials = key.with(signed)?;
-    credentials.save(dir.path(), "node")?;
+    credentials.save(dir.path(), NODE)?;
     tracing::info!("the node's certificate had ended: it has signed its own");
     Ok(credentials)
 }
 
 fn own_key(dir: &DataDir) -> Result<NodeKey, MemberError> {
-    Ok(NodeKey::of(&Credentials::load(dir.path(), "node")?)?)
+    Ok(NodeKey::of(&Credentials::load(dir.path(), NODE)?)?)
 }
 
 fn has_ended(certified: &Certified) -> bool {

@@ -13,7 +13,6 @@ use tokio::time::sleep;
 
 use crate::actors::spawn::spawn;
 use crate::member::control::no_job;
-use crate::member::enrolment::stopping;
 use crate::member::voting::Voting;
 use crate::mesh::client::Peers;
 use crate::mesh::error::Refusal;
@@ -107,7 +106,7 @@ async fn present(voting: &Voting, job: &JobId) -> Result<Option<Option<Vec<NodeI
         let over = state.job(&id)?.ended();
         Some((!over).then(|| state.nodes().map(|(node, _)| node).collect()))
     });
-    read.await.map_err(|_| stopping())
+    read.await.map_err(|_| Refusal::stopping())
 }
 
 async fn pass_on(

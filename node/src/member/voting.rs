@@ -50,19 +50,13 @@ impl VotingSlot {
         // The log of a node that votes no longer is out of date.
         let votes = book.now().voters.contains(&me);
         let Some(voting) = self.get().filter(|_| votes) else {
-            return Err(not_leader(book, attended));
+            return Err(book.not_leader(attended));
         };
         let (role, leader) = {
             let status = voting.consensus.status();
             let status = status.borrow();
             (status.role, status.leader)
         };
-        if role == Role::Leader { Ok(voting) } else { Err(not_leader(book, leader)) }
+        if role == Role::Leader { Ok(voting) } else { Err(book.not_leader(leader)) }
     }
-}
-
-/// That another node is the coordinator, with its address if it is known.
-fn not_leader(book: &RosterBook, leader: Option<NodeId>) -> Refusal {
-    let leader = leader.and_then(|node| Some((node, book.now().addresses.get(&node)?.clone())));
-    Refusal::not_leader(leader)
 }

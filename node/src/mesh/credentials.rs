@@ -16,6 +16,15 @@ use crate::mesh::authority::{Authority, AuthorityError, cluster_of};
 use crate::mesh::identity::{self, Certified, IdentityError};
 use crate::mesh::pem;
 
+/// Name of a node's certificate and key in its folder.
+pub const NODE: &str = "node";
+
+/// Name of a person's certificate and key in its folder.
+pub const PERSON: &str = "client";
+
+/// File beside a person's certificate with the addresses of nodes, one to a line.
+pub const HOSTS: &str = "host";
+
 /// Name of the file with the authority's certificate.
 pub const CA_FILE: &str = "ca.pem";
 

@@ -120,6 +120,11 @@ impl Refusal {
         Self::new(RefusalKind::NotLeader { leader }, words)
     }
 
+    /// The node is about to end.
+    pub fn stopping() -> Self {
+        Self::new(RefusalKind::Unavailable, "the node is stopping: try another one")
+    }
+
     /// The caller may not.
     pub fn denied(words: impl Into<String>) -> Self {
         Self::new(RefusalKind::Denied, words)

@@ -3,14 +3,13 @@
 use std::fmt;
 use std::time::Duration;
 
-use fruitnode_coordinator::ids::NodeId;
+use fruitnode_coordinator::ids::{NodeId, hex};
 use thiserror::Error;
 use x509_parser::certificate::X509Certificate;
 use x509_parser::extensions::GeneralName;
 use x509_parser::prelude::FromDer;
 
 use crate::env;
-use crate::mesh::token::hex;
 
 /// Where every name of every cluster ends.
 pub(super) const DOMAIN: &str = "fruitnode";
@@ -164,9 +163,7 @@ pub(super) fn parse(der: &[u8]) -> Result<X509Certificate<'_>, IdentityError> {
 }
 
 fn serial(certificate: &X509Certificate<'_>) -> String {
-    let digits: String =
-        certificate.raw_serial().iter().map(|byte| format!("{byte:02x}")).collect();
-    digits.trim_start_matches('0').to_owned()
+    hex(certificate.raw_serial()).trim_start_matches('0').to_owned()
 }
 
 fn milliseconds(seconds: i64) -> u64 {

@@ -7,6 +7,7 @@ use fruitnode_coordinator::ids::NodeId;
 use fruitnode_proto::v1;
 use tokio::sync::watch;
 
+use crate::mesh::error::Refusal;
 use crate::mesh::identity::{Certified, Identity};
 
 /// The roster, in a form that can be asked.
@@ -62,6 +63,12 @@ impl RosterBook {
     /// The roster now.
     pub fn now(&self) -> Arc<Roster> {
         self.sender.borrow().clone()
+    }
+
+    /// That another node is the coordinator, with its address if it is known.
+    pub fn not_leader(&self, leader: Option<NodeId>) -> Refusal {
+        let leader = leader.and_then(|node| Some((node, self.now().addresses.get(&node)?.clone())));
+        Refusal::not_leader(leader)
     }
 
     /// The roster, and a sign whenever it changes.

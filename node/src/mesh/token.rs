@@ -4,6 +4,7 @@
 use std::fmt;
 use std::str::FromStr;
 
+use fruitnode_coordinator::ids::hex;
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 use thiserror::Error;
@@ -84,10 +85,6 @@ pub fn hash(secret: &[u8]) -> [u8; 32] {
 /// it is right.
 pub fn is_secret(secret: &[u8], kept: &[u8]) -> bool {
     hash(secret).ct_eq(kept).into()
-}
-
-pub(super) fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// Bytes from lower-case hexadecimal digits.

@@ -9,7 +9,7 @@ use fruitnode_proto::v1::from_member::{Hello, Message};
 use crate::actors::envelope::{self, Welcome};
 use crate::actors::leader::effects::unstartable;
 use crate::actors::leader::session::{Session, SessionId};
-use crate::actors::leader::{Leader, LeaderMsg, Started, offer, stopping};
+use crate::actors::leader::{Leader, LeaderMsg, Started, offer};
 use crate::actors::spawn::spawn;
 use crate::mesh::error::{Refusal, RefusalKind};
 use crate::tasks::Lease;
@@ -17,10 +17,11 @@ use crate::tasks::Lease;
 impl Leader {
     pub(super) async fn attend(&mut self, node: NodeId, hello: Hello) -> Result<Started, Refusal> {
         let Some(leading) = self.leading.as_mut() else {
-            return Err(self.not_leader());
+            let leader = self.parts.consensus.status().borrow().leader;
+            return Err(self.parts.book.not_leader(leader));
         };
         let read = self.parts.consensus.read(move |state| state.membership().member(node).cloned());
-        let member = read.await.map_err(|_| stopping())?;
+        let member = read.await.map_err(|_| Refusal::stopping())?;
         let Some(member) = member.filter(|member| !member.removed) else {
             let words = format!(
                 "{node} is no member of this cluster any more: empty its --data-dir and join again"
@@ -158,12 +159,5 @@ impl Leader {
             let leaving = session.is_some_and(|session| session.leaving);
             tracing::info!(%node, leaving, "a member's stream ended");
         }
-    }
-
-    pub(super) fn not_leader(&self) -> Refusal {
-        let leader = self.parts.consensus.status().borrow().leader;
-        let book = self.parts.book.now();
-        let leader = leader.and_then(|node| Some((node, book.addresses.get(&node)?.clone())));
-        Refusal::not_leader(leader)
     }
 }

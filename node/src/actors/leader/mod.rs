@@ -26,7 +26,7 @@ use crate::actors::proposer::Proposer;
 use crate::actors::spawn::spawn;
 use crate::consensus::{Consensus, Event};
 use crate::mesh::client::Peers;
-use crate::mesh::error::{Refusal, RefusalKind};
+use crate::mesh::error::Refusal;
 use crate::mesh::handler::Inbound;
 use crate::mesh::roster::RosterBook;
 
@@ -113,7 +113,7 @@ impl LeaderHandle {
         mut inbound: Inbound<v1::FromMember>,
     ) -> Attended {
         let (reply, answer) = oneshot::channel();
-        let ended = stopping;
+        let ended = Refusal::stopping;
         self.mailbox.send(LeaderMsg::Attend { node, hello, reply }).await.map_err(|_| ended())?;
         let Started { session, stream } = answer.await.map_err(|_| ended())??;
         let mailbox = self.mailbox.clone();
@@ -136,10 +136,6 @@ impl LeaderHandle {
         }
         answer.await.unwrap_or_default()
     }
-}
-
-fn stopping() -> Refusal {
-    Refusal::new(RefusalKind::Unavailable, "the node is stopping: try another one")
 }
 
 /// What a member offers, for the log.

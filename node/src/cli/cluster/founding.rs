@@ -1,7 +1,7 @@
 //! `fruitnode init`, `join` and `start`: how a process becomes a node, and is one.
 
 use std::num::NonZeroUsize;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::thread::available_parallelism;
 use std::time::Duration;
 
@@ -150,7 +150,10 @@ pub(super) fn data_dir(args: &DataArgs) -> Result<PathBuf, CliError> {
     if home.is_none() && !root {
         return Err(usage("neither --data-dir nor HOME says where the node keeps what it is"));
     }
-    Ok(member::node::default_data_dir(home.as_deref().map(Path::new), root))
+    Ok(match home {
+        Some(home) if !root => home.join(".local/share/fruitnode"),
+        _ => PathBuf::from("/var/lib/fruitnode"),
+    })
 }
 
 /// What renews within seconds does not survive a machine that is busy for as long.

@@ -11,24 +11,22 @@ use tokio::time::{sleep, timeout};
 
 use crate::cli::args::{LeaveArgs, ReachArgs, RecoverArgs, TerminalArgs};
 use crate::cli::cluster::founding::data_dir;
-use crate::cli::cluster::reach::{self, Reach};
+use crate::cli::cluster::reach::{self, Reach, holds_person};
 use crate::cli::cluster::say::{ask, confirm, done, somebody, tell};
 use crate::cli::cluster::show::founded::word;
 use crate::cli::cluster::show::node;
 use crate::cli::exit::Exit;
 use crate::cli::message::CliError;
 use crate::cli::run::reactor;
-use crate::member::data_dir::NodeFile;
-use crate::member::{self, RestoreOptions, Restored};
+use crate::member::data_dir::{self, NodeFile};
+use crate::member::node::ROSTER;
+use crate::member::{self, DataDirError, RestoreOptions, Restored};
 use crate::mesh::client::CALL_LIMIT;
-use crate::mesh::credentials::Credentials;
+use crate::mesh::credentials::{Credentials, NODE, PERSON};
 use crate::mesh::error::MeshError;
 
 /// Between two looks at a node that ends its leases.
 const LOOK: Duration = Duration::from_millis(500);
-
-/// File of the node with who there is.
-const ROSTER: &str = "roster";
 
 /// Has the cluster give this node's work to others, and forget the node.
 pub(in crate::cli) fn leave(args: &LeaveArgs, terminal: &TerminalArgs) -> Result<Exit, CliError> {
@@ -37,7 +35,7 @@ pub(in crate::cli) fn leave(args: &LeaveArgs, terminal: &TerminalArgs) -> Result
     let id = node::id(file.node);
     let question = format!("Take {id} out of cluster {} for good?", file.cluster);
     confirm(&question, args.yes)?;
-    let own = Credentials::load(&folder, "node")
+    let own = Credentials::load(&folder, NODE)
         .map_err(|error| CliError::of(Exit::Refused, "bad_certificate", &error))?;
     let addresses = match args.reach.host.is_empty() {
         false => args.reach.host.clone(),
@@ -57,7 +55,7 @@ pub(in crate::cli) fn leave(args: &LeaveArgs, terminal: &TerminalArgs) -> Result
     let host = if args.reach.host.is_empty() { addresses } else { args.reach.host.clone() };
     let reach = ReachArgs { host, ..args.reach.clone() };
     // What only a person may do is done by the one whose certificate lies here, if there is one.
-    if !reach::certs_dir(&reach)?.join("client.pem").exists() && !own_person(&folder) {
+    if !holds_person(&reach::certs_dir(&reach)?) && !holds_person(&folder.join(PERSON)) {
         let words = format!(
             "{id} has handed its work over. To take it out for good, where your certificate is: \
              fruitnode node remove {id}"
@@ -89,34 +87,27 @@ async fn drained(reach: &Reach, node: u64) -> Result<bool, MeshError> {
     }
 }
 
-fn own_person(folder: &Path) -> bool {
-    folder.join("client/client.pem").exists()
-}
-
 /// The person whose certificate is found first: the one that was named, the caller's own, or the
 /// one that the cluster was founded with.
 fn with_certificate(reach: ReachArgs, folder: &Path) -> Result<ReachArgs, CliError> {
-    let there = reach::certs_dir(&reach)?.join("client.pem").exists();
-    let certs_dir = match there {
+    let certs_dir = match holds_person(&reach::certs_dir(&reach)?) {
         true => reach.certs_dir.clone(),
-        false => Some(folder.join("client")),
+        false => Some(folder.join(PERSON)),
     };
     Ok(ReachArgs { certs_dir, ..reach })
 }
 
 /// Who the node is: read without its lock, which the running node has.
 fn identity(folder: &Path) -> Result<NodeFile, CliError> {
-    let path = folder.join("identity.json");
-    let bytes = std::fs::read(&path).map_err(|_| {
-        let words = format!(
-            "{} is no node's folder: name that of the node that is to leave with --data-dir",
-            folder.display()
-        );
-        CliError::new(Exit::NotFound, "no_node", words)
-    })?;
-    serde_json::from_slice(&bytes).map_err(|error| {
-        let words = format!("{} cannot be understood: {error}", path.display());
-        CliError::new(Exit::Refused, "storage_refused", words)
+    data_dir::identity(folder).map_err(|error| match error {
+        DataDirError::Io { .. } => {
+            let words = format!(
+                "{} is no node's folder: name that of the node that is to leave with --data-dir",
+                folder.display()
+            );
+            CliError::new(Exit::NotFound, "no_node", words)
+        }
+        error => CliError::of(Exit::Refused, "storage_refused", &error),
     })
 }
 

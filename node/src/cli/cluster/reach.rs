@@ -16,14 +16,8 @@ use crate::cli::run::reactor;
 use crate::config::user_folder;
 use crate::env::Moment;
 use crate::mesh::client::{CALL_LIMIT, Contact};
-use crate::mesh::credentials::Credentials;
+use crate::mesh::credentials::{Credentials, HOSTS, PERSON};
 use crate::mesh::error::MeshError;
-
-/// Name of a person's certificate and key in its folder.
-pub(super) const CLIENT: &str = "client";
-
-/// File beside a person's certificate with the addresses of nodes, one to a line.
-pub(super) const HOSTS: &str = "host";
 
 /// Share of what is left of `--timeout` after which a call says why it came to nothing.
 const LAST_WORD: f64 = 0.9;
@@ -97,6 +91,11 @@ pub(super) fn certs_dir(args: &ReachArgs) -> Result<PathBuf, CliError> {
     })
 }
 
+/// Whether a person's certificate is in this folder.
+pub(super) fn holds_person(folder: &Path) -> bool {
+    folder.join(format!("{PERSON}.pem")).exists()
+}
+
 /// Whether an error may be over by itself: another coordinator is elected, a node starts again.
 pub(super) fn passing(error: &MeshError) -> bool {
     matches!(
@@ -131,7 +130,7 @@ impl From<MeshError> for CliError {
 }
 
 fn credentials(folder: &Path) -> Result<Credentials, CliError> {
-    if !folder.join(format!("{CLIENT}.pem")).exists() {
+    if !holds_person(folder) {
         let words = format!(
             "there is no certificate in {}: `fruitnode init` makes one on its machine, `fruitnode \
              client create NAME --to DIR` makes others; name its folder with --certs-dir",
@@ -139,7 +138,7 @@ fn credentials(folder: &Path) -> Result<Credentials, CliError> {
         );
         return Err(CliError::new(Exit::Refused, "no_certificate", words));
     }
-    Credentials::load(folder, CLIENT)
+    Credentials::load(folder, PERSON)
         .map_err(|error| CliError::of(Exit::Refused, "bad_certificate", &error))
 }
 

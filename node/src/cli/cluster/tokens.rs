@@ -12,7 +12,7 @@ use serde_json::json;
 use crate::cli::args::{
     BackupArgs, ClientCommand, ClientCreateArgs, TerminalArgs, TokenCommand, TokenCreateArgs,
 };
-use crate::cli::cluster::reach::{CLIENT, HOSTS, Reach, reaching};
+use crate::cli::cluster::reach::{Reach, reaching};
 use crate::cli::cluster::say::{done, say};
 use crate::cli::cluster::show::table::bytes;
 use crate::cli::cluster::show::token;
@@ -20,7 +20,8 @@ use crate::cli::exit::Exit;
 use crate::cli::message::CliError;
 use crate::cli::summary::shell_word;
 use crate::env::{unique_name, wall_ms};
-use crate::mesh::credentials::NodeKey;
+use crate::member::save_person;
+use crate::mesh::credentials::{NodeKey, PERSON};
 
 /// What is asked of tokens.
 pub(in crate::cli) fn token(
@@ -99,7 +100,7 @@ pub(in crate::cli) fn client(
 /// The key is made here and goes nowhere.
 fn create_client(args: &ClientCreateArgs, terminal: &TerminalArgs) -> Result<Exit, CliError> {
     let folder = &args.to;
-    if folder.join(format!("{CLIENT}.key")).exists() {
+    if folder.join(format!("{PERSON}.key")).exists() {
         let words =
             format!("{} holds a certificate already: name another folder", folder.display());
         return Err(CliError::new(Exit::Conflict, "target_taken", words));
@@ -112,11 +113,7 @@ fn create_client(args: &ClientCreateArgs, terminal: &TerminalArgs) -> Result<Exi
         let request = v1::CreateClientRequest { name: args.name.clone(), request };
         let reply = reach.contact.create_client(request).await?;
         let credentials = key.with(reply.certificates).map_err(|error| unusable(&error))?;
-        credentials
-            .save(folder, CLIENT)
-            .map_err(|error| CliError::of(Exit::Refused, "storage_refused", &error))?;
-        let hosts = folder.join(HOSTS);
-        fs::write(&hosts, reach.addresses.join("\n") + "\n").map_err(trouble(&hosts))?;
+        save_person(&credentials, folder, &reach.addresses.join("\n"))?;
         let place = folder.display().to_string();
         let words = format!(
             "a certificate for {} is in {place}: fruitnode status --certs-dir {}",

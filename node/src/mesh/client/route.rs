@@ -84,7 +84,7 @@ impl Route {
         // That somebody is not trusted says more than that somebody is not there.
         let distrust = errors.iter().find(|error| matches!(error, MeshError::Tls { .. }));
         let none = || MeshError::Invalid("no address was given: say where a node is".to_owned());
-        Err(distrust.or(errors.first()).cloned().unwrap_or_else(none))
+        Err(distrust.or_else(|| errors.first()).cloned().unwrap_or_else(none))
     }
 
     async fn open(&self, address: &str) -> Result<Link, MeshError> {

@@ -3,12 +3,13 @@
 use std::io;
 use std::sync::{Arc, Mutex};
 
+use fruitnode_coordinator::ids::hex;
 use fruitnode_proto::v1;
 use tracing_subscriber::fmt::MakeWriter;
 
 use super::world::{Leader, Told, World, roster, soon};
 use crate::mesh::client::{Contact, enroll};
-use crate::mesh::token::{Token, hex};
+use crate::mesh::token::Token;
 
 #[derive(Clone, Default)]
 struct Log(Arc<Mutex<Vec<u8>>>);
