@@ -27,6 +27,7 @@ fn cluster(nodes: usize, life: &str) -> Cluster {
     cluster
 }
 
+#[allow(clippy::disallowed_methods, reason = "certificates end by the clock of the machine")]
 fn now_ms() -> u64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).expect("the clock is right");
     u64::try_from(since.as_millis()).expect("a date of this age")

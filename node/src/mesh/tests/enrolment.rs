@@ -1,5 +1,7 @@
 //! Joining, from the token to credentials that open the cluster.
 
+use std::slice;
+
 use fruitnode_coordinator::ids::NodeId;
 use fruitnode_proto::v1;
 
@@ -29,7 +31,7 @@ async fn a_token_and_a_key_of_ones_own_make_a_node() {
     let request = key.request_der().unwrap();
     told.will_reply(reply(&world, 5, &request));
     let asked = v1::EnrollRequest { request, ..v1::EnrollRequest::default() };
-    let given = soon(enroll(&[node.address.clone()], &token, asked)).await.unwrap();
+    let given = soon(enroll(slice::from_ref(&node.address), &token, asked)).await.unwrap();
     let credentials = key.with(given.certificates).unwrap();
     assert_eq!(credentials.check().unwrap().identity, Identity::Node(NodeId(5)));
     let contact = soon(Contact::connect(&[node.address], &credentials)).await.unwrap();
@@ -52,7 +54,7 @@ async fn the_secret_goes_to_the_coordinator_alone() {
     let request = NodeKey::generate().unwrap().request_der().unwrap();
     leader.will_reply(reply(&world, 5, &request));
     let asked = v1::EnrollRequest { request, ..v1::EnrollRequest::default() };
-    let given = soon(enroll(&[node_1.address.clone()], &token, asked)).await.unwrap();
+    let given = soon(enroll(slice::from_ref(&node_1.address), &token, asked)).await.unwrap();
     assert_eq!(given.node, 5);
     let told = |told: &Told| {
         told.enrolled.lock().unwrap().iter().map(|asked| asked.secret.len()).collect::<Vec<_>>()
@@ -70,7 +72,7 @@ async fn certificates_of_another_authority_are_not_taken() {
     let request = NodeKey::generate().unwrap().request_der().unwrap();
     told.will_reply(reply(&other, 5, &request));
     let asked = v1::EnrollRequest { request, ..v1::EnrollRequest::default() };
-    let error = soon(enroll(&[node.address.clone()], &token, asked)).await.unwrap_err();
+    let error = soon(enroll(slice::from_ref(&node.address), &token, asked)).await.unwrap_err();
     assert!(matches!(error, MeshError::Tls { .. }), "{error:?}");
 }
 

@@ -1,6 +1,7 @@
 //! What is written down of refused calls, and what is not.
 
 use std::io;
+use std::slice;
 use std::sync::{Arc, Mutex};
 
 use fruitnode_coordinator::ids::hex;
@@ -64,7 +65,7 @@ async fn a_refused_call_is_one_line_and_secrets_are_in_none() {
 
     let token = Token::create(world.authority.pin());
     let request = v1::EnrollRequest { request: vec![1; 9], ..v1::EnrollRequest::default() };
-    assert!(soon(enroll(&[node.address.clone()], &token, request.clone())).await.is_err());
+    assert!(soon(enroll(slice::from_ref(&node.address), &token, request.clone())).await.is_err());
     assert!(told.enrolled.lock().unwrap().iter().any(|asked| asked.secret == token.secret));
     told.say(Leader::Nobody);
     tracing::info!(?token, "a token in the log");
