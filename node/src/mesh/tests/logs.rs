@@ -54,7 +54,7 @@ async fn a_refused_call_is_one_line_and_secrets_are_in_none() {
     let told = Told::alone(1);
     let node = world.start(told.clone(), roster(1, &[1], "")).await;
     let worker =
-        soon(Contact::connect(std::slice::from_ref(&node.address), &world.node(2))).await.unwrap();
+        soon(Contact::connect(slice::from_ref(&node.address), &world.node(2))).await.unwrap();
     assert!(soon(worker.list_jobs()).await.is_err());
     let text = log.text();
     let lines: Vec<&str> = text.lines().filter(|line| line.contains("was refused")).collect();

@@ -59,7 +59,7 @@ pub fn document<'a>(node: &'a NodeStatus, rates: &Rates) -> NodeDocument<'a> {
 
 /// When a node's certificate ends, milliseconds since 1970-01-01 UTC, if it has said so.
 pub fn certificate_ends_ms(node: &NodeStatus) -> Option<u64> {
-    node.beat.map(|beat| beat.certificate_ends_ms).filter(|ends| *ends > 0)
+    node.beat.as_ref().map(|beat| beat.certificate_ends_ms).filter(|ends| *ends > 0)
 }
 
 /// A node's id as people write it.
