@@ -49,7 +49,7 @@ fn any_number_of_nodes_publishes_the_bytes_of_one() {
 
 #[test]
 fn photographs_that_come_later_get_the_scores_that_one_node_gives_them() {
-    let mut cluster = Cluster::of(PROGRAM, 2);
+    let cluster = Cluster::of(PROGRAM, 2);
     cluster.job.draw(3);
     alone(&cluster);
     let flags = "--model s3://fruit/alone/model --from s3://fruit/in/ --rows-per-part 4";
