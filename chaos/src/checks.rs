@@ -7,6 +7,7 @@ use fruitnode_coordinator::command::Command;
 use fruitnode_coordinator::ids::{Digest, JobId, NodeId, PartitionId, RangeId};
 use fruitnode_coordinator::invariants;
 use fruitnode_coordinator::job::{Job, Outcome, Phase};
+use fruitnode_coordinator::leases::Overdue;
 use fruitnode_coordinator::replica::{Applied, Replica, Role};
 use fruitnode_coordinator::state::ClusterState;
 use fruitnode_coordinator::task::{Cut, RangePart, Task, Winner};
@@ -79,6 +80,20 @@ impl World {
         let first = *self.checks.leaders.entry(term).or_insert(id);
         if first != id {
             self.violate(format!("TERM: {first} and {id} both lead in term {term}"));
+        }
+    }
+
+    /// LEASE: what is overdue hangs at its node. That something never arrived there, or was never
+    /// heard of, is not for its term to mend.
+    pub(crate) fn check_overdue(&mut self, id: NodeId, overdue: &[Overdue]) {
+        for Overdue { name, node, .. } in overdue {
+            let stream = self.node(id).leading.as_ref().map(|at| at.streams.get(node).copied());
+            let at = self.node(*node);
+            let here = at.member.stream.is_some() && Some(at.member.stream) == stream;
+            let has = at.member.running.contains_key(name) || at.member.done.contains_key(name);
+            if here && at.up && at.member.welcomed && !has {
+                self.violate(format!("LEASE: {name:?} is overdue at {node}, which has it not"));
+            }
         }
     }
 

@@ -46,10 +46,11 @@ impl World {
         };
         leading.leases.watch(leases::granted(replica.state()), leading.tick);
         let overdue = leading.leases.overdue(leading.tick);
-        leading.overdue = overdue.into_iter().map(|late| late.name).collect();
+        leading.overdue = overdue.iter().map(|late| late.name.clone()).collect();
         if forgives {
             leading.overdue.clear();
         }
+        self.check_overdue(id, &overdue);
     }
 
     /// The first leader makes the cluster and lets everybody in; the next one goes on with it.

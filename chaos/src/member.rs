@@ -29,7 +29,7 @@ pub(crate) struct Member {
     pub(crate) running: BTreeMap<Key, Running>,
     pub(crate) held: BTreeMap<(JobId, TreeNode), Digest>,
     /// Reports of attempts that may not have been heard of.
-    done: BTreeMap<Key, Command>,
+    pub(crate) done: BTreeMap<Key, Command>,
     opened_at: Time,
     hint: Option<NodeId>,
     term: u64,

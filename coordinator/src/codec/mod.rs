@@ -32,8 +32,8 @@ pub mod wire {
 
 /// Newest version that this release reads and writes. An entry carries the oldest version that can
 /// carry it out: 1, or 2 for a job with a given fit, or 3 for what makes a cluster of nodes, or 4
-/// for the listing of a source that is cut into ranges, for an attempt that stalled, and for a limit
-/// of bad photographs.
+/// for the listing of a source that is cut into ranges, for an attempt that stalled, and for a
+/// limit of bad photographs.
 pub const FORMAT_VERSION: u32 = 4;
 
 /// Version of the snapshots that this release writes, and the newest that it reads.
