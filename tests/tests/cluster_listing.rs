@@ -1,4 +1,5 @@
-//! A source is cut into ranges that several nodes list, and a node that dies costs its ranges alone.
+//! A source is cut into ranges that several nodes list, and a node that dies costs its ranges
+//! alone.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -29,7 +30,10 @@ struct Attempt {
 fn prepared() -> (Cluster, BTreeMap<String, String>) {
     let cluster = Cluster::of(PROGRAM, 3);
     cluster.until_voters(3);
-    cluster.job.draw(5);
+    let photographs = cluster.job.draw(3);
+    for copy in ["second", "third"] {
+        cluster.job.store.put_folder(&format!("in/{copy}/"), &photographs).expect("readable files");
+    }
     cluster.job.store.switch(|switches| switches.page_keys_max = PAGE_KEYS);
     cluster.job.run(&format!("run {FLAGS} --to s3://fruit/alone --threads 2")).done();
     let expected = cluster.whole("alone/");

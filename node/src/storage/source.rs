@@ -282,8 +282,8 @@ pub trait Source: Send + Sync {
     async fn survey(&self, selection: &Selection) -> Result<Option<Survey>, ListError>;
 
     /// Sends every selected object of a range that a survey named, or of everything, in ascending
-    /// byte order of keys, in blocks of any size. The channel is bounded by who made it, and sending
-    /// waits, so that memory does not grow with the number of objects.
+    /// byte order of keys, in blocks of any size. The channel is bounded by who made it, and
+    /// sending waits, so that memory does not grow with the number of objects.
     ///
     /// An error may come after blocks have been sent: only with the summary is the listing whole.
     /// That nothing was found is no error of a range: see [`conclude`](super::conclude).

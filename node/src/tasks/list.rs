@@ -1,5 +1,5 @@
-//! The survey: a first look at the source. What is found to its end is the listing; of the rest it is
-//! said into which ranges it is cut.
+//! The survey: a first look at the source. What is found to its end is the listing; of the rest it
+//! is said into which ranges it is cut.
 
 use std::sync::Arc;
 

@@ -9,8 +9,8 @@ use crate::storage::source::Entry;
 /// Blocks of entries that may wait between the listing and the writer.
 const BLOCKS_WAITING_MAX: usize = 2;
 
-/// Writes as the object `name` the manifest of what `list` sends. `progress` is told of so many keys
-/// more from time to time, so that a long listing is not a silent one.
+/// Writes as the object `name` the manifest of what `list` sends. `progress` is told of so many
+/// keys more from time to time, so that a long listing is not a silent one.
 pub async fn write_manifest<T, E, F>(
     list: impl FnOnce(mpsc::Sender<Vec<Entry>>) -> F,
     rows_per_part: u32,

@@ -1,6 +1,6 @@
-//! What one lease of a listing leaves for whoever makes the manifest: its entries in objects of half a
-//! mebibyte, in the encoding of the manifest's blocks, each written and read whole. So a lease holds
-//! one of them, however long its range is.
+//! What one lease of a listing leaves for whoever makes the manifest: its entries in objects of
+//! half a mebibyte, in the encoding of the manifest's blocks, each written and read whole. So a
+//! lease holds one of them, however long its range is.
 
 use bytes::Bytes;
 use fruitnode_coordinator::ids::Digest;
