@@ -43,7 +43,7 @@ Exit codes: as of `fruitnode run`, and 3 when no coordinator can be reached, 6 w
 
 const TRANSFORM_EXAMPLES: &str = "\
 Examples:
-  fruitnode job transform --model s3://fruits/result/model --from s3://fruits/New --to s3://fruits/new
+  fruitnode job transform --model s3://fruits/out/model --from s3://fruits/New --to s3://fruits/new
   fruitnode job transform --model /mnt/result --from /mnt/new --to /mnt/scores --shared
 
 Every node reads the model where it lies. Waiting, Ctrl-C, --id and exit codes are those of
