@@ -35,9 +35,13 @@ fn now_ms() -> u64 {
 
 /// When the certificate of a node ends, as `node list` says, milliseconds since 1970.
 fn ends_ms(cluster: &Cluster, at: usize) -> u64 {
-    let list = cluster.client("node list -o json").done().json();
-    let node = &list["nodes"][at];
-    node["certificate_ends_unix_ms"].as_u64().unwrap_or_else(|| panic!("{node}"))
+    let said = || {
+        let list = cluster.client("node list -o json").done().json();
+        list["nodes"][at]["certificate_ends_unix_ms"].as_u64()
+    };
+    // A node says so with its first beat, a moment after it is ready.
+    cluster.until("the node says when its certificate ends", || said().is_some());
+    said().expect("it was said")
 }
 
 fn submit(cluster: &Cluster, id: &str) {

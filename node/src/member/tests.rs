@@ -60,7 +60,7 @@ impl Node {
     }
 }
 
-fn first(above: &Path) -> (Node, Token, Credentials) {
+async fn first(above: &Path) -> (Node, Token, Credentials) {
     let address = free_address();
     let Founded { dir, token, client_dirs, .. } = found(&FoundOptions {
         data_dir: above.join("n1"),
@@ -75,7 +75,15 @@ fn first(above: &Path) -> (Node, Token, Credentials) {
     })
     .unwrap();
     let person = Credentials::load(&client_dirs[0], "client").unwrap();
-    (start(dir, &address), token, person)
+    let node = start(dir, &address);
+    // It listens once it knows that nobody else is this node.
+    let listens = async {
+        while tokio::net::TcpStream::connect(&address).await.is_err() {
+            sleep(Duration::from_millis(20)).await;
+        }
+    };
+    timeout(WAIT, listens).await.unwrap();
+    (node, token, person)
 }
 
 async fn further(above: &Path, name: &str, at: &str, token: &Token) -> Node {
@@ -127,7 +135,7 @@ fn with(status: &v1::ClusterStatus, state: &str, role: &str) -> usize {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn three_nodes_join_vote_and_survive_their_coordinator() {
     let above = TempDir::new().unwrap();
-    let (one, token, person) = first(above.path());
+    let (one, token, person) = first(above.path()).await;
     let alone = [one.address.clone()];
     until("the first node", &alone, &person, |status| with(status, "ready", "voter") == 1).await;
     let two = further(above.path(), "n2", &one.address, &token).await;

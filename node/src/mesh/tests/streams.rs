@@ -108,7 +108,7 @@ async fn photographs_go_in_and_rows_come_back_in_order() {
         assert_eq!(reply.row, [f32::from(at); 3]);
     }
     // What is larger than a message goes in pieces, of which the last says that it is that.
-    let photograph = vec![7; (5 << 20) + 1];
+    let photograph = vec![7; (5 << 20) + 200];
     let request = v1::InferRequest { photograph, ..v1::InferRequest::default() };
     soon(sender.send(request)).await.unwrap();
     let mut pieces = Vec::new();
@@ -116,7 +116,7 @@ async fn photographs_go_in_and_rows_come_back_in_order() {
         let reply = soon(rows.next()).await.unwrap().unwrap();
         pieces.push((reply.row[0] as usize, reply.row[1] > 0.0));
     }
-    assert_eq!(pieces.iter().map(|(bytes, _)| bytes).sum::<usize>(), (5 << 20) + 1);
+    assert_eq!(pieces.iter().map(|(bytes, _)| bytes).sum::<usize>(), (5 << 20) + 200);
     assert_eq!(pieces.len(), 6);
     drop(sender);
     assert_eq!(soon(rows.next()).await.unwrap(), None);
