@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use fruitnode_proto::v1;
 use tempfile::TempDir;
+use tokio::net::TcpStream;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
@@ -34,7 +35,8 @@ fn free_address() -> String {
     listener.local_addr().unwrap().to_string()
 }
 
-fn start(dir: super::DataDir, address: &str) -> Node {
+/// Starts a node, and waits until it listens: that is once it knows that nobody else is it.
+async fn start(dir: super::DataDir, address: &str) -> Node {
     let one = NonZeroUsize::MIN;
     let options = RunOptions {
         listen: None,
@@ -50,6 +52,12 @@ fn start(dir: super::DataDir, address: &str) -> Node {
         let _ = stopped.await;
     };
     let running = spawn("node", async move { Box::pin(run(dir, options, stopped)).await });
+    let listens = async {
+        while TcpStream::connect(address).await.is_err() {
+            sleep(Duration::from_millis(20)).await;
+        }
+    };
+    timeout(WAIT, listens).await.unwrap();
     Node { address: address.to_owned(), stop: Some(stop), running }
 }
 
@@ -75,15 +83,7 @@ async fn first(above: &Path) -> (Node, Token, Credentials) {
     })
     .unwrap();
     let person = Credentials::load(&client_dirs[0], "client").unwrap();
-    let node = start(dir, &address);
-    // It listens once it knows that nobody else is this node.
-    let listens = async {
-        while tokio::net::TcpStream::connect(&address).await.is_err() {
-            sleep(Duration::from_millis(20)).await;
-        }
-    };
-    timeout(WAIT, listens).await.unwrap();
-    (node, token, person)
+    (start(dir, &address).await, token, person)
 }
 
 async fn further(above: &Path, name: &str, at: &str, token: &Token) -> Node {
@@ -95,7 +95,7 @@ async fn further(above: &Path, name: &str, at: &str, token: &Token) -> Node {
         listen: address.clone(),
         advertise: address.clone(),
     };
-    start(join(&options).await.unwrap(), &address)
+    start(join(&options).await.unwrap(), &address).await
 }
 
 async fn status(
