@@ -201,14 +201,7 @@ impl World {
                 node: node(words[1]),
                 incarnation: u64::from(number("process", 0)),
             },
-            "submit" => {
-                let pca = option("pca").as_deref() != Some("no");
-                let given_fit = option("fit").as_deref() == Some("given");
-                let to = option("to").unwrap_or_else(|| format!("out/{}", words[1]));
-                let max_bad = option("bad").map(|word| max_bad(&word));
-                let spec = JobSpec { given_fit, to, max_bad, ..spec(number("rows", 4), pca) };
-                Command::SubmitJob { job: job(), spec }
-            }
+            "submit" => submit(job(), number("rows", 4), &option),
             "cancel" => Command::CancelJob { job: job() },
             "grant" => Command::Grant {
                 job: job(),
@@ -394,6 +387,15 @@ fn print_effect(effect: &Effect, out: &mut String) {
         }
     };
     let _ = writeln!(out, "{line}");
+}
+
+fn submit(job: JobId, rows: u32, option: &dyn Fn(&str) -> Option<String>) -> Command {
+    let pca = option("pca").as_deref() != Some("no");
+    let given_fit = option("fit").as_deref() == Some("given");
+    let to = option("to").unwrap_or_else(|| format!("out/{job}"));
+    let max_bad = option("bad").map(|word| max_bad(&word));
+    let spec = JobSpec { given_fit, to, max_bad, ..spec(rows, pca) };
+    Command::SubmitJob { job, spec }
 }
 
 fn max_bad(word: &str) -> MaxBad {

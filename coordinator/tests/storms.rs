@@ -291,45 +291,51 @@ impl World {
                 let (tree_node, node) = self.held.swap_remove(at);
                 self.apply(Command::DropMoments { job: job(), tree_node, node });
             }
-            Event::Again(at) => {
-                let Some(at) = at.checked_rem(self.out.len()) else {
-                    return;
-                };
-                let Some(&node) = self.nodes.first() else {
-                    return;
-                };
-                let task = self.out[at].0;
-                let next = self.state.job(&job()).expect("submitted").granted();
-                let highest = next.map(|lease| lease.1.0).max().unwrap_or(0);
-                // Often void, since the number must be the next: that too must change nothing.
-                let attempt = Attempt(highest + 1);
-                self.apply(Command::Grant { job: job(), task, attempt, node });
-            }
-            Event::Hang(at) => {
-                let Some(at) = at.checked_rem(self.out.len()) else {
-                    return;
-                };
-                let (task, attempt, _) = self.out[at];
-                let turn = schedule::turn(&self.state, &[(job(), task, attempt)].into());
-                turn.grants.into_iter().for_each(|grant| self.apply(grant));
-                for ((_, task, attempt), _) in turn.give_up {
-                    self.out.retain(|lease| (lease.0, lease.1) != (task, attempt));
-                    self.past.push((task, attempt));
-                    let (reason, detail) = (FailureReason::Stalled, String::new());
-                    let facts = AttemptFacts::default();
-                    self.apply(Command::Fail { job: job(), task, attempt, reason, detail, facts });
-                }
-            }
-            Event::Stale(at) => {
-                let Some(at) = at.checked_rem(self.past.len()) else {
-                    return;
-                };
-                let (task, attempt) = self.past[at];
-                let before = format!("{:?}", self.state.job(&job()));
-                self.accept(task, attempt);
-                assert_eq!(before, format!("{:?}", self.state.job(&job())), "{task} counted twice");
-            }
+            Event::Again(at) => self.again(at),
+            Event::Hang(at) => self.hang(at),
+            Event::Stale(at) => self.stale(at),
         }
+    }
+
+    fn again(&mut self, at: usize) {
+        let Some(at) = at.checked_rem(self.out.len()) else {
+            return;
+        };
+        let Some(&node) = self.nodes.first() else {
+            return;
+        };
+        let task = self.out[at].0;
+        let next = self.state.job(&job()).expect("submitted").granted();
+        let highest = next.map(|lease| lease.1.0).max().unwrap_or(0);
+        // Often void, since the number must be the next: that too must change nothing.
+        let attempt = Attempt(highest + 1);
+        self.apply(Command::Grant { job: job(), task, attempt, node });
+    }
+
+    fn hang(&mut self, at: usize) {
+        let Some(at) = at.checked_rem(self.out.len()) else {
+            return;
+        };
+        let (task, attempt, _) = self.out[at];
+        let turn = schedule::turn(&self.state, &[(job(), task, attempt)].into());
+        turn.grants.into_iter().for_each(|grant| self.apply(grant));
+        for ((_, task, attempt), _) in turn.give_up {
+            self.out.retain(|lease| (lease.0, lease.1) != (task, attempt));
+            self.past.push((task, attempt));
+            let (reason, detail) = (FailureReason::Stalled, String::new());
+            let facts = AttemptFacts::default();
+            self.apply(Command::Fail { job: job(), task, attempt, reason, detail, facts });
+        }
+    }
+
+    fn stale(&mut self, at: usize) {
+        let Some(at) = at.checked_rem(self.past.len()) else {
+            return;
+        };
+        let (task, attempt) = self.past[at];
+        let before = format!("{:?}", self.state.job(&job()));
+        self.accept(task, attempt);
+        assert_eq!(before, format!("{:?}", self.state.job(&job())), "{task} counted twice");
     }
 }
 
