@@ -20,6 +20,9 @@ use crate::mesh::token::Token;
 /// How long joining may take, the way to the coordinator included.
 const ENROL_LIMIT: Duration = Duration::from_secs(30);
 
+/// How long a new node waits for one that answers: both may have been started at the same moment.
+const ENROL_PATIENCE: Duration = Duration::from_secs(10);
+
 /// Joins the cluster of the token by any of its nodes. Of `request`, the token and the secret are
 /// filled in here: the secret goes to the coordinator alone, and on no connection before the other
 /// side has shown the authority that the token pins.
@@ -29,7 +32,7 @@ pub async fn enroll(
     request: v1::EnrollRequest,
 ) -> Result<v1::EnrollReply, MeshError> {
     let pinned = Pinned::new(token.pin);
-    let route = route(addresses, &pinned);
+    let route = route(addresses, &pinned).patient(ENROL_PATIENCE);
     let asked = v1::EnrollRequest { token: token.id.clone(), secret: Vec::new(), ..request };
     let call = |link: Link| {
         let question = v1::EnrollRequest { secret: Vec::new(), ..asked.clone() };

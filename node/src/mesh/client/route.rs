@@ -5,7 +5,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use fruitnode_coordinator::ids::NodeId;
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, timeout};
 
 use crate::mesh::client::link::Link;
 use crate::mesh::client::stagger::first_of;
@@ -35,13 +35,19 @@ pub(super) struct Route {
     addresses: Vec<String>,
     dial: HowToDial,
     limit: Duration,
+    patience: Duration,
     current: Mutex<Option<Link>>,
 }
 
 impl Route {
     /// A way that begins at any of these addresses.
     pub(super) fn new(addresses: Vec<String>, limit: Duration, dial: HowToDial) -> Self {
-        Self { addresses, dial, limit, current: Mutex::new(None) }
+        Self { addresses, dial, limit, patience: Duration::ZERO, current: Mutex::new(None) }
+    }
+
+    /// Waits for as long until somebody answers at all: whoever is asked may be about to start.
+    pub(super) fn patient(self, patience: Duration) -> Self {
+        Self { patience, ..self }
     }
 
     pub(super) fn set_limit(&mut self, limit: Duration) {
@@ -101,18 +107,20 @@ impl Route {
     where
         F: Future<Output = Result<T, MeshError>>,
     {
-        let (mut hops, mut met) = (0, false);
+        let mut hops = 0;
+        let mut first = Some(self.first_link().await?);
         loop {
-            let error = match self.link().await {
+            let link = match first.take() {
+                Some(link) => Ok(link),
+                None => self.link().await,
+            };
+            let error = match link {
                 Ok(link) => match call(link).await {
                     Ok(answer) => return Ok(answer),
                     Err(error) => error,
                 },
-                // Nobody has answered yet: waiting would not help.
-                Err(error) if !met => return Err(error),
                 Err(error) => error,
             };
-            met = true;
             *last.lock().unwrap_or_else(PoisonError::into_inner) = Some(error.clone());
             match error {
                 MeshError::NotLeader { leader: Some((node, address)), .. } => {
@@ -129,6 +137,25 @@ impl Route {
                     self.rest().await;
                 }
                 other => return Err(other),
+            }
+        }
+    }
+
+    /// Where the way begins: nobody is waited for longer than the route is patient.
+    async fn first_link(&self) -> Result<Link, MeshError> {
+        let begun = Instant::now();
+        let mut told = false;
+        loop {
+            match self.link().await {
+                Err(error @ MeshError::Unreachable { .. }) if begun.elapsed() < self.patience => {
+                    if !told {
+                        let seconds = self.patience.as_secs();
+                        tracing::info!(%error, seconds, "nobody answers yet: trying again");
+                        told = true;
+                    }
+                    self.rest().await;
+                }
+                link => return link,
             }
         }
     }

@@ -1,15 +1,19 @@
 //! Joining, from the token to credentials that open the cluster.
 
 use std::slice;
+use std::time::Duration;
 
 use fruitnode_coordinator::ids::NodeId;
 use fruitnode_proto::v1;
+use tokio::net::TcpSocket;
+use tokio::time::sleep;
 
 use super::world::{CLUSTER, Leader, NODE_LIFE, Told, World, roster, soon};
 use crate::mesh::client::{Contact, enroll};
 use crate::mesh::credentials::NodeKey;
 use crate::mesh::error::MeshError;
 use crate::mesh::identity::Identity;
+use crate::mesh::tls::Patience;
 use crate::mesh::token::Token;
 
 fn reply(world: &World, node: u64, request: &[u8]) -> v1::EnrollReply {
@@ -41,6 +45,29 @@ async fn a_token_and_a_key_of_ones_own_make_a_node() {
     let secrets: Vec<&[u8]> = asked.iter().map(|asked| asked.secret.as_slice()).collect();
     assert_eq!(secrets, [&[][..], &token.secret], "first a question, then the secret");
     assert!(asked.iter().all(|asked| asked.token == token.id));
+}
+
+#[tokio::test]
+async fn a_node_that_is_only_starting_is_waited_for() {
+    let world = World::new();
+    let told = Told::alone(1);
+    let token = Token::create(world.authority.pin());
+    let request = NodeKey::generate().unwrap().request_der().unwrap();
+    told.will_reply(reply(&world, 5, &request));
+    // Bound and deaf: whoever comes is refused, as before a node listens.
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let addresses = [socket.local_addr().unwrap().to_string()];
+    let asked = v1::EnrollRequest { request, ..v1::EnrollRequest::default() };
+    let joining = enroll(&addresses, &token, asked);
+    let node = async {
+        sleep(Duration::from_millis(500)).await;
+        let listener = socket.listen(16).unwrap();
+        let (own, roster) = (world.node(1), roster(1, &[1], ""));
+        World::start_on(listener, &own, told.clone(), roster, Patience::default())
+    };
+    let (given, _node) = soon(async { tokio::join!(joining, node) }).await;
+    assert_eq!(given.unwrap().node, 5);
 }
 
 #[tokio::test]

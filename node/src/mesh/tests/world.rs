@@ -109,6 +109,16 @@ impl World {
         patience: Patience,
     ) -> Running {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        Self::start_on(listener, credentials, told, roster, patience)
+    }
+
+    pub(super) fn start_on(
+        listener: TcpListener,
+        credentials: &Credentials,
+        told: Arc<Told>,
+        roster: v1::Roster,
+        patience: Patience,
+    ) -> Running {
         let address = listener.local_addr().unwrap().to_string();
         let (tls, book) = (Tls::new(credentials).unwrap(), RosterBook::new(roster));
         let (stop, stopped) = watch::channel(false);
