@@ -28,6 +28,9 @@ pub struct Status {
     pub id: NodeId,
     /// What it does.
     pub role: Role,
+    /// Whether it leads, and its state holds everything that was committed before it did: an entry
+    /// of its own term is applied. Until then it must not answer questions.
+    pub serves: bool,
     /// Whom it follows; itself, if it leads.
     pub leader: Option<NodeId>,
     /// Newest term that it knows of.
@@ -64,6 +67,7 @@ impl<S: LogStore> Replica<S> {
                 StateRole::Follower if raft.promotable() => Role::Follower,
                 StateRole::Follower => Role::Learner,
             },
+            serves: leads && raft.raft_log.term(self.applied).is_ok_and(|term| term == raft.term),
             leader: self.leader(),
             term: raft.term,
             committed: raft.raft_log.committed,

@@ -3,7 +3,6 @@
 use std::sync::{Arc, PoisonError, RwLock};
 
 use fruitnode_coordinator::ids::NodeId;
-use fruitnode_coordinator::replica::Role;
 
 use crate::actors::leader::LeaderHandle;
 use crate::consensus::Consensus;
@@ -52,11 +51,12 @@ impl VotingSlot {
         let Some(voting) = self.get().filter(|_| votes) else {
             return Err(book.not_leader(attended));
         };
-        let (role, leader) = {
+        let (serves, leader) = {
             let status = voting.consensus.status();
             let status = status.borrow();
-            (status.role, status.leader)
+            // One that has just been elected may not know yet what its predecessor confirmed.
+            (status.serves, status.leader.filter(|leader| *leader != me))
         };
-        if role == Role::Leader { Ok(voting) } else { Err(book.not_leader(leader)) }
+        if serves { Ok(voting) } else { Err(book.not_leader(leader)) }
     }
 }
