@@ -15,6 +15,7 @@ use tokio::time::{MissedTickBehavior, sleep, timeout};
 use crate::actors::envelope::{self, FromCoordinator, Joined};
 use crate::actors::messages::{Report, ToWorker};
 use crate::actors::spawn::spawn;
+use crate::env::Moment;
 use crate::memory::resident_bytes;
 use crate::mesh::client::{Peers, first_of};
 use crate::mesh::error::MeshError;
@@ -41,6 +42,10 @@ const FOLLOW_WAIT: Duration = Duration::from_millis(50);
 /// Looks that a process is told in one go that another one is this node before it gives up: for
 /// longer than the coordinator waits for one that has died without a word.
 const TWIN_LOOKS_MAX: u32 = 20;
+
+/// How long a node that is to leave looks for a coordinator to hand its work over to: an election
+/// takes less, and a majority that is gone does not come back for it.
+const HEIR_WAIT: Duration = Duration::from_secs(10);
 
 /// Messages that wait for the stream.
 const OUTBOUND_MESSAGES_MAX: usize = 1_024;
@@ -190,6 +195,13 @@ fn turned_away(error: &MeshError) -> Ended {
     }
 }
 
+/// What a message means for the stream.
+enum Heard {
+    Welcome,
+    Go,
+    Other,
+}
+
 /// Why a stream ended.
 enum Ended {
     /// Look for the coordinator.
@@ -203,6 +215,7 @@ enum Ended {
 
 impl Attend {
     async fn run(mut self) {
+        let mut heirless: Option<Moment> = None;
         loop {
             match self.attend().await {
                 Ended::Follow(node) => {
@@ -224,11 +237,13 @@ impl Attend {
                     return;
                 }
             }
-            if *self.parts.leave.borrow()
-                && !matches!(*self.standing.borrow(), Standing::Attending { .. })
-                && self.leader.is_none()
-            {
-                // Nobody is there to hand anything over to.
+            if !*self.parts.leave.borrow() || self.leader.is_some() {
+                heirless = None;
+                continue;
+            }
+            let since = heirless.get_or_insert_with(Moment::now);
+            if self.parts.running.steps().is_empty() || since.elapsed() >= HEIR_WAIT {
+                // Nothing is to be handed over, or nobody is there to take it.
                 self.standing.send_replace(Standing::Left);
                 return;
             }
@@ -290,11 +305,12 @@ impl Attend {
                     Ok(Some(message)) => {
                         silence = Box::pin(sleep(SILENCE_MAX));
                         match self.receive(node, message, &mut joined).await {
-                            Ok(welcome) => greeted |= welcome,
+                            Ok(Heard::Welcome) => greeted = true,
+                            Ok(Heard::Go) => return Ended::Left,
+                            Ok(Heard::Other) => {}
                             Err(words) => return Ended::Look(words),
                         }
                     }
-                    Ok(None) if asked_to_leave => return Ended::Left,
                     Ok(None) => return Ended::Look("the coordinator ended the stream".to_owned()),
                     Err(error) => return turned_away(&error),
                 },
@@ -325,15 +341,15 @@ impl Attend {
         }
     }
 
-    /// Takes what the coordinator says; whether it was the greeting.
+    /// Takes what the coordinator says.
     async fn receive(
         &mut self,
         node: NodeId,
         message: v1::ToMember,
         joined: &mut Joined,
-    ) -> Result<bool, String> {
+    ) -> Result<Heard, String> {
         let Some(message) = joined.take(message).map_err(|error| error.to_string())? else {
-            return Ok(false);
+            return Ok(Heard::Other);
         };
         match envelope::understand(message).map_err(|error| error.to_string())? {
             FromCoordinator::Beat => {}
@@ -349,13 +365,14 @@ impl Attend {
                 self.parts.worker.send(reconcile).await.map_err(|error| error.to_string())?;
                 tracing::info!(leader = %node, term = self.term, "attending");
                 self.standing.send_replace(Standing::Attending { leader: node });
-                return Ok(true);
+                return Ok(Heard::Welcome);
             }
+            FromCoordinator::Go => return Ok(Heard::Go),
             FromCoordinator::ForWorker(message) => {
                 self.parts.worker.send(*message).await.map_err(|error| error.to_string())?;
             }
         }
-        Ok(false)
+        Ok(Heard::Other)
     }
 
     fn beat(&self) -> Beat {

@@ -23,6 +23,9 @@ const MESSAGE_BYTES_MAX: usize = 1 << 20;
 /// Largest message that is put together from parts: the list of winners of a million partitions.
 const JOINED_BYTES_MAX: usize = 512 << 20;
 
+/// Longest words of a failure that go to the log, where they stay as long as the job is known.
+const DETAIL_BYTES_MAX: usize = 4 << 10;
+
 /// Why a message of the mesh cannot be understood.
 #[derive(Debug, thiserror::Error)]
 pub enum EnvelopeError {
@@ -48,6 +51,8 @@ pub enum FromCoordinator {
     ForWorker(Box<ToWorker>),
     /// Who there is.
     Roster(v1::Roster),
+    /// The member asked to go, and may.
+    Go,
 }
 
 /// What the coordinator believes of a member.
@@ -72,6 +77,11 @@ fn to_member(message: Message) -> v1::ToMember {
 /// That the coordinator lives.
 pub fn beat() -> v1::ToMember {
     v1::ToMember { message: None }
+}
+
+/// That a member may go, as it asked.
+pub fn go() -> v1::ToMember {
+    to_member(Message::Go(v1::Unit {}))
 }
 
 /// Who there is.
@@ -202,6 +212,7 @@ pub fn understand(message: v1::ToMember) -> Result<FromCoordinator, EnvelopeErro
     let for_worker = |message| FromCoordinator::ForWorker(Box::new(message));
     Ok(match message.message {
         None | Some(Message::Part(_)) => FromCoordinator::Beat,
+        Some(Message::Go(_)) => FromCoordinator::Go,
         Some(Message::Roster(roster)) => FromCoordinator::Roster(roster),
         Some(Message::Forget(job)) => for_worker(ToWorker::Forget { job: JobId(job) }),
         Some(Message::Welcome(welcome)) => {
@@ -306,6 +317,15 @@ pub fn report(report: Report) -> v1::FromMember {
     v1::FromMember { message: Some(v1::from_member::Message::Report(report)) }
 }
 
+/// Words for the log, whose entries have a limit: what a server answers may be of any length.
+fn shortened(mut words: String) -> String {
+    if words.len() > DETAIL_BYTES_MAX {
+        words.truncate(words.floor_char_boundary(DETAIL_BYTES_MAX));
+        words.push('\u{2026}');
+    }
+    words
+}
+
 /// The command that tells the log of a member's report.
 ///
 /// # Errors
@@ -326,7 +346,7 @@ pub fn command_of(report: v1::Report, node: NodeId) -> Result<Command, EnvelopeE
             task: wire::task_from_proto(failed.task)?,
             attempt: Attempt(failed.attempt),
             reason: wire::reason_from_proto(failed.reason)?,
-            detail: failed.detail,
+            detail: shortened(failed.detail),
             facts: wire::facts_from_proto(failed.facts),
         },
         Wire::Dropped(tree_node) => Command::DropMoments {

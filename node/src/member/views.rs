@@ -70,9 +70,16 @@ fn nodes(state: &ClusterState, beside: &Beside) -> Vec<v1::NodeStatus> {
             compute_class: at.map(|node| node.compute_class.clone()).unwrap_or_default(),
             release: said.map_or_else(|| member.release.clone(), |(release, _)| release.clone()),
             beat: said.map(|(_, beat)| beat.clone()),
+            granted: granted(state, id),
         }
     });
     members.collect()
+}
+
+/// How many attempts a node has not ended, of whatever kind.
+fn granted(state: &ClusterState, node: NodeId) -> u32 {
+    let granted = state.jobs().flat_map(|job| job.granted());
+    granted.filter(|(_, _, lessee)| *lessee == node).count() as u32
 }
 
 /// One job, with those of these attempts that are at it.
@@ -171,6 +178,17 @@ pub(super) fn tokens(state: &ClusterState) -> v1::TokenList {
 pub(super) fn has_client(state: &ClusterState, name: &str) -> bool {
     let good = |client: &Client| !client.revoked && client.expires_ms > state.now_ms();
     state.membership().clients().any(|(_, client)| client.name == name && good(client))
+}
+
+/// Whether a certificate with this serial number is in the list of those that can be taken back.
+pub(super) fn is_registered(state: &ClusterState, serial: &str) -> bool {
+    state.membership().clients().any(|(known, client)| known == serial && !client.revoked)
+}
+
+/// Whether nobody but the person of this name has a certificate that is good.
+pub(super) fn is_only_client(state: &ClusterState, name: &str) -> bool {
+    let good = |client: &Client| !client.revoked && client.expires_ms > state.now_ms();
+    !state.membership().clients().any(|(_, client)| client.name != name && good(client))
 }
 
 /// The fit class of most nodes that take leases: the whole job is fitted and projected by its

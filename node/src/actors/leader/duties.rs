@@ -39,10 +39,30 @@ impl Leader {
             .map(|(node, session)| (*node, session.id))
             .collect();
         silent.into_iter().for_each(|(node, id)| self.gone(node, id));
+        self.see_to_sessions().await;
         self.see_to_leases().await;
         self.let_go().await;
         self.tell_roster().await;
         self.see_to_voters().await;
+    }
+
+    /// Ends the streams of greeted members that the log does not have: nothing would be granted to
+    /// them, and they would wait for it. They come back, and are taken anew.
+    async fn see_to_sessions(&mut self) {
+        let greeted = self.sessions.iter().filter(|(_, session)| session.told.is_some());
+        let greeted: Vec<_> =
+            greeted.map(|(node, session)| (*node, session.incarnation, session.id)).collect();
+        let read = self.parts.consensus.read(move |state| {
+            let unknown = |node: NodeId, incarnation: u64| {
+                state.node(node).is_none_or(|known| known.incarnation != incarnation)
+            };
+            let strays = greeted.into_iter().filter(|(node, process, _)| unknown(*node, *process));
+            strays.map(|(node, _, id)| (node, id)).collect::<Vec<_>>()
+        });
+        for (node, id) in read.await.unwrap_or_default() {
+            tracing::warn!(%node, "the log does not have a member that attends: it comes anew");
+            self.gone(node, id);
+        }
     }
 
     /// Notices attempts that make no progress, for the next grants.
@@ -82,8 +102,10 @@ impl Leader {
         for (node, incarnation) in read.await.unwrap_or_default() {
             tracing::info!(%node, "a member leaves with its work done");
             self.proposer.give(Command::LoseNode { node, incarnation });
-            // The end of its stream tells the member that it may go.
-            self.sessions.remove(&node);
+            // The end of a stream alone does not mean that: a coordinator that resigns ends all.
+            if let Some(session) = self.sessions.remove(&node) {
+                session.send(node, envelope::go());
+            }
         }
     }
 

@@ -61,11 +61,12 @@ impl Leader {
         let (session, stream) = Session::new(id, node, hello);
         leading.attendance.heard(node, session.incarnation, leading.tick);
         self.sessions.insert(node, session);
-        let (consensus, mailbox) = (self.parts.consensus.clone(), self.mailbox.clone());
+        // Behind what was given before: the loss of this node may be on its way to the log.
+        let (applied, mailbox) = (self.proposer.ask(command), self.mailbox.clone());
         spawn("attendance", async move {
-            let message = match consensus.propose(command).await {
-                Ok(_) => LeaderMsg::Added { node, session: id },
-                Err(_) => LeaderMsg::Gone { node, session: id },
+            let message = match applied.await {
+                Ok(true) => LeaderMsg::Added { node, session: id },
+                Ok(false) | Err(_) => LeaderMsg::Gone { node, session: id },
             };
             let _ = mailbox.send(message).await;
         });

@@ -205,6 +205,7 @@ impl Leader {
         let mut ticks = tokio::time::interval(TICK);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut status = self.parts.consensus.status();
+        let idle = self.proposer.idle();
         loop {
             tokio::select! {
                 biased;
@@ -223,6 +224,8 @@ impl Leader {
                     (Ok(()), None) => {}
                     (Err(_), _) => return,
                 },
+                // Grants wait until everything that was proposed before is applied.
+                () = idle.notified() => {}
             }
             self.grant().await;
         }

@@ -142,6 +142,7 @@ mod tests {
             role: "voter".to_owned(),
             slots: 2,
             used: 1,
+            granted: 1,
             compute_class: "cpu-2".to_owned(),
             release: "0.1.0".to_owned(),
             beat: done.map(|inferences| Beat {
