@@ -72,24 +72,29 @@ pub(super) async fn enroll(
         return Ok(v1::EnrollReply::default());
     }
     let (id, secret, now_ms) = (request.token.clone(), request.secret.clone(), wall_ms());
-    // Whether the request is one is looked at only where the token is right.
-    let key = request_key(&request.request).map(|key| Digest(Sha256::digest(&key).into()));
-    let known = key.as_ref().ok().copied();
     let may = voting.consensus.read(move |state| {
-        let may = state.may_enroll(&id, |kept| token::is_secret(&secret, &kept.0), now_ms);
-        let known = known.and_then(|key| state.membership().node_of_key(&key));
-        match (may, known) {
-            // The answer to the first request was lost; it took the last use.
-            (Err(TokenError::UsedUp), Some(_)) => Ok(()),
-            (may, _) => may,
-        }
+        state.may_enroll(&id, |kept| token::is_secret(&secret, &kept.0), now_ms)
     });
-    if let Err(error) = may.await.map_err(|_| Refusal::stopping())? {
+    let may = may.await.map_err(|_| Refusal::stopping())?;
+    let refused = |error: TokenError| {
         tries.count(from);
         tracing::warn!(token = request.token, %from, %error, "a token was refused");
-        return Err(Refusal::denied(error.to_string()));
+        Refusal::denied(error.to_string())
+    };
+    match &may {
+        Ok(()) | Err(TokenError::UsedUp) => {}
+        Err(error) => return Err(refused(*error)),
     }
+    // Whether the request is one is looked at only where the token is, or was, right.
+    let key = request_key(&request.request).map(|key| Digest(Sha256::digest(&key).into()));
     let key = key.map_err(|error| Refusal::new(RefusalKind::Invalid, error.to_string()))?;
+    if let Err(error) = may {
+        let known = voting.consensus.read(move |state| state.membership().node_of_key(&key));
+        // Else the answer to the first request was lost: it took the last use.
+        if known.await.map_err(|_| Refusal::stopping())?.is_none() {
+            return Err(refused(error));
+        }
+    }
     if request.storage.is_empty() || request.address.is_empty() {
         let words = "a node that joins says where it is reached, and which store it has";
         return Err(Refusal::new(RefusalKind::Invalid, words));

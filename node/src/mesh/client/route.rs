@@ -5,8 +5,9 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use fruitnode_coordinator::ids::NodeId;
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::{sleep, timeout};
 
+use crate::env::Moment;
 use crate::mesh::client::link::Link;
 use crate::mesh::client::stagger::first_of;
 use crate::mesh::error::MeshError;
@@ -143,7 +144,7 @@ impl Route {
 
     /// Where the way begins: nobody is waited for longer than the route is patient.
     async fn first_link(&self) -> Result<Link, MeshError> {
-        let begun = Instant::now();
+        let begun = Moment::now();
         let mut told = false;
         loop {
             match self.link().await {

@@ -32,6 +32,9 @@ use crate::mesh::tls::{Patience, Tls, accept};
 /// Most calls at once on one connection, and most of them that have not been answered yet.
 const STREAMS_MAX: u32 = 128;
 
+/// Largest message of a caller without a certificate: a token, and a request of a few hundred bytes.
+const STRANGERS_MESSAGE_BYTES_MAX: usize = 16 << 10;
+
 /// Most calls of one connection that a handler has in hand at once.
 const CALLS_MAX: usize = 64;
 
@@ -104,19 +107,20 @@ pub(super) async fn serve_with(
     }
 }
 
-/// Every service, with limits both ways: tonic sets none on what is sent.
+/// Every service, with limits both ways: tonic sets none on what is sent. A message is kept as it
+/// comes in, before anything of it is looked at, so that those of strangers are short.
 fn routes(handler: &Arc<dyn Handler>) -> Routes {
     macro_rules! limited {
-        ($server:ident) => {
+        ($server:ident, $bytes:expr) => {
             $server::new(Services::new(handler.clone()))
-                .max_decoding_message_size(MESSAGE_BYTES_MAX)
+                .max_decoding_message_size($bytes)
                 .max_encoding_message_size(MESSAGE_BYTES_MAX)
         };
     }
-    Routes::new(limited!(EnrolmentServer))
-        .add_service(limited!(ConsensusServer))
-        .add_service(limited!(WorkServer))
-        .add_service(limited!(ReductionServer))
-        .add_service(limited!(InferenceServer))
-        .add_service(limited!(ControlServer))
+    Routes::new(limited!(EnrolmentServer, STRANGERS_MESSAGE_BYTES_MAX))
+        .add_service(limited!(ConsensusServer, MESSAGE_BYTES_MAX))
+        .add_service(limited!(WorkServer, MESSAGE_BYTES_MAX))
+        .add_service(limited!(ReductionServer, MESSAGE_BYTES_MAX))
+        .add_service(limited!(InferenceServer, MESSAGE_BYTES_MAX))
+        .add_service(limited!(ControlServer, MESSAGE_BYTES_MAX))
 }

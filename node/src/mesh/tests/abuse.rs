@@ -15,7 +15,7 @@ use crate::mesh::client::{Contact, Peers};
 use crate::mesh::error::MeshError;
 use crate::mesh::identity;
 use crate::mesh::roster::RosterBook;
-use crate::mesh::tls::{Dial, Tls};
+use crate::mesh::tls::{Dial, Pinned, Tls};
 
 fn submission(bytes: usize) -> v1::SubmitRequest {
     v1::SubmitRequest { job: "x".repeat(bytes), ..v1::SubmitRequest::default() }
@@ -47,6 +47,27 @@ async fn a_message_that_is_too_large_is_refused_and_the_connection_lives() {
     let addresses = told.addresses();
     assert_eq!(addresses.len(), 2);
     assert_eq!(addresses[0], addresses[1], "the connection was made anew");
+}
+
+#[tokio::test]
+async fn a_stranger_cannot_make_a_node_keep_much() {
+    let world = World::new();
+    let told = Told::alone(1);
+    let node = world.start(told.clone(), roster(1, &[1], "")).await;
+    let pinned = Pinned::new(world.authority.pin());
+    let link = Link::open(Dial::pinned(&pinned, &node.address).unwrap()).await.unwrap();
+    let path = PathAndQuery::from_str("/fruitnode.v1.Enrolment/Enroll").unwrap();
+    let mut grpc = Grpc::new(link.channel());
+    let mut enroll = async |bytes| {
+        grpc.ready().await.unwrap();
+        let codec = ProstCodec::<v1::EnrollRequest, v1::EnrollReply>::default();
+        let request = v1::EnrollRequest { request: vec![0; bytes], ..v1::EnrollRequest::default() };
+        soon(grpc.unary(Request::new(request), path.clone(), codec)).await
+    };
+    assert!(enroll(1 << 10).await.is_ok());
+    let status = enroll(32 << 10).await.unwrap_err();
+    assert!(matches!(status.code(), Code::ResourceExhausted | Code::OutOfRange), "{status}");
+    assert_eq!(told.enrolled.lock().unwrap().len(), 1);
 }
 
 #[tokio::test]

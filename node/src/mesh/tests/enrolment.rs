@@ -66,7 +66,7 @@ async fn a_node_that_is_only_starting_is_waited_for() {
         let (own, roster) = (world.node(1), roster(1, &[1], ""));
         World::start_on(listener, &own, told.clone(), roster, Patience::default())
     };
-    let (given, _node) = soon(async { tokio::join!(joining, node) }).await;
+    let (given, _node) = soon(Box::pin(async { tokio::join!(joining, node) })).await;
     assert_eq!(given.unwrap().node, 5);
 }
 
