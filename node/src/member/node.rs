@@ -92,7 +92,7 @@ pub async fn run(
     let mut file = dir.identity()?;
     let me = NodeId(file.node);
     let earlier = file.advertise.clone();
-    settle(&dir, &mut file, &options)?;
+    settle(&mut file, &options)?;
     let authority = Authority::open(dir.path())?;
     let credentials = Credentials::load(dir.path(), NODE)?;
     let credentials = renewal::at_start(&dir, credentials, authority.as_ref())?;
@@ -103,6 +103,7 @@ pub async fn run(
     };
     let tls = Tls::new(&credentials)?;
     alone::check(&tls, me, [earlier, file.advertise.clone()]).await?;
+    count_start(&dir, &mut file)?;
     let address = resolve(&file.listen).await?;
     let listening = TcpListener::bind(address).await;
     let listener = listening.map_err(|source| MemberError::Listen { address, source })?;
@@ -263,9 +264,8 @@ fn hello(shared: &Shared, slots: u32) -> v1::from_member::Hello {
     }
 }
 
-/// Counts this start, durably before anybody hears of it. New addresses are kept for the next one.
-fn settle(dir: &DataDir, file: &mut NodeFile, options: &RunOptions) -> Result<(), MemberError> {
-    file.starts += 1;
+/// Takes new addresses, which are kept for the next start too.
+fn settle(file: &mut NodeFile, options: &RunOptions) -> Result<(), MemberError> {
     if let Some(listen) = &options.listen {
         file.listen.clone_from(listen);
     }
@@ -273,6 +273,13 @@ fn settle(dir: &DataDir, file: &mut NodeFile, options: &RunOptions) -> Result<()
         super::join::check_address(advertise)?;
         file.advertise.clone_from(advertise);
     }
+    Ok(())
+}
+
+/// Counts this start, durably before the cluster hears of it: after it is known that no other
+/// process is the node, and after the log, which gives the room that it reserved on a full disk.
+fn count_start(dir: &DataDir, file: &mut NodeFile) -> Result<(), MemberError> {
+    file.starts += 1;
     Ok(dir.set_identity(file)?)
 }
 
