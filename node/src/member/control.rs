@@ -28,6 +28,12 @@ const ANSWERS_WAITING_MAX: usize = 16;
 /// Longest life of a token.
 const TOKEN_LIFE_MS_MAX: u64 = 7 * 24 * 3_600_000;
 
+/// Longest place of photographs or of a result: S3 keys have 1,024 bytes, paths of Linux 4,096.
+const PLACE_BYTES_MAX: usize = 4_096;
+
+/// Most bytes of a job's further options.
+const OPTIONS_BYTES_MAX: usize = 64 << 10;
+
 /// Most nodes that one token lets in.
 const TOKEN_USES_MAX: u32 = 10_000;
 
@@ -59,17 +65,26 @@ pub(super) async fn status(voting: &Voting, me: NodeId) -> Result<v1::ClusterSta
     read.await.map_err(|_| Refusal::stopping())
 }
 
+/// Refuses tokens that let in too many, or for too long.
+///
+/// # Errors
+/// In words.
+pub fn check_token(uses: u32, life_ms: u64) -> Result<(), String> {
+    if uses == 0 || uses > TOKEN_USES_MAX {
+        return Err(format!("a token has 1 to {TOKEN_USES_MAX} uses"));
+    }
+    if life_ms == 0 || life_ms > TOKEN_LIFE_MS_MAX {
+        return Err("a token lives for at most 7 days: make another one then".to_owned());
+    }
+    Ok(())
+}
+
 /// Makes a token. Only the hash of its secret goes to the log.
 pub(super) async fn create_token(
     voting: &Voting,
     request: v1::CreateTokenRequest,
 ) -> Result<v1::CreateTokenReply, Refusal> {
-    if request.uses == 0 || request.uses > TOKEN_USES_MAX {
-        return Err(invalid(format!("a token has 1 to {TOKEN_USES_MAX} uses")));
-    }
-    if request.ttl_ms == 0 || request.ttl_ms > TOKEN_LIFE_MS_MAX {
-        return Err(invalid("a token lives for at most 7 days: make another one then"));
-    }
+    check_token(request.uses, request.ttl_ms).map_err(invalid)?;
     let token = Token::create(voting.authority.pin());
     let (id, uses) = (token.id.clone(), request.uses);
     let expires_ms = wall_ms() + request.ttl_ms;
@@ -117,7 +132,15 @@ pub(super) async fn create_client(
         .map_err(|error| invalid(error.to_string()))?;
     let own = Certified::read(&certificates[0]).map_err(Refusal::failed)?;
     let (serial, expires_ms) = (own.serial.clone(), own.not_after_ms);
+    let (mine, known) = (serial.clone(), name.clone());
     propose(voting, Command::RegisterClient { name, serial, expires_ms }).await?;
+    // Another may have been registered under the name in between: what is in no list could not be
+    // taken back.
+    let registered = voting.consensus.read(move |state| views::is_registered(state, &mine));
+    if !registered.await.map_err(|_| Refusal::stopping())? {
+        let words = format!("another certificate for {known} was made at the same time");
+        return Err(Refusal::new(RefusalKind::Conflict, words));
+    }
     Ok(v1::CreateClientReply { certificates })
 }
 
@@ -127,6 +150,15 @@ pub(super) async fn revoke_client(voting: &Voting, name: String) -> Result<(), R
     let known = voting.consensus.read(move |state| views::has_client(state, &known));
     if !known.await.map_err(|_| Refusal::stopping())? {
         return Err(not_found(format!("there is no certificate for {name}")));
+    }
+    let own = name.clone();
+    let last = voting.consensus.read(move |state| views::is_only_client(state, &own));
+    if last.await.map_err(|_| Refusal::stopping())? {
+        let words = format!(
+            "{name}'s is the last certificate that is good: without one nobody could command the \
+             cluster. Make another first (`fruitnode client create NAME --to DIR`)"
+        );
+        return Err(Refusal::new(RefusalKind::Conflict, words));
     }
     propose(voting, Command::RevokeClient { name }).await.map(drop)
 }
@@ -169,6 +201,7 @@ pub(super) async fn submit(
     let job = JobId(request.job);
     check_id(&job)?;
     let spec = wire::spec_from_proto(request.spec.ok_or_else(|| invalid("a job needs a `spec`"))?);
+    check_lengths(&spec).map_err(invalid)?;
     let settings = Settings::of_spec(&spec).map_err(|error| invalid(error.to_string()))?;
     // A client of an older release says it in the options alone.
     let spec = JobSpec { max_bad: settings.max_bad, ..spec };
@@ -192,6 +225,20 @@ pub(super) async fn submit(
     let spec = of_classes(spec, COMPUTE_CLASS, &fit_class);
     propose(voting, Command::SubmitJob { job: job.clone(), spec }).await?;
     job_status(voting, &job).await
+}
+
+/// What a job says of itself stays in the log's state and goes into every list of jobs.
+fn check_lengths(spec: &JobSpec) -> Result<(), String> {
+    for (flag, place) in [("--from", &spec.from), ("--to", &spec.to)] {
+        if place.len() > PLACE_BYTES_MAX {
+            return Err(format!("{flag} has {} bytes: at most {PLACE_BYTES_MAX}", place.len()));
+        }
+    }
+    let options = spec.options.len();
+    if options > OPTIONS_BYTES_MAX {
+        return Err(format!("the options have {options} bytes: at most {OPTIONS_BYTES_MAX}"));
+    }
+    Ok(())
 }
 
 /// Whoever submits leaves open which classes compute; what is said is kept.

@@ -33,6 +33,8 @@ const CERTIFICATE_LIFE_MAX: Duration = Duration::from_hours(366 * 24);
 /// Makes a cluster of one node and, unless told otherwise, runs it.
 pub(in crate::cli) fn init(args: &InitArgs, terminal: &TerminalArgs) -> Result<Exit, CliError> {
     let data_dir = data_dir(&args.place.data)?;
+    let life_ms = u64::try_from(args.ttl.as_millis()).unwrap_or(u64::MAX);
+    member::control::check_token(args.uses.get(), life_ms).map_err(usage)?;
     let options = FoundOptions {
         data_dir: data_dir.clone(),
         listen: args.place.listen.to_string(),

@@ -139,11 +139,16 @@ fn rows(args: &JobWatchArgs, terminal: &TerminalArgs) -> Result<Exit, CliError> 
                             return Ok(Exit::Done);
                         }
                     }
-                    Ok(None) => return Ok(Exit::Done),
+                    // The job is over, or the node that told of it stops.
+                    Ok(None) => break,
                     // The next coordinator tells on.
                     Err(error) if passing(&error) => break,
                     Err(error) => return Err(error.into()),
                 }
+            }
+            let status = now(&reach, &args.id).await?;
+            if job::ended(&status) {
+                return follow::failure(&status).map_or(Ok(Exit::Done), Err);
             }
         }
     })

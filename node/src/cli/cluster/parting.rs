@@ -44,6 +44,7 @@ pub(in crate::cli) fn leave(args: &LeaveArgs, terminal: &TerminalArgs) -> Result
     let reactor = reactor(NonZeroUsize::MIN)?;
     let drained = reactor.block_on(async {
         let reach = Box::pin(Reach::connect(addresses.clone(), own, CALL_LIMIT)).await?;
+        check_others(&reach, file.node).await?;
         reach.contact.drain_node(v1::DrainRequest { node: file.node, undo: false }).await?;
         let drained = timeout(args.drain_timeout, drained(&reach, file.node)).await;
         drained.unwrap_or(Ok(false))
@@ -75,12 +76,27 @@ pub(in crate::cli) fn leave(args: &LeaveArgs, terminal: &TerminalArgs) -> Result
     })
 }
 
+/// Refuses what would leave a cluster without a voter, before the node is told to take nothing more.
+async fn check_others(reach: &Reach, node: u64) -> Result<(), MeshError> {
+    let status = reach.contact.status().await?;
+    let mut voters = status.nodes.iter().filter(|known| known.role == "voter");
+    if voters.all(|voter| voter.node == node) {
+        let id = node::id(node);
+        let words = format!(
+            "{id} is the only voter: a cluster cannot lose its last one. Stop it with Ctrl-C and \
+             start it again when it is needed, or let another node join first"
+        );
+        return Err(MeshError::Conflict(words));
+    }
+    Ok(())
+}
+
 /// Whether the node's leases have all ended.
 async fn drained(reach: &Reach, node: u64) -> Result<bool, MeshError> {
     loop {
         let status = reach.contact.status().await?;
         let own = status.nodes.iter().find(|known| known.node == node);
-        if own.is_none_or(|own| own.used == 0) {
+        if own.is_none_or(|own| own.granted == 0) {
             return Ok(true);
         }
         sleep(LOOK).await;
