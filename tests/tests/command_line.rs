@@ -3,7 +3,7 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 use fruitnode_tests::sandbox::{Ended, Sandbox};
 
@@ -125,6 +125,21 @@ fn a_target_that_may_not_be_written_is_named() {
     }
     let words = Ended::of(command).refused(4);
     assert!(words.contains("locked"), "{words}");
+}
+
+#[test]
+fn whoever_stops_reading_ends_a_command_without_a_word() {
+    let sandbox = sandbox();
+    for words in ["config show", "config show -o json", "man --help", "config show --origin"] {
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        let mut command = Command::new(env!("CARGO_BIN_EXE_under-test"));
+        command.args(words.split(' ')).current_dir(sandbox.path("."));
+        let ended = command.stdout(writer).stderr(Stdio::piped()).output().unwrap();
+        let said = String::from_utf8_lossy(&ended.stderr);
+        assert!(said.is_empty(), "{words}: {said}");
+        assert_ne!(ended.status.code(), Some(101), "{words}");
+    }
 }
 
 #[test]

@@ -7,6 +7,7 @@ use fruitnode_coordinator::retry::FailureReason;
 use serde::Serialize;
 
 use crate::cli::args::{Format, TerminalArgs};
+use crate::cli::cluster::show::table;
 use crate::cli::exit::Exit;
 use crate::cli::layered::{self, Flag};
 use crate::config::Config;
@@ -68,7 +69,7 @@ impl CliError {
     #[allow(clippy::print_stdout, clippy::print_stderr, reason = "this is where a command speaks")]
     pub(super) fn show(&self, terminal: &TerminalArgs) -> Exit {
         // One line, whatever an expression's parser or a system's message brings along.
-        let line = self.words.split_whitespace().collect::<Vec<_>>().join(" ");
+        let line = table::plain(&self.words.split_whitespace().collect::<Vec<_>>().join(" "));
         // Whoever interrupts a command is told what became of it: that is no error.
         match self.exit {
             Exit::Interrupted => eprintln!("{line}"),

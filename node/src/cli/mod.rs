@@ -12,6 +12,7 @@ mod man;
 mod message;
 mod meter;
 mod model;
+mod pipe;
 mod plan;
 mod progress;
 mod run;
@@ -32,6 +33,7 @@ use crate::pipeline::suspect;
 
 /// Does what the command line says.
 pub fn main() -> Exit {
+    pipe::end_quietly();
     let started = match Started::from_process() {
         Ok(started) => started,
         Err((error, terminal)) => return error.show(&terminal),
