@@ -8,6 +8,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use fruitnode_coordinator::retry::FailureReason;
 use fruitnode_proto::v1;
 use futures_util::{StreamExt, stream};
 use tokio::runtime::Handle;
@@ -62,6 +63,7 @@ pub(super) async fn infer(
         Refusal::new(RefusalKind::Invalid, "the first message says what to do with photographs")
     })?;
     let words = words(first.options.clone().unwrap_or_default());
+    let words = words.at_hand(&context).await.map_err(refused)?;
     let opened = Handle::current().spawn_blocking(move || Inference::open(&words)).await;
     let inference = opened.map_err(Refusal::failed)?.map_err(refused)?;
     let inference = Arc::new(inference);
@@ -183,7 +185,11 @@ fn words(options: v1::InferOptions) -> InferWords {
 }
 
 fn refused(failure: Failure) -> Refusal {
-    Refusal::new(RefusalKind::Invalid, failure.words)
+    let kind = match failure.reason {
+        FailureReason::StorageUnavailable => RefusalKind::Unavailable,
+        _ => RefusalKind::Invalid,
+    };
+    Refusal::new(kind, failure.words)
 }
 
 fn broken(error: MeshError) -> Refusal {

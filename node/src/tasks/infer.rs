@@ -1,7 +1,7 @@
 //! Photographs from outside any job: the same features, and the same coordinates, as a job with the
 //! same options gives them.
 
-use std::path::PathBuf;
+use std::path::Path;
 use std::sync::Arc;
 
 use fruitnode_coordinator::retry::FailureReason;
@@ -13,7 +13,7 @@ use crate::pca::{self, Fitted};
 use crate::pipeline::preprocess::Flags;
 use crate::pipeline::suspect::{self, Order, Shrink, SuspectError};
 use crate::pipeline::{DecodeError, Limits, Preprocess, Rgb};
-use crate::tasks::{GivenModel, NodeContext, Scratch, network};
+use crate::tasks::{GivenModel, NodeContext, Scratch, model_place, network};
 
 /// What to do with photographs, in the words of the command line; empty means what the weights say.
 #[derive(Debug, Clone, Default)]
@@ -26,8 +26,24 @@ pub struct InferWords {
     pub resize: String,
     /// Profile of the preparation.
     pub preprocess: String,
-    /// Folder of a fitted model, whose coordinates are wanted instead of features.
+    /// Place of a fitted model, whose coordinates are wanted instead of features: a folder of this
+    /// node, or `s3://BUCKET/PREFIX`. It says how photographs are prepared, whatever is above.
     pub model: String,
+}
+
+impl InferWords {
+    /// The same, with a model that lies in a bucket fetched into the cache by the node's way to S3.
+    ///
+    /// # Errors
+    /// When the place is none, nothing lies there, or the bucket or the cache cannot be used.
+    pub async fn at_hand(self, node: &NodeContext) -> Result<Self, Failure> {
+        if self.model.is_empty() {
+            return Ok(self);
+        }
+        let reading = Box::pin(model_place::folder_of(Path::new(&self.model), node.storage()));
+        let folder = reading.await.map_err(|error| error.failure())?;
+        Ok(Self { model: folder.display().to_string(), ..self })
+    }
 }
 
 /// A network, a preparation, and maybe a fit.
@@ -44,17 +60,21 @@ fn invalid(error: &dyn std::error::Error) -> Failure {
 }
 
 impl Inference {
-    /// Settles everything, with the weights in this binary.
+    /// Settles everything, with the weights in this binary, and a model that is at hand.
     ///
     /// # Errors
     /// When a word is not understood, or the model is for other weights.
     pub fn open(words: &InferWords) -> Result<Self, Failure> {
         let word = |word: &str| (!word.is_empty()).then(|| word.to_owned());
-        let pooling = word(&words.pooling).unwrap_or_else(|| "avg".to_owned());
+        let given = word(&words.model).map(|folder| GivenModel::read(Path::new(&folder)));
+        let given = given.transpose().map_err(|error| error.failure())?;
+        // Features pooled otherwise than those that were fitted would have the same width.
+        let pooling = match &given {
+            Some(given) => given.file.facts.pooling.clone(),
+            None => word(&words.pooling).unwrap_or_else(|| "avg".to_owned()),
+        };
         let pooling = pooling.parse().map_err(|error| invalid(&error))?;
         let extractor = network::load(None, pooling, None).map_err(|error| error.failure())?;
-        let given = word(&words.model).map(|place| GivenModel::read(&PathBuf::from(place)));
-        let given = given.transpose().map_err(|error| error.failure())?;
         let preprocess = match &given {
             Some(given) => given.preprocess().map_err(|error| error.failure())?,
             None => {
