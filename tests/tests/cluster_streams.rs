@@ -1,14 +1,18 @@
 //! What flows out of a cluster: features of photographs from outside, rows while they are made, and
 //! the story of a job.
 
+use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use fruitnode::mesh::client::Contact;
 use fruitnode::mesh::credentials::Credentials;
+use fruitnode::output::{read_features_part, read_quarantine_part, read_scores_part};
+use fruitnode::rows::Subject;
 use fruitnode_proto::v1::InferRequest;
 use fruitnode_tests::cluster::Cluster;
+use fruitnode_tests::sandbox::{Ended, files};
 use fruitnode_tests::store::Hold;
 use image::codecs::png::{CompressionType, FilterType, PngEncoder};
 use image::{ColorType, ImageEncoder, Rgb, RgbImage};
@@ -26,34 +30,105 @@ fn json_lines(text: &str) -> Vec<Value> {
     text.lines().map(|line| serde_json::from_str(line).expect("a line of JSON")).collect()
 }
 
+/// What the example is told of photographs by a node, with these flags.
+fn example(cluster: &Cluster, at: usize, flags: &[&str], photographs: &[PathBuf]) -> Ended {
+    let mut example = Command::new(EXAMPLE);
+    example.arg(cluster.address(at)).arg(cluster.data_dir(0).join("client"));
+    example.args(flags).args(photographs);
+    Ended::of(example)
+}
+
+/// What a node answers to photographs, one line of JSON for each.
+fn inferred(cluster: &Cluster, at: usize, flags: &[&str], photographs: &[PathBuf]) -> Vec<Value> {
+    let ended = example(cluster, at, flags, photographs);
+    assert_eq!(ended.code, Some(0), "{}\n{}", ended.stderr, cluster.tails());
+    json_lines(&ended.stdout)
+}
+
+/// Bits of the rows of a job by the photograph's path.
+type Rows = BTreeMap<String, Vec<u32>>;
+
+/// Adds the rows of a part. No two may be alike: of those that are, nobody sees that they were
+/// swapped.
+fn add(rows: &mut Rows, subjects: Vec<Subject>, width: usize, values: &[f32]) {
+    assert_eq!(subjects.len() * width, values.len());
+    for (subject, row) in subjects.into_iter().zip(values.chunks(width)) {
+        let row: Vec<_> = row.iter().map(|value| value.to_bits()).collect();
+        assert!(rows.values().all(|other| *other != row), "{} has a twin", subject.path);
+        assert_eq!(rows.insert(subject.path, row), None);
+    }
+}
+
+/// Features, coordinates and codes of bad photographs that a job published.
+fn published(cluster: &Cluster, prefix: &str) -> (Rows, Rows, BTreeMap<String, String>) {
+    let (mut features, mut scores) = (Rows::new(), Rows::new());
+    let mut bad = BTreeMap::new();
+    for (name, bytes) in cluster.job.published(prefix) {
+        if name.starts_with("features/part-") {
+            let part = read_features_part(&bytes).expect("features");
+            add(&mut features, part.subjects, part.dim, &part.values);
+        } else if name.starts_with("pca/part-") {
+            let part = read_scores_part(&bytes).expect("coordinates");
+            add(&mut scores, part.subjects, part.k, &part.values);
+        } else if name.starts_with("_quarantine/part-") {
+            let rows = read_quarantine_part(&bytes).expect("bad photographs");
+            bad.extend(rows.into_iter().map(|row| (row.subject.path, row.code)));
+        }
+    }
+    (features, scores, bad)
+}
+
 #[test]
-fn photographs_from_outside_get_the_features_that_a_job_gives_them_in_order() {
+fn photographs_from_outside_get_the_rows_that_a_job_gives_them_in_order() {
     let cluster = Cluster::of(PROGRAM, 2);
     let folder = cluster.job.draw(2);
-    let mut photographs = fruitnode_tests::sandbox::files(&folder);
     let damaged = folder.join("damaged.jpg");
-    fs::write(&damaged, b"\xFF\xD8\xFFnot a photograph").expect("room");
-    photographs.insert(3, damaged);
-    let certificates = cluster.data_dir(0).join("client");
-    for address in cluster.addresses().split(',') {
-        let mut example = Command::new(EXAMPLE);
-        example.arg(address).arg(&certificates).args(&photographs);
-        let output = example.output().expect("it starts");
-        let words = String::from_utf8_lossy(&output.stderr).into_owned();
-        assert!(output.status.success(), "{words}\n{}", cluster.tails());
-        let replies = json_lines(&String::from_utf8_lossy(&output.stdout));
-        assert_eq!(replies.len(), photographs.len());
-        for (at, (reply, photograph)) in replies.iter().zip(&photographs).enumerate() {
-            assert_eq!(reply["photograph"], photograph.display().to_string());
-            if at == 3 {
-                assert!(reply["code"].is_string(), "{reply}");
-            } else {
-                let row = reply["row"].as_array().expect("a row");
-                assert!(row.len() > 100 && row.iter().any(|value| *value != row[0]), "{reply}");
+    fs::write(damaged, b"\xFF\xD8\xFFnot a photograph").expect("room");
+    cluster.job.store.put_folder("in/", &folder).expect("readable files");
+    let line = format!("job submit {FLAGS} --to s3://fruit/out --id outside --max-bad 1");
+    let ended = cluster.client(&line);
+    assert_eq!(ended.code, Some(0), "{}\n{}", ended.stderr, cluster.tails());
+    let (features, scores, bad) = published(&cluster, "out/");
+
+    // In another order than the job's, so that rows are not right by where they stand.
+    let mut photographs = files(&folder);
+    photographs.reverse();
+    photographs.rotate_left(5);
+    assert_eq!(features.len() + 1, photographs.len());
+    assert_eq!(bad.keys().collect::<Vec<_>>(), ["damaged.jpg"]);
+    for (at, model) in ["s3://fruit/out/model", "s3://fruit/out"].into_iter().enumerate() {
+        for (flags, expected) in [(&[][..], &features), (&["--model", model][..], &scores)] {
+            let replies = inferred(&cluster, at, flags, &photographs);
+            assert_eq!(replies.len(), photographs.len());
+            for (reply, photograph) in replies.iter().zip(&photographs) {
+                let path = photograph.strip_prefix(&folder).expect("it lies below");
+                let path = path.display().to_string();
+                if let Some(code) = bad.get(&path) {
+                    assert_eq!(reply["code"], *code, "{reply}");
+                    continue;
+                }
+                let row = reply["row"].as_array().unwrap_or_else(|| panic!("{reply}"));
+                let bits = |value: &Value| (value.as_f64().expect("a number") as f32).to_bits();
+                let row: Vec<_> = row.iter().map(bits).collect();
+                assert_eq!(Some(&row), expected.get(&path), "{path} {flags:?}");
             }
         }
-        // Rows differ from each other: nobody answers by rote.
-        assert_ne!(replies[0]["row"], replies[5]["row"]);
+    }
+}
+
+#[test]
+fn a_model_that_is_not_where_it_should_be_is_refused_in_words() {
+    let cluster = Cluster::found(PROGRAM);
+    let folder = cluster.job.draw(1);
+    let photograph = &files(&folder)[..1];
+    for (model, words) in [
+        ("s3://fruit/none", "s3://fruit/none"),
+        ("s3://fruit/in", "s3://fruit/in/model.json"),
+        ("ftp://fruit/out", "is not a kind of place"),
+        ("nowhere", "name the folder `model` of a result"),
+    ] {
+        let said = example(&cluster, 0, &["--model", model], photograph).refused(1);
+        assert!(said.contains(words), "{model}: {said}");
     }
 }
 
@@ -74,16 +149,6 @@ fn one_picture_in_two_sizes(folder: &Path) -> [PathBuf; 2] {
     [save("large.png", CompressionType::Uncompressed), save("small.png", CompressionType::Best)]
 }
 
-/// What the node answers to photographs, one line of JSON for each.
-fn inferred(cluster: &Cluster, photographs: &[PathBuf]) -> Vec<Value> {
-    let mut example = Command::new(EXAMPLE);
-    example.arg(cluster.address(0)).arg(cluster.data_dir(0).join("client")).args(photographs);
-    let output = example.output().expect("it starts");
-    let words = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert!(output.status.success(), "{words}\n{}", cluster.tails());
-    json_lines(&String::from_utf8_lossy(&output.stdout))
-}
-
 #[test]
 fn photographs_of_any_size_are_answered_in_order_whoever_stops_in_the_middle_of_one() {
     let cluster = Cluster::found(PROGRAM);
@@ -95,7 +160,7 @@ fn photographs_of_any_size_are_answered_in_order_whoever_stops_in_the_middle_of_
     let over = folder.join("over.jpg");
     fs::write(&over, vec![0xFF; (64 << 20) + 1]).expect("room");
     let photographs = [large.clone(), over, small, large.clone(), large.clone()];
-    let replies = inferred(&cluster, &photographs);
+    let replies = inferred(&cluster, 0, &[], &photographs);
     assert_eq!(replies.len(), photographs.len());
     assert_eq!(replies[1]["code"], "file_too_large", "{}", replies[1]);
     assert!(replies[1]["why"].as_str().is_some_and(|why| why.contains("67108864")));
@@ -127,13 +192,13 @@ fn photographs_of_any_size_are_answered_in_order_whoever_stops_in_the_middle_of_
             drop(begin().await);
         }
     });
-    assert_eq!(inferred(&cluster, &[large])[0]["row"], replies[2]["row"]);
+    assert_eq!(inferred(&cluster, 0, &[], &[large])[0]["row"], replies[2]["row"]);
 }
 
 #[test]
 fn whoever_watches_sees_every_row_and_the_story_tells_every_attempt() {
     let cluster = Cluster::of(PROGRAM, 3);
-    let photographs = fruitnode_tests::sandbox::files(&cluster.job.draw(3)).len();
+    let photographs = files(&cluster.job.draw(3)).len();
     // Nothing is read before the watcher is there.
     cluster.job.store.hold(Hold::of("GetObject", 1).below("in/"));
     let line = format!("job submit {FLAGS} --to s3://fruit/out --id told --detach");

@@ -1,7 +1,8 @@
 //! A small client of `Infer`: photographs in, one line of JSON for each out, in order.
 //!
-//! `infer-example HOST:PORT CERTIFICATES PHOTOGRAPH...`, where CERTIFICATES is the folder of a
-//! person's certificate, such as `~/.config/fruitnode/client`.
+//! `infer-example HOST:PORT CERTIFICATES [--model PLACE] PHOTOGRAPH...`, where CERTIFICATES is the
+//! folder of a person's certificate, such as `~/.config/fruitnode/client`. With PLACE, such as
+//! `s3://BUCKET/Results/model`, rows are coordinates by that model; without, they are features.
 
 use std::error::Error;
 use std::io::Write;
@@ -19,15 +20,26 @@ const UNDER_WAY_MAX: usize = 8;
 
 fn main() -> Result<(), Box<dyn Error>> {
     let words: Vec<String> = std::env::args().skip(1).collect();
-    let [host, certificates, photographs @ ..] = &words[..] else {
-        return Err("usage: infer-example HOST:PORT CERTIFICATES PHOTOGRAPH...".into());
+    let [host, certificates, rest @ ..] = &words[..] else {
+        return Err(
+            "usage: infer-example HOST:PORT CERTIFICATES [--model PLACE] PHOTOGRAPH...".into()
+        );
     };
-    Runtime::new()?.block_on(infer(host, Path::new(certificates), photographs.to_vec()))
+    let (options, photographs) = match rest {
+        [flag, model, photographs @ ..] if flag == "--model" => {
+            (InferOptions { model: model.clone(), ..InferOptions::default() }, photographs)
+        }
+        photographs => {
+            (InferOptions { size: "100".to_owned(), ..InferOptions::default() }, photographs)
+        }
+    };
+    Runtime::new()?.block_on(infer(host, Path::new(certificates), options, photographs.to_vec()))
 }
 
 async fn infer(
     host: &str,
     certificates: &Path,
+    options: InferOptions,
     photographs: Vec<String>,
 ) -> Result<(), Box<dyn Error>> {
     let credentials = Credentials::load(certificates, "client")?;
@@ -35,7 +47,7 @@ async fn infer(
     let (send, requests) = mpsc::channel(UNDER_WAY_MAX);
     let names = photographs.clone();
     let sending = async move {
-        let options = Some(InferOptions { size: "100".to_owned(), ..InferOptions::default() });
+        let options = Some(options);
         send.send(InferRequest { options, ..InferRequest::default() }).await?;
         for name in photographs {
             let photograph = std::fs::read(&name)?;
