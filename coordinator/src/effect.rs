@@ -3,6 +3,7 @@
 
 use crate::ids::{Attempt, JobId, NodeId};
 use crate::job::Outcome;
+use crate::story::AttemptRecord;
 use crate::task::Task;
 use crate::tree::TreeNode;
 
@@ -46,6 +47,9 @@ pub enum Effect {
         job: JobId,
         /// How it ended.
         outcome: Outcome,
+        /// Attempts that ended, in this order, then those that were called back: the state
+        /// remembers them no longer.
+        story: Vec<AttemptRecord>,
     },
     /// Have some node clear away what the job, which did not succeed, left at its target. Nothing
     /// depends on it, so that it is not said again after an election.

@@ -170,8 +170,11 @@ impl Job {
 
     /// Ends the job: nothing of it is wanted any more.
     pub(crate) fn end(&mut self, outcome: Outcome, out: &mut Outbox) {
+        let mut story = std::mem::take(&mut self.story);
         for ((task, attempt), node) in std::mem::take(&mut self.granted) {
             self.free(task, node, out);
+            let (reason, facts) = (Some(FailureReason::Cancelled), AttemptFacts::default());
+            story.push(AttemptRecord { task, attempt, node, reason, facts });
             out.effects.push(Effect::Cancel { job: self.id.clone(), task, attempt, node });
         }
         self.release_all(out);
@@ -185,8 +188,7 @@ impl Job {
         self.ranges = Vec::new();
         self.partitions = Vec::new();
         self.quarantine.clear();
-        self.story = Vec::new();
-        out.effects.push(Effect::End { job: self.id.clone(), outcome: outcome.clone() });
+        out.effects.push(Effect::End { job: self.id.clone(), outcome: outcome.clone(), story });
         // A job of which no attempt was ever made has left nothing anywhere.
         if self.attempts() > 0 && !matches!(outcome, Outcome::Succeeded { .. }) {
             out.effects.push(Effect::Abandon { job: self.id.clone() });

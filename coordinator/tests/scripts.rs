@@ -380,9 +380,9 @@ fn print_effect(effect: &Effect, out: &mut String) {
         }
         Effect::Release { job, tree_node, node } => format!("{node} release {job} {tree_node}"),
         Effect::Abandon { job } => format!("somebody clear {job}"),
-        Effect::End { job, outcome: Outcome::Succeeded { .. } } => format!("{job} succeeded"),
-        Effect::End { job, outcome: Outcome::Cancelled } => format!("{job} cancelled"),
-        Effect::End { job, outcome: Outcome::Failed { task, reason, .. } } => {
+        Effect::End { job, outcome: Outcome::Succeeded { .. }, .. } => format!("{job} succeeded"),
+        Effect::End { job, outcome: Outcome::Cancelled, .. } => format!("{job} cancelled"),
+        Effect::End { job, outcome: Outcome::Failed { task, reason, .. }, .. } => {
             format!("{job} failed at {task}: {}", reason.code())
         }
     };

@@ -7,7 +7,7 @@ use std::net::TcpStream;
 
 use fruitnode_tests::cluster::{Cluster, free_port};
 use fruitnode_tests::sandbox::Ended;
-use fruitnode_tests::store::Hold;
+use fruitnode_tests::store::{Hold, MODIFIED_S};
 use serde_json::Value;
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_under-test");
@@ -116,6 +116,58 @@ fn a_cancelled_job_leaves_nothing_but_its_story() {
     // The target is free again.
     submit(&cluster, "done", "out", "").done();
     assert_eq!(cluster.whole("out/"), expected);
+}
+
+/// What programs are told of a job without a result, whose attempts are all known.
+fn explained(cluster: &Cluster, id: &str, outcome: &str) -> (Value, Vec<Value>) {
+    let story = cluster.client(&format!("job explain {id} -o json")).done().json();
+    assert_eq!(story["ended"]["outcome"], outcome, "{story}");
+    assert_eq!(story["ended"]["attempts_known"], true, "{story}");
+    let attempts = story["attempts"].as_array().expect("attempts").clone();
+    // Whatever was granted has ended or was called back.
+    assert_eq!(story["ended"]["attempts"].as_u64(), Some(attempts.len() as u64), "{story}");
+    assert!(attempts.iter().all(|attempt| attempt["node"] == "n1"), "{story}");
+    let listed = |attempt: &Value| attempt["stage"] == "list" && attempt["outcome"] == "accepted";
+    assert!(attempts.iter().any(listed), "{story}");
+    (story["ended"].clone(), attempts)
+}
+
+#[test]
+fn a_job_without_a_result_is_explained_by_the_coordinator_that_saw_its_end() {
+    let (mut cluster, _) = prepared(1);
+    cluster.job.store.put("in/bad/empty.jpg", "", MODIFIED_S as i64);
+    submit(&cluster, "failed", "failed", "--max-bad 0").refused(7);
+    let (ended, attempts) = explained(&cluster, "failed", "failed");
+    assert_eq!(ended["code"], "too_many_bad", "{ended}");
+    let extracts = attempts.iter().filter(|attempt| attempt["stage"] == "extract");
+    assert!(extracts.clone().count() > 0, "{attempts:?}");
+    assert!(extracts.clone().all(|attempt| attempt["partition"].is_u64()), "{attempts:?}");
+    let text = cluster.client("job explain failed").done().stdout;
+    assert!(text.contains("(too_many_bad)") && text.contains("extract"), "{text}");
+    let text = cluster.client("job explain failed bad/empty.jpg").done().stdout;
+    assert!(text.contains("not known: the job failed"), "{text}");
+
+    hold(&cluster, Hold::of("GetObject", 5).below("in/"));
+    submit(&cluster, "cancelled", "cancelled", "--detach").done();
+    cluster.until("the store holds a request", || cluster.job.store.held() > 0);
+    cluster.client("job cancel cancelled").done();
+    cluster.job.store.let_go();
+    assert_eq!(cluster.ended("cancelled"), "cancelled");
+    let (ended, attempts) = explained(&cluster, "cancelled", "cancelled");
+    assert_eq!(ended["code"], Value::Null, "{ended}");
+    let called_back = |at: &Value| at["stage"] == "extract" && at["outcome"] == "cancelled";
+    assert!(attempts.iter().any(called_back), "{attempts:?}");
+
+    // Why it failed is in the log, what was tried is not.
+    cluster.kill(0);
+    cluster.restart(0);
+    cluster.until_ready(1);
+    let story = cluster.client("job explain failed -o json").done().json();
+    assert_eq!(story["ended"]["code"], "too_many_bad", "{story}");
+    assert_eq!(story["ended"]["attempts_known"], false, "{story}");
+    assert_eq!(story["attempts"].as_array().map(Vec::len), Some(0), "{story}");
+    let text = cluster.client("job explain failed").done().stdout;
+    assert!(text.contains("no longer known"), "{text}");
 }
 
 #[test]

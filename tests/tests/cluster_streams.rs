@@ -232,6 +232,13 @@ fn whoever_watches_sees_every_row_and_the_story_tells_every_attempt() {
     let of = |name: &str| stages.iter().find(|stage| stage["stage"] == name).expect(name);
     assert_eq!(of("list")["attempts"], 1, "{story}");
     assert_eq!(of("extract")["attempts"].as_u64(), Some(photographs.div_ceil(4) as u64), "{story}");
+    // Each partition's own story can be had.
+    let attempts = story["attempts"].as_array().expect("attempts").iter();
+    let extracts = attempts.filter(|attempt| attempt["stage"] == "extract");
+    let mut partitions: Vec<_> =
+        extracts.filter_map(|attempt| attempt["partition"].as_u64()).collect();
+    partitions.sort_unstable();
+    assert!(partitions.into_iter().eq(0..photographs.div_ceil(4) as u64), "{story}");
     // The story is written by the attempt that publishes, before it ends.
     assert_eq!(of("fit")["attempts"], 1, "{story}");
 

@@ -1,6 +1,7 @@
-//! `job explain`: of a job that runs, what the state remembers; of one that is over, what it
-//! published beside its result.
+//! `job explain`: of a job that runs, what the state remembers; of one that succeeded, what it
+//! published beside its result; of any other, how it ended, and what the coordinator remembers.
 
+use std::iter;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -32,8 +33,8 @@ const ANSWERS_WAITING_MAX: usize = 64;
 enum Known {
     Running(Vec<Part>),
     Published(Box<JobSpec>),
-    /// It ended otherwise: only its counts are remembered.
-    Ended(&'static str),
+    /// It ended otherwise.
+    Ended(v1::EndedJob),
 }
 
 /// A job's story, or that of one photograph of it.
@@ -46,25 +47,18 @@ pub(super) async fn job(
     let (id, overdue) = (job.clone(), voting.leader.told().await.overdue);
     let read = voting.consensus.read(move |state| {
         let known = state.job(&id)?;
-        Some(match known.phase() {
-            Phase::Ended(Outcome::Succeeded { .. }) => {
+        Some(match (known.phase(), views::ended(known)) {
+            (Phase::Ended(Outcome::Succeeded { .. }), _) => {
                 Known::Published(Box::new(known.spec().clone()))
             }
-            Phase::Ended(Outcome::Failed { .. }) => Known::Ended("failed"),
-            Phase::Ended(Outcome::Cancelled) => Known::Ended("was cancelled"),
-            _ => Known::Running(views::story(known, &overdue)),
+            (_, Some(ended)) => Known::Ended(ended),
+            (_, None) => Known::Running(views::story(known, &overdue)),
         })
     });
     let parts = match read.await.map_err(|_| Refusal::stopping())?.ok_or_else(|| no_job(&job))? {
         Known::Running(story) => story,
         Known::Published(spec) => published(&spec.to, storage, job, request.key).await?,
-        Known::Ended(how) => {
-            let words = format!(
-                "job {job} {how}, and what it left was cleared away: `fruitnode \
-                                 job status {job}` has its counts and the reason"
-            );
-            return Err(Refusal::new(RefusalKind::NotFound, words));
-        }
+        Known::Ended(ended) => unpublished(voting, job, ended).await,
     };
     let (out, stream) = mpsc::channel(ANSWERS_WAITING_MAX);
     spawn("explanation", async move {
@@ -75,6 +69,18 @@ pub(super) async fn job(
         }
     });
     Ok(stream)
+}
+
+/// What is still known of a job that ended without a result. Its end was applied before the state
+/// told of it, so that the coordinator has heard of it by now.
+async fn unpublished(voting: &Voting, job: JobId, ended: v1::EndedJob) -> Vec<Part> {
+    let story = voting.leader.ended(job).await;
+    let attempts_known = story.is_some() || ended.attempts == 0;
+    let story = story.unwrap_or_default();
+    let attempts_left_out = story.left_out;
+    let ended = v1::EndedJob { attempts_known, attempts_left_out, ..ended };
+    let attempts = story.records.iter().map(wire::record_to_proto).map(Part::Attempt);
+    iter::once(Part::Ended(ended)).chain(attempts).collect()
 }
 
 /// Reads the story back from where the job published it.

@@ -163,6 +163,26 @@ pub(super) fn story(job: &Job, overdue: &[Overdue]) -> Vec<Part> {
     ended.chain(late.map(Part::Overdue)).collect()
 }
 
+/// How a job ended that has no result. `None` of any other.
+pub(super) fn ended(job: &Job) -> Option<v1::EndedJob> {
+    let ended = |outcome: &str| v1::EndedJob {
+        outcome: outcome.to_owned(),
+        attempts: job.attempts(),
+        failed_attempts: job.counts().failed_attempts,
+        ..v1::EndedJob::default()
+    };
+    match job.phase() {
+        Phase::Ended(Outcome::Failed { task, reason, detail }) => Some(v1::EndedJob {
+            task: Some(wire::task_to_proto(*task)),
+            reason: wire::reason_to_proto(*reason),
+            detail: detail.clone(),
+            ..ended("failed")
+        }),
+        Phase::Ended(Outcome::Cancelled) => Some(ended("cancelled")),
+        _ => None,
+    }
+}
+
 /// Tokens that are known, used up and expired ones included.
 pub(super) fn tokens(state: &ClusterState) -> v1::TokenList {
     let tokens = state.membership().tokens().map(|(id, token)| v1::TokenInfo {

@@ -3,6 +3,7 @@
 use fruitnode_coordinator::command::Command;
 use fruitnode_coordinator::effect::Effect;
 use fruitnode_coordinator::ids::{Attempt, JobId, NodeId};
+use fruitnode_coordinator::job::Outcome;
 use fruitnode_coordinator::leases::OverdueNames;
 use fruitnode_coordinator::retry::FailureReason;
 use fruitnode_coordinator::schedule;
@@ -61,8 +62,14 @@ impl Leader {
                 Effect::Release { job, tree_node, node } => {
                     self.tell(node, index, envelope::release(term, &job, tree_node));
                 }
-                Effect::End { job, outcome } => {
+                Effect::End { job, outcome, story } => {
                     tracing::info!(%job, ?outcome, "a job ended");
+                    // That of a result lies beside it.
+                    if let Some(leading) = self.leading.as_mut()
+                        && !matches!(outcome, Outcome::Succeeded { .. })
+                    {
+                        leading.stories.keep(job.clone(), story);
+                    }
                     for (node, session) in &self.sessions {
                         session.send(*node, envelope::forget(&job));
                     }

@@ -8,6 +8,7 @@ mod duties;
 mod effects;
 mod members;
 mod session;
+mod stories;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -15,7 +16,7 @@ use std::time::Duration;
 
 use fruitnode_coordinator::attendance::Attendance;
 use fruitnode_coordinator::command::Command;
-use fruitnode_coordinator::ids::NodeId;
+use fruitnode_coordinator::ids::{JobId, NodeId};
 use fruitnode_coordinator::leases::{Leases, Overdue, Terms};
 use fruitnode_proto::v1;
 use fruitnode_proto::v1::from_member::{Beat, Hello};
@@ -32,6 +33,8 @@ use crate::mesh::roster::RosterBook;
 
 use session::Session;
 pub use session::SessionId;
+pub use stories::EndedStory;
+use stories::Stories;
 
 /// One tick of the coordinator's clock, as of the consensus.
 const TICK: Duration = Duration::from_millis(TICK_MS);
@@ -53,6 +56,7 @@ enum LeaderMsg {
     Said { node: NodeId, session: SessionId, message: v1::FromMember },
     Gone { node: NodeId, session: SessionId },
     Told { reply: oneshot::Sender<Told> },
+    Ended { job: JobId, reply: oneshot::Sender<Option<Arc<EndedStory>>> },
 }
 
 /// A session that began.
@@ -136,6 +140,14 @@ impl LeaderHandle {
         }
         answer.await.unwrap_or_default()
     }
+
+    /// The attempts of a job that ended without a result. `None` of one that ended before this node
+    /// led, or before too many others.
+    pub async fn ended(&self, job: JobId) -> Option<Arc<EndedStory>> {
+        let (reply, answer) = oneshot::channel();
+        self.mailbox.send(LeaderMsg::Ended { job, reply }).await.ok()?;
+        answer.await.ok()?
+    }
 }
 
 /// What a member offers, for the log.
@@ -185,6 +197,8 @@ struct Leading {
     voting: Arc<std::sync::atomic::AtomicBool>,
     /// Voters-to-be of that change.
     coming: Vec<NodeId>,
+    /// Of jobs that ended without a result.
+    stories: Stories,
 }
 
 struct Leader {
@@ -267,6 +281,7 @@ impl Leader {
             roster_told: 0,
             voting: Arc::default(),
             coming: Vec::new(),
+            stories: Stories::default(),
         });
     }
 
@@ -293,6 +308,10 @@ impl Leader {
                 let leading = self.leading.as_ref();
                 let overdue = leading.map(|leading| leading.overdue.clone()).unwrap_or_default();
                 let _ = reply.send(Told { beats: beats.collect(), overdue });
+            }
+            LeaderMsg::Ended { job, reply } => {
+                let leading = self.leading.as_ref();
+                let _ = reply.send(leading.and_then(|leading| leading.stories.of(&job)));
             }
         }
     }

@@ -22,7 +22,7 @@ pub enum JobCommand {
     Watch(JobWatchArgs),
     /// Stop a job; what it left at its target is cleared away.
     Cancel(JobCancelArgs),
-    /// What was tried, where, how long it took, and why it was tried again.
+    /// What was tried, where, how long it took, and why it was tried again or failed.
     #[command(after_help = EXPLAIN_EXAMPLES)]
     Explain(JobExplainArgs),
 }
@@ -63,7 +63,11 @@ Exit codes: as of `fruitnode run`, and 3 when no coordinator can be reached, 124
 const EXPLAIN_EXAMPLES: &str = "\
 Examples:
   fruitnode job explain test-47
-  fruitnode job explain test-47 'Apple Braeburn/0_100.jpg'";
+  fruitnode job explain test-47 'Apple Braeburn/0_100.jpg'
+  fruitnode job explain test-47 -o json | jq '.attempts[] | select(.partition == 7)'
+
+Attempts of a job without a result are remembered by the coordinator that saw its end, for the last
+16 such jobs; why it failed is known to every later one too";
 
 /// Options of `job submit`.
 #[derive(Debug, Clone, Args)]

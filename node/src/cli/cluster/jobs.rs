@@ -12,6 +12,7 @@ use crate::cli::args::{
 use crate::cli::cluster::follow::{self, Follow};
 use crate::cli::cluster::reach::{Reach, passing, reaching};
 use crate::cli::cluster::say::{done, say, tell};
+use crate::cli::cluster::show::ended::Ended;
 use crate::cli::cluster::show::overdue::Late;
 use crate::cli::cluster::show::{explain, job, row};
 use crate::cli::cluster::submit;
@@ -88,17 +89,18 @@ fn explain(args: &JobExplainArgs, terminal: &TerminalArgs) -> Result<Exit, CliEr
         let key = args.key.clone().unwrap_or_default();
         let request = ExplainRequest { job: args.id.clone(), key };
         let mut stream = reach.contact.explain_job(request).await?;
-        let (mut stories, mut late, mut fate) = (Vec::new(), Vec::new(), None);
+        let (mut stories, mut late, mut fate, mut ended) = (Vec::new(), Vec::new(), None, None);
         while let Some(part) = stream.next().await? {
             match part.explanation {
                 Some(Explanation::Attempt(story)) => stories.push(story),
                 Some(Explanation::Fate(told)) => fate = Some(told),
                 Some(Explanation::Overdue(told)) => late.push(Late::of(told)),
+                Some(Explanation::Ended(told)) => ended = Some(Ended::of(told)),
                 None => {}
             }
         }
         let Some(key) = &args.key else {
-            let explained = explain::explain(&args.id, &stories, late);
+            let explained = explain::explain(&args.id, &stories, late, ended);
             say(terminal, || explained.json(), || explained.text());
             return Ok(Exit::Done);
         };
@@ -113,11 +115,13 @@ fn explain(args: &JobExplainArgs, terminal: &TerminalArgs) -> Result<Exit, CliEr
                 "job": args.id,
                 "key": key,
                 "fate": fate.as_ref().map(explain::fate),
+                "ended": ended,
                 "partition": partition,
                 "attempts": attempts,
             })
         };
-        say(terminal, json, || explain::key_text(key, fate.as_ref(), &attempts));
+        let text = || explain::key_text(key, fate.as_ref(), &attempts, ended.as_ref());
+        say(terminal, json, text);
         Ok(Exit::Done)
     })
 }

@@ -45,7 +45,7 @@ async fn a_lone_voter_leads_without_a_tick_and_tells_what_is_to_be_done() {
     assert_eq!(offered(&consensus).await, [7]);
     let term = consensus.status().borrow().term;
     assert_eq!(events.recv().await, Some(Event::Leading { term }));
-    let effects = vec![Effect::End { job, outcome: Outcome::Cancelled }];
+    let effects = vec![Effect::End { job, outcome: Outcome::Cancelled, story: Vec::new() }];
     assert_eq!(events.recv().await, Some(Event::Applied { term, index: second, effects }));
     consensus.stop().await;
     assert_eq!(events.recv().await, None, "no last word: nothing failed");

@@ -6,10 +6,12 @@ use fruitnode_coordinator::retry::FailureReason;
 use fruitnode_proto::v1::{AttemptStory, PhotographFate, task};
 use serde::Serialize;
 
+use crate::cli::cluster::show::ended::Ended;
 use crate::cli::cluster::show::job::reason;
 use crate::cli::cluster::show::node;
 use crate::cli::cluster::show::overdue::Late;
 use crate::cli::cluster::show::table::{NOTHING, Set, Table, bytes, count, line, span, time};
+use crate::story::ACCEPTED;
 
 /// Attempts that took longest, so many of each stage.
 const SLOWEST_TOLD: usize = 3;
@@ -60,16 +62,21 @@ pub struct NodeShare {
     bytes: u64,
 }
 
-/// One attempt.
+/// One attempt. One that never told of itself, as of a lost node, has zeros.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Attempt {
     task: String,
+    stage: &'static str,
+    partition: Option<u32>,
     attempt: u32,
     node: String,
     /// `accepted`, or the code of why it failed.
     outcome: &'static str,
     began_unix_ms: u64,
     took_ms: u32,
+    fetch_ms: u32,
+    compute_ms: u32,
+    write_ms: u32,
     bytes: u64,
 }
 
@@ -78,13 +85,22 @@ pub struct Attempt {
 pub struct Explained {
     schema_version: u32,
     job: String,
+    /// Of a job that ended without a result.
+    ended: Option<Ended>,
     stages: Vec<Stage>,
     nodes: Vec<NodeShare>,
     overdue: Vec<Late>,
+    /// All of them, in the order in which they began.
+    attempts: Vec<Attempt>,
 }
 
 /// Puts the story together.
-pub fn explain(job: &str, stories: &[AttemptStory], overdue: Vec<Late>) -> Explained {
+pub fn explain(
+    job: &str,
+    stories: &[AttemptStory],
+    overdue: Vec<Late>,
+    ended: Option<Ended>,
+) -> Explained {
     let of = |stage: &'static str| stories.iter().filter(move |story| stage_of(story) == stage);
     let stages = STAGES.iter().map(|stage| stage_told(stage, &of(stage).collect::<Vec<_>>()));
     let stages = stages.filter(|stage| stage.attempts > 0).collect();
@@ -100,9 +116,11 @@ pub fn explain(job: &str, stories: &[AttemptStory], overdue: Vec<Late>) -> Expla
     Explained {
         schema_version: 1,
         job: job.to_owned(),
+        ended,
         stages,
         nodes: nodes.into_values().collect(),
         overdue,
+        attempts: attempts(stories),
     }
 }
 
@@ -114,7 +132,7 @@ pub fn attempts(stories: &[AttemptStory]) -> Vec<Attempt> {
 }
 
 /// For people: attempts line by line.
-pub fn attempts_table(attempts: &[Attempt]) -> String {
+pub fn attempts_table<'a>(attempts: impl IntoIterator<Item = &'a Attempt>) -> String {
     let mut table = Table::new(&[
         ("attempt", Set::Right),
         ("task", Set::Left),
@@ -157,13 +175,19 @@ pub fn fate(fate: &PhotographFate) -> serde_json::Value {
 }
 
 /// What became of a photograph, for people.
-pub fn key_text(key: &str, fate: Option<&PhotographFate>, attempts: &[Attempt]) -> String {
+pub fn key_text(
+    key: &str,
+    fate: Option<&PhotographFate>,
+    attempts: &[Attempt],
+    ended: Option<&Ended>,
+) -> String {
     let mut out = String::new();
     line(&mut out, "photograph", key);
     match fate {
         None => {
-            line(&mut out, "became", "not told yet: the job is not over");
-            return out;
+            let unknown = || "not told yet: the job is not over".to_owned();
+            line(&mut out, "became", ended.map_or_else(unknown, Ended::of_photograph));
+            return out + &ended.map(Ended::text).unwrap_or_default();
         }
         Some(fate) => match fate.became.as_str() {
             "features" => {
@@ -189,16 +213,24 @@ impl Explained {
     /// For people.
     pub fn text(&self) -> String {
         let overdue: String = self.overdue.iter().map(Late::text).collect();
-        if self.stages.is_empty() {
-            return format!("no attempt has ended yet\n{overdue}");
+        let mut out = self.ended.as_ref().map(Ended::text).unwrap_or_default();
+        match (self.stages.is_empty(), &self.ended) {
+            (true, Some(_)) => return out,
+            (true, None) => return format!("no attempt has ended yet\n{overdue}"),
+            (false, Some(_)) => out.push('\n'),
+            (false, None) => {}
         }
-        let mut out = self.stage_table();
-        let failed = self.stages.iter().filter(|stage| !stage.failed.is_empty());
-        for stage in failed {
+        out.push_str(&self.stage_table());
+        for stage in self.stages.iter().filter(|stage| !stage.failed.is_empty()) {
             let reasons = stage.failed.iter();
             let reasons: Vec<_> =
                 reasons.map(|(code, times)| format!("{} x {code}", count(*times))).collect();
-            out.push_str(&format!("\n  {} was tried again: {}\n", stage.stage, reasons.join(", ")));
+            out.push_str(&format!("\n  not accepted of {}: {}\n", stage.stage, reasons.join(", ")));
+        }
+        let failed = self.attempts.iter().filter(|attempt| attempt.outcome != ACCEPTED);
+        if failed.clone().next().is_some() {
+            out.push('\n');
+            out.push_str(&attempts_table(failed));
         }
         // A stage of one task has no neighbours to compare with.
         for stage in self.stages.iter().filter(|stage| stage.skew.is_some()) {
@@ -318,11 +350,16 @@ fn attempt(story: &AttemptStory) -> Attempt {
     let facts = story.facts.unwrap_or_default();
     Attempt {
         task: task_words(story),
+        stage: stage_of(story),
+        partition: partition(story),
         attempt: story.attempt,
         node: node::id(story.node),
-        outcome: if accepted(story) { "accepted" } else { code(story) },
+        outcome: if accepted(story) { ACCEPTED } else { code(story) },
         began_unix_ms: facts.began_ms,
         took_ms: facts.took_ms,
+        fetch_ms: facts.fetch_ms,
+        compute_ms: facts.compute_ms,
+        write_ms: facts.write_ms,
         bytes: facts.bytes,
     }
 }
@@ -404,7 +441,7 @@ mod tests {
 
     #[test]
     fn a_stage_says_what_was_tried_again_and_which_partition_was_slow() {
-        let explained = explain("week", &stories(), Vec::new());
+        let explained = explain("week", &stories(), Vec::new(), None);
         let extract = &explained.stages[1];
         assert_eq!((extract.attempts, extract.accepted), (4, 3));
         assert_eq!(extract.failed, BTreeMap::from([("node_lost", 1)]));
@@ -415,13 +452,22 @@ mod tests {
         let text = explained.text();
         for says in [
             "extract         4       1  3.3 s",
-            "extract was tried again: 1 x node_lost",
+            "not accepted of extract: 1 x node_lost",
+            "      3  extract:1  n2    node_lost",
             "slowest of extract: extract:1 3.0 s on n3, ",
             "n3           2       0   4.0 s  2.00 MiB",
         ] {
             assert!(text.contains(says), "{says}: {text}");
         }
-        assert_eq!(explained.json()["nodes"][1]["failed"], 1);
+        assert!(!text.contains("  extract:2  n3    accepted"), "only failed ones: {text}");
+        let json = explained.json();
+        assert_eq!(json["nodes"][1]["failed"], 1);
+        let attempts = json["attempts"].as_array().unwrap();
+        assert_eq!(attempts.len(), stories().len());
+        let lost = &attempts[2];
+        assert_eq!((lost["partition"].as_u64(), lost["attempt"].as_u64()), (Some(1), Some(3)));
+        assert_eq!((&lost["node"], &lost["outcome"]), (&"n2".into(), &"node_lost".into()));
+        assert_eq!((&lost["took_ms"], &lost["bytes"]), (&200.into(), &(1 << 20).into()));
     }
 
     #[test]
@@ -444,7 +490,7 @@ mod tests {
     fn what_another_release_says_is_shown_and_nothing_panics() {
         let strange = AttemptStory { reason: 77, node: u64::MAX, ..AttemptStory::default() };
         assert_eq!(attempts(std::slice::from_ref(&strange))[0].outcome, "unknown");
-        explain("week", &[strange], Vec::new()).text();
-        assert_eq!(explain("week", &[], Vec::new()).text(), "no attempt has ended yet\n");
+        explain("week", &[strange], Vec::new(), None).text();
+        assert_eq!(explain("week", &[], Vec::new(), None).text(), "no attempt has ended yet\n");
     }
 }

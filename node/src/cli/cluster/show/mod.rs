@@ -1,6 +1,7 @@
 //! What the cluster says, as people and programs read it: functions of messages alone.
 
 pub mod cluster;
+pub mod ended;
 pub mod explain;
 pub mod founded;
 pub mod job;

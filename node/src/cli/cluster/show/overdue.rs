@@ -55,7 +55,7 @@ mod tests {
             node: 2,
             still_ms: 160_000,
         });
-        let explained = explain("week", &[], vec![late]);
+        let explained = explain("week", &[], vec![late], None);
         let text = explained.text();
         assert!(text.contains("overdue: extract:7, attempt 9 on n2, without"), "{text}");
         assert_eq!(explained.json()["overdue"][0]["still_ms"], 160_000);
