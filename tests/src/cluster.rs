@@ -248,6 +248,18 @@ impl Cluster {
         }
     }
 
+    /// Every attempt of a job that succeeded, in the order of their ends, as it is told beside the
+    /// result.
+    ///
+    /// # Panics
+    /// When nothing is told there.
+    pub fn attempts(&self, id: &str) -> Vec<Value> {
+        let story = self.job.store.object(&format!("{id}/_run/{id}/attempts.jsonl"));
+        let story = story.unwrap_or_else(|| panic!("{id} told no story\n{}", self.tails())).body;
+        let lines = std::str::from_utf8(&story).expect("text").lines();
+        lines.map(|line| serde_json::from_str(line).expect("JSON")).collect()
+    }
+
     /// Waits until a job has ended; in which phase.
     pub fn ended(&self, id: &str) -> String {
         let phase = RefCell::new(String::new());

@@ -41,14 +41,6 @@ fn prepared() -> (Cluster, BTreeMap<String, String>) {
     (cluster, expected)
 }
 
-/// Every attempt of a job, as it is told beside the result.
-fn told(cluster: &Cluster, job: &str) -> Vec<Value> {
-    let story = cluster.job.store.object(&format!("{job}/_run/{job}/attempts.jsonl"));
-    let story = story.expect("the job told its story").body;
-    let lines = std::str::from_utf8(&story).expect("text").lines();
-    lines.map(|line| serde_json::from_str(line).expect("JSON")).collect()
-}
-
 fn ranges(told: &[Value]) -> Vec<Attempt> {
     let of_ranges = told.iter().filter(|line| line["stage"] == "list-range");
     of_ranges
@@ -82,7 +74,7 @@ fn several_nodes_list_the_ranges_of_a_source_and_ask_for_each_page_once() {
     let pages = pages(&cluster);
     let again: Vec<_> = pages.iter().filter(|(_, times)| *times != 1).collect();
     assert!(again.is_empty(), "{again:?}");
-    let told = told(&cluster, "three");
+    let told = cluster.attempts("three");
     assert_eq!((accepted(&told, "list"), accepted(&told, "gather")), (1, 1));
     let ranges = ranges(&told);
     let numbers: Vec<u64> = ranges.iter().map(|attempt| attempt.range).collect();
@@ -120,7 +112,7 @@ fn a_node_that_is_killed_while_it_lists_costs_its_ranges_alone() {
     assert_eq!(cluster.ended("killed"), "succeeded", "{}", cluster.tails());
     assert_eq!(cluster.whole("killed/"), expected);
 
-    let told = told(&cluster, "killed");
+    let told = cluster.attempts("killed");
     assert_eq!((accepted(&told, "list"), accepted(&told, "gather")), (1, 1));
     let attempts = ranges(&told);
     let (won, lost): (Vec<_>, Vec<_>) =
