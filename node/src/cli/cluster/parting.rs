@@ -76,7 +76,7 @@ pub(in crate::cli) fn leave(args: &LeaveArgs, terminal: &TerminalArgs) -> Result
     })
 }
 
-/// Refuses what would leave a cluster without a voter, before the node is told to take nothing more.
+/// Refuses what would leave a cluster without a voter, before the node is told to take no more.
 async fn check_others(reach: &Reach, node: u64) -> Result<(), MeshError> {
     let status = reach.contact.status().await?;
     let mut voters = status.nodes.iter().filter(|known| known.role == "voter");

@@ -32,7 +32,7 @@ use crate::mesh::tls::{Patience, Tls, accept};
 /// Most calls at once on one connection, and most of them that have not been answered yet.
 const STREAMS_MAX: u32 = 128;
 
-/// Largest message of a caller without a certificate: a token, and a request of a few hundred bytes.
+/// Largest message of a caller without a certificate: a token and a short request.
 const STRANGERS_MESSAGE_BYTES_MAX: usize = 16 << 10;
 
 /// Most calls of one connection that a handler has in hand at once.

@@ -57,8 +57,9 @@ impl Ended {
         if !self.attempts_known {
             out.push_str(
                 "\n  What was tried is no longer known: without a result it is kept in the \
-                 coordinator's\n  memory alone, and another node became coordinator, it was started \
-                 anew, or other jobs\n  ended since. The logs of the nodes may tell more.\n",
+                 coordinator's\n  memory alone, and another node became coordinator, it was \
+                 started anew, or other jobs\n  ended since. The logs of the nodes may tell \
+                 more.\n",
             );
         }
         if self.attempts_left_out > 0 {
