@@ -114,6 +114,7 @@ impl World {
                 node,
                 silent_ticks: silent(node),
                 leaving: member.draining || member.removed,
+                unfit: false,
             })
             .collect();
         let now = VotersNow {

@@ -118,7 +118,7 @@ impl World {
                 }
             }
             Step::Compacted => self.count("log compacted"),
-            Step::Persisted => {}
+            Step::Persisted | Step::Confirmed(_) => {}
         }
     }
 

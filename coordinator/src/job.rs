@@ -175,6 +175,8 @@ pub struct Job {
     pub(crate) failures: BTreeMap<Task, u8>,
     /// Where these happened: follows from the story, and is kept beside it for speed.
     pub(crate) spared: BTreeMap<Task, BTreeSet<NodeId>>,
+    /// Nodes that cannot get at the moments that a task needs: others are asked first.
+    pub(crate) missing: BTreeMap<Task, BTreeSet<NodeId>>,
     pub(crate) partitions: Vec<PartitionRecord>,
     /// Digests of quarantine objects: few partitions have one.
     pub(crate) quarantine: BTreeMap<PartitionId, Digest>,
@@ -211,6 +213,7 @@ impl Job {
             granted: BTreeMap::new(),
             failures: BTreeMap::new(),
             spared: BTreeMap::new(),
+            missing: BTreeMap::new(),
             partitions: Vec::new(),
             quarantine: BTreeMap::new(),
             held: BTreeMap::new(),
@@ -396,6 +399,14 @@ impl Job {
             }
         }
         self.spared.retain(|task, _| self.failures.contains_key(task));
+    }
+
+    /// Whether another node should rather be given the task than this one.
+    pub(crate) fn avoids(&self, task: Task, node: NodeId) -> bool {
+        let on = |tasks: &BTreeMap<Task, BTreeSet<NodeId>>| {
+            tasks.get(&task).is_some_and(|nodes| nodes.contains(&node))
+        };
+        on(&self.spared) || on(&self.missing)
     }
 
     pub(crate) fn is_granted(&self, task: Task) -> bool {

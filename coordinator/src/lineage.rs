@@ -62,6 +62,7 @@ impl Job {
         self.withdraw(task, out);
         self.failures.remove(&task);
         self.spared.remove(&task);
+        self.missing.remove(&task);
         match (task, *result) {
             (_, TaskResult::Listed { keys, bytes, partitions, digest }) => {
                 self.listed(task, Listing { attempt, keys, bytes, partitions, digest }, out);
@@ -133,6 +134,9 @@ impl Job {
                 if reason.counts() {
                     self.spared.entry(task).or_default().insert(node);
                 }
+                if reason == FailureReason::MomentsMissing {
+                    self.miss_moments(task, node);
+                }
                 self.offer(task);
                 self.advance();
             }
@@ -181,6 +185,7 @@ impl Job {
         self.ready.clear();
         self.failures.clear();
         self.spared.clear();
+        self.missing.clear();
         self.uncovered.clear();
         self.suspects.clear();
         self.last.clear();
@@ -347,6 +352,7 @@ impl Job {
         self.ready.retain(|task| !is_reduction(task));
         self.failures.retain(|task, _| !is_reduction(task));
         self.spared.retain(|task, _| !is_reduction(task));
+        self.missing.retain(|task, _| !is_reduction(task));
         self.uncovered.clear();
         self.release_all(out);
     }
@@ -359,6 +365,27 @@ impl Job {
 
     fn release(&self, tree_node: TreeNode, node: NodeId, out: &mut Outbox) {
         out.effects.push(Effect::Release { job: self.id.clone(), tree_node, node });
+    }
+
+    /// A node cannot get at moments that another one holds. The other way may be open; if neither
+    /// holder can reach the other, the moments that this node lacks count as lost, and are made
+    /// again elsewhere.
+    fn miss_moments(&mut self, task: Task, node: NodeId) {
+        self.missing.entry(task).or_default().insert(node);
+        let Task::Merge(tree_node) = task else { return };
+        let Some((left, right)) = self.plan().children(tree_node) else { return };
+        let holder = |child: &TreeNode| self.held.get(child).map(|held| held.node);
+        let (Some(of_left), Some(of_right)) = (holder(&left), holder(&right)) else { return };
+        if !self.avoids(task, of_left) || !self.avoids(task, of_right) {
+            return;
+        }
+        let (lacking, held_by) = if node == of_right { (left, of_left) } else { (right, of_right) };
+        self.missing.remove(&task);
+        self.lose_moments(lacking);
+        for partition in self.plan().leaves(lacking) {
+            let remake = Task::Remake(PartitionId(partition));
+            self.missing.entry(remake).or_default().insert(held_by);
+        }
     }
 
     fn lose_moments(&mut self, tree_node: TreeNode) {

@@ -6,8 +6,13 @@ use thiserror::Error;
 
 use crate::ids::{Digest, NodeId};
 
-/// How long what has expired is still remembered, milliseconds: for lists, for words that say why,
-/// and for nodes whose clock is slow.
+/// People's certificates that are remembered; those that ended first are forgotten first. Not by
+/// time: a clock that was wrong once must not cost anybody a certificate, nor make good one that
+/// was revoked.
+pub const CLIENTS_MAX: usize = 1_000;
+
+/// How long a token that has expired is still remembered, milliseconds: for lists, and for words
+/// that say why.
 const EXPIRED_KEPT_MS: u64 = 7 * 24 * 3_600_000;
 
 /// Life of nodes' certificates in a cluster that never said another, milliseconds: 30 days.
@@ -99,12 +104,25 @@ pub enum TokenError {
 pub struct Roster {
     /// Index of the entry that changed it last.
     pub index: u64,
-    /// Members with their addresses, those removed left out.
-    pub members: Vec<(NodeId, String)>,
+    /// Members, those removed left out.
+    pub members: Vec<Listed>,
     /// Members that are gone for ever.
     pub removed: Vec<NodeId>,
     /// Serial numbers of people's certificates that are refused.
     pub revoked: Vec<String>,
+    /// Serial numbers of people's certificates that are good: no other is.
+    pub people: Vec<String>,
+}
+
+/// A member, as others need it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Listed {
+    /// The node.
+    pub node: NodeId,
+    /// Where others reach it.
+    pub address: String,
+    /// SHA-256 of its public key.
+    pub key: Digest,
 }
 
 /// The cluster as an association. Empty before it is founded: then any node may offer its slots.
@@ -176,21 +194,24 @@ impl Membership {
         self.clients.iter().map(|(serial, client)| (serial.as_str(), client))
     }
 
-    /// Serial numbers of certificates that are refused.
-    pub fn revoked_serials(&self) -> Vec<String> {
-        let revoked = self.clients().filter(|(_, client)| client.revoked);
-        revoked.map(|(serial, _)| serial.to_owned()).collect()
-    }
-
     /// Who there is, as members need it.
     pub fn roster(&self) -> Roster {
         let (removed, present): (Vec<_>, Vec<_>) =
             self.members().partition(|(_, member)| member.removed);
+        let listed = |(node, member): (NodeId, &Member)| {
+            let (address, key) = (member.address.clone(), member.key);
+            Listed { node, address, key }
+        };
+        let serials = |revoked: bool| {
+            let found = self.clients().filter(move |(_, client)| client.revoked == revoked);
+            found.map(|(serial, _)| serial.to_owned()).collect()
+        };
         Roster {
             index: self.roster_index,
-            members: present.into_iter().map(|(id, member)| (id, member.address.clone())).collect(),
+            members: present.into_iter().map(listed).collect(),
             removed: removed.into_iter().map(|(id, _)| id).collect(),
-            revoked: self.revoked_serials(),
+            revoked: serials(true),
+            people: serials(false),
         }
     }
 
@@ -278,17 +299,21 @@ impl Membership {
         client: Client,
         (now_ms, index): (u64, u64),
     ) {
-        let before = self.clients.len();
-        self.clients.retain(|_, known| known.expires_ms.saturating_add(EXPIRED_KEPT_MS) > now_ms);
-        if self.clients.len() != before {
-            self.roster_index = index;
-        }
         let good = |known: &Client| !known.revoked && known.expires_ms > now_ms;
-        if self.is_founded()
-            && !self.clients.values().any(|known| known.name == client.name && good(known))
+        if !self.is_founded()
+            || self.clients.contains_key(serial)
+            || self.clients.values().any(|known| known.name == client.name && good(known))
         {
-            self.clients.entry(serial.to_owned()).or_insert(client);
+            return;
         }
+        while self.clients.len() >= CLIENTS_MAX {
+            let least =
+                self.clients.iter().min_by_key(|(_, known)| (good(known), known.expires_ms));
+            let Some(least) = least.map(|(serial, _)| serial.clone()) else { break };
+            self.clients.remove(&least);
+        }
+        self.clients.insert(serial.to_owned(), client);
+        self.roster_index = index;
     }
 
     pub(crate) fn revoke_client(&mut self, name: &str, index: u64) {

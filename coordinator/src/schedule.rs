@@ -264,11 +264,11 @@ impl<'a> Round<'a> {
     /// Whether a node may be given a task: not one at which it failed, while there is another node
     /// that could do it.
     fn may_try(&self, job: &Job, task: Task, node: NodeId, fits: impl Fn(&Class) -> bool) -> bool {
-        let Some(failed) = job.spared.get(&task).filter(|failed| failed.contains(&node)) else {
+        if !job.avoids(task, node) {
             return true;
-        };
+        }
         let mut suitable = self.state.slots.classes().filter(|(class, _)| fits(class));
-        !suitable.any(|(_, offers)| offers.nodes.iter().any(|other| !failed.contains(other)))
+        !suitable.any(|(_, offers)| offers.nodes.iter().any(|other| !job.avoids(task, *other)))
     }
 
     /// The node with the most free slots among those that fit; the lowest id breaks ties.

@@ -41,7 +41,7 @@ use fruitnode_coordinator::effect::Effect;
 use fruitnode_coordinator::ids::{Attempt, Digest, JobId, NodeId, PartitionId, RangeId};
 use fruitnode_coordinator::job::{JobSpec, ListingProgress, Outcome, Phase};
 use fruitnode_coordinator::max_bad::{MaxBad, WHOLE};
-use fruitnode_coordinator::members::Roster;
+use fruitnode_coordinator::members::{Listed, Roster};
 use fruitnode_coordinator::partition;
 use fruitnode_coordinator::retry::FailureReason;
 use fruitnode_coordinator::schedule;
@@ -249,10 +249,11 @@ impl World {
 
     fn roster(&self, out: &mut String) {
         let roster = self.state.membership().roster();
-        let member = |(node, address): &(NodeId, String)| format!("{node} at {address}");
+        let member = |listed: &Listed| format!("{} at {}", listed.node, listed.address);
         let members = roster.members.iter().map(member).collect::<Vec<_>>().join(", ");
-        let Roster { index, removed, revoked, .. } = roster;
-        let _ = writeln!(out, "{index}: {members}; removed {removed:?}; revoked {revoked:?}");
+        let Roster { index, removed, revoked, people, .. } = roster;
+        let _ = write!(out, "{index}: {members}; removed {removed:?}; ");
+        let _ = writeln!(out, "revoked {revoked:?}; good {people:?}");
     }
 
     fn result(&self, job: &JobId, task: Task, number: &dyn Fn(&str, u32) -> u32) -> TaskResult {

@@ -1,10 +1,11 @@
 //! A job as snapshots hold it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use fruitnode_proto::v1;
 use fruitnode_proto::v1::cluster_snapshot::{
-    CountsRecord, FailureRecord, GrantRecord, HoldingRecord, JobRecord, LastRecord, OutcomeRecord,
+    CountsRecord, FailureRecord, GrantRecord, HoldingRecord, JobRecord, LastRecord, MissingRecord,
+    OutcomeRecord,
 };
 
 use crate::codec::CodecError;
@@ -55,6 +56,7 @@ pub(super) fn to_proto(job: &Job) -> JobRecord {
         ended_ms: job.ended_ms,
         cut: job.cut.map(cut_to_proto),
         ranges: job.ranges.iter().copied().map(range_part_to_proto).collect(),
+        missing: job.missing.iter().map(missing_to_proto).collect(),
     }
 }
 
@@ -95,7 +97,18 @@ pub(super) fn from_proto(record: JobRecord) -> Result<Job, CodecError> {
     job.story = record.story.into_iter().map(record_from_proto).collect::<Result<_, _>>()?;
     job.ended_ms = record.ended_ms;
     job.recall_spared();
+    let missing = record.missing.into_iter().map(missing_from_proto);
+    job.missing = missing.collect::<Result<_, _>>()?;
     Ok(job)
+}
+
+fn missing_to_proto((task, nodes): (&Task, &BTreeSet<NodeId>)) -> MissingRecord {
+    let nodes = nodes.iter().map(|node| node.0).collect();
+    MissingRecord { task: Some(task_to_proto(*task)), nodes }
+}
+
+fn missing_from_proto(record: MissingRecord) -> Result<(Task, BTreeSet<NodeId>), CodecError> {
+    Ok((task_from_proto(record.task)?, record.nodes.into_iter().map(NodeId).collect()))
 }
 
 fn phase_to_proto(phase: &Phase) -> u32 {

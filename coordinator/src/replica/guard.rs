@@ -58,7 +58,8 @@ pub enum StepError {
         /// What is wrong.
         what: &'static str,
     },
-    /// The other node counts on entries that were acknowledged here and are gone.
+    /// The other node counts on entries that were acknowledged here and are gone. A voter that
+    /// has forgotten what it acknowledged must not vote any more: whoever drives it ends it.
     #[error(
         "{by} counts on entry {index}, but the log here ends at {last}: this node's log was lost \
          or exchanged; remove the node and join again under a new id"
@@ -215,7 +216,8 @@ pub(super) fn admit(raft: &mut Raft<Tail>, message: &mut Message) -> Result<bool
             Err(StepError::LogLost { by, index: message.commit, last })
         }
         MessageType::MsgAppendResponse if raft.state == StateRole::Leader => {
-            if !message.reject && message.index > last {
+            let of_this_term = message.term == raft.term;
+            if !message.reject && message.index > last && of_this_term {
                 return Err(StepError::LogLost { by, index: message.index, last });
             }
             Ok(!message.reject || admit_rejection(raft, message))

@@ -56,7 +56,7 @@ pub use guard::{MESSAGE_BYTES_MAX, SNAPSHOT_BYTES_MAX, StepError};
 pub use memory::{MemoryLog, MemoryLogError};
 use ready::Hand;
 pub use status::{Role, Status};
-pub use step::{Applied, Outgoing, Proposed, Step};
+pub use step::{Applied, Confirmed, Outgoing, Proposed, Step};
 pub use store::{LogEntry, LogStore, Snapshot, Vote};
 use tail::Tail;
 
@@ -96,6 +96,7 @@ enum Input {
     Transfer(NodeId),
     Unreachable(NodeId),
     SnapshotSent(NodeId, bool),
+    Confirm(u64),
 }
 
 /// One voter or learner.
@@ -178,6 +179,15 @@ impl<S: LogStore> Replica<S> {
         self.input(Input::SnapshotSent(node, arrived));
     }
 
+    /// Asks the others, if this node leads, whether they still follow it: what its state says could
+    /// be out of date by then. The answer is [`Step::Confirmed`] with this number, unless this node
+    /// leads no longer before it comes. Numbers of one process differ.
+    ///
+    /// Source: Ongaro, "Consensus: Bridging Theory and Practice" (2014), 6.4, ReadIndex.
+    pub fn confirm(&mut self, number: u64) {
+        self.input(Input::Confirm(number));
+    }
+
     /// The state after the last applied entry.
     pub fn state(&self) -> &ClusterState {
         &self.state
@@ -239,6 +249,11 @@ impl<S: LogStore> Replica<S> {
             Input::SnapshotSent(node, arrived) => {
                 let status = if arrived { SnapshotStatus::Finish } else { SnapshotStatus::Failure };
                 self.node.report_snapshot(node.0, status);
+            }
+            Input::Confirm(number) => {
+                if self.node.raft.state == StateRole::Leader {
+                    self.node.read_index(number.to_le_bytes().to_vec());
+                }
             }
         }
     }

@@ -2,13 +2,13 @@
 
 use protobuf::Message as _;
 use raft::eraftpb::{ConfChange, ConfChangeV2, Entry, EntryType, Message, MessageType};
-use raft::{LightReady, Ready, StateRole};
+use raft::{LightReady, ReadState, Ready, StateRole};
 
 use crate::codec;
 use crate::ids::NodeId;
 use crate::replica::store::{LogStore, Vote};
 use crate::replica::tail::raft_snapshot;
-use crate::replica::{Applied, Fatal, Outgoing, Replica, Step, entry};
+use crate::replica::{Applied, Confirmed, Fatal, Outgoing, Replica, Step, entry};
 
 /// The round in hand.
 #[derive(Debug)]
@@ -22,6 +22,7 @@ pub(super) enum Hand {
 /// What comes next before.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum First {
+    Reads,
     Messages,
     Snapshot,
     Entries,
@@ -64,7 +65,7 @@ impl<S: LogStore> Replica<S> {
                     }
                     if self.node.has_ready() {
                         let ready = Box::new(self.node.ready());
-                        self.hand = Some(Hand::First(ready, First::Messages));
+                        self.hand = Some(Hand::First(ready, First::Reads));
                         continue;
                     }
                     return self.compact();
@@ -78,6 +79,7 @@ impl<S: LogStore> Replica<S> {
 
     fn first(&mut self, mut ready: Box<Ready>, at: First) -> Next<S> {
         let (step, next) = match at {
+            First::Reads => (confirmed(ready.take_read_states()), First::Messages),
             First::Messages => (send(ready.take_messages()), First::Snapshot),
             First::Snapshot => (self.install(&ready)?, First::Entries),
             First::Entries => (self.persist(&ready)?, First::Promises),
@@ -235,6 +237,16 @@ impl<S: LogStore> Replica<S> {
         self.bytes_since = 0;
         Ok(Some(Step::Compacted))
     }
+}
+
+/// `None` if nobody asked.
+fn confirmed(reads: Vec<ReadState>) -> Option<Step> {
+    let answer = |read: ReadState| {
+        let number = read.request_ctx.try_into().map(u64::from_le_bytes).ok()?;
+        Some(Confirmed { number, index: read.index })
+    };
+    let confirmed: Vec<_> = reads.into_iter().filter_map(answer).collect();
+    (!confirmed.is_empty()).then_some(Step::Confirmed(confirmed))
 }
 
 /// `None` if there is nothing to send.

@@ -9,6 +9,8 @@ use crate::ids::NodeId;
 pub enum Step {
     /// To be sent. Order and arrival do not matter for safety.
     Send(Vec<Outgoing>),
+    /// The others followed this node after they were asked so.
+    Confirmed(Vec<Confirmed>),
     /// Entries or vote were stored.
     Persisted,
     /// The snapshot of another was stored and is the state now.
@@ -22,6 +24,15 @@ pub enum Step {
     Compacted,
     /// A round is complete.
     Advanced,
+}
+
+/// An answer to [`Replica::confirm`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Confirmed {
+    /// Of the question.
+    pub number: u64,
+    /// The state is as new as the question, once this entry is applied.
+    pub index: u64,
 }
 
 /// A message to another voter or learner.

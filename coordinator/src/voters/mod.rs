@@ -4,9 +4,12 @@
 //! a vote; who is lost is replaced and never just dropped, since it may come back; who is drained
 //! or removed has to go. Newcomers get votes, and leavers lose theirs, in one joint change.
 
+mod admissions;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::ids::NodeId;
+pub use admissions::{Admissions, MUTE_TICKS, UNFIT_TICKS};
 
 /// Ticks without a word after which a voter is replaced: 10 s at ten a second.
 pub const LOST_TICKS: u64 = 100;
@@ -64,6 +67,8 @@ pub struct Candidate {
     pub silent_ticks: u64,
     /// It is drained or removed: it must not decide any longer.
     pub leaving: bool,
+    /// It could not be made a voter a while ago: another one is taken, if there is one.
+    pub unfit: bool,
 }
 
 /// The next step towards the wanted number of voters. `None` when all is well, or when there is
@@ -111,7 +116,8 @@ fn target(now: &VotersNow, members: &[Candidate], wanted: u32) -> BTreeSet<NodeI
     let known = |node: NodeId| members.iter().find(|member| member.node == node);
     let has_to_go = |node: NodeId| known(node).is_none_or(|member| member.leaving);
     let is_lost = |node: NodeId| {
-        node != now.leader && known(node).is_none_or(|member| member.silent_ticks >= LOST_TICKS)
+        let lost = |member: &Candidate| member.unfit || member.silent_ticks >= LOST_TICKS;
+        node != now.leader && known(node).is_none_or(lost)
     };
     let (going, staying): (Vec<NodeId>, Vec<NodeId>) =
         now.voters.iter().partition(|node| has_to_go(**node));
@@ -121,6 +127,7 @@ fn target(now: &VotersNow, members: &[Candidate], wanted: u32) -> BTreeSet<NodeI
     let mut spares: Vec<NodeId> = members
         .iter()
         .filter(|member| !member.leaving && !now.voters.contains(&member.node))
+        .filter(|member| !member.unfit)
         // One that receives the log already is given more patience.
         .filter(|member| match now.learners.contains(&member.node) {
             true => member.silent_ticks < LOST_TICKS,

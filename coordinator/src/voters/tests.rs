@@ -21,8 +21,12 @@ impl Room {
         let voters = set(voters);
         let leader = *voters.first().expect("somebody leads");
         let matched = voters.iter().map(|node| (*node, 10_000)).collect();
-        let members =
-            (1..=members).map(|id| Candidate { node: NodeId(id), silent_ticks: 0, leaving: false });
+        let members = (1..=members).map(|id| Candidate {
+            node: NodeId(id),
+            silent_ticks: 0,
+            leaving: false,
+            unfit: false,
+        });
         let now = VotersNow { leader, voters, matched, applied: 10_000, ..VotersNow::default() };
         Self { now, members: members.collect(), wanted }
     }
@@ -187,4 +191,19 @@ fn a_leader_that_has_to_go_hands_over_first() {
     let mut last = Room::new(&[1], 1, 3);
     last.drain(1);
     assert_eq!(last.settle(), set(&[1]), "somebody has to remain");
+}
+
+#[test]
+fn who_cannot_vote_holds_up_nobody_else() {
+    let mut room = Room::new(&[1], 5, 3);
+    room.member(2).unfit = true;
+    assert_eq!(room.settle(), set(&[1, 3, 4]));
+    // Nor does one of those that vote already.
+    room.member(3).unfit = true;
+    assert_eq!(room.settle(), set(&[1, 4, 5]));
+    // But it stays where nobody could take its place.
+    room.member(4).unfit = true;
+    assert_eq!(room.settle(), set(&[1, 4, 5]));
+    room.member(2).unfit = false;
+    assert_eq!(room.settle(), set(&[1, 2, 5]));
 }

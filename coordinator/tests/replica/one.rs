@@ -19,6 +19,7 @@ fn drain(replica: &mut Replica<MemoryLog>) -> Vec<Step> {
 fn words(steps: &[Step]) -> Vec<&'static str> {
     let word = |step: &Step| match step {
         Step::Send(_) => "send",
+        Step::Confirmed(_) => "confirm",
         Step::Persisted => "persist",
         Step::Installed { .. } => "install",
         Step::Applied(_) => "apply",

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use fruitnode_coordinator::ids::NodeId;
 use fruitnode_coordinator::replica::{
-    MemoryLog, Outgoing, Proposed, Replica, Role, Status, Step, StepError, VoterChange,
+    Confirmed, MemoryLog, Outgoing, Proposed, Replica, Role, Status, Step, StepError, VoterChange,
 };
 
 use crate::{founded, n, short};
@@ -14,6 +14,7 @@ pub(crate) struct Room {
     pub(crate) cut_off: BTreeSet<NodeId>,
     /// Indexes of commands that each applied, with their terms.
     pub(crate) applied: BTreeMap<NodeId, Vec<(u64, u64)>>,
+    pub(crate) confirmed: BTreeMap<NodeId, Vec<Confirmed>>,
     pub(crate) installed: Vec<NodeId>,
     pub(crate) refused: Vec<StepError>,
     wire: VecDeque<(NodeId, Outgoing)>,
@@ -26,6 +27,7 @@ impl Room {
             here: BTreeMap::new(),
             cut_off: BTreeSet::new(),
             applied: BTreeMap::new(),
+            confirmed: BTreeMap::new(),
             installed: Vec::new(),
             refused: Vec::new(),
             wire: VecDeque::new(),
@@ -139,6 +141,9 @@ impl Room {
                 let applied = self.applied.entry(id).or_default();
                 let commands = entries.iter().filter(|entry| entry.command.is_some());
                 applied.extend(commands.map(|entry| (entry.index, entry.term)));
+            }
+            Step::Confirmed(answers) => {
+                self.confirmed.entry(id).or_default().extend(answers);
             }
             Step::Installed { .. } => self.installed.push(id),
             Step::Persisted | Step::Compacted | Step::Advanced => {}

@@ -61,6 +61,35 @@ fn the_first_voter_left_takes_over_and_nothing_committed_is_lost() {
 }
 
 #[test]
+fn a_leader_answers_questions_only_with_a_majority_behind_it() {
+    for voters in [1, 3] {
+        let mut room = Room::of(voters);
+        let proposed = room.propose("a");
+        room.replica(n(1)).confirm(1);
+        room.settle();
+        let answers = room.confirmed.remove(&n(1)).unwrap_or_default();
+        assert_eq!(answers.len(), 1, "{voters} voters: {answers:?}");
+        assert!(answers[0].number == 1 && answers[0].index >= proposed.index, "{answers:?}");
+        // Whoever follows is not asked, and answers nothing.
+        if voters > 1 {
+            room.replica(n(2)).confirm(2);
+        }
+        room.ticks(5);
+        assert!(room.confirmed.is_empty(), "{:?}", room.confirmed);
+    }
+    let mut room = Room::of(3);
+    room.cut_off.insert(n(1));
+    room.replica(n(1)).confirm(7);
+    room.ticks(ELECTION_TICKS - 5);
+    assert_eq!(room.status(1).role, Role::Leader, "it does not know yet");
+    room.ticks(2 * ELECTION_TICKS);
+    room.propose("by another");
+    room.cut_off.clear();
+    room.ticks(20);
+    assert!(room.confirmed.is_empty(), "{:?}", room.confirmed);
+}
+
+#[test]
 fn a_leader_without_a_majority_steps_down_and_disturbs_nobody_when_it_returns() {
     let mut room = Room::of(3);
     room.cut_off.insert(n(1));

@@ -15,7 +15,7 @@ use tokio::time::{MissedTickBehavior, sleep, timeout};
 use crate::actors::envelope::{self, FromCoordinator, Joined};
 use crate::actors::messages::{Report, ToWorker};
 use crate::actors::spawn::spawn;
-use crate::env::Moment;
+use crate::env::{Moment, wall_ms};
 use crate::memory::resident_bytes;
 use crate::mesh::client::{Peers, first_of};
 use crate::mesh::error::MeshError;
@@ -386,6 +386,7 @@ impl Attend {
             memory_bytes: resident_bytes().unwrap_or_default(),
             running: envelope::running(self.parts.running.steps()),
             certificate_ends_ms: self.parts.coordinators.certificate_ends_ms(),
+            clock_ms: wall_ms(),
         }
     }
 }

@@ -14,12 +14,14 @@ use fruitnode_coordinator::effect::Effect;
 use fruitnode_coordinator::ids::NodeId;
 use fruitnode_coordinator::replica::{
     Applied, LogStore, Outgoing, ProposeError as Refused, Proposed, Replica, Role, Status, Step,
+    StepError,
 };
 
 use super::clock::Clock;
-use super::events::{Event, Events};
+use super::events::{Event, Events, LogFailure};
 use super::handle::{Consensus, ProposeError, Reply, Request, Room};
 use super::options::{ConsensusOptions, Look, Outbox, StartError};
+use super::questions::Questions;
 use super::twins::Twins;
 use crate::env;
 
@@ -68,6 +70,7 @@ where
             status,
             waiting: BTreeMap::new(),
             settled: Vec::new(),
+            questions: Questions::default(),
             ticks: 0,
             twins: Twins::default(),
             leading: None,
@@ -75,6 +78,7 @@ where
             deposed: None,
             looked: None,
             stopping: None,
+            behind: None,
         };
         driver.run_to_the_end(Clock::new(tick));
     };
@@ -99,6 +103,8 @@ struct Driver<S: LogStore> {
     waiting: BTreeMap<u64, (u64, Reply)>,
     // What they are told once the state and the status are shown.
     settled: Vec<(Reply, Result<u64, ProposeError>)>,
+    // Who asks whether this node still leads.
+    questions: Questions,
     ticks: u64,
     // Which process of each voter is heard.
     twins: Twins,
@@ -111,6 +117,8 @@ struct Driver<S: LogStore> {
     // What was applied when the state was shown last.
     looked: Option<u64>,
     stopping: Option<Stopping>,
+    // Why the log must not be used any more, once another voter has shown that it went back.
+    behind: Option<String>,
 }
 
 struct Stopping {
@@ -131,7 +139,7 @@ impl<S: LogStore> Driver<S> {
         };
         if let Some(words) = failure {
             tracing::error!("{words}");
-            self.events.fail(words);
+            self.events.fail(LogFailure { words, behind: self.behind.is_some() });
         }
         let stopping = self.stopping.take();
         drop(self);
@@ -149,6 +157,9 @@ impl<S: LogStore> Driver<S> {
                 Ok(request) => self.take_all(request),
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => return Ok(()),
+            }
+            if let Some(words) = &self.behind {
+                return Err(words.clone());
             }
             // After the messages: a heartbeat that has come counts before the tick that misses it.
             for _ in 0..clock.due(started.elapsed()) {
@@ -180,8 +191,14 @@ impl<S: LogStore> Driver<S> {
                     return;
                 }
                 for message in messages {
-                    if let Err(error) = self.replica.step(from, &message) {
-                        tracing::warn!(%from, %error, "a message of another voter is dropped");
+                    match self.replica.step(from, &message) {
+                        Ok(()) => {}
+                        Err(error @ StepError::LogLost { .. }) => {
+                            self.behind = Some(error.to_string());
+                        }
+                        Err(error) => {
+                            tracing::warn!(%from, %error, "a message of another voter is dropped");
+                        }
                     }
                 }
             }
@@ -191,6 +208,7 @@ impl<S: LogStore> Driver<S> {
                 self.wait(proposed, reply);
             }
             Request::Read(look) => look(self.replica.state()),
+            Request::Confirm(reply) => self.questions.ask(reply),
             Request::Transfer(to) => self.replica.transfer(to),
             Request::Unreachable(node) => self.replica.unreachable(node),
             Request::SnapshotSent { node, arrived } => self.replica.snapshot_sent(node, arrived),
@@ -239,8 +257,12 @@ impl<S: LogStore> Driver<S> {
 
     /// Whatever the replica has to do, then whatever follows from it for those who watch.
     fn carry_out(&mut self) -> Result<(), String> {
+        if let Some(number) = self.questions.next() {
+            self.replica.confirm(number);
+        }
         while let Some(step) = self.replica.next().map_err(|error| words(&error))? {
             match step {
+                Step::Confirmed(answers) => self.questions.answered(answers),
                 Step::Send(messages) => self.send(messages),
                 Step::Installed { .. } => self.events.tell(Event::Installed),
                 Step::Applied(applied) => self.applied(applied),
@@ -249,6 +271,7 @@ impl<S: LogStore> Driver<S> {
         }
         let status = self.replica.status();
         self.settle(&status);
+        self.settle_questions(&status);
         self.tell_standing(&status);
         if self.looked != Some(status.applied) {
             self.looked = Some(status.applied);
@@ -321,6 +344,18 @@ impl<S: LogStore> Driver<S> {
                 break;
             }
             self.settled.push((first.remove().1, Err(ProposeError::Lost)));
+        }
+    }
+
+    /// A leader that has just been elected cannot tell yet; one that was deposed never will.
+    fn settle_questions(&mut self, status: &Status) {
+        let settled = self.questions.settled(status.applied);
+        self.settled.extend(settled.into_iter().map(|reply| (reply, Ok(status.applied))));
+        if !status.serves {
+            let leader = status.leader.filter(|leader| *leader != status.id);
+            let refused = self.questions.give_up().into_iter();
+            let refused = refused.map(|reply| (reply, Err(ProposeError::NotLeader { leader })));
+            self.settled.extend(refused);
         }
     }
 

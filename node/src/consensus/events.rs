@@ -37,9 +37,19 @@ pub enum Event {
     },
     /// The snapshot of another replaced the state.
     Installed,
-    /// The log can no longer be written or read: the process must end, since what it acknowledged
-    /// may not be durable. In words. The last event.
-    Failed(String),
+    /// The log can no longer be written, read or trusted: the process must end, since what it
+    /// acknowledged may not be durable. The last event.
+    Failed(LogFailure),
+}
+
+/// Why the log of this node is of no use any more.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LogFailure {
+    /// Why, in words.
+    pub words: String,
+    /// Entries that it acknowledged are gone, after a disk or a machine was set back: it must not
+    /// be used by a later start either.
+    pub behind: bool,
 }
 
 /// The thread's end of the events. A consumer that is slow costs it effects, never the thread its
@@ -78,9 +88,9 @@ impl Events {
     }
 
     /// The last event, for which there always is room.
-    pub(super) fn fail(&mut self, words: String) {
+    pub(super) fn fail(&mut self, failure: LogFailure) {
         if let Some(room) = self.last_word.take() {
-            room.send(Event::Failed(words));
+            room.send(Event::Failed(failure));
         }
     }
 }
@@ -99,13 +109,14 @@ mod tests {
         assert!(matches!(receiver.try_recv(), Ok(Event::Applied { index: 0, .. })));
         events.tell(Event::Installed);
         events.catch_up(|| Event::Leading { term: 7 });
-        events.fail("the disk is gone".to_owned());
+        let failure = LogFailure { words: "the disk is gone".to_owned(), behind: false };
+        events.fail(failure.clone());
         drop(events);
         let mut rest = Vec::new();
         while let Ok(event) = receiver.try_recv() {
             rest.push(event);
         }
-        let end = [Event::Leading { term: 7 }, Event::Failed("the disk is gone".to_owned())];
+        let end = [Event::Leading { term: 7 }, Event::Failed(failure)];
         assert_eq!(rest.len(), EVENTS_MAX - 1 + end.len());
         assert_eq!(rest[rest.len() - 2..], end);
     }

@@ -67,6 +67,7 @@ pub(super) enum Request {
     Propose { commands: Vec<Command>, reply: Reply },
     Change { change: VoterChange, reply: Reply },
     Read(Box<dyn FnOnce(&ClusterState) + Send>),
+    Confirm(Reply),
     Transfer(NodeId),
     Unreachable(NodeId),
     SnapshotSent { node: NodeId, arrived: bool },
@@ -144,6 +145,12 @@ impl Consensus {
         // Whoever asked may have gone.
         self.tell(Request::Read(Box::new(move |state| drop(reply.send(look(state))))));
         answer.await.map_err(|_| Stopped)
+    }
+
+    /// Makes sure that this node leads, and that what it shows next is not older than this call: a
+    /// majority was asked. A leader that was cut off learns here that it is none any more.
+    pub async fn confirm(&self) -> Result<u64, ProposeError> {
+        self.ask(Request::Confirm).await
     }
 
     /// Where this replica stands. Changes only when something changed.

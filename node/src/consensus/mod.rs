@@ -14,12 +14,13 @@ mod events;
 mod handle;
 mod options;
 pub mod pieces;
+mod questions;
 pub mod store;
 #[cfg(test)]
 mod tests;
 mod twins;
 
-pub use events::Event;
+pub use events::{Event, LogFailure};
 pub use handle::{Consensus, ProposeError, Stopped};
 pub use options::{ConsensusOptions, Outbox, StartError};
 

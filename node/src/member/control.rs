@@ -87,7 +87,10 @@ pub(super) async fn create_token(
     check_token(request.uses, request.ttl_ms).map_err(invalid)?;
     let token = Token::create(voting.authority.pin());
     let (id, uses) = (token.id.clone(), request.uses);
-    let expires_ms = wall_ms() + request.ttl_ms;
+    // Of a cluster that has seen a clock far ahead once, the token must not be born too late.
+    let now_ms = voting.consensus.read(|state| state.now_ms()).await;
+    let now_ms = now_ms.map_err(|_| Refusal::stopping())?.max(wall_ms());
+    let expires_ms = now_ms.saturating_add(request.ttl_ms);
     let hash = Digest(token.hash());
     propose(voting, Command::CreateToken { id: id.clone(), hash, uses, expires_ms }).await?;
     let info = v1::TokenInfo { id, uses_left: uses, expires_ms, expired: false };
@@ -141,6 +144,7 @@ pub(super) async fn create_client(
         let words = format!("another certificate for {known} was made at the same time");
         return Err(Refusal::new(RefusalKind::Conflict, words));
     }
+    voting.leader.tell_roster().await;
     Ok(v1::CreateClientReply { certificates })
 }
 
@@ -160,7 +164,9 @@ pub(super) async fn revoke_client(voting: &Voting, name: String) -> Result<(), R
         );
         return Err(Refusal::new(RefusalKind::Conflict, words));
     }
-    propose(voting, Command::RevokeClient { name }).await.map(drop)
+    propose(voting, Command::RevokeClient { name }).await?;
+    voting.leader.tell_roster().await;
+    Ok(())
 }
 
 /// A member, unless it is removed already.
@@ -190,7 +196,9 @@ pub(super) async fn remove(voting: &Voting, node: NodeId) -> Result<(), Refusal>
         let words = format!("{node} is the only voter: a cluster cannot remove its last one");
         return Err(Refusal::new(RefusalKind::Conflict, words));
     }
-    propose(voting, Command::RemoveNode { node }).await.map(drop)
+    propose(voting, Command::RemoveNode { node }).await?;
+    voting.leader.tell_roster().await;
+    Ok(())
 }
 
 /// Takes a job. The same one again is the same job.
@@ -311,11 +319,10 @@ pub(super) async fn watch(voting: Voting, job: JobId) -> Result<Outbound<v1::Job
                 () = out.closed() => return,
                 () = tokio::time::sleep(WATCH_EVERY) => {}
             }
-            let leads = voting.consensus.status().borrow().role;
-            next = match leads {
-                fruitnode_coordinator::replica::Role::Leader => job_status(&voting, &job).await,
+            next = match voting.consensus.confirm().await {
+                Ok(_) => job_status(&voting, &job).await,
                 // The client asks the successor.
-                _ => Err(Refusal::not_leader(None)),
+                Err(_) => Err(Refusal::not_leader(None)),
             };
         }
     });

@@ -11,11 +11,16 @@ use rustix::fs::{FlockOperation, flock};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
+use crate::env::wall_ms;
+
 /// Version of the form of `identity.json`.
 const VERSION: u32 = 1;
 
 const IDENTITY: &str = "identity.json";
 const LOCK: &str = "lock";
+
+/// File with the key of the cluster's authority.
+pub(super) const AUTHORITY_KEY: &str = "authority.key";
 
 /// Why a node's folder cannot be used.
 #[derive(Debug, Error)]
@@ -203,9 +208,30 @@ impl DataDir {
         self.file("log.redb")
     }
 
+    /// Gives the log another name besides, by which it can be looked at later.
+    ///
+    /// # Errors
+    /// As the system says.
+    pub fn keep_log_aside(&self) -> Result<PathBuf, DataDirError> {
+        let log = self.log();
+        let aside = log.with_extension(format!("lost-{}.redb", wall_ms()));
+        fs::hard_link(&log, &aside).map_err(DataDirError::io(&log))?;
+        Ok(aside)
+    }
+
+    /// Puts the log where no later start finds it: without it the node, which had one, does not
+    /// start again.
+    ///
+    /// # Errors
+    /// As the system says.
+    pub fn set_log_aside(&self) -> Result<(), DataDirError> {
+        self.keep_log_aside()?;
+        fs::remove_file(self.log()).map_err(DataDirError::io(&self.log()))
+    }
+
     /// The key of the cluster's authority: on voters alone.
     pub fn authority_key(&self) -> PathBuf {
-        self.file("authority.key")
+        self.file(AUTHORITY_KEY)
     }
 
     /// Who the node is.

@@ -19,6 +19,7 @@ use crate::consensus::ProposeError;
 use crate::env::{Moment, wall_ms};
 use crate::member::voting::Voting;
 use crate::mesh::error::{Refusal, RefusalKind};
+use crate::mesh::roster::RosterBook;
 use crate::mesh::{request_key, token};
 
 /// Wrong tokens, and keys that nobody knows, that one address may try within [`TRIES_WINDOW`].
@@ -63,7 +64,7 @@ pub(super) async fn enroll(
     voting: &Voting,
     tries: &Tries,
     from: IpAddr,
-    roster: v1::Roster,
+    book: &RosterBook,
     request: v1::EnrollRequest,
 ) -> Result<v1::EnrollReply, Refusal> {
     tries.check(from)?;
@@ -110,15 +111,11 @@ pub(super) async fn enroll(
     // Another joiner may have taken the last use between the look and the entry.
     let node = node.ok_or_else(|| Refusal::denied(TokenError::UsedUp.to_string()))?;
     tracing::info!(%node, "a node joins");
-    Ok(v1::EnrollReply {
-        node: node.0,
-        cluster: voting.authority.cluster().to_owned(),
-        certificates: sign_node(voting, node, &request.request).await?,
-        roster: Some(roster),
-    })
+    welcome(voting, node, book, &request.request).await
 }
 
-/// Signs a member's certificate anew.
+/// Signs a member's certificate anew, for the key with which it joined and no other: whoever got at
+/// the authority's key once must not come back as somebody else.
 pub(super) async fn renew(
     voting: &Voting,
     node: NodeId,
@@ -126,8 +123,14 @@ pub(super) async fn renew(
 ) -> Result<v1::RenewReply, Refusal> {
     let member = voting.consensus.read(move |state| state.membership().member(node).cloned());
     let member = member.await.map_err(|_| Refusal::stopping())?;
-    if member.is_none_or(|member| member.removed) {
+    let Some(member) = member.filter(|member| !member.removed) else {
         return Err(Refusal::denied(format!("{node} is no member of this cluster any more")));
+    };
+    let key = request_key(request).map(|key| Digest(Sha256::digest(&key).into()));
+    let key = key.map_err(|error| Refusal::new(RefusalKind::Invalid, error.to_string()))?;
+    if key != member.key {
+        let words = format!("{node} joined with another key than the one to be certified");
+        return Err(Refusal::denied(words));
     }
     Ok(v1::RenewReply { certificates: sign_node(voting, node, request).await? })
 }
@@ -139,7 +142,7 @@ pub(super) async fn readmit(
     voting: &Voting,
     tries: &Tries,
     from: IpAddr,
-    roster: v1::Roster,
+    book: &RosterBook,
     request: &[u8],
 ) -> Result<v1::EnrollReply, Refusal> {
     tries.check(from)?;
@@ -163,11 +166,22 @@ pub(super) async fn readmit(
         None => return Err(refused(format!("no member of the cluster has this key: {again}"))),
     };
     tracing::info!(%node, "a node whose certificate had ended is let in again");
+    welcome(voting, node, book, request).await
+}
+
+/// What a member gets that shows no certificate. Everybody hears of it before it has one.
+async fn welcome(
+    voting: &Voting,
+    node: NodeId,
+    book: &RosterBook,
+    request: &[u8],
+) -> Result<v1::EnrollReply, Refusal> {
+    voting.leader.tell_roster().await;
     Ok(v1::EnrollReply {
         node: node.0,
         cluster: voting.authority.cluster().to_owned(),
         certificates: sign_node(voting, node, request).await?,
-        roster: Some(roster),
+        roster: Some(v1::Roster::from(&*book.now())),
     })
 }
 

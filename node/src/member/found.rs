@@ -8,7 +8,6 @@ use fruitnode_coordinator::command::Command;
 use fruitnode_coordinator::ids::{Digest, NodeId, hex};
 use fruitnode_coordinator::replica::Replica;
 use fruitnode_coordinator::state::ClusterState;
-use fruitnode_proto::v1;
 use prost::Message;
 use sha2::{Digest as _, Sha256};
 
@@ -22,6 +21,7 @@ use crate::mesh::authority::Authority;
 use crate::mesh::credentials::{self, Credentials, HOSTS, NODE, NodeKey};
 use crate::mesh::identity::{Certified, new_cluster};
 use crate::mesh::request_key;
+use crate::mesh::roster::Roster;
 use crate::mesh::token::Token;
 
 /// The first node.
@@ -118,12 +118,8 @@ pub fn found(options: &FoundOptions) -> Result<Founded, MemberError> {
     Replica::found(&mut log, FIRST, &state)?;
     drop(log);
 
-    let roster = v1::Roster {
-        index: state.applied(),
-        members: vec![v1::roster::Member { node: FIRST.0, address: options.advertise.clone() }],
-        voters: vec![FIRST.0],
-        ..v1::Roster::default()
-    };
+    let roster = state.membership().roster();
+    let roster = Roster::listed(roster, state.applied(), vec![FIRST.0]);
     dir.write(ROSTER, &roster.encode_to_vec())?;
     let own = dir.file(credentials::PERSON);
     save_person(&person, &own, &options.advertise)?;

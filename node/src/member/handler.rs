@@ -12,6 +12,7 @@ use tokio::sync::watch;
 use tokio::time::timeout;
 
 use crate::actors::attend::Standing;
+use crate::consensus::ProposeError;
 use crate::consensus::pieces::Joined;
 use crate::consensus::store::RedbLog;
 use crate::member::enrolment::{self, Tries};
@@ -33,14 +34,12 @@ pub(super) struct NodeHandler {
     standing: watch::Receiver<Standing>,
     tries: Tries,
     large: LargeRoom,
-    /// One admission at a time.
-    admission: tokio::sync::Mutex<()>,
 }
 
 impl NodeHandler {
     pub(super) fn new(shared: Arc<Shared>, standing: watch::Receiver<Standing>) -> Self {
         let (tries, large) = (Tries::default(), LargeRoom::default());
-        Self { shared, standing, tries, large, admission: tokio::sync::Mutex::default() }
+        Self { shared, standing, tries, large }
     }
 
     /// The coordinator's parts, if this node is the coordinator.
@@ -51,9 +50,19 @@ impl NodeHandler {
         };
         self.shared.voting.leading(&self.shared.book, self.shared.me, attended)
     }
+}
 
-    fn roster(&self) -> v1::Roster {
-        v1::Roster::from(&*self.shared.book.now())
+impl NodeHandler {
+    /// The coordinator's parts, if this node is the coordinator and a majority has just said so:
+    /// what it tells people then is not out of date.
+    async fn confirmed(&self) -> Result<Voting, Refusal> {
+        let voting = self.leading()?;
+        voting.consensus.confirm().await.map_err(|error| match error {
+            ProposeError::NotLeader { leader } => self.shared.book.not_leader(leader),
+            ProposeError::Stopped => Refusal::stopping(),
+            error => lost(error),
+        })?;
+        Ok(voting)
     }
 }
 
@@ -70,7 +79,7 @@ impl Handler for NodeHandler {
     ) -> Result<v1::EnrollReply, Refusal> {
         let voting = self.leading()?;
         let from = caller.address.ip();
-        enrolment::enroll(&voting, &self.tries, from, self.roster(), request).await
+        enrolment::enroll(&voting, &self.tries, from, &self.shared.book, request).await
     }
 
     async fn readmit(
@@ -79,7 +88,7 @@ impl Handler for NodeHandler {
         request: v1::RenewRequest,
     ) -> Result<v1::EnrollReply, Refusal> {
         let (voting, from) = (self.leading()?, caller.address.ip());
-        enrolment::readmit(&voting, &self.tries, from, self.roster(), &request.request).await
+        enrolment::readmit(&voting, &self.tries, from, &self.shared.book, &request.request).await
     }
 
     async fn exchange(
@@ -115,7 +124,7 @@ impl Handler for NodeHandler {
 
     async fn admit(&self, caller: Caller, request: v1::AdmitRequest) -> Result<(), Refusal> {
         let by = caller.node()?;
-        let _alone = self.admission.lock().await;
+        let _alone = self.shared.admission.lock().await;
         if self.shared.voting.get().is_some() {
             return Ok(());
         }
@@ -171,7 +180,7 @@ impl Handler for NodeHandler {
     }
 
     async fn status(&self, _: Caller) -> Result<v1::ClusterStatus, Refusal> {
-        control::status(&self.leading()?, self.shared.me).await
+        control::status(&self.confirmed().await?, self.shared.me).await
     }
 
     async fn create_token(
@@ -183,7 +192,7 @@ impl Handler for NodeHandler {
     }
 
     async fn list_tokens(&self, _: Caller) -> Result<v1::TokenList, Refusal> {
-        control::list_tokens(&self.leading()?).await
+        control::list_tokens(&self.confirmed().await?).await
     }
 
     async fn revoke_token(&self, _: Caller, request: v1::NameRequest) -> Result<(), Refusal> {
@@ -224,7 +233,7 @@ impl Handler for NodeHandler {
     }
 
     async fn list_jobs(&self, _: Caller) -> Result<v1::JobList, Refusal> {
-        control::list_jobs(&self.leading()?).await
+        control::list_jobs(&self.confirmed().await?).await
     }
 
     async fn watch_job(
@@ -232,7 +241,7 @@ impl Handler for NodeHandler {
         _: Caller,
         request: v1::NameRequest,
     ) -> Result<Outbound<v1::JobStatus>, Refusal> {
-        control::watch(self.leading()?, JobId(request.name)).await
+        control::watch(self.confirmed().await?, JobId(request.name)).await
     }
 
     async fn cancel_job(&self, _: Caller, request: v1::NameRequest) -> Result<(), Refusal> {
@@ -252,7 +261,7 @@ impl Handler for NodeHandler {
         _: Caller,
         request: v1::NameRequest,
     ) -> Result<Outbound<v1::RowBatch>, Refusal> {
-        let voting = self.leading()?;
+        let voting = self.confirmed().await?;
         rows::of_all_nodes(voting, self.shared.peers.clone(), JobId(request.name)).await
     }
 
@@ -269,10 +278,10 @@ impl Handler for NodeHandler {
         _: Caller,
         request: v1::ExplainRequest,
     ) -> Result<Outbound<v1::Explanation>, Refusal> {
-        explain::job(&self.leading()?, self.shared.storage.clone(), request).await
+        explain::job(&self.confirmed().await?, self.shared.storage.clone(), request).await
     }
 
     async fn backup(&self, _: Caller) -> Result<Outbound<v1::Piece>, Refusal> {
-        control::backup(&self.leading()?).await
+        control::backup(&self.confirmed().await?).await
     }
 }

@@ -13,6 +13,7 @@
 mod alone;
 pub mod control;
 pub mod data_dir;
+mod demotion;
 mod enrolment;
 mod explain;
 mod found;
@@ -36,8 +37,8 @@ use std::net::SocketAddr;
 use fruitnode_coordinator::ids::NodeId;
 use thiserror::Error;
 
-use crate::consensus::StartError;
 use crate::consensus::store::StoreError;
+use crate::consensus::{LogFailure, StartError};
 use crate::mesh::RequestError;
 use crate::mesh::authority::AuthorityError;
 use crate::mesh::credentials::CredentialsError;
@@ -122,8 +123,8 @@ pub enum MemberError {
     #[error("the cluster refuses this node: {0}")]
     Refused(String),
     /// The log has failed while the node ran.
-    #[error("the node stops, because its log can no longer be trusted: {0}")]
-    LogFailed(String),
+    #[error("the node stops, because its log can no longer be trusted: {}", .0.words)]
+    LogFailed(LogFailure),
     /// The system gives no thread.
     #[error("the system gives no thread for this node")]
     Threads(#[source] io::Error),

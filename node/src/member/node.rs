@@ -20,7 +20,7 @@ use crate::actors::leader::{self, Admission, LeaderParts};
 use crate::actors::spawn::spawn;
 use crate::actors::{patience, worker};
 use crate::consensus::store::RedbLog;
-use crate::consensus::{self, ConsensusOptions};
+use crate::consensus::{self, ConsensusOptions, LogFailure};
 use crate::env::{Moment, secret_bytes, wall_ms};
 use crate::http::Health;
 use crate::member::data_dir::{DataDir, NodeFile};
@@ -28,7 +28,7 @@ use crate::member::handler::NodeHandler;
 use crate::member::moments::PeerMoments;
 use crate::member::outbox::MeshOutbox;
 use crate::member::voting::{Voting, VotingSlot};
-use crate::member::{MemberError, alone, renewal};
+use crate::member::{MemberError, alone, demotion, renewal};
 use crate::mesh::authority::Authority;
 use crate::mesh::client::Peers;
 use crate::mesh::credentials::{Credentials, NODE};
@@ -73,11 +73,13 @@ pub(super) struct Shared {
     pub(super) book: RosterBook,
     pub(super) peers: Peers,
     pub(super) voting: VotingSlot,
+    /// Held while the node becomes a voter, or is one no longer.
+    pub(super) admission: tokio::sync::Mutex<()>,
     pub(super) context: Arc<NodeContext>,
     /// Where S3 is, for what is read back.
     pub(super) storage: S3Options,
     /// Told when the log can no longer be trusted.
-    pub(super) failed: watch::Sender<Option<String>>,
+    pub(super) failed: watch::Sender<Option<LogFailure>>,
 }
 
 /// Runs a node until it is told to stop, or cannot go on.
@@ -133,6 +135,7 @@ pub async fn run(
         book: book.clone(),
         peers: peers.clone(),
         voting,
+        admission: tokio::sync::Mutex::default(),
         context: Arc::clone(&context),
         storage: options.storage.clone(),
         failed,
@@ -160,6 +163,7 @@ pub async fn run(
     let serving =
         spawn("server", server::serve(listener, tls, book.clone(), handler, ended.clone()));
     spawn("roster", keep_roster(Arc::clone(&shared)));
+    spawn("demotion", demotion::watch(Arc::clone(&shared), standing.clone()));
     let cast_out = spawn("renewal", renewal::keep(Arc::clone(&shared), standing.clone()));
     if let Some(address) = options.http {
         let listener = TcpListener::bind(address).await;
@@ -175,26 +179,35 @@ pub async fn run(
         drain(&shared, standing, options.drain).await;
     }
     end.send_replace(true);
+    let outcome = wind_up(&shared, outcome).await;
+    // Streams that are still open end with the process.
+    serving.abort();
+    outcome
+}
+
+/// Stops the log, and leaves behind in the folder only what is of use there.
+async fn wind_up(shared: &Shared, outcome: Result<(), MemberError>) -> Result<(), MemberError> {
     if let Some(voting) = shared.voting.take() {
         voting.consensus.stop().await;
     }
-    // Streams that are still open end with the process.
-    serving.abort();
+    if let Err(MemberError::LogFailed(LogFailure { behind: true, .. })) = &outcome {
+        shared.dir.set_log_aside()?;
+    }
+    demotion::at_the_end(shared, &outcome)?;
     outcome
 }
 
 /// Waits until the node is told to stop, or cannot go on.
 async fn told_to_end(
     stop: impl Future<Output = ()>,
-    mut has_failed: watch::Receiver<Option<String>>,
+    mut has_failed: watch::Receiver<Option<LogFailure>>,
     mut standing: watch::Receiver<Standing>,
     (taking_part, cast_out): (JoinHandle<Result<(), MemberError>>, JoinHandle<MemberError>),
 ) -> Result<(), MemberError> {
     tokio::select! {
         () = stop => Ok(()),
-        words = has_failed.wait_for(Option::is_some) => {
-            let words = words.map(|words| words.clone().unwrap_or_default()).unwrap_or_default();
-            Err(MemberError::LogFailed(words))
+        Ok(failure) = async { has_failed.wait_for(Option::is_some).await.map(|it| it.clone()) } => {
+            failure.map_or(Ok(()), |failure| Err(MemberError::LogFailed(failure)))
         }
         Ok(Err(error)) = taking_part => Err(error),
         Ok(refused) = cast_out => Err(refused),

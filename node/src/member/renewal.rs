@@ -43,7 +43,7 @@ pub(super) async fn keep(shared: Arc<Shared>, standing: watch::Receiver<Standing
             _ => None,
         };
         let made = match attended {
-            _ if has_ended(&certified) => Some(come_back(&shared).await),
+            _ if is_useless(&certified) => Some(come_back(&shared).await),
             Some(leader) if certified.renew_at_ms() <= wall_ms() => {
                 Some(renew(&shared, leader).await)
             }
@@ -66,7 +66,7 @@ pub(super) fn at_start(
     authority: Option<&Authority>,
 ) -> Result<Credentials, MemberError> {
     match authority {
-        Some(authority) if has_ended(&credentials.check()?) => sign_own(dir, authority),
+        Some(authority) if is_useless(&credentials.check()?) => sign_own(dir, authority),
         _ => Ok(credentials),
     }
 }
@@ -122,8 +122,11 @@ fn own_key(dir: &DataDir) -> Result<NodeKey, MemberError> {
     Ok(NodeKey::of(&Credentials::load(dir.path(), NODE)?)?)
 }
 
-fn has_ended(certified: &Certified) -> bool {
-    certified.not_after_ms <= wall_ms()
+/// Whether nobody takes the certificate now: its time is over, or has not come, since it was made by
+/// a clock that was far ahead.
+fn is_useless(certified: &Certified) -> bool {
+    let now_ms = wall_ms();
+    certified.not_after_ms <= now_ms || now_ms < certified.not_before_ms
 }
 
 fn look_every(certified: &Certified) -> Duration {

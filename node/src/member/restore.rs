@@ -20,6 +20,10 @@ use crate::env::wall_ms;
 use crate::member::MemberError;
 use crate::member::data_dir::DataDir;
 use crate::member::node::ROSTER;
+use crate::mesh::roster::Roster;
+
+/// The log that is to be, while it is made.
+const NEW_LOG: &str = "restored.redb";
 
 /// What a cluster is restored from.
 #[derive(Debug, Clone)]
@@ -66,29 +70,19 @@ pub fn restore(options: &RestoreOptions) -> Result<Restored, MemberError> {
         let index = found.state.applied() + 1;
         found.state.apply(index, wall_ms(), &Command::RemoveNode { node });
     }
-    let log = dir.log();
-    let old_log = log.is_file().then(|| log.with_extension(format!("lost-{}.redb", wall_ms())));
-    if let Some(old) = &old_log {
-        fs::rename(&log, old).map_err(|source| {
-            MemberError::DataDir(super::DataDirError::Io { path: log.clone(), source })
-        })?;
-    }
-    let file = dir.identity()?;
-    let mut new = RedbLog::create(&log, &file.storage)?;
-    Replica::found(&mut new, found.me, &found.state)?;
+    // Made beside, and put in the place of the old one at the end: if this is cut short it can be
+    // done again.
+    let (log, new) = (dir.log(), dir.file(NEW_LOG));
+    dir.remove(NEW_LOG)?;
+    let mut made = RedbLog::create(&new, &dir.identity()?.storage)?;
+    Replica::found(&mut made, found.me, &found.state)?;
+    drop(made);
+    let old_log = log.is_file().then(|| dir.keep_log_aside()).transpose()?;
+    RedbLog::put_in_place(&new, &log)?;
     let roster = found.state.membership().roster();
-    let members = roster
-        .members
-        .iter()
-        .map(|(node, address)| v1::roster::Member { node: node.0, address: address.clone() });
-    let roster = v1::Roster {
-        // Newer than whatever any member heard of those that are lost.
-        index: found.state.applied() + (1 << 32),
-        members: members.collect(),
-        voters: vec![found.me.0],
-        removed: roster.removed.iter().map(|node| node.0).collect(),
-        revoked: roster.revoked,
-    };
+    // Newer than whatever any member heard of those that are lost.
+    let index = found.state.applied() + (1 << 32);
+    let roster = Roster::listed(roster, index, vec![found.me.0]);
     dir.write(ROSTER, &roster.encode_to_vec())?;
     Ok(found.restored(old_log))
 }

@@ -59,7 +59,7 @@ fn nodes(state: &ClusterState, beside: &Beside) -> Vec<v1::NodeStatus> {
             () if beside.learners.contains(&id) => "learner",
             () => "member",
         };
-        let said = beside.told.beats.get(&id);
+        let said = beside.told.said.get(&id);
         v1::NodeStatus {
             node: id.0,
             address: member.address.clone(),
@@ -68,8 +68,9 @@ fn nodes(state: &ClusterState, beside: &Beside) -> Vec<v1::NodeStatus> {
             slots: at.map_or(0, |node| node.slots),
             used: at.map_or(0, |node| node.used),
             compute_class: at.map(|node| node.compute_class.clone()).unwrap_or_default(),
-            release: said.map_or_else(|| member.release.clone(), |(release, _)| release.clone()),
-            beat: said.map(|(_, beat)| beat.clone()),
+            release: said.map_or(&member.release, |said| &said.release).clone(),
+            beat: said.map(|said| said.beat.clone()),
+            clock_ahead_ms: said.map_or(0, |said| said.clock_ahead_ms),
             granted: granted(state, id),
         }
     });

@@ -3,7 +3,8 @@
 use std::fmt;
 use std::time::Duration;
 
-use fruitnode_coordinator::ids::{NodeId, hex};
+use fruitnode_coordinator::ids::{Digest, NodeId, hex};
+use sha2::{Digest as _, Sha256};
 use thiserror::Error;
 use x509_parser::certificate::X509Certificate;
 use x509_parser::extensions::GeneralName;
@@ -41,6 +42,8 @@ pub struct Certified {
     pub cluster: String,
     /// Its serial number, in hexadecimal.
     pub serial: String,
+    /// SHA-256 of the public key it is for, as the list of members holds it.
+    pub key: Digest,
     /// From when it is valid, in milliseconds since 1970-01-01 UTC.
     pub not_before_ms: u64,
     /// Until when it is valid, in milliseconds since 1970-01-01 UTC.
@@ -102,6 +105,7 @@ impl Certified {
             identity,
             cluster,
             serial: serial(&certificate),
+            key: Digest(Sha256::digest(&certificate.public_key().subject_public_key.data).into()),
             not_before_ms: milliseconds(validity.not_before.timestamp()),
             not_after_ms: milliseconds(validity.not_after.timestamp()),
         })

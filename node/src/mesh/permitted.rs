@@ -1,8 +1,12 @@
 //! What a call may be used for: one table, asked before every call. What is not in it nobody may.
 
 use crate::mesh::error::{Refusal, RefusalKind};
-use crate::mesh::identity::{Certified, Identity};
-use crate::mesh::roster::Roster;
+use crate::mesh::identity::{BACKDATED, Certified, Identity};
+use crate::mesh::roster::{Roster, Standing};
+
+/// How long after somebody's certificate was made a node may not have heard of them: certificates
+/// are dated back, and news are a beat away.
+const NEWS_MS_MAX: u64 = BACKDATED.as_millis() as u64 + 60_000;
 
 /// Who may.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,7 +47,7 @@ pub(super) fn permitted(
 ) -> Result<(), Refusal> {
     let who = who(path).ok_or_else(|| Refusal::unimplemented(path))?;
     if let Some(caller) = caller {
-        standing(caller, roster)?;
+        standing(caller, now_ms, roster)?;
         if caller.not_after_ms <= now_ms {
             // Whoever calls may have a new one by now, which the next connection shows.
             let words = "the certificate of the connection has expired: call again";
@@ -83,19 +87,33 @@ pub(super) fn permitted(
 }
 
 /// Whether whoever has this certificate is to be heard at all.
-pub(super) fn standing(caller: &Certified, roster: &Roster) -> Result<(), Refusal> {
-    if !roster.is_cut_off(caller) {
-        return Ok(());
-    }
+pub(super) fn standing(caller: &Certified, now_ms: u64, roster: &Roster) -> Result<(), Refusal> {
     let identity = &caller.identity;
-    Err(Refusal::denied(match identity {
-        Identity::Node(_) => format!(
+    let words = match (roster.standing(caller), identity) {
+        (Standing::Good, _) => return Ok(()),
+        (Standing::CutOff, Identity::Node(_)) => format!(
             "{identity} was removed from the cluster: clear its data directory and join again"
         ),
-        Identity::Person(_) => {
+        (Standing::CutOff, Identity::Person(_)) => {
             format!("the certificate of {identity} was revoked: ask for another")
         }
-    }))
+        (Standing::Unlisted, _) if now_ms < caller.not_before_ms + NEWS_MS_MAX => {
+            let words = format!("{identity} is not known here yet: try again");
+            return Err(Refusal::new(RefusalKind::Unavailable, words));
+        }
+        (Standing::Unlisted, Identity::Node(_)) => {
+            format!("{identity} is no member of this cluster, whatever its certificate says")
+        }
+        (Standing::Unlisted, Identity::Person(_)) => format!(
+            "the certificate of {identity} is not on the list of this cluster: ask for another \
+             (`fruitnode client create`)"
+        ),
+        (Standing::OtherKey, _) => format!(
+            "the certificate of {identity} is not for the key with which it joined: it is not \
+             taken for it"
+        ),
+    };
+    Err(Refusal::denied(words))
 }
 
 fn who(path: &str) -> Option<Who> {
@@ -106,7 +124,7 @@ fn who(path: &str) -> Option<Who> {
 
 #[cfg(test)]
 mod tests {
-    use fruitnode_coordinator::ids::NodeId;
+    use fruitnode_coordinator::ids::{Digest, NodeId};
 
     use super::*;
 
@@ -117,6 +135,7 @@ mod tests {
             identity,
             cluster: "ab12cd34".to_owned(),
             serial: "77".to_owned(),
+            key: Digest([7; 32]),
             not_before_ms: 0,
             not_after_ms: NOW_MS + 1,
         }
@@ -182,6 +201,26 @@ mod tests {
             assert!(!may(path, Some(&person), &revoked), "{path}");
             assert!(!may(path, Some(&expired), &roster()), "{path}");
         }
+    }
+
+    #[test]
+    fn what_the_stolen_key_of_the_authority_signs_is_of_no_use() {
+        let keys = [(NodeId(1), Digest([1; 32])), (NodeId(2), Digest([7; 32]))].into();
+        let listed = Roster { keys, people: ["78".to_owned()].into(), ..roster() };
+        let long_after = NOW_MS + NEWS_MS_MAX;
+        let refused = |identity, now_ms| {
+            let forged = Certified { not_after_ms: u64::MAX, ..of(identity) };
+            permitted("/fruitnode.v1.Control/Status", Some(&forged), now_ms, &listed).err()
+        };
+        let kind = |identity, now_ms| refused(identity, now_ms).map(|refusal| refusal.kind);
+        let (voter, other) = (Identity::Node(NodeId(1)), Identity::Node(NodeId(9)));
+        let person = Identity::Person("ann".to_owned());
+        assert_eq!(kind(voter, NOW_MS), Some(RefusalKind::Denied));
+        for somebody in [other, person] {
+            assert_eq!(kind(somebody.clone(), NOW_MS), Some(RefusalKind::Unavailable));
+            assert_eq!(kind(somebody, long_after), Some(RefusalKind::Denied));
+        }
+        assert_eq!(kind(Identity::Node(NodeId(2)), NOW_MS), None);
     }
 
     #[test]

@@ -3,7 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use fruitnode_coordinator::ids::NodeId;
+use fruitnode_coordinator::ids::{Digest, NodeId};
+use fruitnode_coordinator::members::{self, Listed};
 use fruitnode_proto::v1;
 use tokio::sync::watch;
 
@@ -23,6 +24,23 @@ pub struct Roster {
     pub removed: BTreeSet<NodeId>,
     /// Serial numbers of certificates that are refused.
     pub revoked: BTreeSet<String>,
+    /// SHA-256 of members' public keys. Empty as long as nobody told of them.
+    pub keys: BTreeMap<NodeId, Digest>,
+    /// Serial numbers of people's certificates that are good. Empty as long as nobody told.
+    pub people: BTreeSet<String>,
+}
+
+/// Where somebody stands with a roster.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Standing {
+    /// Listed.
+    Good,
+    /// Not listed. The roster may be older than the certificate.
+    Unlisted,
+    /// A member that was removed, or a certificate that was revoked.
+    CutOff,
+    /// A certificate for another key than the one with which the member joined.
+    OtherKey,
 }
 
 /// The roster as it is now, for whoever wants to look or to watch. Clones share it.
@@ -32,13 +50,41 @@ pub struct RosterBook {
 }
 
 impl Roster {
-    /// Whether whoever has this certificate is to be heard at all, whatever the call.
-    pub fn is_cut_off(&self, certified: &Certified) -> bool {
-        let removed = match &certified.identity {
-            Identity::Node(node) => self.removed.contains(node),
-            Identity::Person(_) => false,
+    /// The roster that the log holds, as nodes send it to each other.
+    pub fn listed(roster: members::Roster, index: u64, voters: Vec<u64>) -> v1::Roster {
+        let member = |listed: Listed| v1::roster::Member {
+            node: listed.node.0,
+            address: listed.address,
+            key: listed.key.0.to_vec(),
         };
-        removed || self.revoked.contains(&certified.serial)
+        v1::Roster {
+            index,
+            members: roster.members.into_iter().map(member).collect(),
+            voters,
+            removed: roster.removed.iter().map(|node| node.0).collect(),
+            revoked: roster.revoked,
+            people: roster.people,
+        }
+    }
+
+    /// Where whoever has this certificate stands. That the authority signed it is not enough: its
+    /// key was on every node that ever voted.
+    pub fn standing(&self, certified: &Certified) -> Standing {
+        if self.revoked.contains(&certified.serial) {
+            return Standing::CutOff;
+        }
+        let listed = match &certified.identity {
+            Identity::Node(node) if self.removed.contains(node) => return Standing::CutOff,
+            Identity::Node(node) => match self.keys.get(node) {
+                Some(key) if *key != certified.key => return Standing::OtherKey,
+                Some(_) => true,
+                None => self.keys.is_empty(),
+            },
+            Identity::Person(_) => {
+                self.people.is_empty() || self.people.contains(&certified.serial)
+            }
+        };
+        if listed { Standing::Good } else { Standing::Unlisted }
     }
 }
 
@@ -85,6 +131,11 @@ impl Default for RosterBook {
 
 impl From<v1::Roster> for Roster {
     fn from(roster: v1::Roster) -> Self {
+        let key = |member: &v1::roster::Member| {
+            let key = Digest(member.key.as_slice().try_into().ok()?);
+            Some((NodeId(member.node), key))
+        };
+        let keys = roster.members.iter().filter_map(key).collect();
         let member = |member: v1::roster::Member| (NodeId(member.node), member.address);
         let nodes = |ids: Vec<u64>| ids.into_iter().map(NodeId).collect();
         Self {
@@ -93,6 +144,8 @@ impl From<v1::Roster> for Roster {
             voters: nodes(roster.voters),
             removed: nodes(roster.removed),
             revoked: roster.revoked.into_iter().collect(),
+            keys,
+            people: roster.people.into_iter().collect(),
         }
     }
 }
@@ -100,8 +153,12 @@ impl From<v1::Roster> for Roster {
 impl From<&Roster> for v1::Roster {
     fn from(roster: &Roster) -> Self {
         let members = roster.addresses.iter();
-        let members = members
-            .map(|(node, address)| v1::roster::Member { node: node.0, address: address.clone() });
+        let key = |node: &NodeId| roster.keys.get(node).map(|key| key.0.to_vec());
+        let members = members.map(|(node, address)| v1::roster::Member {
+            node: node.0,
+            address: address.clone(),
+            key: key(node).unwrap_or_default(),
+        });
         let nodes = |ids: &BTreeSet<NodeId>| ids.iter().map(|node| node.0).collect();
         Self {
             index: roster.index,
@@ -109,6 +166,7 @@ impl From<&Roster> for v1::Roster {
             voters: nodes(&roster.voters),
             removed: nodes(&roster.removed),
             revoked: roster.revoked.iter().cloned().collect(),
+            people: roster.people.iter().cloned().collect(),
         }
     }
 }
@@ -121,10 +179,11 @@ mod tests {
         let address = format!("10.0.0.{index}:7401");
         v1::Roster {
             index,
-            members: vec![v1::roster::Member { node: index, address }],
+            members: vec![v1::roster::Member { node: index, address, key: vec![7; 32] }],
             voters: vec![1],
             removed: vec![9],
             revoked: vec!["ab".to_owned()],
+            people: vec!["ac".to_owned()],
         }
     }
 
@@ -147,19 +206,30 @@ mod tests {
     }
 
     #[test]
-    fn removed_nodes_and_revoked_serials_are_cut_off() {
+    fn who_is_listed_stands_and_nobody_else() {
         let roster = Roster::from(roster(4));
-        let certified = |identity, serial: &str| Certified {
+        let certified = |identity, serial: &str, key| Certified {
             identity,
             cluster: "ab12cd34".to_owned(),
             serial: serial.to_owned(),
+            key: Digest([key; 32]),
             not_before_ms: 0,
             not_after_ms: 1,
         };
-        assert!(roster.is_cut_off(&certified(Identity::Node(NodeId(9)), "01")));
-        assert!(!roster.is_cut_off(&certified(Identity::Node(NodeId(1)), "01")));
-        let person = |serial| certified(Identity::Person("ann".to_owned()), serial);
-        assert!(roster.is_cut_off(&person("ab")));
-        assert!(!roster.is_cut_off(&person("ac")));
+        let node = |node, key| certified(Identity::Node(NodeId(node)), "01", key);
+        let person = |serial| certified(Identity::Person("ann".to_owned()), serial, 0);
+        for (who, expected) in [
+            (node(4, 7), Standing::Good),
+            (node(4, 8), Standing::OtherKey),
+            (node(9, 7), Standing::CutOff),
+            (node(5, 7), Standing::Unlisted),
+            (person("ac"), Standing::Good),
+            (person("ab"), Standing::CutOff),
+            (person("ad"), Standing::Unlisted),
+        ] {
+            assert_eq!(roster.standing(&who), expected, "{who:?}");
+            let nothing_told = Roster::default().standing(&who);
+            assert_eq!(nothing_told, Standing::Good, "{who:?}");
+        }
     }
 }

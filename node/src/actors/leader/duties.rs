@@ -1,6 +1,5 @@
 //! What the coordinator does as time goes by: it declares silent members lost, notices attempts
-//! that make no progress, tells members that it lives and who there is, and sees to it that there
-//! are as many voters as there should be.
+//! that make no progress, and tells members that it lives and who there is.
 
 use std::collections::BTreeSet;
 use std::sync::atomic::Ordering;
@@ -8,12 +7,11 @@ use std::sync::atomic::Ordering;
 use fruitnode_coordinator::command::Command;
 use fruitnode_coordinator::ids::NodeId;
 use fruitnode_coordinator::leases;
-use fruitnode_coordinator::voters::{self, Candidate, VoterChange, VoterStep, VotersNow};
 use fruitnode_proto::v1;
 
 use crate::actors::envelope;
-use crate::actors::leader::{Admission, Leader};
-use crate::actors::spawn::spawn;
+use crate::actors::leader::Leader;
+use crate::mesh::roster::Roster;
 
 /// Ticks between two signs of life, and between two looks at who votes.
 const BEAT_EVERY: u64 = 10;
@@ -110,7 +108,7 @@ impl Leader {
     }
 
     /// Tells everybody who there is, when that has changed.
-    async fn tell_roster(&mut self) {
+    pub(super) async fn tell_roster(&mut self) {
         let status = self.parts.consensus.status().borrow().clone();
         let read = self.parts.consensus.read(|state| state.membership().roster());
         let Ok(roster) = read.await else { return };
@@ -122,17 +120,7 @@ impl Leader {
         let voters: BTreeSet<u64> =
             status.voters.iter().chain(&status.learners).chain(coming).map(|node| node.0).collect();
         let known = v1::Roster::from(&*self.parts.book.now());
-        let members = roster
-            .members
-            .iter()
-            .map(|(node, address)| v1::roster::Member { node: node.0, address: address.clone() });
-        let next = v1::Roster {
-            index: known.index,
-            members: members.collect(),
-            voters: voters.into_iter().collect(),
-            removed: roster.removed.iter().map(|node| node.0).collect(),
-            revoked: roster.revoked.clone(),
-        };
+        let next = Roster::listed(roster, known.index, voters.into_iter().collect());
         if next != known || leading.roster_told == 0 {
             // The number grows with every change, whoever leads: by the log, changes of voters
             // included, and beyond what was known here.
@@ -144,75 +132,4 @@ impl Leader {
             }
         }
     }
-
-    async fn see_to_voters(&mut self) {
-        let Some(admission) = self.parts.admission.clone() else { return };
-        let Some(leading) = self.leading.as_ref() else { return };
-        if leading.voting.load(Ordering::Acquire) {
-            return;
-        }
-        let status = self.parts.consensus.status().borrow().clone();
-        let (tick, attendance) = (leading.tick, leading.attendance.clone());
-        let now = VotersNow {
-            leader: status.id,
-            voters: status.voters.iter().copied().collect(),
-            learners: status.learners.iter().copied().collect(),
-            matched: status.matched.clone(),
-            applied: status.applied,
-            busy: false,
-        };
-        let read = self.parts.consensus.read(move |state| {
-            let members = state.membership().members().map(|(node, member)| Candidate {
-                node,
-                silent_ticks: match attendance.silent_ticks(node, tick) {
-                    _ if node == now.leader => 0,
-                    Some(ticks) => ticks,
-                    // Not heard by this leader yet: as long as it leads.
-                    None => tick,
-                },
-                leaving: member.draining || member.removed,
-            });
-            let members: Vec<_> = members.collect();
-            voters::next_step(&now, &members, state.membership().voters_wanted())
-        });
-        let change = match read.await {
-            Ok(Some(VoterStep::Change(change))) => change,
-            Ok(Some(VoterStep::Transfer(to))) => {
-                tracing::info!(%to, "another node is to be the coordinator");
-                self.parts.consensus.transfer(to);
-                return;
-            }
-            Ok(None) | Err(_) => return,
-        };
-        let Some(leading) = self.leading.as_mut() else { return };
-        let voting = std::sync::Arc::clone(&leading.voting);
-        voting.store(true, Ordering::Release);
-        // Voters hear of those that come before raft does: as soon as it knows them they speak.
-        leading.coming.clone_from(&change.add_learners);
-        self.tell_roster().await;
-        let parts = self.parts.clone();
-        spawn("voters", async move {
-            tracing::info!(?change, "changing the voters");
-            let roster = v1::Roster::from(&*parts.book.now());
-            if admit(&admission, &change, roster).await
-                && let Err(error) = parts.consensus.change_voters(change).await
-            {
-                tracing::info!(%error, "the voters were not changed; it is tried again");
-            }
-            voting.store(false, Ordering::Release);
-        });
-    }
-}
-
-/// Hands what a voter needs to those that are to become one; whether all took it.
-async fn admit(admission: &Admission, change: &VoterChange, roster: v1::Roster) -> bool {
-    for node in &change.add_learners {
-        let authority_key = admission.authority_key.to_vec();
-        let request = v1::AdmitRequest { roster: Some(roster.clone()), authority_key };
-        if let Err(error) = admission.peers.admit(*node, request).await {
-            tracing::warn!(%node, %error, "a node cannot become a voter yet");
-            return false;
-        }
-    }
-    true
 }

@@ -11,6 +11,7 @@ use crate::actors::leader::effects::unstartable;
 use crate::actors::leader::session::{Session, SessionId};
 use crate::actors::leader::{Leader, LeaderMsg, Started, offer};
 use crate::actors::spawn::spawn;
+use crate::env::wall_ms;
 use crate::mesh::error::{Refusal, RefusalKind};
 use crate::tasks::Lease;
 
@@ -136,6 +137,9 @@ impl Leader {
             Some(Message::Beat(mut beat)) => {
                 for (name, steps) in envelope::steps(std::mem::take(&mut beat.running)) {
                     leading.leases.heard(node, &name, steps, leading.tick);
+                }
+                if beat.clock_ms > 0 {
+                    session.clock_ahead_ms = beat.clock_ms.wrapping_sub(wall_ms()) as i64;
                 }
                 session.beat = beat;
             }

@@ -9,6 +9,7 @@ mod effects;
 mod members;
 mod session;
 mod stories;
+mod voters;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -18,6 +19,7 @@ use fruitnode_coordinator::attendance::Attendance;
 use fruitnode_coordinator::command::Command;
 use fruitnode_coordinator::ids::{JobId, NodeId};
 use fruitnode_coordinator::leases::{Leases, Overdue, Terms};
+use fruitnode_coordinator::voters::Admissions;
 use fruitnode_proto::v1;
 use fruitnode_proto::v1::from_member::{Beat, Hello};
 use tokio::sync::{mpsc, oneshot, watch};
@@ -25,7 +27,7 @@ use tokio::time::MissedTickBehavior;
 
 use crate::actors::proposer::Proposer;
 use crate::actors::spawn::spawn;
-use crate::consensus::{Consensus, Event};
+use crate::consensus::{Consensus, Event, LogFailure};
 use crate::mesh::client::Peers;
 use crate::mesh::error::Refusal;
 use crate::mesh::handler::Inbound;
@@ -56,6 +58,8 @@ enum LeaderMsg {
     Said { node: NodeId, session: SessionId, message: v1::FromMember },
     Gone { node: NodeId, session: SessionId },
     Told { reply: oneshot::Sender<Told> },
+    TellRoster { reply: oneshot::Sender<()> },
+    NotAdmitted { node: NodeId, term: u64 },
     Ended { job: JobId, reply: oneshot::Sender<Option<Arc<EndedStory>>> },
 }
 
@@ -69,8 +73,8 @@ struct Started {
 /// What the coordinator knows beside the log.
 #[derive(Debug, Clone, Default)]
 pub struct Told {
-    /// What members last said of themselves: their release and their counters.
-    pub beats: BTreeMap<NodeId, (String, Beat)>,
+    /// What members last said of themselves.
+    pub said: BTreeMap<NodeId, Said>,
     /// Attempts that make no progress.
     pub overdue: Vec<Overdue>,
 }
@@ -85,9 +89,20 @@ pub struct LeaderParts {
     /// How others become voters; nothing where the node is alone in its process.
     pub admission: Option<Admission>,
     /// Told when the log can no longer be trusted.
-    pub failed: watch::Sender<Option<String>>,
+    pub failed: watch::Sender<Option<LogFailure>>,
     /// How long attempts may make no progress.
     pub terms: Terms,
+}
+
+/// What a member last said of itself.
+#[derive(Debug, Clone)]
+pub struct Said {
+    /// Its release.
+    pub release: String,
+    /// Its counters.
+    pub beat: Beat,
+    /// By how much its clock is ahead of the one here, milliseconds.
+    pub clock_ahead_ms: i64,
 }
 
 /// What it takes to make voters of other nodes.
@@ -139,6 +154,15 @@ impl LeaderHandle {
             return Told::default();
         }
         answer.await.unwrap_or_default()
+    }
+
+    /// Tells everybody who there is now, without waiting for the next beat: whoever was just let in
+    /// is known, and whoever was just cut off is gone, when this returns.
+    pub async fn tell_roster(&self) {
+        let (reply, answer) = oneshot::channel();
+        if self.mailbox.send(LeaderMsg::TellRoster { reply }).await.is_ok() {
+            let _ = answer.await;
+        }
     }
 
     /// The attempts of a job that ended without a result. `None` of one that ended before this node
@@ -197,6 +221,8 @@ struct Leading {
     voting: Arc<std::sync::atomic::AtomicBool>,
     /// Voters-to-be of that change.
     coming: Vec<NodeId>,
+    /// Who could not be made a voter, and which voters take no part.
+    admissions: Admissions,
     /// Of jobs that ended without a result.
     stories: Stories,
 }
@@ -257,9 +283,9 @@ impl Leader {
                 }
             }
             Event::Installed => self.resign(),
-            Event::Failed(words) => {
-                tracing::error!(words, "the log has failed");
-                self.parts.failed.send_replace(Some(words));
+            Event::Failed(failure) => {
+                tracing::error!(words = failure.words, "the log has failed");
+                self.parts.failed.send_replace(Some(failure));
             }
         }
     }
@@ -281,6 +307,7 @@ impl Leader {
             roster_told: 0,
             voting: Arc::default(),
             coming: Vec::new(),
+            admissions: Admissions::default(),
             stories: Stories::default(),
         });
     }
@@ -303,12 +330,21 @@ impl Leader {
             LeaderMsg::Said { node, session, message } => self.heard(node, session, message),
             LeaderMsg::Gone { node, session } => self.gone(node, session),
             LeaderMsg::Told { reply } => {
-                let said = |session: &Session| (session.release.clone(), session.beat.clone());
-                let beats = self.sessions.iter().map(|(node, session)| (*node, said(session)));
+                let said = |session: &Session| Said {
+                    release: session.release.clone(),
+                    beat: session.beat.clone(),
+                    clock_ahead_ms: session.clock_ahead_ms,
+                };
+                let said = self.sessions.iter().map(|(node, session)| (*node, said(session)));
                 let leading = self.leading.as_ref();
                 let overdue = leading.map(|leading| leading.overdue.clone()).unwrap_or_default();
-                let _ = reply.send(Told { beats: beats.collect(), overdue });
+                let _ = reply.send(Told { said: said.collect(), overdue });
             }
+            LeaderMsg::TellRoster { reply } => {
+                self.tell_roster().await;
+                let _ = reply.send(());
+            }
+            LeaderMsg::NotAdmitted { node, term } => self.not_admitted(node, term),
             LeaderMsg::Ended { job, reply } => {
                 let leading = self.leading.as_ref();
                 let _ = reply.send(leading.and_then(|leading| leading.stories.of(&job)));

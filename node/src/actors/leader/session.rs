@@ -25,6 +25,8 @@ pub(super) struct Session {
     pub(super) incarnation: u64,
     pub(super) release: String,
     pub(super) beat: v1::from_member::Beat,
+    /// By how much its clock is ahead of the one here, milliseconds.
+    pub(super) clock_ahead_ms: i64,
     /// Effects up to this index are part of the greeting. `None` before it is sent.
     pub(super) told: Option<u64>,
     /// Whether the member asked to go.
@@ -45,8 +47,9 @@ impl Session {
         let beat = v1::from_member::Beat::default();
         let (incarnation, release) = (hello.incarnation, hello.release.clone());
         let last_offer = offer(node, Hello { slots: 0, ..hello });
-        let (told, leaving) = (None, false);
-        let session = Self { id, incarnation, release, beat, told, leaving, last_offer, out };
+        let (told, leaving, clock_ahead_ms) = (None, false, 0);
+        let session =
+            Self { id, incarnation, release, beat, clock_ahead_ms, told, leaving, last_offer, out };
         (session, stream)
     }
 

@@ -234,7 +234,10 @@ mod tests {
         assert!(error.words().contains("--data-dir"), "{error:?}");
         let file = NodeFile::new(2, "ab12cd34", "store", "0.0.0.0:7400", "b:1");
         assert_eq!(known(folder.path(), &file), ["b:1"]);
-        let member = |node, address: &str| v1::roster::Member { node, address: address.to_owned() };
+        let member = |node, address: &str| {
+            let (address, key) = (address.to_owned(), Vec::new());
+            v1::roster::Member { node, address, key }
+        };
         let members = vec![member(1, "a:1"), member(2, "b:1")];
         let roster = v1::Roster { members, ..v1::Roster::default() };
         std::fs::write(folder.path().join(ROSTER), roster.encode_to_vec()).unwrap();

@@ -56,6 +56,19 @@ impl RedbLog {
         Self::open(path, storage)
     }
 
+    /// Puts the log at `new`, which nobody has open, in the place of that at `path`: whenever this
+    /// is cut short, one of the two stands there whole.
+    pub fn put_in_place(new: &Path, path: &Path) -> Result<(), StoreError> {
+        let failed = |error: io::Error| input(path.to_owned(), &error);
+        // A log without a mark is taken as it is; that of the one before would say that the new
+        // one is an old copy.
+        Mark::forget(path).map_err(failed)?;
+        fs::rename(new, path).map_err(failed)?;
+        Mark::forget(new).map_err(failed)?;
+        Reserve::beside(new).give().map_err(failed)?;
+        sync_folder(path).map_err(failed)
+    }
+
     /// Opens the log of this storage. When the disk is full, the reserve is given up for it.
     pub fn open(path: &Path, storage: &str) -> Result<Self, StoreError> {
         let reserve = Reserve::beside(path);

@@ -17,7 +17,7 @@ use super::{
 };
 use crate::consensus::handle::{COMMANDS_MAX, MESSAGE_BYTES_MAX, Room};
 use crate::consensus::{
-    Consensus, ConsensusOptions, Event, ProposeError, StartError, Stopped, start,
+    Consensus, ConsensusOptions, Event, LogFailure, ProposeError, StartError, Stopped, start,
 };
 
 #[tokio::test]
@@ -102,7 +102,7 @@ async fn a_log_that_fails_ends_the_thread_with_words() {
     while let Some(event) = events.recv().await {
         last = Some(event);
     }
-    let Some(Event::Failed(words)) = last else { panic!("{last:?}") };
+    let Some(Event::Failed(LogFailure { words, behind: false })) = last else { panic!("{last:?}") };
     assert!(words.contains("log cannot be written") && words.contains("told to fail"), "{words}");
     assert!(consensus.status().wait_for(|_| false).await.is_err(), "the thread has ended");
 }

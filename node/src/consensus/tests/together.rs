@@ -5,7 +5,7 @@ use tokio::runtime::Handle;
 use fruitnode_coordinator::replica::{MemoryLog, Role};
 
 use super::{Net, ONE, SOON, THREE, TWO, begin, disk, nothing, offer, offered, three, until};
-use crate::consensus::{Consensus, Event, ProposeError};
+use crate::consensus::{Consensus, Event, LogFailure, ProposeError};
 
 fn three_memories() -> [MemoryLog; 3] {
     [MemoryLog::new(), MemoryLog::new(), MemoryLog::new()]
@@ -142,4 +142,52 @@ async fn three_that_end_at_once_go_on_where_they_were() {
         until(voter, |status| status.applied >= committed).await;
         assert_eq!(offered(voter).await, [&known[..], &[60]].concat());
     }
+}
+
+#[tokio::test]
+async fn a_voter_whose_disk_was_set_back_ends_and_votes_no_more() {
+    let (net, folder) = (Net::default(), tempfile::tempdir().unwrap());
+    let voters = three(&net, [ONE, TWO, THREE].map(|id| disk(&folder, id))).await;
+    let [(one, _), (two, _), (three, _)] = &voters;
+    let files = ["redb", "mark"].map(|ending| folder.path().join(format!("{THREE}.{ending}")));
+    // Enough entries that stay in the leader's log: a follower that is merely late is sent them.
+    one.propose(offer(10)).await.unwrap();
+    three.stop().await;
+    let kept = files.each_ref().map(|file| std::fs::read(file).unwrap());
+    let (again, _) = begin(&net, THREE, disk(&folder, THREE), SOON);
+    let index = one.propose(offer(11)).await.unwrap();
+    until(&again, |status| status.applied >= index).await;
+    until(one, |status| status.matched.get(&THREE).is_some_and(|at| *at >= index)).await;
+    again.stop().await;
+    for (file, bytes) in files.iter().zip(kept) {
+        std::fs::write(file, bytes).unwrap();
+    }
+    let (_back, mut events) = begin(&net, THREE, disk(&folder, THREE), SOON);
+    let failure = loop {
+        if let Event::Failed(failure) = events.recv().await.expect("it says why it ends") {
+            break failure;
+        }
+    };
+    assert!(matches!(&failure, LogFailure { behind: true, .. }), "{failure:?}");
+    assert!(failure.words.contains("log was lost"), "{failure:?}");
+    // The other two go on.
+    one.propose(offer(12)).await.unwrap();
+    until(two, |status| status.applied > index).await;
+}
+
+#[tokio::test]
+async fn a_leader_that_was_cut_off_confirms_nothing_and_another_one_does() {
+    let net = Net::default();
+    let [(one, _), (two, _), (three, _)] = three(&net, three_memories()).await;
+    let index = one.propose(offer(5)).await.unwrap();
+    assert!(one.confirm().await.unwrap() >= index);
+    let elsewhere = two.confirm().await;
+    assert_eq!(elsewhere, Err(ProposeError::NotLeader { leader: Some(ONE) }));
+    net.cut(ONE);
+    assert_eq!(one.status().borrow().role, Role::Leader, "it does not know yet");
+    let cut_off = one.confirm().await;
+    assert!(matches!(cut_off, Err(ProposeError::NotLeader { .. })), "{cut_off:?}");
+    let heir = new_leader(&two, &three).await;
+    let index = heir.propose(offer(6)).await.unwrap();
+    assert!(heir.confirm().await.unwrap() >= index);
 }

@@ -212,7 +212,8 @@ impl Peers {
             MeshError::NotFound(format!("{node} is not in the roster: it has left, or is new"))
         })?;
         let name = identity::node_name(node, &self.tls.cluster());
-        let link = Link::lazy(Dial::to(&self.tls, &name, &address)?);
+        let dial = Dial::to(&self.tls, &name, &address)?;
+        let link = Link::lazy(dial.of_key(roster.keys.get(&node).copied()));
         links.insert((node, lane), Kept { link: link.clone(), address, generation });
         Ok(link)
     }

@@ -4,8 +4,10 @@
 use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use tokio::sync::watch;
+use tokio::time::timeout;
 use tonic::Status;
 use tonic::body::Body;
 use tonic::codegen::http::{Request, Response};
@@ -14,6 +16,7 @@ use tower::{Layer, Service};
 use crate::env;
 use crate::mesh::error::Refusal;
 use crate::mesh::handler::Caller;
+use crate::mesh::identity::{Certified, Identity};
 use crate::mesh::inbound::{self, Ending};
 use crate::mesh::permitted::{permitted, standing};
 use crate::mesh::roster::{Roster, RosterBook};
@@ -118,11 +121,26 @@ impl Pass {
     fn ending_with(&self, stop: watch::Receiver<bool>) -> Ending {
         let certified = self.line.certified.clone();
         let stands = move |roster: &Roster| match &certified {
-            Some(certified) => standing(certified, roster),
+            Some(certified) => standing(certified, env::wall_ms(), roster),
             None => Ok(()),
         };
-        inbound::ending(stands, &self.guard.book, stop)
+        let cut_off = inbound::ending(stands, &self.guard.book, stop);
+        match self.line.certified.as_deref() {
+            Some(Certified { identity: Identity::Person(name), not_after_ms, .. }) => {
+                expiring(cut_off, name, *not_after_ms)
+            }
+            // That a node belongs to the cluster is said by the roster: streams outlive its
+            // certificates, which are renewed.
+            _ => cut_off,
+        }
     }
+}
+
+/// Ends with the certificate of a person, if nothing ends it before.
+fn expiring(cut_off: Ending, name: &str, not_after_ms: u64) -> Ending {
+    let left = Duration::from_millis(not_after_ms.saturating_sub(env::wall_ms()));
+    let words = format!("the certificate of person {name} has expired: ask for another");
+    Box::pin(async move { timeout(left, cut_off).await.unwrap_or_else(|_| Refusal::denied(words)) })
 }
 
 /// One line per refused call, without anything the call holds.

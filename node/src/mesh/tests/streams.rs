@@ -1,5 +1,7 @@
 //! Streams, and what ends them before their time.
 
+use std::time::Duration;
+
 use fruitnode_coordinator::ids::NodeId;
 use fruitnode_proto::v1;
 use tokio::sync::mpsc;
@@ -7,6 +9,7 @@ use tokio::sync::mpsc;
 use super::world::{Told, World, roster, soon};
 use crate::mesh::client::{Contact, Peers};
 use crate::mesh::error::MeshError;
+use crate::mesh::identity::Identity;
 use crate::mesh::roster::RosterBook;
 use crate::mesh::tls::Tls;
 
@@ -54,6 +57,20 @@ async fn a_revoked_persons_open_stream_ends() {
     node.book.take(next);
     let error = soon(watch.next()).await.unwrap_err();
     assert!(matches!(&error, MeshError::Denied(words) if words.contains("revoked")), "{error:?}");
+}
+
+#[tokio::test]
+async fn a_persons_open_stream_ends_with_the_certificate() {
+    let world = World::new();
+    let node = world.start(Told::alone(1), roster(1, &[1], "")).await;
+    let identity = Identity::Person("ann".to_owned());
+    let ann = world.valid_for(&identity, Duration::from_secs(5));
+    let contact = soon(Contact::connect(&[node.address], &ann)).await.unwrap();
+    let request = v1::NameRequest { name: "a".to_owned() };
+    let mut watch = soon(contact.watch_job(request)).await.unwrap();
+    assert_eq!(soon(watch.next()).await.unwrap().unwrap().job, "a");
+    let error = soon(watch.next()).await.unwrap_err();
+    assert!(matches!(&error, MeshError::Denied(words) if words.contains("expired")), "{error:?}");
 }
 
 #[tokio::test]

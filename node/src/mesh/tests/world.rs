@@ -96,6 +96,14 @@ impl World {
         key.with(chain).unwrap()
     }
 
+    /// Credentials that are valid for so long from now.
+    pub(super) fn valid_for(&self, identity: &Identity, life: Duration) -> Credentials {
+        let validity = Validity::from_now(life);
+        let key = NodeKey::generate().unwrap();
+        let chain = self.authority.sign(identity, &key.request_der().unwrap(), validity).unwrap();
+        key.with(chain).unwrap()
+    }
+
     /// Starts node 1 with this roster.
     pub(super) async fn start(&self, told: Arc<Told>, roster: v1::Roster) -> Running {
         self.start_as(&self.node(told.node), told, roster, Patience::default()).await
@@ -339,7 +347,10 @@ impl Handler for Told {
 
 /// A roster of these nodes, all reached at `address`, where the first decides.
 pub(super) fn roster(index: u64, nodes: &[u64], address: &str) -> v1::Roster {
-    let member = |node: &u64| v1::roster::Member { node: *node, address: address.to_owned() };
+    let member = |node: &u64| {
+        let (address, key) = (address.to_owned(), Vec::new());
+        v1::roster::Member { node: *node, address, key }
+    };
     v1::Roster {
         index,
         members: nodes.iter().map(member).collect(),

@@ -4,6 +4,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
+use fruitnode_coordinator::ids::Digest;
 use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
 use tokio::net::TcpStream;
@@ -14,6 +15,7 @@ use super::line::{Fault, Wire};
 use super::verify::Pinned;
 use super::{ALPN, Tls, TlsError, words};
 use crate::mesh::error::MeshError;
+use crate::mesh::identity::Certified;
 
 /// Longest time from the first packet to the end of the handshake.
 const CONNECT_LIMIT: Duration = Duration::from_secs(3);
@@ -25,6 +27,8 @@ pub(in crate::mesh) struct Dial {
     name: ServerName<'static>,
     config: Arc<ClientConfig>,
     pinned: bool,
+    /// SHA-256 of the public key that it must have, where that is known.
+    key: Option<Digest>,
 }
 
 impl Dial {
@@ -34,7 +38,12 @@ impl Dial {
             MeshError::Invalid(format!("{name:?} is not the name of a node: look at the address"))
         })?;
         let address = address.to_owned();
-        Ok(Self { address, name, config: tls.client(), pinned: false })
+        Ok(Self { address, name, config: tls.client(), pinned: false, key: None })
+    }
+
+    /// And it must have this key: a name alone can be signed by whoever got at the authority's.
+    pub(in crate::mesh) fn of_key(self, key: Option<Digest>) -> Self {
+        Self { key, ..self }
     }
 
     /// Any node of the authority that is pinned, without a certificate.
@@ -42,7 +51,7 @@ impl Dial {
         // Whatever the name, it is neither sent nor checked.
         let name = ServerName::try_from("fruitnode").expect("a lower-case word is a DNS name");
         let address = address.to_owned();
-        Ok(Self { address, name, config: pinned.config()?, pinned: true })
+        Ok(Self { address, name, config: pinned.config()?, pinned: true, key: None })
     }
 
     /// A connection, ready for HTTP/2.
@@ -67,6 +76,12 @@ impl Dial {
         let stream = stream.map_err(|error| self.failed(&error))?;
         if stream.get_ref().1.alpn_protocol() != Some(ALPN) {
             let words = "what answers there does not speak HTTP/2: it is no node of a cluster";
+            return Err(self.distrust(words.to_owned()));
+        }
+        let chain = stream.get_ref().1.peer_certificates();
+        let shown = chain.and_then(|chain| Certified::read(chain.first()?).ok());
+        if self.key.is_some_and(|key| shown.is_none_or(|shown| shown.key != key)) {
+            let words = "the node there shows another key than the one with which it joined";
             return Err(self.distrust(words.to_owned()));
         }
         Ok(Wire { stream, address: self.address.clone(), fault: fault.clone() })

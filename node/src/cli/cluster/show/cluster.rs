@@ -7,11 +7,15 @@ use serde::Serialize;
 
 use crate::cli::cluster::show::job::{self, JobDocument};
 use crate::cli::cluster::show::node::{self, NodeDocument, Rates};
-use crate::cli::cluster::show::table::line;
+use crate::cli::cluster::show::table::{line, span};
 
 /// How long before its end a certificate is warned of, milliseconds; a quarter of its life, where
 /// that is less.
 const CERTIFICATE_WARNED_MS: u64 = 7 * 24 * 3_600_000;
+
+/// How far clocks may be apart before it is warned of, milliseconds: certificates are dated back by
+/// more.
+const CLOCK_WARNED_MS: u64 = 60_000;
 
 /// How the cluster is.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -121,7 +125,24 @@ pub fn health(status: &ClusterStatus) -> Health {
             ending.join(", ")
         ));
     }
+    for node in &members {
+        if node.clock_ahead_ms.unsigned_abs() > CLOCK_WARNED_MS {
+            state = worse(state, State::Degraded);
+            words.push(clock(node));
+        }
+    }
     Health { state, words }
+}
+
+/// What to do about a clock that is wrong.
+fn clock(node: &NodeStatus) -> String {
+    let by = span(node.clock_ahead_ms.unsigned_abs());
+    let side = if node.clock_ahead_ms > 0 { "ahead of" } else { "behind" };
+    format!(
+        "the clock of {} is {by} {side} the coordinator's: set them (chrony, ntpd), for \
+         certificates and tokens go by them",
+        node::id(node.node)
+    )
 }
 
 /// Whether a node's certificate should have been renewed long ago.
@@ -275,6 +296,19 @@ mod tests {
             let health = health(&status);
             assert_eq!(health.words.iter().any(|words| words.contains("of n2 is")), told);
             assert_eq!(health.state == State::Degraded, told, "{left_days} of {life_days} days");
+        }
+    }
+
+    #[test]
+    fn a_clock_that_is_wrong_is_told_of() {
+        for (ahead_ms, words) in [(0, None), (59_000, None), (-600_000, Some("behind"))] {
+            let mut status = status(1, 3, &[("ready", "voter"); 3]);
+            status.nodes[2].clock_ahead_ms = ahead_ms;
+            let health = health(&status);
+            let told = health.words.iter().find(|words| words.contains("the clock of n3"));
+            assert_eq!(told.is_some(), words.is_some(), "{ahead_ms}: {told:?}");
+            assert!(told.is_none_or(|told| told.contains(words.unwrap_or_default())), "{told:?}");
+            assert_eq!(health.state == State::Degraded, words.is_some());
         }
     }
 

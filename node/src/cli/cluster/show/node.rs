@@ -143,6 +143,7 @@ mod tests {
             slots: 2,
             used: 1,
             granted: 1,
+            clock_ahead_ms: 0,
             compute_class: "cpu-2".to_owned(),
             release: "0.1.0".to_owned(),
             beat: done.map(|inferences| Beat {
