@@ -16,6 +16,8 @@ use std::time::Duration;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
+use crate::client::Client;
+use crate::link::Link;
 use crate::sandbox::Ended;
 use crate::store::{Job, Visible};
 
@@ -44,6 +46,8 @@ pub struct Cluster {
     /// The store, and the folder in which everything lies.
     pub job: Job,
     nodes: Vec<NodeProcess>,
+    /// By the positions of those that others reach by one.
+    links: BTreeMap<usize, Link>,
     token: String,
     /// What every node finds in its environment beside what the store needs.
     environment: BTreeMap<&'static str, String>,
@@ -62,7 +66,8 @@ impl Cluster {
 
     fn found_in(program: &str, flags: &str, environment: BTreeMap<&'static str, String>) -> Self {
         let job = Job::new(program);
-        let mut cluster = Self { job, nodes: Vec::new(), token: String::new(), environment };
+        let (nodes, links, token) = (Vec::new(), BTreeMap::new(), String::new());
+        let mut cluster = Self { job, nodes, links, token, environment };
         let port = free_port();
         cluster.nodes.push(NodeProcess { name: "n1".to_owned(), port, child: None, starts: 0 });
         let line = format!(
@@ -97,13 +102,26 @@ impl Cluster {
 
     /// Starts one more node; its position.
     pub fn join(&mut self) -> usize {
-        let (at, port) = (self.nodes.len(), free_port());
+        self.join_at(free_port(), "")
+    }
+
+    /// The same, of one that others can be kept from.
+    pub fn join_behind_a_link(&mut self) -> usize {
+        let port = free_port();
+        let link = Link::to(port);
+        let at = self.join_at(port, &format!("--advertise {}", link.address()));
+        self.links.insert(at, link);
+        at
+    }
+
+    fn join_at(&mut self, port: u16, flags: &str) -> usize {
+        let at = self.nodes.len();
         let name = format!("n{}", at + 1);
         self.nodes.push(NodeProcess { name: name.clone(), port, child: None, starts: 0 });
         let (token, first) = (self.token.clone(), self.addresses());
         let line = format!(
             "join {first} --token {token} --data-dir {name} --listen 127.0.0.1:{port} --http off \
-             --threads 1"
+             --threads 1 {flags}"
         );
         self.launch(at, &line);
         // Ids are given in the order of requests: a node's follows from its position.
@@ -210,6 +228,14 @@ impl Cluster {
     /// Starts a client's command with its output thrown away.
     pub fn start_client(&self, line: &str) -> Child {
         self.job.start(&format!("{line} --host {}", self.addresses()))
+    }
+
+    /// Starts a client's command whose words are kept; the name is that of the files they go to.
+    pub fn begin(&self, name: &str, line: &str) -> Client {
+        let hosts = self.addresses();
+        let words = line.split_whitespace().chain(["--host", &hosts]);
+        let file = |end: &str| self.job.sandbox.path(&format!("{name}.{end}"));
+        Client::start(self.job.command(words), file("said"), file("err"))
     }
 
     /// What `fruitnode status` says, if anybody answers.
@@ -345,10 +371,25 @@ impl Cluster {
             .expect("it runs");
     }
 
+    /// Keeps others from a node that joined behind a link: what they ask of it waits.
+    pub fn shut_off(&self, at: usize) {
+        self.links[&at].shut();
+    }
+
+    /// Lets them come again.
+    pub fn let_in(&self, at: usize) {
+        self.links[&at].open();
+    }
+
     /// Whether a node's process lives.
     pub fn lives(&mut self, at: usize) -> bool {
         let child = self.nodes[at].child.as_mut();
         child.is_some_and(|child| child.try_wait().expect("a child").is_none())
+    }
+
+    /// Nodes that there were ever, each of which has a position.
+    pub fn size(&self) -> usize {
+        self.nodes.len()
     }
 
     /// Positions of the nodes whose processes were started and not killed.

@@ -1,9 +1,11 @@
 //! Fixtures shared by the integration tests, and the rules of style and layering they check.
 
+pub mod client;
 pub mod cluster;
 pub mod hostile;
 pub mod hub;
 pub mod layering;
+pub mod link;
 pub mod rust_code;
 pub mod sandbox;
 pub mod store;

@@ -188,3 +188,37 @@ fn tokens_and_certificates_are_made_listed_and_taken_back() {
     alone.start();
     alone.sandbox.run("status").done();
 }
+
+#[test]
+fn what_would_end_the_cluster_or_burden_it_is_refused_and_it_works_on() {
+    let mut alone = Alone::new();
+    alone.init("").done();
+    alone.start();
+    let words = alone.sandbox.run("client revoke admin").refused(6);
+    assert!(words.contains("the last certificate that is good"), "{words}");
+    let words = alone.sandbox.run("leave --yes --data-dir n1").refused(6);
+    assert!(words.contains("n1 is the only voter"), "{words}");
+    let long = "x".repeat(4_096);
+    for (flag, places) in [
+        ("--from", format!("--from s3://fruit/{long} --to s3://fruit/out")),
+        ("--to", format!("--from s3://fruit/in --to s3://fruit/{long}")),
+    ] {
+        let words = alone.sandbox.run(&format!("job submit {places}")).refused(2);
+        assert!(words.contains(&format!("{flag} has 4107 bytes: at most 4096")), "{words}");
+    }
+    assert!(alone.sandbox.run("job list").done().stdout.contains("there is no job"));
+    // It was not even told to take nothing more.
+    let node = alone.sandbox.run("node show n1 -o json").done().json();
+    assert_eq!(node["node"]["state"], "ready");
+
+    let said = alone.sandbox.run("demo here --cluster --per-kind 3").done().stdout;
+    assert!(said.contains("Look at:") && said.contains("fruitnode job submit --from"), "{said}");
+    alone.sandbox.run("verify here/result").done();
+    // What is published says where it came from, as the cluster was told: from the root on.
+    let from = alone.sandbox.path("here/photographs");
+    let line = format!("run --from {} --to alone --rows-per-part 40", from.display());
+    alone.sandbox.run(&line).done();
+    assert_eq!(alone.sandbox.digests("here/result"), alone.sandbox.digests("alone"));
+    let jobs = alone.sandbox.run("job list -o json").done().json();
+    assert_eq!(jobs["jobs"][0]["phase"], "succeeded", "{jobs}");
+}

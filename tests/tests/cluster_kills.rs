@@ -1,8 +1,8 @@
 //! Nodes die, hang and come back while a job runs; it ends by itself, with the bytes of one node,
 //! and nothing that was accepted is computed again.
 //!
-//! A moment is a request of the store: there everything stops, the deed is done, and everything
-//! goes on. What a death cost is read from the attempts that are told beside the result, and from
+//! A moment is a request of the store, or one that a node makes for another's moments: there
+//! everything stops, the deed is done, and everything goes on. What a death cost is read from the attempts that are told beside the result, and from
 //! what the store counted.
 
 #![allow(clippy::print_stdout, reason = "with --nocapture a run says what each death cost")]
@@ -27,22 +27,46 @@ const ROWS_PER_PART: u64 = 4;
 /// Nodes of a cluster.
 const NODES: usize = 3;
 
+/// Who can be kept from telling its moments. Of ten partitions, the last node is given the seventh
+/// and the eighth first.
+const ASKED: usize = 2;
+
+/// Who then waits for them: of the partitions that are merged with these two, the node in the
+/// middle is given the left one, the fifth, and a merge is granted to whoever has the left side.
+const MERGES: usize = 1;
+
 /// Moments of each kind of death, spread over all requests of a job.
 const MOMENTS: u64 = 10;
 
+/// When the deed is done.
+#[derive(Debug, Clone)]
+enum Moment {
+    /// The store holds a request.
+    Request(Hold),
+    /// Every photograph is read, and a node waits for moments that it is to merge with its own.
+    Merge,
+}
+
 /// A cluster with photographs, what one node publishes, and the requests of an undisturbed job.
 fn prepared() -> (Cluster, BTreeMap<String, String>, u64) {
-    let cluster = Cluster::of(PROGRAM, NODES);
+    let mut cluster = Cluster::of(PROGRAM, NODES - 1);
+    assert_eq!(cluster.join_behind_a_link(), ASKED);
+    cluster.until_ready(NODES);
     cluster.until_voters(NODES);
-    cluster.job.draw(5);
-    cluster.job.run(&format!("run {FLAGS} --to s3://fruit/alone --threads 2")).done();
-    let expected = whole(&cluster, "alone/");
+    let expected = draw(&cluster);
     cluster.job.store.forget();
     let line = format!("job submit {FLAGS} --to s3://fruit/calm --id calm");
     let ended = cluster.client(&line);
     assert_eq!(ended.code, Some(0), "{}\n{}", ended.stderr, cluster.tails());
     let total = cluster.job.store.counters().requests;
     (cluster, expected, total)
+}
+
+/// Draws photographs; what one node publishes.
+fn draw(cluster: &Cluster) -> BTreeMap<String, String> {
+    cluster.job.draw(5);
+    cluster.job.run(&format!("run {FLAGS} --to s3://fruit/alone --threads 2")).done();
+    whole(cluster, "alone/")
 }
 
 fn whole(cluster: &Cluster, prefix: &str) -> BTreeMap<String, String> {
@@ -79,31 +103,68 @@ fn phase(cluster: &Cluster, id: &str) -> String {
 }
 
 /// The moment in which one request after so many others is held.
-fn after(requests: u64) -> Hold {
-    Hold::all(requests + 1)
+fn after(requests: u64) -> Moment {
+    Moment::Request(Hold::all(requests + 1))
+}
+
+/// The moment in which one photograph after so many objects is read.
+fn amid_the_photographs(reads: u64) -> Moment {
+    Moment::Request(Hold::of("GetObject", reads).below("in/"))
 }
 
 /// The moment in which a fit is done and not yet written: such jobs are named `<kind>-fit`. Nothing
 /// but the fit is at work then, so the phase stays what it is.
-fn amid_the_fit(below: &'static str) -> Hold {
-    Hold::of("PutObject", 1).below(below)
+fn amid_the_fit(below: &'static str) -> Moment {
+    Moment::Request(Hold::of("PutObject", 1).below(below))
 }
 
-/// Submits a job, does the deed when the store holds a request, and compares; in which phase of
-/// the job that was.
+/// Keeps everybody from the moments of [`ASKED`], lets photographs be read, and waits until
+/// [`MERGES`] waits for these moments and nobody for a photograph.
+fn stop_amid_a_merge(cluster: &Cluster, id: &str) {
+    cluster.shut_off(ASKED);
+    cluster.job.store.let_go();
+    let merging = || {
+        let story = cluster.client(&format!("job explain {id} -o json --timeout 5s"));
+        let story: Value = serde_json::from_str(&story.stdout).ok()?;
+        let accepted = |task: &str| {
+            let attempts = story["attempts"].as_array()?.iter();
+            let mut attempts = attempts.filter(|attempt| attempt["outcome"] == "accepted");
+            Some(attempts.find(|attempt| attempt["task"] == task)?["node"].as_str()?.to_owned())
+        };
+        // The sixth is merged with the fifth before, unless it has to be asked for itself.
+        let is_next = match accepted("extract:5")?.as_str() {
+            "n3" => true,
+            _ => accepted("merge:4-5").is_some() && accepted("merge:6-7").is_some(),
+        };
+        let status = cluster.job_status(id)?;
+        Some(is_next && status["phase"] == "reducing" && status["leases"].as_u64()? > 0)
+    };
+    cluster.until("a node waits for the moments of another", || merging() == Some(true));
+}
+
+/// Submits a job, does the deed at its moment, and compares; in which phase of the job that was.
 fn disturbed(
     cluster: &mut Cluster,
     expected: &BTreeMap<String, String>,
-    (id, moment): (&str, Hold),
+    (id, moment): (&str, Moment),
     deed: impl FnOnce(&mut Cluster),
 ) -> String {
     cluster.job.store.forget();
-    cluster.job.store.hold(moment.clone());
+    cluster.job.store.hold(match &moment {
+        Moment::Request(hold) => hold.clone(),
+        Moment::Merge => Hold::of("GetObject", 1).below("in/"),
+    });
     submit(cluster, id);
     cluster.until("the store holds a request", || cluster.job.store.held() > 0);
+    if let Moment::Merge = moment {
+        stop_amid_a_merge(cluster, id);
+    }
     let phase = phase(cluster, id);
     println!("{id}: in phase {phase}, at {moment:?}");
     deed(cluster);
+    if let Moment::Merge = moment {
+        cluster.let_in(ASKED);
+    }
     cluster.job.store.let_go();
     until_succeeded(cluster, id);
     assert_eq!(whole(cluster, &format!("{id}/")), *expected, "{id} at {moment:?}");
@@ -113,7 +174,7 @@ fn disturbed(
 /// How often each node was declared lost by a coordinator, whether it was dead or only slow.
 fn declared_lost(cluster: &Cluster) -> BTreeMap<u64, u64> {
     let mut times = BTreeMap::new();
-    for log in (0..NODES).map(|at| cluster.log(at)) {
+    for log in (0..cluster.size()).map(|at| cluster.log(at)) {
         let told = log.lines().filter(|line| line.contains("a member is not heard of"));
         for node in told.filter_map(|line| line.rsplit_once("node=")) {
             let node = node.1.trim().trim_start_matches('n');
@@ -128,14 +189,14 @@ fn declared_lost(cluster: &Cluster) -> BTreeMap<u64, u64> {
 fn killed(
     cluster: &mut Cluster,
     expected: &BTreeMap<String, String>,
-    (id, moment): (&str, Hold),
+    (id, moment): (&str, Moment),
     (victims, start_again): (&[usize], bool),
 ) -> String {
     let slots = |at: usize| {
         let node = cluster.node(at).expect("a node that is there");
         (at as u64 + 1, node["slots"].as_u64().expect("a number"))
     };
-    let slots: BTreeMap<u64, u64> = (0..NODES).map(slots).collect();
+    let slots: BTreeMap<u64, u64> = (0..cluster.size()).map(slots).collect();
     let lost_before = declared_lost(cluster);
     let phase = disturbed(cluster, expected, (id, moment), |cluster| {
         victims.iter().for_each(|at| cluster.kill(*at));
@@ -207,10 +268,14 @@ fn costs_only_leases_in_flight(cluster: &Cluster, id: &str, in_flight: &BTreeMap
     assert!((photographs..=most).contains(&asked), "{id}: {asked} reads, {most} at most");
 }
 
+fn outcome(attempt: &Value) -> &str {
+    attempt["outcome"].as_str().expect("words")
+}
+
 /// Some deaths came while photographs were read, some later.
 fn covers_the_stages(phases: &BTreeSet<String>) {
     println!("phases: {phases:?}");
-    for phase in ["extracting", "fitting"] {
+    for phase in ["extracting", "reducing", "fitting"] {
         assert!(phases.contains(phase), "no death came while {phase}: {phases:?}");
     }
 }
@@ -222,32 +287,46 @@ fn mend(cluster: &mut Cluster, at: usize) {
     cluster.until_voters(NODES);
 }
 
+/// Moments spread over all requests of a job, those that no count of requests is sure to meet
+/// before and after them, and the names of their jobs.
+fn moments(kind: &str, fit: &'static str, total: u64) -> Vec<(String, Moment)> {
+    let spread = (0..MOMENTS).map(|moment| after(1 + moment * (total - 1) / MOMENTS));
+    let spread = spread.enumerate().map(|(at, moment)| (format!("{kind}-{at}"), moment));
+    // The first coordinator is not the node that is asked.
+    let merge = (format!("{kind}-merge"), Moment::Merge);
+    let fit = (format!("{kind}-fit"), amid_the_fit(fit));
+    std::iter::once(merge).chain(spread).chain([fit]).collect()
+}
+
 #[test]
 fn a_worker_killed_at_any_moment_costs_only_what_it_held() {
     let (mut cluster, expected, total) = prepared();
     let mut phases = BTreeSet::new();
-    let spread = (0..MOMENTS).map(|moment| after(1 + moment * (total - 1) / MOMENTS));
-    let spread = spread.enumerate().map(|(at, moment)| (format!("worker-{at}"), moment));
-    let fit = amid_the_fit("worker-fit/_run/worker-fit/work/fit-");
-    let moments: Vec<_> = spread.chain([("worker-fit".to_owned(), fit)]).collect();
-    for (number, (id, moment)) in moments.into_iter().enumerate() {
+    let fit = "worker-fit/_run/worker-fit/work/fit-";
+    for (number, (id, moment)) in moments("worker", fit, total).into_iter().enumerate() {
         let leader = cluster.leader().expect("a coordinator");
-        let victim = (leader + 1 + number % 2) % NODES;
+        let victim = match moment {
+            Moment::Merge if leader != MERGES => MERGES,
+            Moment::Merge => ASKED,
+            Moment::Request(_) => (leader + 1 + number % 2) % NODES,
+        };
         phases.insert(killed(&mut cluster, &expected, (&id, moment), (&[victim], false)));
         mend(&mut cluster, victim);
     }
     covers_the_stages(&phases);
+    let died_merging = |attempt: &Value| {
+        attempt["stage"] == "merge" && ["node_lost", "moments_missing"].contains(&outcome(attempt))
+    };
+    let attempts = cluster.attempts("worker-merge");
+    assert!(attempts.iter().any(died_merging), "{attempts:?}");
 }
 
 #[test]
 fn the_coordinator_killed_at_any_moment_is_succeeded_and_nothing_accepted_is_lost() {
     let (mut cluster, expected, total) = prepared();
     let mut phases = BTreeSet::new();
-    let spread = (0..MOMENTS).map(|moment| after(1 + moment * (total - 1) / MOMENTS));
-    let spread = spread.enumerate().map(|(at, moment)| (format!("coordinator-{at}"), moment));
-    let fit = amid_the_fit("coordinator-fit/_run/coordinator-fit/work/fit-");
-    let moments: Vec<_> = spread.chain([("coordinator-fit".to_owned(), fit)]).collect();
-    for (id, moment) in moments {
+    let fit = "coordinator-fit/_run/coordinator-fit/work/fit-";
+    for (id, moment) in moments("coordinator", fit, total) {
         let victim = cluster.leader().expect("a coordinator");
         phases.insert(killed(&mut cluster, &expected, (&id, moment), (&[victim], false)));
         mend(&mut cluster, victim);
@@ -260,7 +339,8 @@ fn all_nodes_killed_at_once_resume_the_job_and_repeat_only_leases_in_flight() {
     let (mut cluster, expected, total) = prepared();
     let mut phases = BTreeSet::new();
     for (id, moment) in [
-        ("all-extract", Hold::of("GetObject", 20).below("in/")),
+        ("all-merge", Moment::Merge),
+        ("all-extract", amid_the_photographs(20)),
         ("all-fit", amid_the_fit("all-fit/_run/all-fit/work/fit-")),
         ("all-late", after(3 * total / 4)),
     ] {
@@ -269,6 +349,28 @@ fn all_nodes_killed_at_once_resume_the_job_and_repeat_only_leases_in_flight() {
         cluster.until_voters(NODES);
     }
     covers_the_stages(&phases);
+}
+
+#[test]
+fn the_only_voter_killed_and_started_again_goes_on_with_the_job() {
+    let mut cluster = Cluster::found_with(PROGRAM, "--voters 1");
+    let expected = draw(&cluster);
+    for nodes in [1, NODES] {
+        while cluster.size() < nodes {
+            cluster.join();
+        }
+        cluster.until_ready(nodes);
+        let id = format!("one-of-{nodes}");
+        let moment = amid_the_photographs(20);
+        let phase = killed(&mut cluster, &expected, (&id, moment), (&[0], true));
+        assert_eq!(phase, "extracting");
+        cluster.until_ready(nodes);
+        // Nobody took its place.
+        assert_eq!(cluster.leader(), Some(0));
+    }
+    // Of a node that is alone it was its own photograph.
+    let attempts = cluster.attempts("one-of-1");
+    assert!(attempts.iter().any(|attempt| outcome(attempt) == "node_lost"), "{attempts:?}");
 }
 
 #[test]

@@ -99,13 +99,14 @@ impl Shared {
 
     pub(super) fn hold(&self, hold: Option<Hold>, refuse: bool) {
         self.holding.send_modify(|holding| {
+            // Before anything is let go: what follows from that may be held anew at once.
+            *locked(&self.held) = 0;
             holding.hold = hold;
             holding.generation += 1;
             if refuse {
                 holding.refused_before = holding.generation;
             }
         });
-        *locked(&self.held) = 0;
     }
 
     pub(super) fn held(&self) -> u64 {

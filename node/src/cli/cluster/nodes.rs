@@ -115,11 +115,13 @@ pub(in crate::cli) fn node(
 ) -> Result<Exit, CliError> {
     match command {
         NodeCommand::List(args) => reaching(&args.reach, async |reach| {
-            let status = reach.contact.status().await?;
-            let rates = Rates::new();
-            let nodes = || status.nodes.iter().map(|node| node::document(node, &rates));
+            let (status, rates) = (reach.contact.status().await?, Rates::new());
+            // Ids are never used again: else the list would grow with every node that ever left.
+            let present = status.nodes.into_iter().filter(|node| node.state != "removed");
+            let present: Vec<_> = present.collect();
+            let nodes = || present.iter().map(|node| node::document(node, &rates));
             let json = || json!({"schema_version": 1, "nodes": nodes().collect::<Vec<_>>()});
-            say(terminal, json, || node::table(&status.nodes, &rates, "  "));
+            say(terminal, json, || node::table(&present, &rates, "  "));
             Ok(Exit::Done)
         }),
         NodeCommand::Show(args) => reaching(&args.reach, async |reach| {
