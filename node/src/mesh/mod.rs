@@ -20,6 +20,7 @@ mod permitted;
 mod request;
 pub mod roster;
 pub mod server;
+mod source;
 mod status;
 #[cfg(test)]
 mod tests;
@@ -27,6 +28,7 @@ pub mod tls;
 pub mod token;
 
 pub use request::{RequestError, request_key};
+pub use source::source_of;
 
 /// Largest message either side takes or sends, in bytes.
 pub const MESSAGE_BYTES_MAX: usize = 4 << 20;
