@@ -34,6 +34,8 @@ fn every_wrong_flag_of_the_cluster_is_one_error_that_names_it() {
         ("init --advertise 0.0.0.0:7400 --no-start --data-dir n", 2, "--advertise"),
         ("join", 2, "HOST:PORT"),
         ("join 127.0.0.1 --token-file t", 2, "HOST:PORT"),
+        ("join 192.0.2.1:7400 --token-file absent --data-dir n", 2, "--advertise"),
+        ("join 192.0.2.1:7400 --advertise 127.0.0.1:7400 --token-file absent", 5, "absent"),
         ("join 127.0.0.1:1 --data-dir n", 2, "--token-file"),
         ("join 127.0.0.1:1 --token-file absent --data-dir n", 5, "absent"),
         ("join 127.0.0.1:1 --token FN1.5ec2e7.5ec2e7 --data-dir n", 4, "no token"),

@@ -1,5 +1,6 @@
 //! `fruitnode init`, `join` and `start`: how a process becomes a node, and is one.
 
+use std::net::ToSocketAddrs;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::thread::available_parallelism;
@@ -67,6 +68,8 @@ pub(in crate::cli) fn init(args: &InitArgs, terminal: &TerminalArgs) -> Result<E
 
 /// Makes this machine a member of a cluster and, unless told otherwise, runs it.
 pub(in crate::cli) fn join(args: &JoinArgs, terminal: &TerminalArgs) -> Result<Exit, CliError> {
+    let advertise = advertised(&args.place)?;
+    check_reach(&advertise, args)?;
     let token = secret::token(args.token.as_ref(), args.token_file.as_deref())?;
     let token: Token = token
         .reveal()
@@ -77,7 +80,7 @@ pub(in crate::cli) fn join(args: &JoinArgs, terminal: &TerminalArgs) -> Result<E
         token,
         data_dir: data_dir(&args.place.data)?,
         listen: args.place.listen.to_string(),
-        advertise: advertised(&args.place)?,
+        advertise,
     };
     let reactor = reactor(NonZeroUsize::MIN)?;
     let dir = reactor.block_on(Box::pin(member::join(&options)))?;
@@ -176,6 +179,24 @@ fn advertised(place: &PlaceArgs) -> Result<String, CliError> {
         return Err(usage("--listen: others must know the port: write one from 1 to 65535"));
     }
     parse::advertised(place.listen, place.advertise.as_deref()).map_err(usage)
+}
+
+/// Refuses to join others with an address that only this machine knows, unless somebody says that
+/// it is meant: the token would be used, and the node could not be reached.
+fn check_reach(advertise: &str, args: &JoinArgs) -> Result<(), CliError> {
+    let elsewhere = |address: &String| {
+        let found = address.to_socket_addrs();
+        found.is_ok_and(|mut found| found.all(|found| !found.ip().is_loopback()))
+    };
+    let meant = args.place.advertise.is_some() || !parse::only_here(advertise);
+    match args.nodes.iter().find(|node| !meant && elsewhere(node)) {
+        None => Ok(()),
+        Some(node) => Err(usage(format!(
+            "--listen: from {node}, nobody reaches {advertise}: say where the others reach this \
+             machine (--listen ADDRESS:PORT, or --advertise), or --advertise {advertise} if all \
+             of them are on this one"
+        ))),
+    }
 }
 
 fn usage(words: impl Into<String>) -> CliError {
