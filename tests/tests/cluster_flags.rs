@@ -91,6 +91,11 @@ fn a_token_is_no_setting_and_is_never_shown() {
     }
     let refused = with_token(&["join", "127.0.0.1:1", "--data-dir", "n", "-vv"]).refused(4);
     assert!(refused.contains("no token") && !refused.contains("5ec2e7"), "{refused}");
+    let mut command = sandbox.command(["join", "127.0.0.1:1", "--data-dir", "n"]);
+    fs::write(sandbox.path("token"), TOKEN).unwrap();
+    command.args(["--token-file", "-"]).stdin(fs::File::open(sandbox.path("token")).unwrap());
+    let refused = Ended::of(command).refused(4);
+    assert!(refused.contains("no token") && !refused.contains("5ec2e7"), "{refused}");
     fs::write(sandbox.path("fruitnode.toml"), format!("[join]\ntoken = '{TOKEN}'\n")).unwrap();
     let words = sandbox.run("status").refused(2);
     assert!(words.contains("secret") && !words.contains("5ec2e7"), "{words}");
@@ -160,5 +165,10 @@ fn the_manual_and_the_help_know_every_command_of_the_cluster() {
     for says in ["--from", "--pca", "--shared", "--detach", "Exit codes", "Ctrl-C"] {
         assert!(help.contains(says), "{says}: {help}");
     }
-    assert!(!sandbox.run("join --help").done().stdout.contains("FRUITNODE_TOKEN="));
+    let help = sandbox.run("join --help").done().stdout;
+    let help = help.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(!help.contains("FRUITNODE_TOKEN="), "{help}");
+    for says in ["for as long as the node runs", "FRUITNODE_TOKEN", "--token-file -"] {
+        assert!(help.contains(says), "{says}: {help}");
+    }
 }
