@@ -19,7 +19,7 @@ use crate::consensus::ProposeError;
 use crate::env::{Moment, wall_ms};
 use crate::member::voting::Voting;
 use crate::mesh::error::{Refusal, RefusalKind};
-use crate::mesh::{request_key, source_of, token};
+use crate::mesh::{request_key, shown, source_of, token};
 
 /// Wrong tokens, and keys that nobody knows, that one address may try within [`TRIES_WINDOW`].
 const TRIES_MAX: u32 = 5;
@@ -81,7 +81,7 @@ pub(super) async fn enroll(
     let may = may.await.map_err(|_| Refusal::stopping())?;
     let refused = |error: TokenError| {
         tries.count(from);
-        tracing::warn!(token = request.token, %from, %error, "a token was refused");
+        tracing::warn!(token = shown(&request.token), %from, %error, "a token was refused");
         Refusal::denied(error.to_string())
     };
     match &may {

@@ -26,7 +26,7 @@ use crate::member::data_dir::{DataDir, NodeFile};
 use crate::member::handler::NodeHandler;
 use crate::member::moments::PeerMoments;
 use crate::member::outbox::MeshOutbox;
-use crate::member::ports::Ports;
+use crate::member::ports::{self, Ports};
 use crate::member::voting::{Voting, VotingSlot};
 use crate::member::{MemberError, alone, renewal};
 use crate::mesh::authority::Authority;
@@ -108,11 +108,7 @@ pub async fn run(
         alone::check(&tls, me, [earlier, file.advertise.clone()]).await?;
     }
     count_start(&dir, &mut file)?;
-    let ports = match ports {
-        Some(ports) => ports,
-        None => Ports::take(&file.listen, options.http).await?,
-    };
-    let ports = ports.open()?;
+    let ports = ports::open(ports, &file.listen, options.http).await?;
 
     let roster = dir.read(ROSTER)?.unwrap_or_default();
     let book = RosterBook::new(v1::Roster::decode(&*roster).unwrap_or_default());

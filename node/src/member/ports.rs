@@ -43,8 +43,7 @@ impl Ports {
         Ok(Self { mesh, health })
     }
 
-    /// Has this runtime answer them.
-    pub(super) fn open(self) -> Result<Open, MemberError> {
+    fn open(self) -> Result<Open, MemberError> {
         let address = self.mesh.address;
         let health = self.health.map(Bound::open).transpose()?;
         Ok(Open { mesh: self.mesh.open()?, address, health })
@@ -60,6 +59,18 @@ impl Bound {
 
     fn open(self) -> Result<TcpListener, MemberError> {
         TcpListener::from_std(self.listener).map_err(taken(self.address))
+    }
+}
+
+/// Has this runtime answer at ports, which are taken now if they were not before.
+pub(super) async fn open(
+    ports: Option<Ports>,
+    listen: &str,
+    health: Option<SocketAddr>,
+) -> Result<Open, MemberError> {
+    match ports {
+        Some(ports) => ports.open(),
+        None => Ports::take(listen, health).await?.open(),
     }
 }
 
@@ -90,7 +101,10 @@ mod tests {
         drop(other);
         let ports = Ports::take(&taken.to_string(), None).await.unwrap();
         assert!(Ports::take(&taken.to_string(), None).await.is_err());
-        assert_eq!(ports.open().unwrap().mesh.local_addr().unwrap(), taken);
+        assert_eq!(
+            open(Some(ports), "nowhere", None).await.unwrap().mesh.local_addr().unwrap(),
+            taken
+        );
         let error = Ports::take("nowhere", None).await.unwrap_err();
         assert!(matches!(error, MemberError::Address { .. }));
     }

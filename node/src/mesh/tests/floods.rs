@@ -1,5 +1,6 @@
 //! Callers that take all places, and those who come all the same.
 
+use std::slice;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -74,7 +75,7 @@ async fn silent_connections_keep_nobody_waiting() {
     let (_, node) = small(&world).await;
     let _silent = silence(&node).await;
     let ann = world.person("ann");
-    let contact = soon(Contact::connect(&[node.address.clone()], &ann)).await.unwrap();
+    let contact = soon(Contact::connect(slice::from_ref(&node.address), &ann)).await.unwrap();
     assert_eq!(soon(contact.status()).await.unwrap().answered_by, 1);
 }
 

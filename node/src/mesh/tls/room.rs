@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
+use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -78,15 +79,13 @@ impl Room {
 impl Seat {
     /// Ready once the place has gone to somebody else.
     pub(super) fn poll_lost(&mut self, context: &mut Context<'_>) -> Poll<()> {
-        match &mut self.hold {
-            Some(hold) if Future::poll(std::pin::Pin::new(hold), context).is_pending() => {
-                Poll::Pending
-            }
-            _ => {
-                self.hold = None;
-                Poll::Ready(())
-            }
+        let Some(hold) = &mut self.hold else { return Poll::Ready(()) };
+        if Pin::new(hold).poll(context).is_pending() {
+            return Poll::Pending;
         }
+        // It must not be asked again.
+        self.hold = None;
+        Poll::Ready(())
     }
 
     /// The same, for who has nothing else to poll.
