@@ -22,6 +22,7 @@ pub mod roster;
 pub mod server;
 mod source;
 mod status;
+mod strangers;
 #[cfg(test)]
 mod tests;
 pub mod tls;
@@ -29,6 +30,7 @@ pub mod token;
 
 pub use request::{RequestError, request_key};
 pub use source::source_of;
+pub use strangers::shown;
 
 /// Largest message either side takes or sends, in bytes.
 pub const MESSAGE_BYTES_MAX: usize = 4 << 20;

@@ -20,6 +20,7 @@ use tonic::transport::server::Connected;
 use super::room::{Room, Seat};
 use super::{ALPN, Tls};
 use crate::mesh::identity::Certified;
+use crate::mesh::strangers::Sparing;
 
 /// Most handshakes under way at once.
 const HANDSHAKES_MAX: usize = 256;
@@ -58,7 +59,7 @@ pub(in crate::mesh) struct Line {
 #[derive(Debug)]
 enum Place {
     /// Of somebody known: for as long as it lasts.
-    Known(OwnedSemaphorePermit),
+    Known { _seat: OwnedSemaphorePermit },
     /// Of somebody else: until its time is over, or a newcomer has its seat.
     Strange(Pin<Box<Sleep>>, Seat),
 }
@@ -84,6 +85,7 @@ pub(in crate::mesh) async fn accept(
         patience,
         known: Arc::new(Semaphore::new(KNOWN_MAX)),
         strangers: Room::new("strangers", patience.strangers_max),
+        noise: Sparing::new(),
     });
     let room = Room::new("handshakes", patience.handshakes_max);
     let mut handshakes = JoinSet::new();
@@ -118,11 +120,16 @@ struct Door {
     patience: Patience,
     known: Arc<Semaphore>,
     strangers: Room,
+    noise: Sparing,
 }
 
 impl Door {
     async fn handshake(&self, stream: TcpStream, address: SocketAddr) -> Option<Line> {
-        let refused = |why: &str| tracing::info!(%address, why, "a connection was refused");
+        let refused = |why: &str| {
+            if self.noise.one_more() {
+                tracing::info!(%address, why, "a connection was refused");
+            }
+        };
         stream.set_nodelay(true).ok()?;
         let stream = match timeout(self.patience.handshake, self.acceptor.accept(stream)).await {
             Ok(Ok(stream)) => stream,
@@ -150,7 +157,7 @@ impl Door {
         };
         let place = match &certified {
             Some(_) => match self.known.clone().try_acquire_owned() {
-                Ok(permit) => Place::Known(permit),
+                Ok(_seat) => Place::Known { _seat },
                 Err(_) => {
                     refused("too many connections");
                     return None;
@@ -180,7 +187,7 @@ impl Line {
     /// An error once its time is over, or its place gone.
     fn lasts(&mut self, context: &mut Context<'_>) -> io::Result<()> {
         match &mut self.place {
-            Place::Known(_) => Ok(()),
+            Place::Known { .. } => Ok(()),
             Place::Strange(ends, seat) => {
                 match ends.as_mut().poll(context).is_ready() || seat.poll_lost(context).is_ready() {
                     true => Err(io::ErrorKind::TimedOut.into()),
