@@ -46,7 +46,7 @@ fn level(quiet: bool, verbose: u8, is_node: bool) -> &'static str {
     match (quiet, verbose) {
         (true, _) => "error",
         // Nobody is there to ask a node that runs for weeks to say more about last night.
-        (false, 0 | 1) if is_node => "warn,fruitnode=info",
+        (false, 0) if is_node => "warn,fruitnode=info",
         // Whoever waits for a lock, or writes where nothing fences others off, must know.
         (false, 0) => "error,fruitnode::storage::s3=warn",
         (false, 1) => "fruitnode=info",
