@@ -135,8 +135,43 @@ fn a_cluster_of_one_node_is_founded_asked_stopped_and_started_again() {
     alone.sandbox.run("status --timeout 2s").refused(3);
     alone.start();
     assert_eq!(alone.sandbox.run("status -o json").done().json()["name"], "orchard");
+    assert_eq!(alone.sandbox.run("status").done().stderr, "");
     let log = fs::read_to_string(alone.sandbox.path("log")).expect("as the command says");
+    // What happened is told unasked.
+    for says in ["the node runs", "this node is the coordinator", "attending"] {
+        assert!(log.contains(says), "{says}: {log}");
+    }
     assert!(!log.contains(token.rsplit('.').next().expect("as the command says")), "{log}");
+}
+
+#[test]
+fn a_port_that_is_taken_costs_no_folder_and_no_use_of_a_token() {
+    let mut alone = Alone::new();
+    alone.init("").done();
+    alone.start();
+    let made = alone.sandbox.run("token create --uses 1 -o json").done().json();
+    let token = made["token"].as_str().expect("as the command says").to_owned();
+    let other = TcpListener::bind("127.0.0.1:0").expect("a port is free");
+    let taken = other.local_addr().expect("it is bound");
+    let free = free_port();
+    let join = format!("join 127.0.0.1:{} --token {token}", alone.port);
+    for line in [
+        format!("{join} --data-dir n2 --listen {taken} --http off"),
+        format!("{join} --data-dir n2 --listen 127.0.0.1:{free} --http {taken}"),
+        format!("init --data-dir n2 --listen {taken} --http off"),
+        format!("init --data-dir n2 --listen 127.0.0.1:{free} --http {taken}"),
+    ] {
+        let words = alone.sandbox.run(&line).refused(6);
+        assert!(words.contains(&format!("cannot listen on {taken}")), "{line}: {words}");
+        assert!(!alone.sandbox.path("n2").exists(), "{line}");
+    }
+    let tokens = alone.sandbox.run("token list -o json").done().json();
+    let tokens = tokens["tokens"].as_array().expect("as the command says").clone();
+    let left = tokens.iter().find(|known| token.contains(known["id"].as_str().unwrap()));
+    assert_eq!(left.expect("it is listed")["uses_left"], 1);
+    // A folder that is a node's already is told of first: its own process may have the port.
+    let line = format!("init --data-dir n1 --listen 127.0.0.1:{} --http off", alone.port);
+    assert!(alone.sandbox.run(&line).refused(6).contains("fruitnode start"));
 }
 
 #[test]

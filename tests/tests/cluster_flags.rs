@@ -34,6 +34,8 @@ fn every_wrong_flag_of_the_cluster_is_one_error_that_names_it() {
         ("init --advertise 0.0.0.0:7400 --no-start --data-dir n", 2, "--advertise"),
         ("join", 2, "HOST:PORT"),
         ("join 127.0.0.1 --token-file t", 2, "HOST:PORT"),
+        ("join 192.0.2.1:7400 --token-file absent --data-dir n", 2, "--advertise"),
+        ("join 192.0.2.1:7400 --advertise 127.0.0.1:7400 --token-file absent", 5, "absent"),
         ("join 127.0.0.1:1 --data-dir n", 2, "--token-file"),
         ("join 127.0.0.1:1 --token-file absent --data-dir n", 5, "absent"),
         ("join 127.0.0.1:1 --token FN1.5ec2e7.5ec2e7 --data-dir n", 4, "no token"),
@@ -88,6 +90,11 @@ fn a_token_is_no_setting_and_is_never_shown() {
         assert!(shown.contains("token-file"), "{shown}");
     }
     let refused = with_token(&["join", "127.0.0.1:1", "--data-dir", "n", "-vv"]).refused(4);
+    assert!(refused.contains("no token") && !refused.contains("5ec2e7"), "{refused}");
+    let mut command = sandbox.command(["join", "127.0.0.1:1", "--data-dir", "n"]);
+    fs::write(sandbox.path("token"), TOKEN).unwrap();
+    command.args(["--token-file", "-"]).stdin(fs::File::open(sandbox.path("token")).unwrap());
+    let refused = Ended::of(command).refused(4);
     assert!(refused.contains("no token") && !refused.contains("5ec2e7"), "{refused}");
     fs::write(sandbox.path("fruitnode.toml"), format!("[join]\ntoken = '{TOKEN}'\n")).unwrap();
     let words = sandbox.run("status").refused(2);
@@ -158,5 +165,10 @@ fn the_manual_and_the_help_know_every_command_of_the_cluster() {
     for says in ["--from", "--pca", "--shared", "--detach", "Exit codes", "Ctrl-C"] {
         assert!(help.contains(says), "{says}: {help}");
     }
-    assert!(!sandbox.run("join --help").done().stdout.contains("FRUITNODE_TOKEN="));
+    let help = sandbox.run("join --help").done().stdout;
+    let help = help.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(!help.contains("FRUITNODE_TOKEN="), "{help}");
+    for says in ["for as long as the node runs", "FRUITNODE_TOKEN", "--token-file -"] {
+        assert!(help.contains(says), "{says}: {help}");
+    }
 }

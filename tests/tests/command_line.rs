@@ -72,6 +72,31 @@ fn every_wrong_flag_is_one_error_that_names_it() {
 }
 
 #[test]
+fn programs_are_told_of_wrong_flags_as_of_every_other_error() {
+    let sandbox = sandbox();
+    for (line, names) in [
+        ("run --from in --to out --pcaa 3 -o json", "--pcaa"),
+        ("-ojson run --from in --to out --pca many", "many"),
+        ("status --output=json --timeout soon", "soon"),
+        ("node show -q -o json", "ID"),
+        ("job -o json", "subcommand"),
+    ] {
+        let ended = sandbox.run(line);
+        let said = ended.json();
+        assert_eq!(said["schema_version"], 1, "{line}");
+        assert_eq!((&said["outcome"], &said["code"]), (&"failed".into(), &"bad_flag".into()));
+        assert!(said["message"].as_str().unwrap().contains(names), "{line}: {said}");
+        assert!(!ended.refused(2).is_empty(), "{line}");
+    }
+    let mut command = sandbox.command(["status", "--timeout", "soon"]);
+    command.env("FRUITNODE_OUTPUT", "json");
+    assert_eq!(Ended::of(command).json()["code"], "bad_flag");
+    // Who asks for help or for words gets them.
+    assert_eq!(sandbox.run("status --timeout soon").stdout, "");
+    assert!(sandbox.run("status -o json --help").done().stdout.contains("--watch"));
+}
+
+#[test]
 fn flattened_features_too_wide_for_a_pca_are_refused_before_a_photograph_is_read() {
     let sandbox = sandbox();
     sandbox.draw("in", 1);

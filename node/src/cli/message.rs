@@ -76,13 +76,19 @@ impl CliError {
             _ => eprintln!("error: {line}"),
         }
         if terminal.output == Format::Json {
-            let outcome = if self.exit == Exit::Interrupted { "interrupted" } else { "failed" };
-            let document =
-                Document { schema_version: 1, outcome, code: self.code, message: &self.words };
-            let json = serde_json::to_string_pretty(&document);
-            println!("{}", json.expect("strings are always JSON"));
+            self.show_json();
         }
         self.exit
+    }
+
+    /// Says it to programs alone.
+    #[allow(clippy::print_stdout, reason = "this is where a command speaks")]
+    pub(super) fn show_json(&self) {
+        let outcome = if self.exit == Exit::Interrupted { "interrupted" } else { "failed" };
+        let document =
+            Document { schema_version: 1, outcome, code: self.code, message: &self.words };
+        let json = serde_json::to_string_pretty(&document);
+        println!("{}", json.expect("strings are always JSON"));
     }
 }
 

@@ -39,7 +39,7 @@ pub fn main() -> Exit {
         Err((error, terminal)) => return error.show(&terminal),
     };
     let Started { cli, .. } = &started;
-    if let Err(error) = telemetry::init(&cli.terminal) {
+    if let Err(error) = telemetry::init(&cli.terminal, cli.command.is_node()) {
         return error.show(&cli.terminal);
     }
     let done = match &cli.command {

@@ -43,9 +43,10 @@ impl Started {
         let mut command = layered::with_files(command(), &config);
         command = command.color(said_color(&words).unwrap_or_else(|| color_of(&config)));
         let matches = command.clone().try_get_matches_from(&words);
-        let matches = matches.unwrap_or_else(|error| refuse(&error, &config));
+        let matches = matches.unwrap_or_else(|error| refuse(&error, &words, &config));
         let cli = Cli::from_arg_matches(&matches);
-        let mut cli = cli.unwrap_or_else(|error| error.format(&mut command).exit());
+        let mut cli =
+            cli.unwrap_or_else(|error| refuse(&error.format(&mut command), &words, &config));
         if let Err(error) = settle(&mut cli.terminal, &matches) {
             return Err((error, cli.terminal));
         }
@@ -79,18 +80,30 @@ fn wants_config(matches: &ArgMatches) -> bool {
 
 /// Ends the process with what clap says, and with the place of what is not on the command line.
 #[allow(clippy::print_stderr, reason = "this is where the command speaks")]
-fn refuse(error: &clap::Error, config: &Config) -> ! {
+fn refuse(error: &clap::Error, words: &[OsString], config: &Config) -> ! {
     let values = [ErrorKind::InvalidValue, ErrorKind::ValueValidation];
     let flags = layered::flags(&Cli::command());
     let refused = error.get(clap::error::ContextKind::InvalidValue).map(ToString::to_string);
     // What the command line says itself is not to be found elsewhere.
     let given = |flag: &Flag| flag.layered(config).0.map(|words| words.join(" ")) != refused;
     let _ = error.print();
+    let mut message = match error.kind() {
+        // What clap says is the whole help.
+        ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
+            "a subcommand is missing: --help lists them".to_owned()
+        }
+        _ => layered::first_words(error),
+    };
     if values.contains(&error.kind()) {
-        let note = layered::blame(&layered::first_words(error), &flags, &given, config);
+        let note = layered::blame(&message, &flags, &given, config);
         if let Some(note) = note.strip_prefix("; ") {
             eprintln!("note: {note}");
         }
+        message.push_str(&note);
+    }
+    let json = said_output(words).or_else(|| setting("output", config));
+    if error.use_stderr() && json.as_deref() == Some("json") {
+        CliError::new(Exit::Usage, "bad_flag", message).show_json();
     }
     std::process::exit(error.exit_code());
 }
@@ -133,10 +146,34 @@ fn said_color(words: &[OsString]) -> Option<ColorChoice> {
 
 /// The same from the environment or the files.
 fn color_of(config: &Config) -> ColorChoice {
+    setting("color", config).and_then(|word| color(&word)).unwrap_or(ColorChoice::Auto)
+}
+
+/// The form of the result, on a command line that cannot be parsed.
+fn said_output(words: &[OsString]) -> Option<String> {
+    let words: Vec<_> = words.iter().skip(1).map(|word| word.to_string_lossy()).collect();
+    let flags = words.iter().position(|word| word == "--").unwrap_or(words.len());
+    let said = |at: usize| -> Option<String> {
+        let word = &words[at];
+        let value = match (word.strip_prefix("--output"), word.strip_prefix('-')) {
+            (Some(value), _) => value,
+            // Beside the two short flags that take no value.
+            (None, Some(short)) => short.trim_start_matches(['q', 'v']).strip_prefix('o')?,
+            (None, None) => return None,
+        };
+        match value.strip_prefix('=').unwrap_or(value) {
+            "" => words.get(at + 1).map(|word| word.clone().into_owned()),
+            value => Some(value.to_owned()),
+        }
+    };
+    (0..flags).rev().find_map(said)
+}
+
+/// A setting of all commands, from the environment, the files or the defaults.
+fn setting(key: &str, config: &Config) -> Option<String> {
     let flags = layered::flags(&Cli::command());
-    let flag = flags.iter().find(|flag| flag.key == "color");
-    let words = flag.and_then(|flag| flag.layered(config).0);
-    words.and_then(|words| color(words.first()?)).unwrap_or(ColorChoice::Auto)
+    let flag = flags.iter().find(|flag| flag.key == key)?;
+    flag.layered(config).0?.into_iter().next()
 }
 
 fn color(word: &str) -> Option<ColorChoice> {
@@ -158,5 +195,26 @@ mod tests {
         assert_eq!(said(&["fruitnode", "--color", "never", "run"]), Some(ColorChoice::Never));
         assert_eq!(said(&["fruitnode", "run", "--color=always"]), Some(ColorChoice::Always));
         assert_eq!(said(&["fruitnode", "run", "--color"]), None);
+    }
+
+    #[test]
+    fn the_form_of_the_result_is_found_on_any_command_line() {
+        for (line, found) in [
+            ("run -o json --nonsense", Some("json")),
+            ("-ojson run", Some("json")),
+            ("run -qo json", Some("json")),
+            ("run -vvo=json", Some("json")),
+            ("run --output json", Some("json")),
+            ("run --output=table -o json", Some("json")),
+            ("run --output=table", Some("table")),
+            ("run -o", None),
+            ("run --from -overnight", Some("vernight")),
+            ("run -- -o json", None),
+            ("run --nonsense", None),
+        ] {
+            let words = std::iter::once("fruitnode").chain(line.split(' '));
+            let said = said_output(&words.map(Into::into).collect::<Vec<_>>());
+            assert_eq!(said.as_deref(), found, "{line}");
+        }
     }
 }

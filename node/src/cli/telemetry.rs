@@ -13,18 +13,12 @@ use crate::cli::screen::Screen;
 /// The variable that decides what is logged.
 const VARIABLE: &str = EnvFilter::DEFAULT_ENV;
 
-/// Starts logging: `RUST_LOG` decides, else `-v`.
+/// Starts logging: `RUST_LOG` decides, else `-v`, else whether the command is a node.
 ///
 /// # Errors
 /// When `RUST_LOG` says nothing that can be understood.
-pub(super) fn init(terminal: &TerminalArgs) -> Result<(), CliError> {
-    let level = match (terminal.quiet, terminal.verbose) {
-        (true, _) => "error",
-        // Whoever waits for a lock, or writes where nothing fences others off, must know.
-        (false, 0) => "error,fruitnode::storage::s3=warn",
-        (false, 1) => "fruitnode=info",
-        (false, _) => "fruitnode=debug",
-    };
+pub(super) fn init(terminal: &TerminalArgs, is_node: bool) -> Result<(), CliError> {
+    let level = level(terminal.quiet, terminal.verbose, is_node);
     let filter = match std::env::var(VARIABLE) {
         Ok(words) if !words.trim().is_empty() => {
             EnvFilter::try_new(&words).map_err(|_| unclear(&words))?
@@ -48,10 +42,40 @@ pub(super) fn init(terminal: &TerminalArgs) -> Result<(), CliError> {
     Ok(())
 }
 
+fn level(quiet: bool, verbose: u8, is_node: bool) -> &'static str {
+    match (quiet, verbose) {
+        (true, _) => "error",
+        // Nobody is there to ask a node that runs for weeks to say more about last night.
+        (false, 0) if is_node => "warn,fruitnode=info",
+        // Whoever waits for a lock, or writes where nothing fences others off, must know.
+        (false, 0) => "error,fruitnode::storage::s3=warn",
+        (false, 1) => "fruitnode=info",
+        (false, _) => "fruitnode=debug",
+    }
+}
+
 fn unclear(words: &str) -> CliError {
     let words = format!(
         "{VARIABLE}: `{words}` does not say what to log: write a level such as `debug`, or \
          `fruitnode=debug,aws=warn`, or unset it"
     );
     CliError::new(Exit::Usage, "bad_flag", words)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_node_tells_what_happens_and_a_command_what_fails() {
+        assert_eq!(level(false, 0, true), "warn,fruitnode=info");
+        assert!(level(false, 0, false).starts_with("error"));
+        for is_node in [false, true] {
+            assert_eq!(level(true, 0, is_node), "error");
+            assert_eq!(level(false, 2, is_node), "fruitnode=debug");
+        }
+        for level in [level(false, 0, true), level(false, 1, false), level(true, 0, true)] {
+            assert!(EnvFilter::try_new(level).is_ok(), "{level}");
+        }
+    }
 }

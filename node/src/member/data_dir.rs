@@ -150,7 +150,30 @@ pub struct DataDir {
 }
 
 impl DataDir {
-    /// Makes the folder of a node that is to be; it may be there, but empty.
+    /// Whether a node can be made in a folder, which is not touched: it may be there, but empty.
+    ///
+    /// # Errors
+    /// When it holds anything.
+    pub fn check_vacant(path: &Path) -> Result<(), DataDirError> {
+        if let Ok(file) = identity(path) {
+            let (path, node, cluster) = (path.to_owned(), file.node, file.cluster);
+            return Err(DataDirError::Taken { path, node, cluster });
+        }
+        let entries = match fs::read_dir(path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+            entries => entries.map_err(DataDirError::io(path))?,
+        };
+        for entry in entries {
+            let name = entry.map_err(DataDirError::io(path))?.file_name();
+            if name != LOCK {
+                let name = name.to_string_lossy().into_owned();
+                return Err(DataDirError::NotEmpty { path: path.to_owned(), name });
+            }
+        }
+        Ok(())
+    }
+
+    /// Makes the folder of a node that is to be.
     ///
     /// # Errors
     /// When it is in use, or holds anything.
@@ -158,17 +181,7 @@ impl DataDir {
         let trouble = DataDirError::io(path);
         DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(trouble)?;
         let dir = Self::lock(path)?;
-        if let Ok(file) = dir.identity() {
-            let (path, node, cluster) = (path.to_owned(), file.node, file.cluster);
-            return Err(DataDirError::Taken { path, node, cluster });
-        }
-        for entry in fs::read_dir(path).map_err(DataDirError::io(path))? {
-            let name = entry.map_err(DataDirError::io(path))?.file_name();
-            if name != LOCK {
-                let name = name.to_string_lossy().into_owned();
-                return Err(DataDirError::NotEmpty { path: path.to_owned(), name });
-            }
-        }
+        Self::check_vacant(path)?;
         Ok(dir)
     }
 

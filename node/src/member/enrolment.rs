@@ -20,7 +20,7 @@ use crate::env::{Moment, wall_ms};
 use crate::member::voting::Voting;
 use crate::mesh::error::{Refusal, RefusalKind};
 use crate::mesh::roster::RosterBook;
-use crate::mesh::{request_key, token};
+use crate::mesh::{request_key, shown, source_of, token};
 
 /// Wrong tokens, and keys that nobody knows, that one address may try within [`TRIES_WINDOW`].
 const TRIES_MAX: u32 = 5;
@@ -28,10 +28,10 @@ const TRIES_MAX: u32 = 5;
 /// For how long tries are counted.
 const TRIES_WINDOW: Duration = Duration::from_secs(60);
 
-/// Addresses whose tries are counted; more are counted together.
-const ADDRESSES_MAX: usize = 4_096;
+/// Sources whose tries are counted; when there are more, those of the first are forgotten.
+const SOURCES_MAX: usize = 4_096;
 
-/// Wrong tokens and keys, by where they came from.
+/// Wrong tokens and keys, by where they came from, with the time of the first.
 #[derive(Debug, Default)]
 pub(super) struct Tries(Mutex<BTreeMap<IpAddr, (u32, Moment)>>);
 
@@ -40,7 +40,7 @@ impl Tries {
     fn check(&self, from: IpAddr) -> Result<(), Refusal> {
         let tries = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let fresh = |since: &Moment| since.elapsed() < TRIES_WINDOW;
-        match tries.get(&from) {
+        match tries.get(&source_of(from)) {
             Some((count, since)) if *count >= TRIES_MAX && fresh(since) => {
                 let words = "too many wrong tokens or keys came from this address: wait a minute";
                 Err(Refusal::new(RefusalKind::Exhausted, words))
@@ -50,12 +50,15 @@ impl Tries {
     }
 
     fn count(&self, from: IpAddr) {
+        let from = source_of(from);
         let mut tries = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         tries.retain(|_, (_, since)| since.elapsed() < TRIES_WINDOW);
-        let everybody = IpAddr::from([0, 0, 0, 0]);
-        let from = if tries.len() < ADDRESSES_MAX { from } else { everybody };
-        let (count, _) = tries.entry(from).or_insert_with(|| (0, Moment::now()));
-        *count += 1;
+        if tries.len() >= SOURCES_MAX && !tries.contains_key(&from) {
+            let first = tries.iter().max_by_key(|(_, (_, since))| since.elapsed());
+            let first = first.map(|(source, _)| *source);
+            first.map(|first| tries.remove(&first));
+        }
+        tries.entry(from).or_insert_with(|| (0, Moment::now())).0 += 1;
     }
 }
 
@@ -79,7 +82,7 @@ pub(super) async fn enroll(
     let may = may.await.map_err(|_| Refusal::stopping())?;
     let refused = |error: TokenError| {
         tries.count(from);
-        tracing::warn!(token = request.token, %from, %error, "a token was refused");
+        tracing::warn!(token = shown(&request.token), %from, %error, "a token was refused");
         Refusal::denied(error.to_string())
     };
     match &may {
@@ -202,4 +205,37 @@ pub(super) async fn propose(voting: &Voting, command: Command) -> Result<u64, Re
         ProposeError::Refused(why) => Refusal::new(RefusalKind::Invalid, why),
         ProposeError::Stopped => Refusal::stopping(),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_tries_too_often_is_refused_however_many_others_try() {
+        let tries = Tries::default();
+        let source = |number: u32| IpAddr::from(number.to_be_bytes());
+        let guess = |from: IpAddr| (0..TRIES_MAX).for_each(|_| tries.count(from));
+        // More than are counted, and of each as many tries as are suffered.
+        let sources = SOURCES_MAX as u32 + 100;
+        for number in 1..=sources {
+            assert!(tries.check(source(number)).is_ok(), "{number}");
+            guess(source(number));
+            assert!(tries.check(source(number)).is_err(), "{number}");
+        }
+        assert!(tries.check(source(sources + 1)).is_ok());
+        assert_eq!(tries.0.lock().unwrap().len(), SOURCES_MAX);
+    }
+
+    #[test]
+    fn the_addresses_of_one_network_are_counted_together() {
+        let tries = Tries::default();
+        for last in 0..TRIES_MAX as u16 {
+            let from: IpAddr = [0x2001, 0xdb8, 0, 1, 0, 0, 0, last].into();
+            assert!(tries.check(from).is_ok(), "{last}");
+            tries.count(from);
+        }
+        assert!(tries.check("2001:db8:0:1::ffff".parse().unwrap()).is_err());
+        assert!(tries.check("2001:db8:0:2::1".parse().unwrap()).is_ok());
+    }
 }

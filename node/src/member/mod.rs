@@ -23,6 +23,7 @@ pub mod join;
 mod moments;
 pub mod node;
 mod outbox;
+pub mod ports;
 mod renewal;
 mod restore;
 mod rows;
@@ -49,6 +50,7 @@ pub use data_dir::{DataDir, DataDirError};
 pub use found::{FoundOptions, Founded, PERSON, found, save_person};
 pub use join::{JoinOptions, join};
 pub use node::{RunOptions, run};
+pub use ports::Ports;
 pub use restore::{RestoreOptions, Restored, look, restore};
 
 /// Why a node cannot be set up, or cannot run.

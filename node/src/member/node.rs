@@ -10,7 +10,6 @@ use fruitnode_coordinator::ids::NodeId;
 use fruitnode_coordinator::members::Process;
 use fruitnode_proto::v1;
 use prost::Message;
-use tokio::net::TcpListener;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
@@ -27,6 +26,7 @@ use crate::member::data_dir::{DataDir, NodeFile};
 use crate::member::handler::NodeHandler;
 use crate::member::moments::PeerMoments;
 use crate::member::outbox::MeshOutbox;
+use crate::member::ports::{self, Ports};
 use crate::member::voting::{Voting, VotingSlot};
 use crate::member::{MemberError, alone, demotion, renewal};
 use crate::mesh::authority::Authority;
@@ -50,7 +50,7 @@ pub struct RunOptions {
     pub listen: Option<String>,
     /// Where others reach it, if not where they did.
     pub advertise: Option<String>,
-    /// Where its health is told, if anywhere.
+    /// Where its health is told, if anywhere and if it has no ports yet.
     pub http: Option<SocketAddr>,
     /// Leases that it takes at a time.
     pub slots: u32,
@@ -82,13 +82,15 @@ pub(super) struct Shared {
     pub(super) failed: watch::Sender<Option<LogFailure>>,
 }
 
-/// Runs a node until it is told to stop, or cannot go on.
+/// Runs a node until it is told to stop, or cannot go on. One that has its ports already was made
+/// by this very process, so that nobody else can be it.
 ///
 /// # Errors
 /// When the folder, the port or the log cannot be had, or the cluster refuses the node.
 pub async fn run(
     dir: DataDir,
     options: RunOptions,
+    ports: Option<Ports>,
     stop: impl Future<Output = ()>,
 ) -> Result<(), MemberError> {
     let mut file = dir.identity()?;
@@ -104,11 +106,11 @@ pub async fn run(
         false => None,
     };
     let tls = Tls::new(&credentials)?;
-    alone::check(&tls, me, [earlier, file.advertise.clone()]).await?;
+    if ports.is_none() {
+        alone::check(&tls, me, [earlier, file.advertise.clone()]).await?;
+    }
     count_start(&dir, &mut file)?;
-    let address = resolve(&file.listen).await?;
-    let listening = TcpListener::bind(address).await;
-    let listener = listening.map_err(|source| MemberError::Listen { address, source })?;
+    let ports = ports::open(ports, &file.listen, options.http).await?;
 
     let roster = dir.read(ROSTER)?.unwrap_or_default();
     let book = RosterBook::new(v1::Roster::decode(&*roster).unwrap_or_default());
@@ -161,16 +163,14 @@ pub async fn run(
     let taking_part = spawn("voting", taking_part);
     let handler = Arc::new(NodeHandler::new(Arc::clone(&shared), standing.clone()));
     let serving =
-        spawn("server", server::serve(listener, tls, book.clone(), handler, ended.clone()));
+        spawn("server", server::serve(ports.mesh, tls, book.clone(), handler, ended.clone()));
     spawn("roster", keep_roster(Arc::clone(&shared)));
     spawn("demotion", demotion::watch(Arc::clone(&shared), standing.clone()));
     let cast_out = spawn("renewal", renewal::keep(Arc::clone(&shared), standing.clone()));
-    if let Some(address) = options.http {
-        let listener = TcpListener::bind(address).await;
-        let listener = listener.map_err(|source| MemberError::Listen { address, source })?;
+    if let Some(listener) = ports.health {
         spawn("health", crate::http::serve(listener, health(standing.clone())));
     }
-    tracing::info!(node = %me, address = %address, "the node runs");
+    tracing::info!(node = %me, address = %ports.address, "the node runs");
 
     let parts = (taking_part, cast_out);
     let outcome = told_to_end(stop, has_failed, standing.clone(), parts).await;
@@ -303,14 +303,6 @@ fn check_log(dir: &DataDir, file: &NodeFile) -> Result<(), MemberError> {
         return Err(MemberError::Wiped { node: file.node, folder });
     }
     Ok(())
-}
-
-async fn resolve(listen: &str) -> Result<SocketAddr, MemberError> {
-    let found = tokio::net::lookup_host(listen).await.ok().and_then(|mut found| found.next());
-    found.ok_or_else(|| MemberError::Address {
-        address: listen.to_owned(),
-        why: "this machine cannot listen there: give an address and a port of its own",
-    })
 }
 
 /// Writes down who there is whenever that changes, for the next start.

@@ -51,7 +51,7 @@ async fn start(dir: super::DataDir, address: &str) -> Node {
     let stopped = async {
         let _ = stopped.await;
     };
-    let running = spawn("node", async move { Box::pin(run(dir, options, stopped)).await });
+    let running = spawn("node", async move { Box::pin(run(dir, options, None, stopped)).await });
     let listens = async {
         while TcpStream::connect(address).await.is_err() {
             sleep(Duration::from_millis(20)).await;

@@ -20,13 +20,17 @@ mod permitted;
 mod request;
 pub mod roster;
 pub mod server;
+mod source;
 mod status;
+mod strangers;
 #[cfg(test)]
 mod tests;
 pub mod tls;
 pub mod token;
 
 pub use request::{RequestError, request_key};
+pub use source::source_of;
+pub use strangers::shown;
 
 /// Largest message either side takes or sends, in bytes.
 pub const MESSAGE_BYTES_MAX: usize = 4 << 20;

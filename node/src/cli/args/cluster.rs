@@ -24,6 +24,7 @@ Exit codes: 0 stopped in good order, 2 wrong flags, 4 not permitted, 6 the folde
 pub(super) const JOIN_EXAMPLES: &str = "\
 Examples:
   fruitnode join 10.0.0.1:7400 --token-file token --advertise 10.0.0.2:7400 --listen 0.0.0.0:7400
+  fruitnode join 10.0.0.1:7400 --token-file - --listen 10.0.0.2:7400 < token
   fruitnode join 127.0.0.1:7400 --token FN1.… --listen 127.0.0.1:7401 --data-dir second
 
 The token names the authority of its cluster: whoever else answers there is not told the secret.
@@ -79,11 +80,11 @@ pub struct JoinArgs {
     #[arg(value_name = "HOST:PORT", required = true, value_delimiter = ',',
           value_parser = parse::address)]
     pub nodes: Vec<String>,
-    /// A token of `fruitnode token create`. Others on this machine can see it while the command
-    /// runs: `--token-file` and FRUITNODE_TOKEN hide it from them.
+    /// A token of `fruitnode token create`. Everybody on this machine sees it in the list of
+    /// processes for as long as the node runs. FRUITNODE_TOKEN is seen by you and root alone.
     #[arg(long, value_name = "TOKEN", value_parser = Secret::parse)]
     pub token: Option<Secret>,
-    /// File that holds the token; `-` is standard input.
+    /// File that holds the token, seen by who may read it; `-` is standard input, seen by nobody.
     #[arg(long, value_name = "FILE")]
     pub token_file: Option<PathBuf>,
     /// Join, and do not run the node: `fruitnode start` does.

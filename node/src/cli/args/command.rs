@@ -93,6 +93,18 @@ pub enum Command {
     DecodeOne(DecodeOneArgs),
 }
 
+impl Command {
+    /// Whether this process becomes a node that runs until it is told to stop.
+    pub fn is_node(&self) -> bool {
+        match self {
+            Self::Init(args) => !args.no_start,
+            Self::Join(args) => !args.no_start,
+            Self::Start(_) => true,
+            _ => false,
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use clap::CommandFactory;

@@ -1,6 +1,6 @@
 //! Words of the cluster's commands, understood: addresses, spans of time, names, nodes.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use fruitnode_coordinator::ids::NodeId;
@@ -98,6 +98,16 @@ pub fn advertised(listen: SocketAddr, advertise: Option<&str>) -> Result<String,
             listen.ip()
         )),
         None => Ok(listen.to_string()),
+    }
+}
+
+/// Whether an address leads nowhere from another machine, as far as its words tell.
+pub fn only_here(address: &str) -> bool {
+    let host = address.rsplit_once(':').map_or(address, |(host, _)| host);
+    let numeric = host.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>();
+    match numeric.map(|numeric| numeric.to_canonical()) {
+        Ok(numeric) => numeric.is_loopback() || numeric.is_unspecified(),
+        Err(_) => host.eq_ignore_ascii_case("localhost"),
     }
 }
 
@@ -200,6 +210,20 @@ mod tests {
         let here = listen("127.0.0.1:7400").expect("an address");
         assert_eq!(advertised(here, None).as_deref(), Ok("127.0.0.1:7400"));
         assert!(listen("localhost:7400").expect_err("a name").contains("0.0.0.0:7400"));
+    }
+
+    #[test]
+    fn an_address_of_one_machine_alone_is_told_apart() {
+        for word in ["127.0.0.1:1", "127.9.9.9:1", "[::1]:1", "[::ffff:127.0.0.1]:1", "LocalHost:1"]
+        {
+            assert!(only_here(word), "{word}");
+        }
+        for word in ["0.0.0.0:1", "[::]:1"] {
+            assert!(only_here(word), "{word}");
+        }
+        for word in ["10.0.0.1:1", "[2001:db8::1]:1", "localhost.example:1", "node-1:1"] {
+            assert!(!only_here(word), "{word}");
+        }
     }
 
     #[test]

@@ -13,7 +13,8 @@ pub struct TerminalArgs {
     /// Say nothing but errors.
     #[arg(short, long, global = true)]
     pub quiet: bool,
-    /// Say more on standard error; twice for still more. RUST_LOG overrides it.
+    /// Say more on standard error; twice for still more. A node that runs tells what happens to it
+    /// unasked. RUST_LOG overrides it.
     #[arg(short, long, global = true, action = clap::ArgAction::Count)]
     pub verbose: u8,
     /// Colours.

@@ -1,5 +1,6 @@
 //! `fruitnode init`, `join` and `start`: how a process becomes a node, and is one.
 
+use std::net::{SocketAddr, ToSocketAddrs};
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::thread::available_parallelism;
@@ -19,7 +20,7 @@ use crate::cli::message::CliError;
 use crate::cli::run::{interrupted, reactor};
 use crate::config::user_folder;
 use crate::member::{
-    self, DataDir, DataDirError, FoundOptions, JoinOptions, MemberError, RunOptions,
+    self, DataDir, DataDirError, FoundOptions, JoinOptions, MemberError, Ports, RunOptions,
 };
 use crate::mesh::token::{Token, TokenError};
 use crate::tasks::NodeOptions;
@@ -29,6 +30,17 @@ const CERTIFICATE_LIFE_MIN: Duration = Duration::from_hours(1);
 
 /// Longest one: the authority's own life is ten years.
 const CERTIFICATE_LIFE_MAX: Duration = Duration::from_hours(366 * 24);
+
+/// Where a node is to run.
+#[derive(Debug, Default)]
+struct Place {
+    /// Where it listens, if not where it did.
+    listen: Option<String>,
+    /// Where others reach it, if not where they did.
+    advertise: Option<String>,
+    /// Its ports, if this process has them.
+    ports: Option<Ports>,
+}
 
 /// Makes a cluster of one node and, unless told otherwise, runs it.
 pub(in crate::cli) fn init(args: &InitArgs, terminal: &TerminalArgs) -> Result<Exit, CliError> {
@@ -46,6 +58,8 @@ pub(in crate::cli) fn init(args: &InitArgs, terminal: &TerminalArgs) -> Result<E
         certificate_life: certificate_life(args)?,
         client_dir: user_folder().map(|folder| folder.join("fruitnode/client")),
     };
+    DataDir::check_vacant(&data_dir).map_err(MemberError::from)?;
+    let ports = ports(&args.node, &options.listen, args.no_start)?;
     let founded = member::found(&options)?;
     let told = founded::Founded {
         name: &args.cluster,
@@ -62,11 +76,13 @@ pub(in crate::cli) fn init(args: &InitArgs, terminal: &TerminalArgs) -> Result<E
     if args.no_start {
         return Ok(Exit::Done);
     }
-    run(founded.dir, &args.node, (None, None))
+    run(founded.dir, &args.node, Place { ports, ..Place::default() })
 }
 
 /// Makes this machine a member of a cluster and, unless told otherwise, runs it.
 pub(in crate::cli) fn join(args: &JoinArgs, terminal: &TerminalArgs) -> Result<Exit, CliError> {
+    let advertise = advertised(&args.place)?;
+    check_reach(&advertise, args)?;
     let token = secret::token(args.token.as_ref(), args.token_file.as_deref())?;
     let token: Token = token
         .reveal()
@@ -77,8 +93,10 @@ pub(in crate::cli) fn join(args: &JoinArgs, terminal: &TerminalArgs) -> Result<E
         token,
         data_dir: data_dir(&args.place.data)?,
         listen: args.place.listen.to_string(),
-        advertise: advertised(&args.place)?,
+        advertise,
     };
+    DataDir::check_vacant(&options.data_dir).map_err(MemberError::from)?;
+    let ports = ports(&args.node, &options.listen, args.no_start)?;
     let reactor = reactor(NonZeroUsize::MIN)?;
     let dir = reactor.block_on(Box::pin(member::join(&options)))?;
     drop(reactor);
@@ -98,7 +116,7 @@ pub(in crate::cli) fn join(args: &JoinArgs, terminal: &TerminalArgs) -> Result<E
     if args.no_start {
         return Ok(Exit::Done);
     }
-    run(dir, &args.node, (None, None))
+    run(dir, &args.node, Place { ports, ..Place::default() })
 }
 
 /// Runs a node that has been one before.
@@ -108,37 +126,49 @@ pub(in crate::cli) fn start(args: &StartArgs) -> Result<Exit, CliError> {
     // A node that moves is reached where it listens, unless somebody says otherwise.
     let moved = args.listen.map(|listen| parse::advertised(listen, args.advertise.as_deref()));
     let moved = moved.transpose().map_err(usage)?;
-    run(dir, &args.node, (listen, moved.or_else(|| args.advertise.clone())))
+    let advertise = moved.or_else(|| args.advertise.clone());
+    run(dir, &args.node, Place { listen, advertise, ports: None })
 }
 
-/// Runs a node until it is told to stop.
-fn run(
-    dir: DataDir,
-    args: &NodeArgs,
-    (listen, advertise): (Option<String>, Option<String>),
-) -> Result<Exit, CliError> {
-    let file = dir.identity().map_err(MemberError::from)?;
-    let address = listen.as_ref().unwrap_or(&file.listen);
-    let http = match (args.http, parse::listen(address)) {
+/// Takes the ports of a node that is to run as soon as it is one.
+fn ports(args: &NodeArgs, listen: &str, no_start: bool) -> Result<Option<Ports>, CliError> {
+    if no_start {
+        return Ok(None);
+    }
+    let reactor = reactor(NonZeroUsize::MIN)?;
+    Ok(Some(reactor.block_on(Ports::take(listen, http(args, listen)))?))
+}
+
+/// Where the health of a node is told that listens there.
+fn http(args: &NodeArgs, listen: &str) -> Option<SocketAddr> {
+    let place = match (args.http, parse::listen(listen)) {
         (Some(place), _) => place,
         (None, Ok(listen)) => parse::http_beside(listen),
         (None, Err(_)) => HttpPlace::Off,
     };
+    match place {
+        HttpPlace::Off => None,
+        HttpPlace::At(place) => Some(place),
+    }
+}
+
+/// Runs a node until it is told to stop.
+fn run(dir: DataDir, args: &NodeArgs, place: Place) -> Result<Exit, CliError> {
+    let file = dir.identity().map_err(MemberError::from)?;
+    let Place { listen, advertise, ports } = place;
+    let http = http(args, listen.as_ref().unwrap_or(&file.listen));
     let threads = args.threads.or_else(|| available_parallelism().ok());
     let threads = threads.unwrap_or(NonZeroUsize::MIN);
     let options = RunOptions {
         listen,
         advertise,
-        http: match http {
-            HttpPlace::Off => None,
-            HttpPlace::At(place) => Some(place),
-        },
+        http,
         slots: args.slots.get(),
         node: NodeOptions { threads, batch: args.batch },
         storage: args.storage.options(),
         drain: args.drain_timeout,
     };
-    reactor(threads)?.block_on(Box::pin(member::run(dir, options, interrupted())))?;
+    reactor(threads)?.block_on(Box::pin(member::run(dir, options, ports, interrupted())))?;
     Ok(Exit::Done)
 }
 
@@ -176,6 +206,24 @@ fn advertised(place: &PlaceArgs) -> Result<String, CliError> {
         return Err(usage("--listen: others must know the port: write one from 1 to 65535"));
     }
     parse::advertised(place.listen, place.advertise.as_deref()).map_err(usage)
+}
+
+/// Refuses to join others with an address that only this machine knows, unless somebody says that
+/// it is meant: the token would be used, and the node could not be reached.
+fn check_reach(advertise: &str, args: &JoinArgs) -> Result<(), CliError> {
+    let elsewhere = |address: &String| {
+        let found = address.to_socket_addrs();
+        found.is_ok_and(|mut found| found.all(|found| !found.ip().is_loopback()))
+    };
+    let meant = args.place.advertise.is_some() || !parse::only_here(advertise);
+    match args.nodes.iter().find(|node| !meant && elsewhere(node)) {
+        None => Ok(()),
+        Some(node) => Err(usage(format!(
+            "--listen: from {node}, nobody reaches {advertise}: say where the others reach this \
+             machine (--listen ADDRESS:PORT, or --advertise), or --advertise {advertise} if all \
+             of them are on this one"
+        ))),
+    }
 }
 
 fn usage(words: impl Into<String>) -> CliError {

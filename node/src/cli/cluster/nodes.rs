@@ -11,6 +11,7 @@ use crate::cli::cluster::reach::{Reach, passing, reaching};
 use crate::cli::cluster::say::{confirm, done, say};
 use crate::cli::cluster::show::cluster::{self, State};
 use crate::cli::cluster::show::node::{self, Rates};
+use crate::cli::cluster::show::table::{plain, plain_lines};
 use crate::cli::exit::Exit;
 use crate::cli::message::CliError;
 use crate::cli::run::interrupted;
@@ -79,7 +80,7 @@ impl Watched {
                         let code = CliError::from(error);
                         println!("{}", json!({"schema_version": 1, "error": code.words()}));
                     }
-                    (Format::Table, true) => println!("{CLEAR}{error}"),
+                    (Format::Table, true) => println!("{CLEAR}{}", plain(&error.to_string())),
                     (Format::Table, false) => self.say_once(error.to_string()),
                 }
                 return Ok(());
@@ -92,7 +93,10 @@ impl Watched {
         });
         match (terminal.output, screen) {
             (Format::Json, _) => println!("{}", cluster::json(&status, &rates)),
-            (Format::Table, true) => print!("{CLEAR}{}", cluster::text(&status, &rates, wall_ms())),
+            (Format::Table, true) => {
+                let text = cluster::text(&status, &rates, wall_ms());
+                print!("{CLEAR}{}", plain_lines(&text));
+            }
             (Format::Table, false) => self.say_once(cluster::one_line(&status, wall_ms())),
         }
         self.before = Some((now, status));
@@ -102,7 +106,7 @@ impl Watched {
     #[allow(clippy::print_stdout, reason = "this is where the command speaks")]
     fn say_once(&mut self, line: String) {
         if line != self.line {
-            println!("{line}");
+            println!("{}", plain(&line));
             self.line = line;
         }
     }

@@ -15,6 +15,7 @@ use crate::cli::cluster::reach::{self, Reach, holds_person};
 use crate::cli::cluster::say::{ask, confirm, done, somebody, tell};
 use crate::cli::cluster::show::founded::word;
 use crate::cli::cluster::show::node;
+use crate::cli::cluster::show::table::plain;
 use crate::cli::exit::Exit;
 use crate::cli::message::CliError;
 use crate::cli::run::reactor;
@@ -178,7 +179,7 @@ pub(in crate::cli) fn recover(
 
 /// What is lost, before it is.
 fn warning(found: &Restored, options: &RestoreOptions) -> String {
-    let id = node::id(found.node.0);
+    let (id, name) = (node::id(found.node.0), plain(&found.name));
     let source = match &options.from {
         Some(backup) => format!("the backup {}", backup.display()),
         None => format!("the log of {id}"),
@@ -193,11 +194,11 @@ fn warning(found: &Restored, options: &RestoreOptions) -> String {
         ),
     };
     format!(
-        "WARNING: {id} becomes the only voter of cluster {} with what is in {source}, up to entry \
+        "WARNING: {id} becomes the only voter of cluster {name} with what is in {source}, up to entry \
          {}.\nWhatever the cluster decided after that is lost: jobs, nodes, tokens, certificates \
          that were revoked.\n{removed}\nIf a majority of the voters can be started again, start \
          them instead: nothing is lost then.",
-        found.name, found.applied
+        found.applied
     )
 }
 

@@ -5,6 +5,7 @@ use std::io::{IsTerminal, Write, stderr, stdin};
 use serde_json::Value;
 
 use crate::cli::args::{Format, TerminalArgs};
+use crate::cli::cluster::show::table::{plain, plain_lines};
 use crate::cli::exit::Exit;
 use crate::cli::message::CliError;
 
@@ -18,7 +19,7 @@ pub(super) fn say(
     match terminal.output {
         Format::Json => println!("{:#}", json()),
         Format::Table if terminal.quiet => {}
-        Format::Table => print!("{}", text()),
+        Format::Table => print!("{}", plain_lines(&text())),
     }
 }
 
@@ -34,7 +35,7 @@ pub(super) fn done(terminal: &TerminalArgs, mut json: Value, words: &str) {
 #[allow(clippy::print_stderr, reason = "this is where the commands speak")]
 pub(super) fn tell(terminal: &TerminalArgs, words: &str) {
     if !terminal.quiet {
-        eprintln!("{words}");
+        eprintln!("{}", plain_lines(words));
     }
 }
 
@@ -61,7 +62,8 @@ pub(super) fn confirm(question: &str, yes: bool) -> Result<(), CliError> {
 /// Asks for a word; nothing if there is no answer.
 #[allow(clippy::print_stderr, reason = "this is where the commands speak")]
 pub(super) fn ask(question: &str) -> String {
-    eprint!("{question}");
+    // Names of nodes and of the cluster are in it, which others chose.
+    eprint!("{}", plain(question));
     let _ = stderr().flush();
     let mut line = String::new();
     // No answer is one: the caller goes the careful way.

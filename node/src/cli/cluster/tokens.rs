@@ -14,6 +14,7 @@ use crate::cli::args::{
 };
 use crate::cli::cluster::reach::{Reach, reaching};
 use crate::cli::cluster::say::{done, say};
+use crate::cli::cluster::show::founded::{caution, join_line};
 use crate::cli::cluster::show::table::bytes;
 use crate::cli::cluster::show::token;
 use crate::cli::exit::Exit;
@@ -61,7 +62,8 @@ fn create_token(args: &TokenCreateArgs, terminal: &TerminalArgs) -> Result<Exit,
                 "schema_version": 1,
                 "token": reply.token,
                 "info": info,
-                "join": format!("fruitnode join {node} --token {}", reply.token),
+                "join": join_line(&node, &reply.token),
+                "warning": caution(&node),
             })
         };
         say(terminal, json, || token::created(&reply, &node, wall_ms()));

@@ -3,6 +3,7 @@
 
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -20,6 +21,7 @@ use crate::mesh::identity::{Certified, Identity};
 use crate::mesh::inbound::{self, Ending};
 use crate::mesh::permitted::{permitted, standing};
 use crate::mesh::roster::{Roster, RosterBook};
+use crate::mesh::strangers::{Sparing, shown};
 use crate::mesh::tls::LineInfo;
 
 /// Puts the guard before services.
@@ -27,6 +29,7 @@ use crate::mesh::tls::LineInfo;
 pub(super) struct Guard {
     book: RosterBook,
     stop: watch::Receiver<bool>,
+    noise: Arc<Sparing>,
 }
 
 /// Services behind the guard.
@@ -45,7 +48,7 @@ pub(super) struct Pass {
 
 impl Guard {
     pub(super) fn new(book: RosterBook, stop: watch::Receiver<bool>) -> Self {
-        Self { book, stop }
+        Self { book, stop, noise: Arc::new(Sparing::new()) }
     }
 
     fn check(&self, path: &str, line: Option<&LineInfo>) -> Result<Pass, Refusal> {
@@ -54,6 +57,19 @@ impl Guard {
         let caller = line.certified.as_deref();
         permitted(path, caller, env::wall_ms(), &self.book.now())?;
         Ok(Pass { line: line.clone(), guard: self.clone() })
+    }
+
+    /// One line per refused call, without anything the call holds.
+    fn log(&self, path: &str, line: Option<&LineInfo>, refusal: &Refusal) {
+        let identity = line.and_then(|line| line.certified.as_deref());
+        let identity = identity.map(|certified| certified.identity.to_string());
+        if identity.is_none() && !self.noise.one_more() {
+            return;
+        }
+        let caller = identity.as_deref().unwrap_or("somebody without a certificate");
+        let address = line.map(|line| line.address.to_string()).unwrap_or_default();
+        let (method, why) = (shown(path), refusal.words.replace(path, &shown(path)));
+        tracing::warn!(method, caller, address, why, "a call was refused");
     }
 }
 
@@ -87,7 +103,7 @@ where
                 Box::pin(self.inner.call(request))
             }
             Err(refusal) => {
-                log(request.uri().path(), line, &refusal);
+                self.guard.log(request.uri().path(), line, &refusal);
                 let response = Status::from(refusal).into_http();
                 Box::pin(std::future::ready(Ok(response)))
             }
@@ -141,13 +157,4 @@ fn expiring(cut_off: Ending, name: &str, not_after_ms: u64) -> Ending {
     let left = Duration::from_millis(not_after_ms.saturating_sub(env::wall_ms()));
     let words = format!("the certificate of person {name} has expired: ask for another");
     Box::pin(async move { timeout(left, cut_off).await.unwrap_or_else(|_| Refusal::denied(words)) })
-}
-
-/// One line per refused call, without anything the call holds.
-fn log(path: &str, line: Option<&LineInfo>, refusal: &Refusal) {
-    let identity = line.and_then(|line| line.certified.as_deref());
-    let identity = identity.map(|certified| certified.identity.to_string());
-    let caller = identity.as_deref().unwrap_or("somebody without a certificate");
-    let address = line.map(|line| line.address.to_string()).unwrap_or_default();
-    tracing::warn!(method = path, caller, address, why = refusal.words, "a call was refused");
 }

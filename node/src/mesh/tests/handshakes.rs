@@ -38,6 +38,17 @@ async fn raw(
     version: &'static SupportedProtocolVersion,
     alpn: &[u8],
 ) -> std::io::Result<TlsStream<TcpStream>> {
+    let stream = TcpStream::connect(&node.address).await.unwrap();
+    raw_on(world, stream, version, alpn).await
+}
+
+/// The same on a connection that was made already.
+async fn raw_on(
+    world: &World,
+    stream: TcpStream,
+    version: &'static SupportedProtocolVersion,
+    alpn: &[u8],
+) -> std::io::Result<TlsStream<TcpStream>> {
     let mut roots = RootCertStore::empty();
     roots.add(world.authority.certificate_der().to_vec().into()).unwrap();
     let provider = Arc::new(rustls::crypto::ring::default_provider());
@@ -47,7 +58,6 @@ async fn raw(
         .with_root_certificates(roots)
         .with_no_client_auth();
     config.alpn_protocols = vec![alpn.to_vec()];
-    let stream = TcpStream::connect(&node.address).await.unwrap();
     let name = ServerName::try_from(any_name(CLUSTER)).unwrap();
     soon(TlsConnector::from(Arc::new(config)).connect(name, stream)).await
 }
@@ -72,10 +82,21 @@ pub(super) async fn raw_as(
     let stream = TcpStream::connect(&node.address).await.unwrap();
     let name = ServerName::try_from(any_name(CLUSTER)).unwrap();
     let mut stream = soon(TlsConnector::from(Arc::new(config)).connect(name, stream)).await?;
-    // The preface of HTTP/2 and empty settings: who is let in is answered.
+    greet(&mut stream).await
+}
+
+/// The preface of HTTP/2 and empty settings: who is let in is answered.
+async fn greet(stream: &mut TlsStream<TcpStream>) -> std::io::Result<usize> {
     let hello = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0";
     stream.write_all(hello).await?;
     soon(stream.read_exact(&mut [0; 9])).await
+}
+
+/// Somebody without a certificate on this connection, who has been let in.
+pub(super) async fn stranger(world: &World, stream: TcpStream) -> TlsStream<TcpStream> {
+    let mut stream = raw_on(world, stream, &TLS13, b"h2").await.unwrap();
+    greet(&mut stream).await.unwrap();
+    stream
 }
 
 #[tokio::test]

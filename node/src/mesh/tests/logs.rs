@@ -6,10 +6,15 @@ use std::sync::{Arc, Mutex};
 
 use fruitnode_coordinator::ids::hex;
 use fruitnode_proto::v1;
+use tonic::Request;
+use tonic::client::Grpc;
+use tonic_prost::ProstCodec;
 use tracing_subscriber::fmt::MakeWriter;
 
 use super::world::{Leader, Told, World, roster, soon};
+use crate::mesh::client::link::Link;
 use crate::mesh::client::{Contact, enroll};
+use crate::mesh::tls::{Dial, Pinned};
 use crate::mesh::token::Token;
 
 #[derive(Clone, Default)]
@@ -62,6 +67,18 @@ async fn a_refused_call_is_one_line_and_secrets_are_in_none() {
     for said in ["Control/ListJobs", "node n2", "127.0.0.1:"] {
         assert!(lines[0].contains(said), "{said}: {}", lines[0]);
     }
+
+    // Of what somebody says whom nobody knows, little is repeated.
+    let pinned = Pinned::new(world.authority.pin());
+    let link = Link::open(Dial::pinned(&pinned, &node.address).unwrap()).await.unwrap();
+    let long = format!("/fruitnode.v1.Control/{}", "x".repeat(1_000));
+    let mut grpc = Grpc::new(link.channel());
+    grpc.ready().await.unwrap();
+    let codec = ProstCodec::<v1::Unit, v1::Unit>::default();
+    let called = grpc.unary(Request::new(v1::Unit {}), long.parse().unwrap(), codec);
+    assert!(soon(called).await.is_err());
+    let text = log.text();
+    assert!(text.contains("Control/xxx") && !text.contains(&"x".repeat(65)), "{text}");
 
     let token = Token::create(world.authority.pin());
     let request = v1::EnrollRequest { request: vec![1; 9], ..v1::EnrollRequest::default() };

@@ -3,6 +3,7 @@
 mod abuse;
 mod control;
 mod enrolment;
+mod floods;
 mod handshakes;
 mod impostor;
 mod logs;

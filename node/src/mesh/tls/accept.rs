@@ -1,5 +1,5 @@
-//! The called side: handshakes side by side, bounded in number and time, so that who is slow keeps
-//! nobody waiting.
+//! The called side: handshakes side by side, bounded in number and time. Accepting never waits: who
+//! is slow, or idle without a certificate, gives way to who comes.
 
 use std::io;
 use std::net::SocketAddr;
@@ -17,8 +17,10 @@ use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 use tonic::transport::server::Connected;
 
+use super::room::{Room, Seat};
 use super::{ALPN, Tls};
 use crate::mesh::identity::Certified;
+use crate::mesh::strangers::Sparing;
 
 /// Most handshakes under way at once.
 const HANDSHAKES_MAX: usize = 256;
@@ -32,13 +34,17 @@ const STRANGERS_MAX: usize = 64;
 /// Rest after the system could not accept, for want of files as a rule.
 const ACCEPT_REST: Duration = Duration::from_millis(100);
 
-/// How long others may take.
+/// How long others may take, and how many of them at once.
 #[derive(Debug, Clone, Copy)]
 pub(in crate::mesh) struct Patience {
     /// For a handshake.
     pub(in crate::mesh) handshake: Duration,
     /// For all that somebody without a certificate does on a connection: to enrol takes less.
     pub(in crate::mesh) stranger: Duration,
+    /// Most handshakes under way.
+    pub(in crate::mesh) handshakes_max: usize,
+    /// Most connections without a certificate.
+    pub(in crate::mesh) strangers_max: usize,
 }
 
 /// A connection that somebody made to us.
@@ -46,8 +52,16 @@ pub(in crate::mesh) struct Patience {
 pub(in crate::mesh) struct Line {
     stream: TlsStream<TcpStream>,
     info: LineInfo,
-    ends: Option<Pin<Box<Sleep>>>,
-    _seat: OwnedSemaphorePermit,
+    place: Place,
+}
+
+/// What bounds a connection.
+#[derive(Debug)]
+enum Place {
+    /// Of somebody known: for as long as it lasts.
+    Known { _seat: OwnedSemaphorePermit },
+    /// Of somebody else: until its time is over, or a newcomer has its seat.
+    Strange(Pin<Box<Sleep>>, Seat),
 }
 
 /// Who is at the other end.
@@ -70,20 +84,24 @@ pub(in crate::mesh) async fn accept(
         acceptor: TlsAcceptor::from(tls.server()),
         patience,
         known: Arc::new(Semaphore::new(KNOWN_MAX)),
-        strangers: Arc::new(Semaphore::new(STRANGERS_MAX)),
+        strangers: Room::new("strangers", patience.strangers_max),
+        noise: Sparing::new(),
     });
+    let room = Room::new("handshakes", patience.handshakes_max);
     let mut handshakes = JoinSet::new();
     loop {
-        // Who comes while all places are taken waits in the system's queue.
         while handshakes.try_join_next().is_some() {}
-        if handshakes.len() >= HANDSHAKES_MAX {
-            handshakes.join_next().await;
-        }
         match listener.accept().await {
             Ok((stream, address)) => {
-                let (door, ready) = (door.clone(), ready.clone());
+                let (door, ready, mut seat) = (door.clone(), ready.clone(), room.enter(address));
                 handshakes.spawn(async move {
-                    if let Some(line) = door.handshake(stream, address).await {
+                    let line = tokio::select! {
+                        line = door.handshake(stream, address) => line,
+                        () = seat.lost() => None,
+                    };
+                    // Who waits to be served has a place of another kind.
+                    drop(seat);
+                    if let Some(line) = line {
                         // Nobody takes it: the server is stopping.
                         let _ = ready.send(Ok(line)).await;
                     }
@@ -101,12 +119,17 @@ struct Door {
     acceptor: TlsAcceptor,
     patience: Patience,
     known: Arc<Semaphore>,
-    strangers: Arc<Semaphore>,
+    strangers: Room,
+    noise: Sparing,
 }
 
 impl Door {
     async fn handshake(&self, stream: TcpStream, address: SocketAddr) -> Option<Line> {
-        let refused = |why: &str| tracing::info!(%address, why, "a connection was refused");
+        let refused = |why: &str| {
+            if self.noise.one_more() {
+                tracing::info!(%address, why, "a connection was refused");
+            }
+        };
         stream.set_nodelay(true).ok()?;
         let stream = match timeout(self.patience.handshake, self.acceptor.accept(stream)).await {
             Ok(Ok(stream)) => stream,
@@ -132,28 +155,46 @@ impl Door {
                 return None;
             }
         };
-        let (seats, ends) = match &certified {
-            Some(_) => (&self.known, None),
-            None => (&self.strangers, Some(Box::pin(sleep(self.patience.stranger)))),
+        let place = match &certified {
+            Some(_) => match self.known.clone().try_acquire_owned() {
+                Ok(_seat) => Place::Known { _seat },
+                Err(_) => {
+                    refused("too many connections");
+                    return None;
+                }
+            },
+            None => {
+                let ends = Box::pin(sleep(self.patience.stranger));
+                Place::Strange(ends, self.strangers.enter(address))
+            }
         };
-        let Ok(seat) = seats.clone().try_acquire_owned() else {
-            refused("too many connections");
-            return None;
-        };
-        Some(Line { stream, info: LineInfo { certified, address }, ends, _seat: seat })
+        Some(Line { stream, info: LineInfo { certified, address }, place })
     }
 }
 
 impl Default for Patience {
     fn default() -> Self {
-        Self { handshake: Duration::from_secs(5), stranger: Duration::from_secs(60) }
+        Self {
+            handshake: Duration::from_secs(5),
+            stranger: Duration::from_secs(60),
+            handshakes_max: HANDSHAKES_MAX,
+            strangers_max: STRANGERS_MAX,
+        }
     }
 }
 
 impl Line {
-    /// Whether its time is over.
-    fn is_over(&mut self, context: &mut Context<'_>) -> bool {
-        self.ends.as_mut().is_some_and(|ends| ends.as_mut().poll(context).is_ready())
+    /// An error once its time is over, or its place gone.
+    fn lasts(&mut self, context: &mut Context<'_>) -> io::Result<()> {
+        match &mut self.place {
+            Place::Known { .. } => Ok(()),
+            Place::Strange(ends, seat) => {
+                match ends.as_mut().poll(context).is_ready() || seat.poll_lost(context).is_ready() {
+                    true => Err(io::ErrorKind::TimedOut.into()),
+                    false => Ok(()),
+                }
+            }
+        }
     }
 }
 
@@ -171,9 +212,7 @@ impl AsyncRead for Line {
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        if self.is_over(context) {
-            return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
-        }
+        self.lasts(context)?;
         Pin::new(&mut self.stream).poll_read(context, buffer)
     }
 }
@@ -184,10 +223,13 @@ impl AsyncWrite for Line {
         context: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
+        // Who reads nothing is not waited for either.
+        self.lasts(context)?;
         Pin::new(&mut self.stream).poll_write(context, bytes)
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.lasts(context)?;
         Pin::new(&mut self.stream).poll_flush(context)
     }
 

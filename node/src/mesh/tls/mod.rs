@@ -4,6 +4,8 @@
 mod accept;
 mod connect;
 mod line;
+mod room;
+mod seats;
 mod verify;
 mod words;
 

@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use crate::cli::cluster::show::job::{self, JobDocument};
 use crate::cli::cluster::show::node::{self, NodeDocument, Rates};
-use crate::cli::cluster::show::table::{line, span};
+use crate::cli::cluster::show::table::{line, plain, span};
 
 /// How long before its end a certificate is warned of, milliseconds; a quarter of its life, where
 /// that is less.
@@ -96,6 +96,14 @@ pub fn health(status: &ClusterStatus) -> Health {
     }
     let wanted = status.voters_wanted as usize;
     let ready = members.iter().copied().filter(|node| is(node, "ready")).count();
+    if status.leader != 0 && ready == 0 {
+        state = worse(state, State::Degraded);
+        words.push(
+            "no node is ready, so that jobs wait: have one take leases again (`fruitnode node \
+             drain ID --undo`), or join another"
+                .to_owned(),
+        );
+    }
     if status.leader != 0 && living < wanted {
         // With fewer nodes than voters wanted, that is how the cluster was meant so far.
         if ready >= wanted || living < voters.len() {
@@ -154,7 +162,8 @@ fn is_ending(status: &ClusterStatus, node: &NodeStatus) -> bool {
 /// For people: the head, the nodes, the jobs that run.
 pub fn text(status: &ClusterStatus, rates: &Rates, now_ms: u64) -> String {
     let health = health(status);
-    let mut out = format!("{}  cluster {} ({})\n", health.state, status.name, status.cluster);
+    let (name, cluster) = (plain(&status.name), plain(&status.cluster));
+    let mut out = format!("{}  cluster {name} ({cluster})\n", health.state);
     for words in &health.words {
         out.push_str(&format!("  ! {words}\n"));
     }
@@ -204,7 +213,7 @@ pub fn one_line(status: &ClusterStatus, now_ms: u64) -> String {
     };
     let jobs = status.jobs.iter().filter(|job| !job::ended(job));
     let jobs: Vec<_> =
-        jobs.map(|job| format!("{} {}", job.job, job::progress(job, now_ms))).collect();
+        jobs.map(|job| format!("{} {}", plain(&job.job), job::progress(job, now_ms))).collect();
     let jobs = if jobs.is_empty() { "no job".to_owned() } else { jobs.join("; ") };
     format!("{}: {leader}, {ready} of {all} nodes ready, {jobs}", health(status).state)
 }
@@ -271,6 +280,8 @@ mod tests {
             (1, 1, vec![voter], State::Healthy, ""),
             (1, 3, vec![voter, voter, voter, member, ("removed", "member")], State::Healthy, ""),
             (1, 3, vec![voter], State::Healthy, "join 2 more"),
+            (1, 1, vec![("draining", "voter")], State::Degraded, "no node is ready"),
+            (1, 3, vec![("draining", "voter"); 3], State::Degraded, "--undo"),
             (1, 3, vec![voter, member, member], State::Degraded, "1 of 3 voters"),
             (1, 3, vec![voter, voter, lost], State::Degraded, "stops when one more"),
             (1, 5, vec![voter, voter, voter, voter, lost], State::Degraded, "1 more may be lost"),
@@ -310,6 +321,22 @@ mod tests {
             assert!(told.is_none_or(|told| told.contains(words.unwrap_or_default())), "{told:?}");
             assert_eq!(health.state == State::Degraded, words.is_some());
         }
+    }
+
+    #[test]
+    fn a_name_stays_in_its_line_whatever_it_is() {
+        let mut status = status(1, 1, &[("ready", "voter")]);
+        status.name = "fruits\n\u{1b}[1A".to_owned();
+        status.jobs = vec![JobStatus {
+            job: "week\n\u{1b}[2J".to_owned(),
+            phase: "extracting".to_owned(),
+            ..JobStatus::default()
+        }];
+        let text = text(&status, &Rates::new(), 0);
+        assert!(text.starts_with("HEALTHY  cluster fruits\u{fffd}\u{fffd}[1A ("), "{text}");
+        assert!(!text.contains('\u{1b}'), "{text}");
+        let line = one_line(&status, 0);
+        assert!(!line.contains(char::is_control), "{line}");
     }
 
     #[test]

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
+use crate::cli::args::parse::only_here;
 use crate::cli::cluster::show::table::{line, span};
 use crate::cli::summary::shell_word;
 
@@ -46,11 +47,19 @@ impl Founded<'_> {
             self.client_dirs.iter().map(|dir| dir.display().to_string()).collect();
         line(&mut out, "your certificate", folders.join(" and "));
         let life = span(u64::try_from(self.life.as_millis()).unwrap_or(u64::MAX));
+        let caution = caution(self.address);
+        let (who, how) = match caution {
+            None => ("machines", "with the --listen at which the others reach it"),
+            Some(_) => ("nodes", "with a --data-dir and a --listen of its own"),
+        };
         out.push_str(&format!(
-            "\non each of up to {} machines, within {life} (the token is not shown again):\n  {}\n",
+            "\non each of up to {} {who}, within {life} (the token is not shown again), {how}:\n",
             self.uses,
-            self.join()
         ));
+        out.push_str(&format!("  {}\n", self.join()));
+        if let Some(caution) = caution {
+            out.push_str(&format!("\n{caution}\n"));
+        }
         if !self.starts {
             out.push_str(&format!(
                 "\nfirst run this node: fruitnode start --data-dir {}\n",
@@ -78,12 +87,28 @@ impl Founded<'_> {
             "client_dirs": self.client_dirs,
             "token": self.token,
             "join": self.join(),
+            "warning": caution(self.address),
         })
     }
 
     fn join(&self) -> String {
-        format!("fruitnode join {} --token {}", self.address, self.token)
+        join_line(self.address, self.token)
     }
+}
+
+/// The command that joins there.
+pub fn join_line(address: &str, token: &str) -> String {
+    format!("fruitnode join {address} --token {token}")
+}
+
+/// What is to be known of an address before somebody tries to join there from another machine.
+pub fn caution(address: &str) -> Option<String> {
+    let (_, port) = address.rsplit_once(':').filter(|_| only_here(address))?;
+    Some(format!(
+        "{address} is on one machine alone: no other machine can join there. If others shall, stop \
+         the node and bring it back with: fruitnode start --listen 0.0.0.0:{port} --advertise \
+         HOST:{port}"
+    ))
 }
 
 #[cfg(test)]
@@ -109,10 +134,18 @@ mod tests {
         assert!(text.contains("up to 8 machines, within 24 h"), "{text}");
         assert!(text.contains("then: fruitnode status --certs-dir '/data/my node/client'\n"));
         assert!(!text.contains("fruitnode start"), "{text}");
+        assert!(text.contains("with the --listen at which the others reach it"), "{text}");
+        assert_eq!(founded.json()["warning"], Value::Null);
         founded.starts = false;
         assert!(founded.text().contains("fruitnode start --data-dir '/data/my node'\n"));
+        let here = Founded { address: "127.0.0.1:7401", ..founded };
+        let text = here.text();
+        assert!(text.contains("127.0.0.1:7401 is on one machine alone"), "{text}");
+        assert!(text.contains("--listen 0.0.0.0:7401 --advertise HOST:7401"), "{text}");
+        assert!(text.contains("up to 8 nodes") && !text.contains("machines,"), "{text}");
+        assert!(here.json()["warning"].as_str().unwrap().contains("no other machine"));
         let both = [dirs[0].clone(), PathBuf::from("/data/config/fruitnode/client")];
-        let text = Founded { client_dirs: &both, ..founded }.text();
+        let text = Founded { client_dirs: &both, ..here }.text();
         assert!(text.ends_with("then: fruitnode status\n"), "{text}");
     }
 }

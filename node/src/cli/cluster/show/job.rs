@@ -4,7 +4,7 @@ use fruitnode_coordinator::retry::FailureReason;
 use fruitnode_proto::v1::JobStatus;
 use serde::Serialize;
 
-use crate::cli::cluster::show::table::{NOTHING, Set, Table, count, line, span, time};
+use crate::cli::cluster::show::table::{NOTHING, Set, Table, count, line, plain, span, time};
 use crate::cli::summary::shell_word;
 
 /// A job, for programs.
@@ -196,10 +196,10 @@ pub fn summary(job: &JobStatus, now_ms: u64) -> String {
     body(&mut out, job, now_ms);
     out.push_str(&format!(
         "\nresult in {}: report.html for people; report.json, features/, _SUCCESS\n",
-        job.to
+        plain(&job.to)
     ));
-    out.push_str(&format!("next: fruitnode verify {}\n", shell_word(&job.to)));
-    out.push_str(&format!("      fruitnode job explain {}\n", job.job));
+    out.push_str(&format!("next: fruitnode verify {}\n", shell_word(&plain(&job.to))));
+    out.push_str(&format!("      fruitnode job explain {}\n", plain(&job.job)));
     out
 }
 
@@ -314,6 +314,15 @@ next: fruitnode verify 's3://fruits/my out'
         assert_eq!(json["success_sha256"], "ab".repeat(32));
         assert_eq!(json["took_s"], 10.26);
         assert!(json["code"].is_null() && json["message"].is_null());
+    }
+
+    #[test]
+    fn what_a_job_is_called_and_where_it_goes_stays_in_its_line() {
+        let strange = "s3://fruits/out\n\u{1b}[2Jdone".to_owned();
+        let job = JobStatus { to: strange.clone(), job: strange, ..job("succeeded") };
+        let text = summary(&job, 0);
+        assert!(!text.contains('\u{1b}') && !text.contains("\ndone"), "{text}");
+        assert_eq!(text.matches("s3://fruits/out\u{fffd}\u{fffd}[2Jdone").count(), 3, "{text}");
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use fruitnode_proto::v1::{CreateTokenReply, TokenInfo};
 use serde::Serialize;
 
+use crate::cli::cluster::show::founded::{caution, join_line};
 use crate::cli::cluster::show::table::{Set, Table, line, span, time};
 
 /// A token without its secret, for programs.
@@ -43,8 +44,8 @@ pub fn table(tokens: &[TokenInfo], now_ms: u64) -> String {
     table.text("  ")
 }
 
-/// A token that was just made, and the line that joins with it. `node` is where the cluster was
-/// reached.
+/// A token that was just made, and the line that joins with it. `node` is where others
+/// join.
 pub fn created(reply: &CreateTokenReply, node: &str, now_ms: u64) -> String {
     let mut out = String::new();
     if let Some(info) = &reply.info {
@@ -56,7 +57,10 @@ pub fn created(reply: &CreateTokenReply, node: &str, now_ms: u64) -> String {
         });
     }
     out.push_str("\nit is shown once; on a machine that is to join:\n");
-    out.push_str(&format!("  fruitnode join {node} --token {}\n", reply.token));
+    out.push_str(&format!("  {}\n", join_line(node, &reply.token)));
+    if let Some(caution) = caution(node) {
+        out.push_str(&format!("\n{caution}\n"));
+    }
     out
 }
 
@@ -99,5 +103,8 @@ mod tests {
         let text = created(&reply, "10.0.0.1:7400", 1_700_000_000_000);
         assert!(text.contains("  fruitnode join 10.0.0.1:7400 --token FN1.pin.id.secret\n"));
         assert!(text.contains("in 24 h 0 min"), "{text}");
+        assert!(!text.contains("one machine alone"), "{text}");
+        let text = created(&reply, "localhost:7400", 1_700_000_000_000);
+        assert!(text.contains("localhost:7400 is on one machine alone"), "{text}");
     }
 }
