@@ -17,6 +17,9 @@ const VERSION: u32 = 1;
 const IDENTITY: &str = "identity.json";
 const LOCK: &str = "lock";
 
+/// Says that the node is to leave its cluster for good, since whoever runs it wants that.
+const LEAVING: &str = "leaving";
+
 /// Why a node's folder cannot be used.
 #[derive(Debug, Error)]
 pub enum DataDirError {
@@ -238,6 +241,22 @@ impl DataDir {
         self.write(IDENTITY, &bytes)
     }
 
+    /// Whether the node was told to leave for good since it was started.
+    ///
+    /// # Errors
+    /// As the system says.
+    pub fn is_leaving(&self) -> Result<bool, DataDirError> {
+        Ok(self.read(LEAVING)?.is_some())
+    }
+
+    /// Forgets that the node was told to leave: it is started again.
+    ///
+    /// # Errors
+    /// As the system says.
+    pub fn set_staying(&self) -> Result<(), DataDirError> {
+        self.remove(LEAVING)
+    }
+
     /// Reads a file of the folder, if it is there.
     ///
     /// # Errors
@@ -288,6 +307,14 @@ pub fn identity(folder: &Path) -> Result<NodeFile, DataDirError> {
     Ok(file)
 }
 
+/// Notes in a node's folder that it is to leave for good, whoever holds the folder.
+///
+/// # Errors
+/// As the system says.
+pub fn set_leaving(folder: &Path) -> Result<(), DataDirError> {
+    write_private(&folder.join(LEAVING), b"")
+}
+
 /// Replaces a file, whole or not at all, readable by its owner alone.
 ///
 /// # Errors
@@ -315,6 +342,18 @@ mod tests {
 
     fn node_file() -> NodeFile {
         NodeFile::new(3, "ab12cd34", "store", "127.0.0.1:7400", "127.0.0.1:7400")
+    }
+
+    #[test]
+    fn a_node_leaves_once_it_is_told_to_until_it_is_started_again() {
+        let above = tempfile::tempdir().unwrap();
+        let dir = DataDir::create(&above.path().join("node")).unwrap();
+        assert!(!dir.is_leaving().unwrap());
+        set_leaving(dir.path()).unwrap();
+        assert!(dir.is_leaving().unwrap());
+        dir.set_staying().unwrap();
+        dir.set_staying().unwrap();
+        assert!(!dir.is_leaving().unwrap());
     }
 
     #[test]

@@ -180,7 +180,18 @@ pub async fn run(
     }
     // Streams that are still open end with the process.
     serving.abort();
-    outcome
+    in_good_order(&shared.dir, outcome)
+}
+
+/// A cluster that refuses a node which was told to leave it does what it was asked for.
+fn in_good_order(dir: &DataDir, outcome: Result<(), MemberError>) -> Result<(), MemberError> {
+    match outcome {
+        Err(MemberError::Refused(words)) if dir.is_leaving()? => {
+            tracing::info!(words, "the node has left its cluster");
+            Ok(())
+        }
+        outcome => outcome,
+    }
 }
 
 /// Waits until the node is told to stop, or cannot go on.
@@ -280,6 +291,7 @@ fn settle(file: &mut NodeFile, options: &RunOptions) -> Result<(), MemberError> 
 /// process is the node, and after the log, which gives the room that it reserved on a full disk.
 fn count_start(dir: &DataDir, file: &mut NodeFile) -> Result<(), MemberError> {
     file.starts += 1;
+    dir.set_staying()?;
     Ok(dir.set_identity(file)?)
 }
 

@@ -50,6 +50,9 @@ pub(in crate::cli) fn leave(args: &LeaveArgs, terminal: &TerminalArgs) -> Result
         let drained = timeout(args.drain_timeout, drained(&reach, file.node)).await;
         drained.unwrap_or(Ok(false))
     })?;
+    // The node itself ends once it is out, and then in good order.
+    data_dir::set_leaving(&folder)
+        .map_err(|error| CliError::of(Exit::Refused, "storage_refused", &error))?;
     if !drained {
         tell(terminal, &format!("{id} still had leases: others do them again"));
     }
