@@ -132,6 +132,19 @@ fn members_come_and_go_while_a_job_runs() {
 }
 
 #[test]
+fn a_node_that_leaves_ends_in_good_order_and_one_that_is_removed_does_not() {
+    let mut cluster = Cluster::of(PROGRAM, 2);
+    let leaver = 1;
+    cluster.client("leave --data-dir n2 --yes").done();
+    assert_eq!(cluster.end(leaver), Some(0), "{}", cluster.tails());
+    assert!(cluster.log(leaver).contains("the node has left its cluster"), "{}", cluster.tails());
+    let removed = cluster.join();
+    cluster.until_ready(2);
+    cluster.client(&format!("node remove n{} --yes", removed + 1)).done();
+    assert_eq!(cluster.end(removed), Some(4), "{}", cluster.tails());
+}
+
+#[test]
 fn a_node_that_comes_back_takes_leases_again() {
     let (mut cluster, expected) = prepared(3);
     for deed in ["killed", "stopped", "leader"] {

@@ -232,7 +232,7 @@ impl Attend {
                     return;
                 }
                 Ended::Refused(words) => {
-                    tracing::error!(words, "the cluster refuses this node");
+                    tracing::warn!(words, "the cluster refuses this node");
                     self.standing.send_replace(Standing::Refused { words });
                     return;
                 }

@@ -19,8 +19,14 @@ const VERSION: u32 = 1;
 const IDENTITY: &str = "identity.json";
 const LOCK: &str = "lock";
 
+/// File with the key of a node that has asked to be let in, until it is.
+pub(super) const JOINING_KEY: &str = "joining.key";
+
 /// File with the key of the cluster's authority.
 pub(super) const AUTHORITY_KEY: &str = "authority.key";
+
+/// Says that the node is to leave its cluster for good, since whoever runs it wants that.
+const LEAVING: &str = "leaving";
 
 /// Why a node's folder cannot be used.
 #[derive(Debug, Error)]
@@ -165,7 +171,7 @@ impl DataDir {
         };
         for entry in entries {
             let name = entry.map_err(DataDirError::io(path))?.file_name();
-            if name != LOCK {
+            if ![LOCK, JOINING_KEY].into_iter().any(|ours| name == ours) {
                 let name = name.to_string_lossy().into_owned();
                 return Err(DataDirError::NotEmpty { path: path.to_owned(), name });
             }
@@ -264,6 +270,22 @@ impl DataDir {
         self.write(IDENTITY, &bytes)
     }
 
+    /// Whether the node was told to leave for good since it was started.
+    ///
+    /// # Errors
+    /// As the system says.
+    pub fn is_leaving(&self) -> Result<bool, DataDirError> {
+        Ok(self.read(LEAVING)?.is_some())
+    }
+
+    /// Forgets that the node was told to leave: it is started again.
+    ///
+    /// # Errors
+    /// As the system says.
+    pub fn set_staying(&self) -> Result<(), DataDirError> {
+        self.remove(LEAVING)
+    }
+
     /// Reads a file of the folder, if it is there.
     ///
     /// # Errors
@@ -314,6 +336,14 @@ pub fn identity(folder: &Path) -> Result<NodeFile, DataDirError> {
     Ok(file)
 }
 
+/// Notes in a node's folder that it is to leave for good, whoever holds the folder.
+///
+/// # Errors
+/// As the system says.
+pub fn set_leaving(folder: &Path) -> Result<(), DataDirError> {
+    write_private(&folder.join(LEAVING), b"")
+}
+
 /// Replaces a file, whole or not at all, readable by its owner alone.
 ///
 /// # Errors
@@ -341,6 +371,18 @@ mod tests {
 
     fn node_file() -> NodeFile {
         NodeFile::new(3, "ab12cd34", "store", "127.0.0.1:7400", "127.0.0.1:7400")
+    }
+
+    #[test]
+    fn a_node_leaves_once_it_is_told_to_until_it_is_started_again() {
+        let above = tempfile::tempdir().unwrap();
+        let dir = DataDir::create(&above.path().join("node")).unwrap();
+        assert!(!dir.is_leaving().unwrap());
+        set_leaving(dir.path()).unwrap();
+        assert!(dir.is_leaving().unwrap());
+        dir.set_staying().unwrap();
+        dir.set_staying().unwrap();
+        assert!(!dir.is_leaving().unwrap());
     }
 
     #[test]

@@ -6,13 +6,14 @@ use std::path::PathBuf;
 use fruitnode_coordinator::ids::hex;
 use fruitnode_proto::v1;
 use prost::Message;
+use sha2::{Digest as _, Sha256};
 
-use crate::env::secret_bytes;
 use crate::member::MemberError;
-use crate::member::data_dir::{DataDir, NodeFile};
+use crate::member::data_dir::{DataDir, JOINING_KEY, NodeFile};
 use crate::member::node::ROSTER;
 use crate::mesh::client;
 use crate::mesh::credentials::{NODE, NodeKey};
+use crate::mesh::request_key;
 use crate::mesh::token::Token;
 
 /// How a node joins.
@@ -22,7 +23,7 @@ pub struct JoinOptions {
     pub addresses: Vec<String>,
     /// What proves that the node is wanted.
     pub token: Token,
-    /// Folder of the node: empty, or not there yet.
+    /// Folder of the node: empty, not there yet, or of a try that was cut short.
     pub data_dir: PathBuf,
     /// Where the node listens.
     pub listen: String,
@@ -37,12 +38,14 @@ pub struct JoinOptions {
 pub async fn join(options: &JoinOptions) -> Result<DataDir, MemberError> {
     check_address(&options.advertise)?;
     let dir = DataDir::create(&options.data_dir)?;
-    let storage = hex(&secret_bytes::<8>());
-    let key = NodeKey::generate()?;
+    // Kept before it is asked with: when the answer is lost, the next try gets it.
+    let key = NodeKey::kept(&dir.file(JOINING_KEY))?;
+    let request = key.request_der()?;
+    let storage = storage_of(&request_key(&request)?);
     let request = v1::EnrollRequest {
         token: options.token.id.clone(),
         secret: Vec::new(),
-        request: key.request_der()?,
+        request,
         address: options.advertise.clone(),
         storage: storage.clone(),
     };
@@ -53,8 +56,14 @@ pub async fn join(options: &JoinOptions) -> Result<DataDir, MemberError> {
     let file =
         NodeFile::new(reply.node, &reply.cluster, &storage, &options.listen, &options.advertise);
     dir.set_identity(&file)?;
+    dir.remove(JOINING_KEY)?;
     tracing::info!(node = reply.node, cluster = reply.cluster, "joined");
     Ok(dir)
+}
+
+/// Id of the store of a node that joins with this public key: the same at every try.
+fn storage_of(key: &[u8]) -> String {
+    hex(&Sha256::digest([b"storage", key].concat())[..8])
 }
 
 /// An address that others are told has a host and a port, and is not "everywhere".

@@ -194,7 +194,18 @@ async fn wind_up(shared: &Shared, outcome: Result<(), MemberError>) -> Result<()
         shared.dir.set_log_aside()?;
     }
     demotion::at_the_end(shared, &outcome)?;
-    outcome
+    in_good_order(&shared.dir, outcome)
+}
+
+/// A cluster that refuses a node which was told to leave it does what it was asked for.
+fn in_good_order(dir: &DataDir, outcome: Result<(), MemberError>) -> Result<(), MemberError> {
+    match outcome {
+        Err(MemberError::Refused(words)) if dir.is_leaving()? => {
+            tracing::info!(words, "the node has left its cluster");
+            Ok(())
+        }
+        outcome => outcome,
+    }
 }
 
 /// Waits until the node is told to stop, or cannot go on.
@@ -293,6 +304,7 @@ fn settle(file: &mut NodeFile, options: &RunOptions) -> Result<(), MemberError> 
 /// process is the node, and after the log, which gives the room that it reserved on a full disk.
 fn count_start(dir: &DataDir, file: &mut NodeFile) -> Result<(), MemberError> {
     file.starts += 1;
+    dir.set_staying()?;
     Ok(dir.set_identity(file)?)
 }
 

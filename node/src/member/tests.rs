@@ -156,3 +156,32 @@ async fn three_nodes_join_vote_and_survive_their_coordinator() {
     three.stop().await;
     two.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_joiner_whose_answer_was_lost_asks_again_and_is_the_same_node() {
+    let above = tempfile::tempdir().unwrap();
+    let (node, _, person) = first(above.path()).await;
+    let contact = Contact::connect(&[node.address.clone()], &person).await.unwrap();
+    let request = v1::CreateTokenRequest { uses: 1, ttl_ms: 3_600_000 };
+    let token: Token = contact.create_token(request).await.unwrap().token.parse().unwrap();
+    let join_in = |name: &str| JoinOptions {
+        addresses: vec![node.address.clone()],
+        token: token.clone(),
+        data_dir: above.path().join(name),
+        listen: free_address(),
+        advertise: free_address(),
+    };
+    let whole = join(&join_in("whole")).await.unwrap();
+    // What there is after the coordinator let it in, and before it heard so.
+    let cut_short = above.path().join("cut-short");
+    std::fs::create_dir(&cut_short).unwrap();
+    std::fs::copy(whole.file("node.key"), cut_short.join("joining.key")).unwrap();
+    let again = join(&join_in("cut-short")).await.unwrap();
+    let [one, two] = [&whole, &again].map(|dir| dir.identity().unwrap());
+    assert_eq!((one.node, &one.storage), (two.node, &two.storage));
+    assert!(!again.file("joining.key").exists());
+    // Anybody else finds the token used up.
+    let refused = join(&join_in("another")).await.unwrap_err().to_string();
+    assert!(refused.contains("as many nodes"), "{refused}");
+    node.stop().await;
+}

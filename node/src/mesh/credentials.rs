@@ -90,6 +90,17 @@ impl NodeKey {
         Ok(Self(key))
     }
 
+    /// The key in this file, which is made if it is not there: a joiner that asks again is the same.
+    pub fn kept(path: &Path) -> Result<Self, CredentialsError> {
+        if path.exists() {
+            let pair = KeyPair::try_from(key(path)?.as_slice());
+            return Ok(Self(pair.map_err(|error| CredentialsError::Key(error.to_string()))?));
+        }
+        let made = Self::generate()?;
+        save_secret(path, &pem::encode("PRIVATE KEY", made.0.serialized_der()))?;
+        Ok(made)
+    }
+
     /// The key that these credentials have: for a new certificate of the same key.
     pub fn of(credentials: &Credentials) -> Result<Self, CredentialsError> {
         let key = KeyPair::try_from(credentials.key.as_slice());

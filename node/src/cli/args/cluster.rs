@@ -18,8 +18,8 @@ Examples:
   fruitnode init --listen 0.0.0.0:7400 --advertise 10.0.0.1:7400
   fruitnode init --no-start && fruitnode start        as services do it
 
-Exit codes: 0 stopped in good order, 2 wrong flags, 4 not permitted, 6 the folder is a node's
-            already, or the port is taken";
+Exit codes: 0 stopped in good order or left, 2 wrong flags, 4 not permitted, 6 the folder is a
+            node's already, or the port is taken";
 
 pub(super) const JOIN_EXAMPLES: &str = "\
 Examples:
@@ -29,8 +29,8 @@ Examples:
 
 The token names the authority of its cluster: whoever else answers there is not told the secret.
 
-Exit codes: 0 stopped in good order, 2 wrong flags, 3 nobody can be reached, 4 the token or the
-            other side is refused, 6 the folder is a node's already, or the port is taken";
+Exit codes: 0 stopped in good order or left, 2 wrong flags, 3 nobody can be reached, 4 the token or
+            the other side is refused, 6 the folder is a node's already, or the port is taken";
 
 pub(super) const RECOVER_EXAMPLES: &str = "\
 Examples:

@@ -50,6 +50,9 @@ pub(in crate::cli) fn leave(args: &LeaveArgs, terminal: &TerminalArgs) -> Result
         let drained = timeout(args.drain_timeout, drained(&reach, file.node)).await;
         drained.unwrap_or(Ok(false))
     })?;
+    // The node itself ends once it is out, and then in good order.
+    data_dir::set_leaving(&folder)
+        .map_err(|error| CliError::of(Exit::Refused, "storage_refused", &error))?;
     if !drained {
         tell(terminal, &format!("{id} still had leases: others do them again"));
     }
@@ -194,8 +197,8 @@ fn warning(found: &Restored, options: &RestoreOptions) -> String {
         ),
     };
     format!(
-        "WARNING: {id} becomes the only voter of cluster {name} with what is in {source}, up to entry \
-         {}.\nWhatever the cluster decided after that is lost: jobs, nodes, tokens, certificates \
+        "WARNING: {id} becomes the only voter of cluster {name} with what is in {source}, up to \
+         entry {}.\nWhatever the cluster decided after that is lost: jobs, nodes, tokens, certificates \
          that were revoked.\n{removed}\nIf a majority of the voters can be started again, start \
          them instead: nothing is lost then.",
         found.applied

@@ -12,7 +12,7 @@ use tokio::sync::oneshot;
 use super::seats::Seats;
 use crate::env::Moment;
 
-/// Between two lines of the log about a room that is full: whoever fills it decides how often it is.
+/// Between two lines of the log about a full room: whoever fills it decides how often it is.
 const WARNED_EVERY: Duration = Duration::from_secs(10);
 
 /// Places of one kind. Clones share them.
