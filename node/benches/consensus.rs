@@ -2,9 +2,10 @@
 //!
 //! `cargo bench --workspace --bench consensus -- --commands 20000 --callers 64 --history 1000000`
 //! Voters are threads of this process, each with a log of its own in a folder below `--dir`.
-//! Callers propose side by side, each one command after another. `--partitions` are those of the
-//! job whose commands are applied, and of the snapshot; `--history` commands are written fifty at
-//! a time.
+//! Callers propose side by side, each one command after another. `--partitions` are those of each
+//! job whose commands are applied; `--history` commands are written fifty at a time: jobs from
+//! their submission to their publishing, one after another and overlapping a little, in a cluster
+//! that remembers as many ended jobs as it can. So every snapshot holds a job of that size.
 
 #![allow(clippy::disallowed_methods, reason = "a benchmark reads the clock")]
 #![allow(clippy::print_stdout, reason = "a benchmark prints its result")]
@@ -12,21 +13,24 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
+use std::thread;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, bail};
+use anyhow::{Context, bail, ensure};
 use tokio::task::JoinSet;
 
 use fruitnode::consensus::store::RedbLog;
 use fruitnode::consensus::{Consensus, ConsensusOptions, Outbox, start};
+use fruitnode_coordinator::codec;
 use fruitnode_coordinator::command::Command;
 use fruitnode_coordinator::ids::{Attempt, Digest, JobId, NodeId, PartitionId};
-use fruitnode_coordinator::job::JobSpec;
+use fruitnode_coordinator::job::{Counts, JobSpec, Phase};
 use fruitnode_coordinator::members::Process;
-use fruitnode_coordinator::replica::{LogStore, MemoryLog, Replica, Role, Status};
+use fruitnode_coordinator::replica::{LogStore, Replica, Role, Status};
 use fruitnode_coordinator::schedule;
-use fruitnode_coordinator::state::ClusterState;
+use fruitnode_coordinator::state::{ClusterState, ENDED_JOBS_MAX};
 use fruitnode_coordinator::story::AttemptFacts;
 use fruitnode_coordinator::task::{Task, TaskResult};
 use fruitnode_coordinator::voters::VoterChange;
@@ -89,83 +93,142 @@ async fn propose(leader: &Consensus, commands: u64, callers: u64) -> anyhow::Res
 
 /// The most frequent command, of a job that nobody knows.
 fn accept(at: u64) -> Command {
-    let (partition, attempt) = (PartitionId(at as u32), Attempt(at as u32));
-    accepted(&JobId("3f9a0c52b1d84e67".to_owned()), partition, attempt)
+    let (task, attempt) = (Task::Extract(PartitionId(at as u32)), Attempt(at as u32));
+    accepted(&JobId("3f9a0c52b1d84e67".to_owned()), task, attempt, at as u32 + 1)
 }
 
-fn accepted(job: &JobId, partition: PartitionId, attempt: Attempt) -> Command {
-    let result = TaskResult::Extracted {
-        good: 1_000,
-        bad: 24,
-        features: Digest([1; 32]),
-        quarantine: Some(Digest([2; 32])),
-        moments: Some(Digest([3; 32])),
-        gets: 1_024,
-        inferences: 1_000,
+/// What a worker says of a task that it has done, of a job of so many partitions.
+fn accepted(job: &JobId, task: Task, attempt: Attempt, partitions: u32) -> Command {
+    let digest = Digest([9; 32]);
+    let result = match task {
+        Task::List | Task::ListRange(_) | Task::Gather => TaskResult::Listed {
+            keys: u64::from(partitions) * 1_024,
+            bytes: u64::from(partitions) << 22,
+            partitions,
+            digest,
+        },
+        Task::Extract(_) => TaskResult::Extracted {
+            good: 1_000,
+            bad: 24,
+            features: Digest([1; 32]),
+            quarantine: Some(Digest([2; 32])),
+            moments: Some(Digest([3; 32])),
+            gets: 1_024,
+            inferences: 1_000,
+        },
+        Task::Merge(_) | Task::Remake(_) => TaskResult::Held { digest },
+        Task::Fit => TaskResult::Fitted { digest, components: 200 },
+        Task::Project(_) => {
+            let (scores, csv) = (Digest([4; 32]), Digest([5; 32]));
+            TaskResult::Projected { rows: 1_000, scores, csv }
+        }
+        Task::Publish => TaskResult::Published { digest },
     };
     let facts = AttemptFacts {
-        began_ms: 1_800_000_000_000,
+        began_ms: BEGAN_MS,
         took_ms: 2_500,
         bytes: 4_000_000,
         fetch_ms: 9_000,
         compute_ms: 9_500,
         write_ms: 120,
     };
-    Command::Accept { job: job.clone(), task: Task::Extract(partition), attempt, result, facts }
+    Command::Accept { job: job.clone(), task, attempt, result, facts }
 }
 
-/// Grants and acceptances of every partition of one job, by `apply` alone.
+/// The first job that the history tells of, by `apply` alone, and the state when it is greatest.
 fn job(partitions: u32) {
-    let (id, mut state, mut index) = (JobId("bench".to_owned()), ClusterState::default(), 0);
-    let mut apply = |state: &mut ClusterState, command: &Command| {
-        index += 1;
-        state.apply(index, 1_800_000_000_000 + index, command);
-    };
-    for node in 1..=8 {
-        apply(&mut state, &offer(node));
+    let mut work = Work::new(partitions);
+    while work.end.is_none() {
+        work.turn();
     }
-    apply(&mut state, &submit(&id));
-    let mut took = Duration::ZERO;
-    let mut applied = 0_u64;
-    loop {
-        let granted = schedule::grants(&state);
-        let mut more = false;
-        let begin = Instant::now();
-        for grant in &granted {
-            apply(&mut state, grant);
-            let Command::Grant { task, attempt, .. } = grant else { continue };
-            let done = match task {
-                Task::List => Command::Accept {
-                    job: id.clone(),
-                    task: *task,
-                    attempt: *attempt,
-                    result: TaskResult::Listed {
-                        keys: u64::from(partitions) * 1_024,
-                        bytes: u64::from(partitions) << 22,
-                        partitions,
-                        digest: Digest([9; 32]),
-                    },
-                    facts: AttemptFacts::default(),
-                },
-                Task::Extract(partition) => accepted(&id, *partition, *attempt),
-                _ => continue,
-            };
-            apply(&mut state, &done);
-            more = true;
-            applied += 2;
-        }
-        took += begin.elapsed();
-        if !more {
-            break;
-        }
-    }
-    let each = took.as_secs_f64() * 1e6 / applied as f64;
+    let (each, applied) = (work.each_us(), work.applied);
     println!("{partitions} partitions: {each:.2} us per command applied ({applied} commands)");
-    let mut log = MemoryLog::new();
-    let founded = Replica::found(&mut log, NodeId(1), &state).map(|()| log.snapshot());
-    if let Ok(Ok(Some(snapshot))) = founded {
-        println!("{partitions} partitions: snapshot of {} bytes", snapshot.state.len());
+    let bytes = codec::encode_state(&work.state).len() as u64;
+    println!("{partitions} partitions: snapshot of {:.2} MiB before the end", mib(bytes));
+}
+
+/// What a cluster writes to its log that has one job after another, and the state after that.
+struct Work {
+    state: ClusterState,
+    /// Of each job.
+    partitions: u32,
+    /// Jobs submitted so far.
+    jobs: u64,
+    /// Commands that are applied here and written nowhere yet.
+    unwritten: Vec<Command>,
+    /// What ends a job. It is kept back until the next one extracts, so that one of full size is
+    /// there at any time.
+    end: Option<Command>,
+    /// Commands of jobs, and the time that `apply` took for them.
+    applied: u64,
+    took: Duration,
+}
+
+impl Work {
+    /// A cluster with nodes and as many ended jobs as are remembered.
+    fn new(partitions: u32) -> Self {
+        let mut work = Self {
+            state: ClusterState::default(),
+            partitions,
+            jobs: 0,
+            unwritten: Vec::new(),
+            end: None,
+            applied: 0,
+            took: Duration::ZERO,
+        };
+        work.apply((1..=8).map(offer).collect());
+        for at in 0..ENDED_JOBS_MAX {
+            let job = JobId(format!("ended-{at:010}"));
+            work.apply(vec![submit(&job), Command::CancelJob { job }]);
+        }
+        (work.applied, work.took) = (0, Duration::ZERO);
+        work
     }
+
+    /// A turn of the leader: all that can be granted is, and then all of that is done.
+    fn turn(&mut self) {
+        if self.state.live_jobs().any(|job| *job.phase() == Phase::Extracting) {
+            let end = self.end.take();
+            self.apply(end.into_iter().collect());
+        }
+        if self.state.live_jobs().all(|job| *job.phase() == Phase::Publishing) {
+            self.jobs += 1;
+            self.apply(vec![submit(&JobId(format!("bench-{:010}", self.jobs)))]);
+        }
+        let granted = schedule::grants(&self.state);
+        let mut done = Vec::new();
+        for grant in &granted {
+            let Command::Grant { job, task, attempt, .. } = grant else { continue };
+            let accept = accepted(job, *task, *attempt, self.partitions);
+            match task {
+                Task::Publish => self.end = Some(accept),
+                _ => done.push(accept),
+            }
+        }
+        self.apply(granted);
+        self.apply(done);
+    }
+
+    fn apply(&mut self, commands: Vec<Command>) {
+        let begin = Instant::now();
+        for command in &commands {
+            let index = self.state.applied() + 1;
+            self.state.apply(index, BEGAN_MS + index, command);
+        }
+        self.took += begin.elapsed();
+        self.applied += commands.len() as u64;
+        self.unwritten.extend(commands);
+    }
+
+    /// Microseconds of `apply` for each command.
+    fn each_us(&self) -> f64 {
+        self.took.as_secs_f64() * 1e6 / self.applied as f64
+    }
+}
+
+/// Jobs that are not over, and how far each is.
+fn progress(state: &ClusterState) -> Vec<(JobId, Counts)> {
+    state.live_jobs().map(|job| (job.id().clone(), *job.counts())).collect()
 }
 
 fn offer(node: u64) -> Command {
@@ -184,7 +247,7 @@ fn offer(node: u64) -> Command {
 fn submit(job: &JobId) -> Command {
     let spec = JobSpec {
         from: "s3://bucket/Training".to_owned(),
-        to: "s3://bucket/Results".to_owned(),
+        to: format!("s3://bucket/Results/{job}"),
         rows_per_part: 1_024,
         pca: true,
         given_fit: false,
@@ -199,29 +262,98 @@ fn submit(job: &JobId) -> Command {
 /// Writes a long history, and prints what it leaves on the disk.
 async fn history(plan: &Plan, folder: &Path) -> anyhow::Result<()> {
     const BATCH: u64 = 50;
+    const SNAPSHOT_EVERY: u64 = 5_000;
     const LOOK_EVERY: u64 = 50_000;
     let folder = folder.join("history");
     fs::create_dir(&folder)?;
     let cluster = Cluster::start(&folder, 1).await?;
     let path = folder.join("n1.redb");
-    let (mut largest, begin) = (0, Instant::now());
-    for at in 0..plan.history / BATCH {
-        let batch = (0..BATCH).map(|of| accept(at * BATCH + of)).collect();
+    let largest = Largest::watch(&path);
+    let mut work = Work::new(plan.partitions);
+    let (mut written, mut snapshot, begin) = (0, 0, Instant::now());
+    while written < plan.history {
+        while (work.unwritten.len() as u64) < BATCH {
+            work.turn();
+        }
+        let batch = work.unwritten.drain(..BATCH as usize).collect();
         cluster.leader.propose_all(batch).await?;
-        largest = largest.max(fs::metadata(&path)?.len());
-        let done = (at + 1) * BATCH;
-        if done.is_multiple_of(LOOK_EVERY) {
-            let seconds = begin.elapsed().as_secs_f64();
-            println!("{done} commands in {seconds:.0} s: largest file {:.1} MiB", mib(largest));
+        written += BATCH;
+        if written.is_multiple_of(SNAPSHOT_EVERY) {
+            let bytes = cluster.leader.read(|state| codec::encode_state(state).len() as u64);
+            snapshot = snapshot.max(bytes.await?);
+        }
+        if written.is_multiple_of(LOOK_EVERY) {
+            let (seconds, log) = (begin.elapsed().as_secs_f64(), mib(largest.log()));
+            println!("{written} commands in {seconds:.0} s: largest file {log:.1} MiB");
         }
     }
+    cluster.leader.propose_all(std::mem::take(&mut work.unwritten)).await?;
+    let kept = cluster.leader.read(progress).await?;
+    ensure!(kept == progress(&work.state), "the log was not applied as it was written: {kept:?}");
     cluster.stop().await;
+    let (log, all) = largest.end();
+    println!("{} jobs of {} partitions, {written} commands:", work.jobs, plan.partitions);
+    println!("  {:.2} us per command applied, by `apply` alone", work.each_us());
+    println!("  largest log {:.1} MiB; with its reserve {:.1} MiB", mib(log), mib(all));
+    println!("  largest state that a snapshot could hold {:.2} MiB", mib(snapshot));
     let begin = Instant::now();
-    drop(RedbLog::open(&path, STORAGE)?);
-    let opened = begin.elapsed().as_secs_f64() * 1e3;
+    let opened = RedbLog::open(&path, STORAGE)?;
+    let took = begin.elapsed().as_secs_f64() * 1e3;
+    let last = opened.snapshot()?.map_or(0, |snapshot| snapshot.state.len() as u64);
+    drop(opened);
     let bytes = fs::metadata(&path)?.len();
-    println!("closed: {:.1} MiB; opened and checked in {opened:.0} ms", mib(bytes));
+    println!("  last snapshot on the disk {:.2} MiB", mib(last));
+    println!("  closed: {:.1} MiB; opened and checked in {took:.0} ms", mib(bytes));
     Ok(())
+}
+
+/// The most bytes that a log took at any time. A thread looks all the while: a file that has grown
+/// is made smaller before whoever proposed hears of it.
+struct Largest {
+    seen: Arc<Seen>,
+    thread: thread::JoinHandle<()>,
+}
+
+#[derive(Default)]
+struct Seen {
+    log: AtomicU64,
+    /// With the files beside it.
+    all: AtomicU64,
+    over: AtomicBool,
+}
+
+impl Largest {
+    fn watch(path: &Path) -> Self {
+        let (seen, path) = (Arc::new(Seen::default()), path.to_owned());
+        let told = Arc::clone(&seen);
+        let thread = thread::spawn(move || {
+            while !told.over.load(Ordering::Acquire) {
+                // A file that comes or goes meanwhile is seen the next time.
+                let bytes = |path: &Path| fs::metadata(path).map_or(0, |found| found.len());
+                let files = path.parent().and_then(|folder| fs::read_dir(folder).ok());
+                let files = files.into_iter().flatten().flatten();
+                let all = files.map(|file| bytes(&file.path())).sum();
+                told.all.fetch_max(all, Ordering::AcqRel);
+                told.log.fetch_max(bytes(&path), Ordering::AcqRel);
+                thread::sleep(Duration::from_millis(1));
+            }
+        });
+        Self { seen, thread }
+    }
+
+    /// Bytes of the log alone, so far.
+    fn log(&self) -> u64 {
+        self.seen.log.load(Ordering::Acquire)
+    }
+
+    /// Bytes of the log alone, and with the files beside it.
+    fn end(self) -> (u64, u64) {
+        let Self { seen, thread } = self;
+        seen.over.store(true, Ordering::Release);
+        // A thread that looks at files has nothing to panic at.
+        let _ = thread.join();
+        (seen.log.load(Ordering::Acquire), seen.all.load(Ordering::Acquire))
+    }
 }
 
 fn mib(bytes: u64) -> f64 {
@@ -229,6 +361,9 @@ fn mib(bytes: u64) -> f64 {
 }
 
 const STORAGE: &str = "bench";
+
+/// Milliseconds since 1970-01-01 UTC.
+const BEGAN_MS: u64 = 1_800_000_000_000;
 
 /// Voters in this process.
 struct Cluster {
