@@ -161,7 +161,7 @@ async fn three_nodes_join_vote_and_survive_their_coordinator() {
 async fn a_joiner_whose_answer_was_lost_asks_again_and_is_the_same_node() {
     let above = tempfile::tempdir().unwrap();
     let (node, _, person) = first(above.path()).await;
-    let contact = Contact::connect(&[node.address.clone()], &person).await.unwrap();
+    let contact = Contact::connect(std::slice::from_ref(&node.address), &person).await.unwrap();
     let request = v1::CreateTokenRequest { uses: 1, ttl_ms: 3_600_000 };
     let token: Token = contact.create_token(request).await.unwrap().token.parse().unwrap();
     let join_in = |name: &str| JoinOptions {
