@@ -206,6 +206,13 @@ fn tokens_and_certificates_are_made_listed_and_taken_back() {
         alone.sandbox.run("status --certs-dir maria").code == Some(4)
     });
     alone.sandbox.run("client revoke nobody").refused(5);
+    let people = alone.sandbox.run("client list -o json").done().json();
+    let state = |at: usize| {
+        let person = &people["clients"][at];
+        [&person["name"], &person["state"]].map(|word| word.as_str().unwrap_or_default().to_owned())
+    };
+    assert_eq!([state(0), state(1)], [["admin", "good"], ["maria", "revoked"]]);
+    assert_eq!(people["clients"].as_array().map(Vec::len), Some(2), "{people}");
 
     alone.sandbox.run("backup --to b").done();
     assert!(alone.sandbox.run("backup --to b").refused(6).contains('b'));

@@ -150,6 +150,7 @@ fn the_manual_and_the_help_know_every_command_of_the_cluster() {
         "token-list",
         "token-revoke",
         "client-create",
+        "client-list",
         "client-revoke",
         "job-submit",
         "job-list",

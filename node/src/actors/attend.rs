@@ -133,7 +133,8 @@ pub fn start(parts: AttendParts) -> watch::Receiver<Standing> {
     let (standing, seen) = watch::channel(Standing::Looking { words: String::new() });
     spawn(
         "attend",
-        Attend { parts, standing, term: 0, leader: None, turn: 0, twin_looks: 0 }.run(),
+        Attend { parts, standing, term: 0, leader: None, greeted: false, turn: 0, twin_looks: 0 }
+            .run(),
     );
     seen
 }
@@ -144,6 +145,8 @@ struct Attend {
     /// Highest term heard of: who speaks for a lower one is no coordinator any more.
     term: u64,
     leader: Option<NodeId>,
+    /// Whether a coordinator has greeted it since it last looked for one.
+    greeted: bool,
     /// Whose turn it is to be asked.
     turn: usize,
     /// Looks at which another process was this node.
@@ -237,7 +240,9 @@ impl Attend {
                     return;
                 }
             }
-            if !*self.parts.leave.borrow() || self.leader.is_some() {
+            // One that was found, and lost again, has an heir of its own to be looked for.
+            let found = std::mem::take(&mut self.greeted);
+            if !*self.parts.leave.borrow() || self.leader.is_some() || found {
                 heirless = None;
                 continue;
             }
@@ -305,7 +310,7 @@ impl Attend {
                     Ok(Some(message)) => {
                         silence = Box::pin(sleep(SILENCE_MAX));
                         match self.receive(node, message, &mut joined).await {
-                            Ok(Heard::Welcome) => greeted = true,
+                            Ok(Heard::Welcome) => (greeted, self.greeted) = (true, true),
                             Ok(Heard::Go) => return Ended::Left,
                             Ok(Heard::Other) => {}
                             Err(words) => return Ended::Look(words),

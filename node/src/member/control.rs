@@ -148,6 +148,11 @@ pub(super) async fn create_client(
     Ok(v1::CreateClientReply { certificates })
 }
 
+/// People's certificates.
+pub(super) async fn list_clients(voting: &Voting) -> Result<v1::ClientList, Refusal> {
+    voting.consensus.read(views::clients).await.map_err(|_| Refusal::stopping())
+}
+
 /// Takes a person's certificate back.
 pub(super) async fn revoke_client(voting: &Voting, name: String) -> Result<(), Refusal> {
     let known = name.clone();

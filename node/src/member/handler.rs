@@ -207,6 +207,10 @@ impl Handler for NodeHandler {
         control::create_client(&self.leading()?, request).await
     }
 
+    async fn list_clients(&self, _: Caller) -> Result<v1::ClientList, Refusal> {
+        control::list_clients(&self.confirmed().await?).await
+    }
+
     async fn revoke_client(&self, _: Caller, request: v1::NameRequest) -> Result<(), Refusal> {
         control::revoke_client(&self.leading()?, request.name).await
     }

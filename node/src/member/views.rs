@@ -195,6 +195,20 @@ pub(super) fn tokens(state: &ClusterState) -> v1::TokenList {
     v1::TokenList { tokens: tokens.collect() }
 }
 
+/// People's certificates by name, revoked and expired ones included.
+pub(super) fn clients(state: &ClusterState) -> v1::ClientList {
+    let clients = state.membership().clients().map(|(serial, client)| v1::ClientInfo {
+        name: client.name.clone(),
+        serial: serial.to_owned(),
+        expires_ms: client.expires_ms,
+        expired: client.expires_ms <= state.now_ms(),
+        revoked: client.revoked,
+    });
+    let mut clients: Vec<_> = clients.collect();
+    clients.sort_by(|one, other| (&one.name, one.expires_ms).cmp(&(&other.name, other.expires_ms)));
+    v1::ClientList { clients }
+}
+
 /// Whether a person of this name has a certificate that is good.
 pub(super) fn has_client(state: &ClusterState, name: &str) -> bool {
     let good = |client: &Client| !client.revoked && client.expires_ms > state.now_ms();

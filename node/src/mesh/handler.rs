@@ -158,6 +158,11 @@ pub trait Handler: Send + Sync + 'static {
         Err(Refusal::unimplemented("CreateClient"))
     }
 
+    /// People's certificates.
+    async fn list_clients(&self, caller: Caller) -> Result<v1::ClientList, Refusal> {
+        Err(Refusal::unimplemented("ListClients"))
+    }
+
     /// Takes the certificates of a person back.
     async fn revoke_client(&self, caller: Caller, request: v1::NameRequest) -> Result<(), Refusal> {
         Err(Refusal::unimplemented("RevokeClient"))

@@ -342,6 +342,8 @@ pub enum ClientCommand {
     /// Make a certificate for a person or a program.
     #[command(after_help = CLIENT_EXAMPLES)]
     Create(ClientCreateArgs),
+    /// Whose certificates there are, until when they are good, and which are refused.
+    List(ClientListArgs),
     /// Refuse a person's certificate from now on, also in streams that are open.
     Revoke(ClientRevokeArgs),
 }
@@ -350,8 +352,10 @@ const CLIENT_EXAMPLES: &str = "\
 Examples:
   fruitnode client create maria --to maria-fruitnode
   fruitnode job list --certs-dir maria-fruitnode
+  fruitnode client list
   fruitnode client revoke maria
 
+A certificate is good for a year: make another one, under another name, before it ends.
 The folder holds a key that opens the whole cluster: hand it over as you would a password.";
 
 /// Options of `client create`.
@@ -363,6 +367,14 @@ pub struct ClientCreateArgs {
     /// Folder to write it to.
     #[arg(long, value_name = "DIR")]
     pub to: PathBuf,
+    /// How the cluster is reached.
+    #[command(flatten)]
+    pub reach: ReachArgs,
+}
+
+/// Options of `client list`.
+#[derive(Debug, Clone, Args)]
+pub struct ClientListArgs {
     /// How the cluster is reached.
     #[command(flatten)]
     pub reach: ReachArgs,

@@ -16,7 +16,7 @@ use crate::cli::cluster::reach::{Reach, reaching};
 use crate::cli::cluster::say::{done, say};
 use crate::cli::cluster::show::founded::{caution, join_line};
 use crate::cli::cluster::show::table::bytes;
-use crate::cli::cluster::show::token;
+use crate::cli::cluster::show::{person, token};
 use crate::cli::exit::Exit;
 use crate::cli::message::CliError;
 use crate::cli::summary::shell_word;
@@ -90,6 +90,13 @@ pub(in crate::cli) fn client(
 ) -> Result<Exit, CliError> {
     match command {
         ClientCommand::Create(args) => create_client(args, terminal),
+        ClientCommand::List(args) => reaching(&args.reach, async |reach| {
+            let clients = reach.contact.list_clients().await?.clients;
+            let documents = || clients.iter().map(person::document).collect::<Vec<_>>();
+            let json = || json!({"schema_version": 1, "clients": documents()});
+            say(terminal, json, || person::table(&clients, wall_ms()));
+            Ok(Exit::Done)
+        }),
         ClientCommand::Revoke(args) => reaching(&args.reach, async |reach| {
             reach.contact.revoke_client(v1::NameRequest { name: args.name.clone() }).await?;
             let words = format!("the certificate of {} is refused from now on", args.name);

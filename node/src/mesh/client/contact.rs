@@ -103,6 +103,14 @@ impl Contact {
         .await
     }
 
+    /// People's certificates, revoked and expired ones included.
+    pub async fn list_clients(&self) -> Result<v1::ClientList, MeshError> {
+        self.one("listing people", Again::Yes, v1::Unit {}, |mut control, unit| async move {
+            control.list_clients(unit).await
+        })
+        .await
+    }
+
     /// Takes the certificates of a person back.
     pub async fn revoke_client(&self, request: v1::NameRequest) -> Result<(), MeshError> {
         self.done("revoking a certificate", request, |mut control, request| async move {

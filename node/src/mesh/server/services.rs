@@ -202,6 +202,11 @@ impl Control for Services {
         call.pass.one(self.handler.create_client(call.caller(), call.message)).await
     }
 
+    async fn list_clients(&self, request: Request<v1::Unit>) -> Answer<v1::ClientList> {
+        let call = Call::of(request)?;
+        call.pass.one(self.handler.list_clients(call.caller())).await
+    }
+
     async fn revoke_client(&self, request: Request<v1::NameRequest>) -> Answer<v1::Unit> {
         let call = Call::of(request)?;
         call.pass.done(self.handler.revoke_client(call.caller(), call.message)).await

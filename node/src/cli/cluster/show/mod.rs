@@ -7,6 +7,7 @@ pub mod founded;
 pub mod job;
 pub mod node;
 pub mod overdue;
+pub mod person;
 pub mod row;
 pub mod table;
 pub mod token;
