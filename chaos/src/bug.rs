@@ -32,4 +32,6 @@ pub enum Bug {
     /// Whoever gathers takes the first part of each range that it finds, whichever attempt at the
     /// range was accepted.
     GatherFound,
+    /// A leader tells people what it knows without asking whether it still leads.
+    ReadAtOnce,
 }

@@ -68,6 +68,11 @@ impl Checks {
         self.history.len() as u64
     }
 
+    /// Index of the newest entry that anybody has applied.
+    pub(crate) fn newest(&self) -> u64 {
+        self.history.last_key_value().map_or(0, |(index, _)| *index)
+    }
+
     pub(crate) fn succeeded(&self) -> u64 {
         let succeeded = |outcome: &&Outcome| matches!(outcome, Outcome::Succeeded { .. });
         self.ended.values().filter(succeeded).count() as u64

@@ -1,5 +1,7 @@
 //! How the world begins, what breaks in it, and clients, who do not give up.
 
+use std::collections::BTreeMap;
+
 use fruitnode_coordinator::command::Command;
 use fruitnode_coordinator::ids::NodeId;
 use fruitnode_coordinator::replica::{MemoryLog, Replica};
@@ -26,6 +28,7 @@ impl World {
                 disk: MemoryLog::new(),
                 replica: None,
                 stepping: false,
+                questions: BTreeMap::new(),
                 leading: None,
                 member: Member::default(),
                 buried: false,
@@ -89,6 +92,7 @@ impl World {
         node.up = false;
         node.stepping = false;
         node.leading = None;
+        node.questions.clear();
         node.member = Member::default();
         if let Some(replica) = node.replica.take() {
             node.disk = replica.into_store();

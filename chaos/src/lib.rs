@@ -20,6 +20,7 @@ mod member;
 mod network;
 mod objects;
 mod plan;
+mod reads;
 mod tasks;
 mod voter;
 mod work;

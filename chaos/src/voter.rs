@@ -41,6 +41,7 @@ impl World {
             }
         }
         self.leader_tick(id);
+        self.ask_to_read(id);
         self.wake(id);
     }
 
@@ -118,7 +119,10 @@ impl World {
                 }
             }
             Step::Compacted => self.count("log compacted"),
-            Step::Persisted | Step::Confirmed(_) => {}
+            Step::Confirmed(answers) => {
+                answers.into_iter().for_each(|answer| self.answer_read(id, answer));
+            }
+            Step::Persisted => {}
         }
     }
 

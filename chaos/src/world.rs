@@ -37,6 +37,8 @@ pub(crate) struct Node {
     pub(crate) replica: Option<Replica<MemoryLog>>,
     pub(crate) stepping: bool,
     pub(crate) leading: Option<Leading>,
+    /// What its process was asked and has not answered, with the newest entry of then.
+    pub(crate) questions: BTreeMap<u64, u64>,
     pub(crate) member: Member,
     /// It never starts again.
     pub(crate) buried: bool,
@@ -71,6 +73,8 @@ pub(crate) struct World {
     queue: BTreeMap<(Time, u64), Event>,
     scheduled: u64,
     pub(crate) streams_opened: u64,
+    /// Questions to leaders so far: their numbers.
+    pub(crate) questions: u64,
     done_since: Option<Time>,
     trace: Trace,
 }
@@ -95,6 +99,7 @@ impl World {
             queue: BTreeMap::new(),
             scheduled: 0,
             streams_opened: 0,
+            questions: 0,
             done_since: None,
             trace: Trace { hash: 0xcbf2_9ce4_8422_2325, show },
         };
