@@ -12,6 +12,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::thread::sleep;
 use std::time::Duration;
 
+use fruitnode_coordinator::tree::{ReducePlan, TreeNode};
 use fruitnode_tests::cluster::Cluster;
 use fruitnode_tests::store::{Hold, Visible};
 use serde_json::Value;
@@ -118,28 +119,66 @@ fn amid_the_fit(below: &'static str) -> Moment {
     Moment::Request(Hold::of("PutObject", 1).below(below))
 }
 
-/// Keeps everybody from the moments of [`ASKED`], lets photographs be read, and waits until
-/// [`MERGES`] waits for these moments and nobody for a photograph.
+/// Keeps everybody from the moments of [`ASKED`], lets photographs be read, and waits until nothing
+/// else is left to do than merges that wait for these moments.
 fn stop_amid_a_merge(cluster: &Cluster, id: &str) {
     cluster.shut_off(ASKED);
     cluster.job.store.let_go();
-    let merging = || {
+    let stands_still = || {
+        let status = cluster.job_status(id).filter(|status| status["phase"] == "reducing")?;
         let story = cluster.client(&format!("job explain {id} -o json --timeout 5s"));
         let story: Value = serde_json::from_str(&story.stdout).ok()?;
-        let accepted = |task: &str| {
-            let attempts = story["attempts"].as_array()?.iter();
-            let mut attempts = attempts.filter(|attempt| attempt["outcome"] == "accepted");
-            Some(attempts.find(|attempt| attempt["task"] == task)?["node"].as_str()?.to_owned())
-        };
-        // The sixth is merged with the fifth before, unless it has to be asked for itself.
-        let is_next = match accepted("extract:5")?.as_str() {
-            "n3" => true,
-            _ => accepted("merge:4-5").is_some() && accepted("merge:6-7").is_some(),
-        };
-        let status = cluster.job_status(id)?;
-        Some(is_next && status["phase"] == "reducing" && status["leases"].as_u64()? > 0)
+        let mut reduction = Reduction::of(story["attempts"].as_array()?);
+        assert_eq!(reduction.holder(reduction.plan.root()?), None, "{story}");
+        assert!(reduction.waiting.contains(&MERGES), "{story}");
+        let waiting = reduction.waiting.len() as u64;
+        Some((status["merges"].as_u64()?, status["leases"].as_u64()?) == (reduction.done, waiting))
     };
-    cluster.until("a node waits for the moments of another", || merging() == Some(true));
+    cluster.until("merges wait for the moments of another", || stands_still() == Some(true));
+}
+
+/// How far moments are merged while nobody is told those of [`ASKED`].
+struct Reduction {
+    plan: ReducePlan,
+    /// By the partition: who read its photographs, and made its moments.
+    read_by: BTreeMap<u64, usize>,
+    /// Merges that are done.
+    done: u64,
+    /// Who waits for moments.
+    waiting: Vec<usize>,
+}
+
+impl Reduction {
+    fn of(attempts: &[Value]) -> Self {
+        let is_read =
+            |attempt: &&Value| attempt["stage"] == "extract" && attempt["outcome"] == "accepted";
+        let read = attempts.iter().filter(is_read);
+        let read_by = read.map(|attempt| {
+            let node = attempt["node"].as_str().expect("a name").trim_start_matches('n');
+            let node: usize = node.parse().expect("the id of a node");
+            (attempt["partition"].as_u64().expect("a partition has a number"), node - 1)
+        });
+        let read_by: BTreeMap<u64, usize> = read_by.collect();
+        let plan = ReducePlan::new(read_by.len() as u32);
+        Self { plan, read_by, done: 0, waiting: Vec::new() }
+    }
+
+    /// Who comes to hold the moments at a place of the tree: whoever holds the left ones of those
+    /// that are merged into it.
+    fn holder(&mut self, place: TreeNode) -> Option<usize> {
+        let Some((left, right)) = self.plan.children(place) else {
+            let partition = u64::from(self.plan.leaves(place).start);
+            return Some(self.read_by[&partition]);
+        };
+        let (left, right) = (self.holder(left), self.holder(right));
+        let (left, right) = (left?, right?);
+        if right == ASKED && left != ASKED {
+            self.waiting.push(left);
+            return None;
+        }
+        self.done += 1;
+        Some(left)
+    }
 }
 
 /// Submits a job, does the deed at its moment, and compares; in which phase of the job that was.
