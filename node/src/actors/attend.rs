@@ -255,15 +255,16 @@ impl Attend {
         }
     }
 
-    /// Whom to ask: the node that was named, and all voters, another one first each time.
+    /// Whom to ask: the node that was named, and all voters, another one first each time. One that
+    /// was removed votes until the others have agreed on that, and is not to be spoken to.
     fn candidates(&mut self) -> Vec<NodeId> {
         let roster = self.parts.book.now();
-        let mut voters: Vec<NodeId> = roster.voters.iter().copied().collect();
+        let mut voters: Vec<NodeId> = roster.voters.difference(&roster.removed).copied().collect();
         self.turn = self.turn.wrapping_add(1);
         if let Some(first) = self.turn.checked_rem(voters.len()) {
             voters.rotate_left(first);
         }
-        let named = self.leader.take();
+        let named = self.leader.take().filter(|named| !roster.removed.contains(named));
         voters.retain(|voter| Some(*voter) != named);
         named.into_iter().chain(voters).collect()
     }

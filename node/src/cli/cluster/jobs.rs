@@ -14,7 +14,7 @@ use crate::cli::cluster::reach::{Reach, passing, reaching};
 use crate::cli::cluster::say::{done, say, tell};
 use crate::cli::cluster::show::ended::Ended;
 use crate::cli::cluster::show::overdue::Late;
-use crate::cli::cluster::show::{explain, job, row};
+use crate::cli::cluster::show::{explain, job, row, task};
 use crate::cli::cluster::submit;
 use crate::cli::exit::Exit;
 use crate::cli::message::CliError;
@@ -107,7 +107,7 @@ fn explain(args: &JobExplainArgs, terminal: &TerminalArgs) -> Result<Exit, CliEr
         let partition = fate.as_ref().filter(|fate| fate.became != "not_listed");
         let partition = partition.map(|fate| fate.partition);
         // Of a job that is over, the attempts at the photograph's own partition alone.
-        stories.retain(|story| explain::partition(story) == partition);
+        stories.retain(|story| task::partition(story) == partition);
         let attempts = explain::attempts(&stories);
         let json = || {
             json!({

@@ -4,9 +4,9 @@ use fruitnode_coordinator::retry::FailureReason;
 use fruitnode_proto::v1::{AttemptStory, EndedJob};
 use serde::Serialize;
 
-use crate::cli::cluster::show::explain::task_words;
 use crate::cli::cluster::show::job::reason;
 use crate::cli::cluster::show::table::{count, line};
+use crate::cli::cluster::show::task::task_words;
 
 /// The end of a job.
 #[derive(Debug, Clone, PartialEq, Serialize)]

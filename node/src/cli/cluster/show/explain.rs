@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use fruitnode_coordinator::retry::FailureReason;
-use fruitnode_proto::v1::{AttemptStory, PhotographFate, task};
+use fruitnode_proto::v1::{AttemptStory, PhotographFate};
 use serde::Serialize;
 
 use crate::cli::cluster::show::ended::Ended;
@@ -11,6 +11,7 @@ use crate::cli::cluster::show::job::reason;
 use crate::cli::cluster::show::node;
 use crate::cli::cluster::show::overdue::Late;
 use crate::cli::cluster::show::table::{NOTHING, Set, Table, bytes, count, line, span, time};
+use crate::cli::cluster::show::task::{partition, stage_of, task_words};
 use crate::story::ACCEPTED;
 
 /// Attempts that took longest, so many of each stage.
@@ -372,42 +373,10 @@ fn code(story: &AttemptStory) -> &'static str {
     reason(story.reason).map_or("unknown", FailureReason::code)
 }
 
-fn stage_of(story: &AttemptStory) -> &'static str {
-    use task::Task;
-    match story.task.as_ref().and_then(|task| task.task.as_ref()) {
-        Some(Task::List(_)) => "list",
-        Some(Task::ListRange(_)) => "list-range",
-        Some(Task::Gather(_)) => "gather",
-        Some(Task::Extract(_)) => "extract",
-        Some(Task::Remake(_)) => "remake",
-        Some(Task::Merge(_)) => "merge",
-        Some(Task::Fit(_)) => "fit",
-        Some(Task::Project(_)) => "project",
-        Some(Task::Publish(_)) => "publish",
-        None => "unknown",
-    }
-}
-
-/// The partition that an attempt was about, if it was about one.
-pub fn partition(story: &AttemptStory) -> Option<u32> {
-    match story.task.as_ref()?.task.as_ref()? {
-        task::Task::Extract(at) | task::Task::Remake(at) | task::Task::Project(at) => Some(*at),
-        _ => None,
-    }
-}
-
-pub(super) fn task_words(story: &AttemptStory) -> String {
-    let stage = stage_of(story);
-    let range = match story.task.as_ref().and_then(|task| task.task.as_ref()) {
-        Some(task::Task::ListRange(range)) => Some(*range),
-        _ => None,
-    };
-    partition(story).or(range).map_or_else(|| stage.to_owned(), |at| format!("{stage}:{at}"))
-}
-
 #[cfg(test)]
 mod tests {
-    use fruitnode_proto::v1::{self, AttemptFacts, task::Task};
+    use fruitnode_proto::v1::task::{self, Task};
+    use fruitnode_proto::v1::{self, AttemptFacts};
 
     use super::*;
 

@@ -10,4 +10,5 @@ pub mod overdue;
 pub mod person;
 pub mod row;
 pub mod table;
+pub mod task;
 pub mod token;

@@ -3,9 +3,9 @@
 use fruitnode_proto::v1::{AttemptStory, OverdueAttempt};
 use serde::Serialize;
 
-use crate::cli::cluster::show::explain::task_words;
 use crate::cli::cluster::show::node;
 use crate::cli::cluster::show::table::span;
+use crate::cli::cluster::show::task::task_words;
 
 /// One of them.
 #[derive(Debug, Clone, PartialEq, Serialize)]
