@@ -2,8 +2,8 @@
 //! and nothing that was accepted is computed again.
 //!
 //! A moment is a request of the store, or one that a node makes for another's moments: there
-//! everything stops, the deed is done, and everything goes on. What a death cost is read from the attempts that are told beside the result, and from
-//! what the store counted.
+//! everything stops, the deed is done, and everything goes on. What a death cost is read from the
+//! attempts that are told beside the result, and from what the store counted.
 
 #![allow(clippy::print_stdout, reason = "with --nocapture a run says what each death cost")]
 
