@@ -122,8 +122,8 @@ fn own_key(dir: &DataDir) -> Result<NodeKey, MemberError> {
     Ok(NodeKey::of(&Credentials::load(dir.path(), NODE)?)?)
 }
 
-/// Whether nobody takes the certificate now: its time is over, or has not come, since it was made by
-/// a clock that was far ahead.
+/// Whether nobody takes the certificate now: its time is over, or has not come, since it was made
+/// by a clock that was far ahead.
 fn is_useless(certified: &Certified) -> bool {
     let now_ms = wall_ms();
     certified.not_after_ms <= now_ms || now_ms < certified.not_before_ms

@@ -90,7 +90,8 @@ impl NodeKey {
         Ok(Self(key))
     }
 
-    /// The key in this file, which is made if it is not there: a joiner that asks again is the same.
+    /// The key in this file, which is made if it is not there: a joiner that asks again is the
+    /// same.
     pub fn kept(path: &Path) -> Result<Self, CredentialsError> {
         if path.exists() {
             let pair = KeyPair::try_from(key(path)?.as_slice());

@@ -46,7 +46,7 @@ enum Wish {
 }
 
 /// Ctrl-C and SIGTERM.
-struct Signals {
+pub(super) struct Signals {
     interrupt: Signal,
     terminate: Signal,
 }
@@ -98,9 +98,8 @@ impl Follow {
         &self,
         reach: &Reach,
         first: Option<JobStatus>,
-        terminal: &TerminalArgs,
+        (mut signals, terminal): (Signals, &TerminalArgs),
     ) -> Result<JobStatus, CliError> {
-        let mut signals = Signals::new()?;
         let mut cancelled = false;
         let mut known = first;
         loop {
@@ -206,8 +205,19 @@ impl Follow {
         format!("job {0} goes on without you: fruitnode job watch {0}", self.job)
     }
 
-    fn left(&self) -> CliError {
+    /// What whoever goes is told.
+    pub(super) fn left(&self) -> CliError {
         CliError::new(Exit::Interrupted, "detached", self.come_back())
+    }
+
+    /// The same, before the cluster has said that it took the job.
+    pub(super) fn left_early(&self) -> CliError {
+        let words = format!(
+            "interrupted before the cluster had said that it took job {0}; whether it did: \
+             fruitnode job status {0}",
+            self.job
+        );
+        CliError::new(Exit::Interrupted, "detached", words)
     }
 
     fn cancelled(&self) -> CliError {
@@ -217,7 +227,8 @@ impl Follow {
 }
 
 impl Signals {
-    fn new() -> Result<Self, CliError> {
+    /// From now on they are heard here, and end nothing by themselves.
+    pub(super) fn new() -> Result<Self, CliError> {
         let heard =
             |kind| signal(kind).map_err(|error| CliError::of(Exit::Failed, "no_signals", &error));
         Ok(Self {
@@ -227,7 +238,7 @@ impl Signals {
     }
 
     /// Waits for one of them: whether it was Ctrl-C.
-    async fn next(&mut self) -> bool {
+    pub(super) async fn next(&mut self) -> bool {
         tokio::select! {
             _ = self.interrupt.recv() => true,
             _ = self.terminate.recv() => false,

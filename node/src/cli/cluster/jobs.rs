@@ -9,7 +9,7 @@ use serde_json::json;
 use crate::cli::args::{
     Format, JobCancelArgs, JobCommand, JobExplainArgs, JobStatusArgs, JobWatchArgs, TerminalArgs,
 };
-use crate::cli::cluster::follow::{self, Follow};
+use crate::cli::cluster::follow::{self, Follow, Signals};
 use crate::cli::cluster::reach::{Reach, passing, reaching};
 use crate::cli::cluster::say::{done, say, tell};
 use crate::cli::cluster::show::ended::Ended;
@@ -56,7 +56,7 @@ fn watch(args: &JobWatchArgs, terminal: &TerminalArgs) -> Result<Exit, CliError>
         let job = args.id.clone();
         let follow = Follow { job, may_cancel: false, quiet: follow::quiet(terminal) };
         let reach = reach.with_all_nodes().await?;
-        let ended = Box::pin(follow.to_the_end(&reach, None, terminal)).await?;
+        let ended = Box::pin(follow.to_the_end(&reach, None, (Signals::new()?, terminal))).await?;
         follow::conclude(&ended, terminal)
     })
 }

@@ -198,9 +198,9 @@ fn warning(found: &Restored, options: &RestoreOptions) -> String {
     };
     format!(
         "WARNING: {id} becomes the only voter of cluster {name} with what is in {source}, up to \
-         entry {}.\nWhatever the cluster decided after that is lost: jobs, nodes, tokens, certificates \
-         that were revoked.\n{removed}\nIf a majority of the voters can be started again, start \
-         them instead: nothing is lost then.",
+         entry {}.\nWhatever the cluster decided after that is lost: jobs, nodes, tokens, \
+         certificates that were revoked.\n{removed}\nIf a majority of the voters can be started \
+         again, start them instead: nothing is lost then.",
         found.applied
     )
 }

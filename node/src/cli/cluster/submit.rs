@@ -11,7 +11,7 @@ use crate::cli::args::{
     JobSubmitArgs, JobTransformArgs, ReachArgs, RunArgs, SubmissionArgs, TerminalArgs,
     TransformArgs,
 };
-use crate::cli::cluster::follow::{self, Follow};
+use crate::cli::cluster::follow::{self, Follow, Signals};
 use crate::cli::cluster::reach::{Reach, reaching};
 use crate::cli::cluster::say::done;
 use crate::cli::exit::Exit;
@@ -79,10 +79,18 @@ async fn wait(
     spec: v1::JobSpec,
     terminal: &TerminalArgs,
 ) -> Result<JobStatus, CliError> {
-    let status = reach.contact.submit_job(request(&job, spec)).await?;
+    let mut signals = Signals::new()?;
+    let request = request(&job, spec);
     let follow = Follow { job, may_cancel: true, quiet: follow::quiet(terminal) };
-    let reach = reach.with_all_nodes().await?;
-    follow.to_the_end(&reach, Some(status), terminal).await
+    let status = tokio::select! {
+        status = reach.contact.submit_job(request) => status?,
+        _ = signals.next() => return Err(follow.left_early()),
+    };
+    let reach = tokio::select! {
+        reach = reach.with_all_nodes() => reach?,
+        _ = signals.next() => return Err(follow.left()),
+    };
+    follow.to_the_end(&reach, Some(status), (signals, terminal)).await
 }
 
 fn request(job: &str, spec: v1::JobSpec) -> v1::SubmitRequest {
