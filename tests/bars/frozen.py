@@ -86,11 +86,9 @@ def frozen(cluster, name, phase, moment, whom):
 
 
 def measure(cluster):
-    cluster.start(["init", "--uses", "16"])
-    cluster.until("the first node prints its token", cluster.token)
-    token = cluster.token().group(0)
-    for _ in range(2):
-        cluster.start(["join", f"127.0.0.1:{cluster.nodes[0][1]}", "--token", token])
+    cluster.found()
+    # One after the other: where a node stands in the list is its id.
+    cluster.join(), cluster.join()
     cluster.ready(3)
     words = ["job", "submit", "--from", "s3://fruit/photographs/", "--to", "s3://fruit/calm/", "--id", "calm", "--rows-per-part", "32"]
     calm = cluster.ask(*words) and cluster.ask("job", "status", "calm")
