@@ -4,8 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::ids::NodeId;
 
-/// Ticks for which a node that could not be made a voter is passed over: a minute at ten a second.
-pub const UNFIT_TICKS: u64 = 600;
+/// Ticks for which a node that could not be made a voter is passed over: 10 s at ten a second. Long
+/// enough for another one to be made one, and short where there is no other.
+pub const UNFIT_TICKS: u64 = 100;
 
 /// Ticks after which a voter that attends but is not heard of in the log is asked to take part, and
 /// then again: 10 s at ten a second. One that starts looks for the coordinator first.
@@ -61,7 +62,7 @@ mod tests {
     const THREE: NodeId = NodeId(3);
 
     #[test]
-    fn one_that_cannot_vote_is_passed_over_for_a_minute() {
+    fn one_that_cannot_vote_is_passed_over_for_a_while() {
         let mut admissions = Admissions::default();
         assert!(!admissions.is_unfit(TWO, 5));
         admissions.refused(TWO, 5);
