@@ -128,3 +128,29 @@ fn nodes_that_leave_end_their_work_under_the_next_coordinator() {
     assert!(outcomes.iter().all(|outcome| outcome == "accepted"), "{outcomes:?}");
     assert!(!listed(&cluster).contains(&format!("n{}", leaves + 1).into()));
 }
+
+#[test]
+fn a_coordinator_that_goes_takes_nobody_along() {
+    let mut cluster = Cluster::of(PROGRAM, 5);
+    cluster.until_voters(3);
+    let expected = draw(&cluster);
+    for (by, code, stay) in [("leave", 0, 4), ("remove", 4, 3)] {
+        submit_held(&cluster, by, &cluster.running());
+        let leader = cluster.leader().expect("a coordinator");
+        let id = leader + 1;
+        let line = match by {
+            "leave" => format!("leave --yes --data-dir n{id} --drain-timeout 1s"),
+            _ => format!("node remove n{id} --yes"),
+        };
+        cluster.client(&line).done();
+        assert_eq!(cluster.end(leader), Some(code), "{}", cluster.tails());
+        cluster.until_ready(stay);
+        cluster.until_voters(3);
+        let stayed = cluster.running();
+        assert_eq!(stayed.len(), stay, "{}", cluster.tails());
+        assert!(stayed.into_iter().all(|at| cluster.lives(at)), "{}", cluster.tails());
+        cluster.job.store.let_go();
+        assert_eq!(cluster.ended(by), "succeeded", "{}", cluster.tails());
+        assert_eq!(cluster.whole(&format!("{by}/")), expected);
+    }
+}

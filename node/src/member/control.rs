@@ -201,6 +201,14 @@ pub(super) async fn remove(voting: &Voting, node: NodeId) -> Result<(), Refusal>
         let words = format!("{node} is the only voter: a cluster cannot remove its last one");
         return Err(Refusal::new(RefusalKind::Conflict, words));
     }
+    if status.id == node {
+        // Removed, it could not even tell the others that one of them is to lead.
+        propose(voting, Command::DrainNode { node, undo: false }).await?;
+        let words = format!(
+            "{node} is the coordinator, and hands that over before it is removed: try again"
+        );
+        return Err(Refusal::new(RefusalKind::Unavailable, words));
+    }
     propose(voting, Command::RemoveNode { node }).await?;
     voting.leader.tell_roster().await;
     Ok(())

@@ -15,7 +15,7 @@ use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Response, Streaming};
 
 use crate::mesh::client::link::Link;
-use crate::mesh::error::{MeshError, Refusal};
+use crate::mesh::error::{MeshError, Refusal, RefusalKind};
 use crate::mesh::generated::consensus_client::ConsensusClient;
 use crate::mesh::generated::reduction_client::ReductionClient;
 use crate::mesh::generated::work_client::WorkClient;
@@ -228,10 +228,11 @@ impl Peers {
     }
 }
 
-/// Whether a node may be called at all.
+/// Whether a node may be called at all. That it may not says nothing about who calls.
 fn standing(node: NodeId, roster: &Roster) -> Result<(), Refusal> {
     if roster.removed.contains(&node) {
-        return Err(Refusal::denied(format!("{node} was removed from the cluster")));
+        let words = format!("{node} was removed from the cluster: ask another one");
+        return Err(Refusal::new(RefusalKind::Unavailable, words));
     }
     Ok(())
 }

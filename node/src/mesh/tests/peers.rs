@@ -65,7 +65,7 @@ async fn a_node_that_moved_is_called_where_it_is_now() {
     let mut gone = roster(3, &[2], "");
     gone.removed = vec![1];
     book.take(gone);
-    assert!(matches!(soon(renew()).await, Err(MeshError::Denied(_))));
+    assert!(matches!(soon(renew()).await, Err(MeshError::Unavailable(_))));
     let unknown = peers.renew(NodeId(7), v1::RenewRequest::default());
     assert!(matches!(soon(unknown).await, Err(MeshError::NotFound(_))));
 }
