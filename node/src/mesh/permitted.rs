@@ -1,12 +1,8 @@
 //! What a call may be used for: one table, asked before every call. What is not in it nobody may.
 
 use crate::mesh::error::{Refusal, RefusalKind};
-use crate::mesh::identity::{BACKDATED, Certified, Identity};
+use crate::mesh::identity::{Certified, Identity};
 use crate::mesh::roster::{Roster, Standing};
-
-/// How long after somebody's certificate was made a node may not have heard of them: certificates
-/// are dated back, and news are a beat away.
-const NEWS_MS_MAX: u64 = BACKDATED.as_millis() as u64 + 60_000;
 
 /// Who may.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -47,7 +43,7 @@ pub(super) fn permitted(
 ) -> Result<(), Refusal> {
     let who = who(path).ok_or_else(|| Refusal::unimplemented(path))?;
     if let Some(caller) = caller {
-        standing(caller, now_ms, roster)?;
+        standing(caller, roster)?;
         if caller.not_after_ms <= now_ms {
             // Whoever calls may have a new one by now, which the next connection shows.
             let words = "the certificate of the connection has expired: call again";
@@ -86,34 +82,27 @@ pub(super) fn permitted(
     }
 }
 
-/// Whether whoever has this certificate is to be heard at all.
-pub(super) fn standing(caller: &Certified, now_ms: u64, roster: &Roster) -> Result<(), Refusal> {
+/// Whether whoever has this certificate is to be heard at all. Who is only not listed may be newer
+/// than the list of this node, which may have been away for long: that is no verdict.
+pub(super) fn standing(caller: &Certified, roster: &Roster) -> Result<(), Refusal> {
     let identity = &caller.identity;
-    let words = match (roster.standing(caller), identity) {
+    let unknown = |words: String| Refusal::new(RefusalKind::Unavailable, words);
+    Err(match (roster.standing(caller), identity) {
         (Standing::Good, _) => return Ok(()),
-        (Standing::CutOff, Identity::Node(_)) => format!(
+        (Standing::CutOff, Identity::Node(_)) => Refusal::denied(format!(
             "{identity} was removed from the cluster: clear its data directory and join again"
-        ),
+        )),
         (Standing::CutOff, Identity::Person(_)) => {
-            format!("the certificate of {identity} was revoked: ask for another")
+            Refusal::denied(format!("the certificate of {identity} was revoked: ask for another"))
         }
-        (Standing::Unlisted, _) if now_ms < caller.not_before_ms + NEWS_MS_MAX => {
-            let words = format!("{identity} is not known here yet: try again");
-            return Err(Refusal::new(RefusalKind::Unavailable, words));
+        (Standing::Unlisted, _) => unknown(format!(
+            "{identity} is not known here, whatever its certificate says: try again, if the \
+             cluster made it just now"
+        )),
+        (Standing::OtherKey, _) => {
+            unknown(format!("{identity} is known here by another key than that of its certificate"))
         }
-        (Standing::Unlisted, Identity::Node(_)) => {
-            format!("{identity} is no member of this cluster, whatever its certificate says")
-        }
-        (Standing::Unlisted, Identity::Person(_)) => format!(
-            "the certificate of {identity} is not on the list of this cluster: ask for another \
-             (`fruitnode client create`)"
-        ),
-        (Standing::OtherKey, _) => format!(
-            "the certificate of {identity} is not for the key with which it joined: it is not \
-             taken for it"
-        ),
-    };
-    Err(Refusal::denied(words))
+    })
 }
 
 fn who(path: &str) -> Option<Who> {
@@ -207,20 +196,16 @@ mod tests {
     fn what_the_stolen_key_of_the_authority_signs_is_of_no_use() {
         let keys = [(NodeId(1), Digest([1; 32])), (NodeId(2), Digest([7; 32]))].into();
         let listed = Roster { keys, people: ["78".to_owned()].into(), ..roster() };
-        let long_after = NOW_MS + NEWS_MS_MAX;
-        let refused = |identity, now_ms| {
+        let refused = |identity| {
             let forged = Certified { not_after_ms: u64::MAX, ..of(identity) };
-            permitted("/fruitnode.v1.Control/Status", Some(&forged), now_ms, &listed).err()
+            permitted("/fruitnode.v1.Control/Status", Some(&forged), NOW_MS, &listed).err()
         };
-        let kind = |identity, now_ms| refused(identity, now_ms).map(|refusal| refusal.kind);
-        let (voter, other) = (Identity::Node(NodeId(1)), Identity::Node(NodeId(9)));
+        let kind = |identity| refused(identity).map(|refusal| refusal.kind);
         let person = Identity::Person("ann".to_owned());
-        assert_eq!(kind(voter, NOW_MS), Some(RefusalKind::Denied));
-        for somebody in [other, person] {
-            assert_eq!(kind(somebody.clone(), NOW_MS), Some(RefusalKind::Unavailable));
-            assert_eq!(kind(somebody, long_after), Some(RefusalKind::Denied));
+        for nobody in [Identity::Node(NodeId(1)), Identity::Node(NodeId(9)), person] {
+            assert_eq!(kind(nobody), Some(RefusalKind::Unavailable));
         }
-        assert_eq!(kind(Identity::Node(NodeId(2)), NOW_MS), None);
+        assert_eq!(kind(Identity::Node(NodeId(2))), None);
     }
 
     #[test]

@@ -137,7 +137,7 @@ impl Pass {
     fn ending_with(&self, stop: watch::Receiver<bool>) -> Ending {
         let certified = self.line.certified.clone();
         let stands = move |roster: &Roster| match &certified {
-            Some(certified) => standing(certified, env::wall_ms(), roster),
+            Some(certified) => standing(certified, roster),
             None => Ok(()),
         };
         let cut_off = inbound::ending(stands, &self.guard.book, stop);
