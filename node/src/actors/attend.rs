@@ -219,6 +219,7 @@ enum Ended {
 impl Attend {
     async fn run(mut self) {
         let mut heirless: Option<Moment> = None;
+        let mut was_idle = false;
         loop {
             match self.attend().await {
                 Ended::Follow(node) => {
@@ -247,7 +248,11 @@ impl Attend {
                 continue;
             }
             let since = heirless.get_or_insert_with(Moment::now);
-            if self.parts.running.steps().is_empty() || since.elapsed() >= HEIR_WAIT {
+            // What was just done may be about to be reported: it is looked for twice.
+            let idle = self.parts.running.steps().is_empty() && self.parts.reports.is_empty();
+            let nothing_left = idle && was_idle;
+            was_idle = idle;
+            if nothing_left || since.elapsed() >= HEIR_WAIT {
                 // Nothing is to be handed over, or nobody is there to take it.
                 self.standing.send_replace(Standing::Left);
                 return;
