@@ -40,6 +40,7 @@ pub(super) fn cluster(state: &ClusterState, beside: &Beside) -> v1::ClusterStatu
         answered_by: beside.me,
         now_ms: beside.now_ms,
         certificate_life_ms: state.membership().certificate_life_ms(),
+        ..v1::ClusterStatus::default()
     }
 }
 
@@ -72,6 +73,7 @@ fn nodes(state: &ClusterState, beside: &Beside) -> Vec<v1::NodeStatus> {
             beat: said.map(|said| said.beat.clone()),
             clock_ahead_ms: said.map_or(0, |said| said.clock_ahead_ms),
             granted: granted(state, id),
+            ..v1::NodeStatus::default()
         }
     });
     members.collect()

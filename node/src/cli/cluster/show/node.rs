@@ -152,6 +152,7 @@ mod tests {
                 certificate_ends_ms: 1_700_000_000_000,
                 ..Beat::default()
             }),
+            ..NodeStatus::default()
         }
     }
 
