@@ -34,4 +34,13 @@ pub enum Bug {
     GatherFound,
     /// A leader tells people what it knows without asking whether it still leads.
     ReadAtOnce,
+    /// A stream of raft's messages belongs to the opening of the log that there was when the stream
+    /// began, whatever was closed and opened since.
+    StaleOpening,
+    /// A node says that it takes part in the log before it does.
+    AdmitEarly,
+    /// A learner counts as caught up before it has said a word.
+    SilentLearner,
+    /// A member that leaves is removed at once, whether it votes or not.
+    RemoveAtOnce,
 }

@@ -8,19 +8,26 @@ use fruitnode_coordinator::ids::{Digest, JobId, NodeId, PartitionId, RangeId};
 use fruitnode_coordinator::invariants;
 use fruitnode_coordinator::job::{Job, Outcome, Phase};
 use fruitnode_coordinator::leases::Overdue;
-use fruitnode_coordinator::replica::{Applied, Replica, Role};
+use fruitnode_coordinator::replica::{Applied, Role};
 use fruitnode_coordinator::state::ClusterState;
 use fruitnode_coordinator::task::{Cut, RangePart, Task, Winner};
 
 use crate::events::Wish;
+use crate::node::{Book, Node, Voting};
 use crate::objects::Object;
-use crate::plan::{JobPlan, Plan};
+use crate::plan::{JobPlan, Plan, Time};
 use crate::tasks::final_key;
 use crate::work;
 use crate::world::World;
 
 /// Entries that a voter may be behind in the end: none, but for what has just been proposed.
 const LAG_ENTRIES_MAX: u64 = 8;
+
+/// Time after the calm until when whatever was wrong before is over: all have come back.
+const SETTLED_AFTER: Time = 40_000;
+
+/// Longest time without a leader while nothing goes wrong.
+const LEADERLESS_MAX: Time = 10_000;
 
 /// What is known for ever, once anybody has seen it.
 pub(crate) struct Checks {
@@ -38,7 +45,6 @@ pub(crate) struct Checks {
     /// Failures made up so far.
     pub(crate) failures: BTreeMap<(JobId, Task), u8>,
     expected: BTreeMap<JobId, Digest>,
-    removed: BTreeSet<NodeId>,
 }
 
 impl Checks {
@@ -55,7 +61,6 @@ impl Checks {
             finals: BTreeMap::new(),
             failures: BTreeMap::new(),
             expected: expected.collect(),
-            removed: BTreeSet::new(),
         }
     }
 
@@ -90,13 +95,17 @@ impl World {
 
     /// LEASE: what is overdue hangs at its node. That something never arrived there, or was never
     /// heard of, is not for its term to mend.
-    pub(crate) fn check_overdue(&mut self, id: NodeId, overdue: &[Overdue]) {
+    pub(crate) fn check_overdue(&mut self, id: NodeId) {
+        let Some(voting) = self.node(id).voting() else { return };
+        let streams: BTreeMap<_, _> = voting.leader.streams().collect();
+        let overdue = voting.leader.overdue().to_vec();
         for Overdue { name, node, .. } in overdue {
-            let stream = self.node(id).leading.as_ref().map(|at| at.streams.get(node).copied());
-            let at = self.node(*node);
-            let here = at.member.stream.is_some() && Some(at.member.stream) == stream;
-            let has = at.member.running.contains_key(name) || at.member.done.contains_key(name);
-            if here && at.up && at.member.welcomed && !has {
+            let stream = streams.get(&node).map(|stream| stream.0);
+            let Some(process) = &self.node(node).process else { continue };
+            let attends = process.member.attends();
+            let wire = attends.and_then(|(_, stream)| process.wires.get(&stream).copied());
+            let has = process.attempts.knows(&name) || process.running.contains_key(&name);
+            if wire.is_some() && wire == stream && !has {
                 self.violate(format!("LEASE: {name:?} is overdue at {node}, which has it not"));
             }
         }
@@ -110,9 +119,7 @@ impl World {
         };
         match self.checks.history.get(&entry.index) {
             None => {
-                if let Some(Command::RemoveNode { node }) = &entry.command {
-                    self.checks.removed.insert(*node);
-                }
+                self.first_to_apply(id, entry);
                 let (index, term) = (entry.index, entry.term);
                 self.note(format_args!("{id} is the first to apply {index} of {term}: {words}"));
                 self.checks.history.insert(entry.index, (entry.term, words));
@@ -130,10 +137,10 @@ impl World {
 
     /// STATE: equal logs give equal states; and every invariant holds.
     pub(crate) fn check_state(&mut self, id: NodeId) {
-        let Some(replica) = self.nodes.get(&id).and_then(|node| node.replica.as_ref()) else {
+        let Some(voting) = self.nodes.get(&id).and_then(Node::voting) else {
             return;
         };
-        let state = replica.state();
+        let state = voting.replica.state();
         let applied = state.applied();
         let hash = fnv(&codec::encode_state(state));
         if let Some(known) = self.checks.states.get(&applied) {
@@ -240,32 +247,79 @@ impl World {
         self.check_order();
     }
 
-    /// ORDER: in the end one node leads, those that vote have its log, and all attend at it.
+    /// ORDER: in the end one node leads, those that vote have its log, all attend at it, and as
+    /// many vote as should: what people are shown as healthy.
     fn check_order(&mut self) {
-        let statuses = self.nodes.values().filter_map(|node| node.replica.as_ref());
-        let leaders = statuses.map(Replica::status).filter(|at| at.role == Role::Leader);
+        let statuses = self.nodes.values().filter_map(Node::status);
+        let leaders = statuses.filter(|at| at.role == Role::Leader);
         let Some(leader) = leaders.max_by_key(|status| status.term) else {
             self.violate("ORDER: nobody leads in the end");
             return;
         };
+        let Some(state) = self.nodes[&leader.id].voting().map(|at| at.replica.state()) else {
+            return;
+        };
+        let members: BTreeMap<_, _> = state.membership().members().collect();
         let mut broken = Vec::new();
         for (id, node) in &self.nodes {
-            let Some(replica) = node.replica.as_ref().filter(|_| node.up) else {
-                continue;
-            };
-            let applied = replica.status().applied;
+            let Some(process) = &node.process else { continue };
+            let applied = node.status().map_or(0, |status| status.applied);
             if leader.voters.contains(id) && applied + LAG_ENTRIES_MAX < leader.applied {
-                broken.push(format!("{id} has applied {applied} of {}", leader.applied));
+                broken.push(format!("{id} votes and has applied {applied} of {}", leader.applied));
             }
-            let stream = node.member.stream.and_then(|stream| self.streams.get(&stream));
-            let attends = stream.is_some_and(|stream| stream.leader.0 == leader.id);
-            let attends = attends && node.member.welcomed;
-            if !attends && !self.checks.removed.contains(id) {
+            let attends = process.member.attends().map(|(at, _)| at) == Some(leader.id);
+            if !attends && !members.get(id).is_none_or(|member| member.removed) {
                 broken.push(format!("{id} does not attend at {}", leader.id));
             }
         }
+        let up = |node: &NodeId| self.nodes.get(node).is_some_and(Node::up);
+        let stays = |node: &NodeId| {
+            members.get(node).is_some_and(|member| !member.removed && !member.draining)
+        };
+        let fit = members.keys().filter(|node| up(node) && stays(node)).count();
+        let wanted = self.plan.voters as usize;
+        let living = leader.voters.iter().filter(|node| up(node) && stays(node)).count();
+        if leader.voters.len() % 2 == 0 || !leader.learners.is_empty() || leader.changing {
+            broken.push(format!("{:?} vote, {:?} learn", leader.voters, leader.learners));
+        }
+        if fit >= wanted && living < wanted {
+            broken.push(format!("{:?} vote, of {fit} nodes that could", leader.voters));
+        }
+        let leaving: Vec<_> = state.membership().leaving().collect();
+        if !leaving.is_empty() && fit > 0 {
+            broken.push(format!("{leaving:?} have not left"));
+        }
         if let Some(words) = broken.into_iter().next() {
             self.violate(format!("ORDER: {words}"));
+        }
+    }
+
+    /// OFFICE: when nothing goes wrong any more, somebody leads, at every moment but for an
+    /// election.
+    pub(crate) fn look_for_a_leader(&mut self) {
+        let served = self.nodes.values().any(|node| node.voting().is_some_and(Voting::serves));
+        if served || !self.calm || self.now < self.plan.calm_at + SETTLED_AFTER {
+            self.led = self.now;
+        } else if self.now > self.led + LEADERLESS_MAX {
+            let words = self.what_hangs();
+            self.violate(format!("OFFICE: nobody leads for {LEADERLESS_MAX} ms: {words}"));
+        }
+    }
+
+    /// What follows in the world from an entry that nobody has applied before.
+    fn first_to_apply(&mut self, id: NodeId, entry: &Applied) {
+        match &entry.command {
+            Some(Command::RemoveNode { .. }) => self.count("node removed from the log"),
+            Some(Command::Enroll { .. }) => {
+                let Some(voting) = self.node(id).voting() else { return };
+                let (status, state) = (voting.replica.status(), voting.replica.state());
+                let members: BTreeSet<_> = state.membership().members().map(|(id, _)| id).collect();
+                let voters = status.voters.into_iter().collect();
+                let book =
+                    Book { index: 1, members: members.clone(), voters, removed: BTreeSet::new() };
+                members.into_iter().for_each(|newcomer| self.let_in(newcomer, &book));
+            }
+            _ => {}
         }
     }
 
@@ -289,13 +343,12 @@ impl World {
     /// What waits for what, when nothing should wait any more.
     pub(crate) fn what_hangs(&mut self) -> String {
         self.check_promises();
-        let replicas = self.nodes.values().filter_map(|node| node.replica.as_ref());
-        let newest = replicas.max_by_key(|replica| replica.status().applied);
-        let Some(replica) = newest else {
+        let open = self.nodes.values().filter_map(Node::voting);
+        let Some(newest) = open.max_by_key(|voting| voting.replica.status().applied) else {
             return "no log is open".to_owned();
         };
-        let jobs: Vec<_> = replica.state().jobs().map(job_words).collect();
-        let status = replica.status();
+        let jobs: Vec<_> = newest.replica.state().jobs().map(job_words).collect();
+        let status = newest.replica.status();
         format!(
             "{jobs:?} are not over; {} of {:?} in term {} leads, {} applied",
             status.leader.map_or_else(|| "nobody".to_owned(), |leader| leader.to_string()),

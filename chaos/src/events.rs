@@ -1,51 +1,30 @@
 //! What may happen, and what is said over streams.
 
-use fruitnode_coordinator::command::Command;
-use fruitnode_coordinator::ids::{Attempt, JobId, NodeId};
-use fruitnode_coordinator::job::JobSpec;
-use fruitnode_coordinator::task::{Inputs, Task};
-use fruitnode_coordinator::tree::TreeNode;
+use fruitnode_coordinator::control::leader::Refusal;
+use fruitnode_coordinator::control::message::{FromMember, Hello, ToMember};
+use fruitnode_coordinator::control::voter::Opening;
+use fruitnode_coordinator::ids::NodeId;
+use fruitnode_coordinator::leases::LeaseName;
 
 /// Counts the starts of a node's process: what belongs to an earlier one finds nobody.
 pub(crate) type Life = u64;
 
-/// One stream between a member and whom it takes for the coordinator.
-pub(crate) type StreamId = u64;
-
-/// An attempt by its full name.
-pub(crate) type Key = (JobId, Task, Attempt);
+/// One stream between a member and whom it takes for the leader, known to the world alone.
+pub(crate) type Wire = u64;
 
 /// From a member.
 #[derive(Debug, Clone)]
 pub(crate) enum Up {
-    Hello {
-        incarnation: u64,
-        slots: u32,
-    },
-    /// The attempts that run, and how far each is.
-    Beat(Vec<(Key, u64)>),
-    /// `Accept`, `Fail` or `DropMoments`, as the coordinator will propose it.
-    Report(Command),
+    Hello(Hello),
+    Said(FromMember),
 }
 
-/// From the coordinator.
+/// From whoever was taken for the leader.
 #[derive(Debug, Clone)]
 pub(crate) enum Down {
-    Elsewhere { hint: Option<NodeId> },
-    Welcome { term: u64, attempts: Vec<Key>, held: Vec<(JobId, TreeNode)> },
-    Lease(Box<Lease>),
-    Cancel { term: u64, key: Key },
-    GiveUp { term: u64, key: Key },
-    Release { term: u64, job: JobId, tree_node: TreeNode },
-    Forget { job: JobId },
-}
-
-#[derive(Debug, Clone)]
-pub(crate) struct Lease {
-    pub(crate) term: u64,
-    pub(crate) key: Key,
-    pub(crate) spec: JobSpec,
-    pub(crate) inputs: Inputs,
+    Taken,
+    Refused(Refusal),
+    Said(ToMember),
 }
 
 /// What a client wants.
@@ -55,12 +34,23 @@ pub(crate) enum Wish {
     Cancel,
 }
 
+/// What people do with the members of a cluster.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Operation {
+    Drain,
+    Undo,
+    Leave,
+}
+
 #[derive(Debug, Clone)]
 pub(crate) enum Event {
     Tick(NodeId, Life),
+    /// The thread that drives the replica goes on.
     Step(NodeId, Life),
+    /// The leader's actor empties its mailbox.
+    Mail(NodeId, Life),
     Raft {
-        from: NodeId,
+        from: (NodeId, Life),
         to: NodeId,
         bytes: Vec<u8>,
         snapshot: bool,
@@ -71,26 +61,42 @@ pub(crate) enum Event {
         to: NodeId,
         arrived: bool,
     },
-    Seek(NodeId, Life),
-    Beat(NodeId, Life),
+    /// A leader's wish that a node take part in the log arrives there.
+    Admit {
+        to: NodeId,
+        asker: (NodeId, Life),
+        term: u64,
+        roster: crate::node::Book,
+    },
+    /// And the answer comes back.
+    Admitted {
+        asker: (NodeId, Life),
+        node: NodeId,
+        term: u64,
+        taken: bool,
+    },
+    /// A node's log is open.
+    LogOpen(NodeId, Life, Opening),
+    /// A node's log is closed.
+    LogClosed(NodeId, Life),
     Up {
-        stream: StreamId,
+        wire: Wire,
         said: Up,
     },
     Down {
-        stream: StreamId,
+        wire: Wire,
         said: Down,
     },
     /// One end learns that a stream is broken.
     Broken {
-        stream: StreamId,
+        wire: Wire,
         at: NodeId,
         life: Life,
     },
     Work {
         node: NodeId,
         life: Life,
-        key: Key,
+        name: LeaseName,
     },
     Ask {
         job: usize,
@@ -111,8 +117,7 @@ pub(crate) enum Event {
     Cut,
     Heal,
     Drop,
-    Drain,
-    Remove,
+    Operate(Operation),
     Calm,
     Abandon,
 }
@@ -123,11 +128,13 @@ impl Event {
         match self {
             Self::Tick(node, _)
             | Self::Step(node, _)
-            | Self::Seek(node, _)
-            | Self::Beat(node, _)
+            | Self::Mail(node, _)
+            | Self::LogOpen(node, _, _)
+            | Self::LogClosed(node, _)
             | Self::Work { node, .. } => Some(*node),
-            Self::Raft { to, .. } | Self::Asked { to, .. } => Some(*to),
+            Self::Raft { to, .. } | Self::Asked { to, .. } | Self::Admit { to, .. } => Some(*to),
             Self::SnapshotFate { at, .. } | Self::Broken { at, .. } => Some(*at),
+            Self::Admitted { asker, .. } => Some(asker.0),
             _ => None,
         }
     }

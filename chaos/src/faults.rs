@@ -1,16 +1,19 @@
 //! How the world begins, what breaks in it, and clients, who do not give up.
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 
 use fruitnode_coordinator::command::Command;
+use fruitnode_coordinator::control::voter;
 use fruitnode_coordinator::ids::NodeId;
 use fruitnode_coordinator::replica::{MemoryLog, Replica};
 use fruitnode_coordinator::state::ClusterState;
 
-use crate::events::{Event, Wish};
-use crate::member::Member;
+use crate::bug::Bug;
+use crate::events::{Event, Operation, Wish};
+use crate::leading::founding;
+use crate::node::{Book, Node, Process};
 use crate::plan::Time;
-use crate::world::{Node, World};
+use crate::world::World;
 
 /// Time until a client asks again.
 const ASK_AGAIN: Time = 3_000;
@@ -23,23 +26,28 @@ impl World {
         for id in (1..=self.plan.nodes).map(NodeId) {
             let node = Node {
                 life: 0,
-                up: false,
                 paused_until: 0,
                 disk: MemoryLog::new(),
-                replica: None,
-                stepping: false,
-                questions: BTreeMap::new(),
-                leading: None,
-                member: Member::default(),
+                has_log: id == founder,
+                has_key: id == founder,
+                book: Book::default(),
+                process: None,
                 buried: false,
+                gone: false,
             };
             self.nodes.insert(id, node);
-            self.schedule(id.0, Event::Start(id));
         }
         let mut disk = MemoryLog::new();
-        if Replica::found(&mut disk, founder, &ClusterState::default()).is_ok() {
-            self.node(founder).disk = disk;
+        let mut state = ClusterState::default();
+        state.apply(1, 0, &founding(self.plan.voters));
+        if Replica::found(&mut disk, founder, &state).is_ok() {
+            let nodes = BTreeSet::from([founder]);
+            let (members, voters) = (nodes.clone(), nodes);
+            let node = self.node(founder);
+            node.book = Book { members, voters, ..Book::default() };
+            node.disk = disk;
         }
+        self.schedule(1, Event::Start(founder));
         for (job, plan) in self.plan.jobs.clone().into_iter().enumerate() {
             self.schedule(plan.submit_at, Event::Ask { job, wish: Wish::Submit });
             if let Some(cancel_at) = plan.cancel_at {
@@ -50,13 +58,8 @@ impl World {
         self.schedule_around(self.plan.pause_mean, Event::Pause);
         self.schedule_around(self.plan.partition_mean, Event::Cut);
         self.schedule_around(self.plan.drop_mean, Event::Drop);
-        if self.plan.drain {
-            let at = self.dice.between(10_000, self.plan.calm_at.max(10_000));
-            self.schedule(at, Event::Drain);
-        }
-        if self.plan.remove && self.plan.nodes > u64::from(self.plan.voters) {
-            let at = self.dice.between(10_000, self.plan.calm_at.max(10_000));
-            self.schedule(at, Event::Remove);
+        for (at, operation) in self.plan.operations.clone() {
+            self.schedule(at, Event::Operate(operation));
         }
         self.schedule(self.plan.calm_at, Event::Calm);
     }
@@ -64,52 +67,64 @@ impl World {
     pub(crate) fn start(&mut self, id: NodeId) {
         let now = self.now;
         let node = self.node(id);
-        if node.up || node.buried {
+        // One that was not let in yet has nothing to start with.
+        if node.up() || node.buried || node.book.voters.is_empty() {
             return;
         }
         node.life += 1;
-        (node.up, node.stepping, node.paused_until) = (true, false, now);
+        node.paused_until = now;
+        node.process = Some(Process::new(id));
         let life = node.life;
+        let votes = node.has_log && node.has_key;
+        let alone = node.book.voters.iter().all(|voter| *voter == id);
         self.note(format_args!("{id} starts, life {life}"));
-        self.open_replica(id);
         let phase = self.dice.between(1, 100);
         self.schedule(phase, Event::Tick(id, life));
-        self.schedule(phase, Event::Seek(id, life));
-        self.schedule(phase, Event::Beat(id, life));
-        if self.violation.is_none() {
-            self.wake(id);
+        self.voter_step(id, voter::Input::Start { votes, alone });
+    }
+
+    /// A node was let in, unless it was before: it knows who lets it in, and starts.
+    pub(crate) fn let_in(&mut self, id: NodeId, book: &Book) {
+        if self.nodes.get(&id).is_some_and(|node| node.book.voters.is_empty()) {
+            self.node(id).book.take(book.clone());
+            let after = self.dice.between(10, 500);
+            self.schedule(after, Event::Start(id));
         }
     }
 
     /// The process is gone, and with it whatever was not durable.
     pub(crate) fn crash(&mut self, id: NodeId) {
         let down_max = self.plan.down_max;
+        let life = self.node(id).life;
+        let replica = self.take_voting(id);
         let node = self.node(id);
-        if !node.up {
-            return;
-        }
-        let life = node.life;
-        node.up = false;
-        node.stepping = false;
-        node.leading = None;
-        node.questions.clear();
-        node.member = Member::default();
-        if let Some(replica) = node.replica.take() {
+        let Some(process) = node.process.take() else { return };
+        if let Some(replica) = replica {
             node.disk = replica.into_store();
             node.disk.crash();
         }
+        self.reached.extend(process.reached());
         self.note(format_args!("{id} is down"));
         self.count("process died");
         let ends = |stream: &crate::world::Stream| {
             !stream.broken && (stream.member == (id, life) || stream.leader == (id, life))
         };
-        let streams: Vec<_> =
-            self.streams.iter().filter(|(_, at)| ends(at)).map(|(at, _)| *at).collect();
-        for stream in streams {
-            self.break_stream(stream);
+        let wires: Vec<_> =
+            self.wires.iter().filter(|(_, at)| ends(at)).map(|(at, _)| *at).collect();
+        for wire in wires {
+            self.break_wire(wire);
         }
         let after = self.dice.between(100, down_max);
         self.schedule(after, Event::Start(id));
+    }
+
+    /// Takes note of the branches that the machines of living processes have taken.
+    pub(crate) fn take_notes(&mut self) {
+        for process in self.nodes.values().filter_map(|node| node.process.as_ref()) {
+            self.reached.extend(process.reached());
+            let leader = process.voting.as_ref().map(|voting| voting.leader.reached().names());
+            self.reached.extend(leader.into_iter().flatten());
+        }
     }
 
     fn pick_node(&mut self) -> NodeId {
@@ -169,15 +184,49 @@ impl World {
         self.schedule_around(self.plan.partition_mean, Event::Cut);
     }
 
-    pub(crate) fn on_drain(&mut self) {
-        let id = self.pick_node();
-        self.propose_by_anybody(Command::DrainNode { node: id, undo: false });
-    }
-
-    /// A node is thrown out. Another one is there to decide in its place.
-    pub(crate) fn on_remove(&mut self) {
-        let id = self.pick_node();
-        self.propose_by_anybody(Command::RemoveNode { node: id });
+    /// People drain a node, take that back, or have one leave for ever. Somebody stays.
+    pub(crate) fn on_operation(&mut self, operation: Operation) {
+        let states = self.nodes.values().filter_map(Node::voting);
+        let Some(newest) = states.max_by_key(|voting| voting.replica.status().applied) else {
+            return;
+        };
+        let members = newest.replica.state().membership().members();
+        let present = members.filter(|(_, member)| !member.removed && !member.leaving);
+        let present = present.filter(|(node, _)| self.nodes.get(node).is_some_and(|at| !at.buried));
+        let asked = &self.sent_away;
+        let present =
+            present.map(|(node, member)| (node, member.draining || asked.contains(&node)));
+        let present: Vec<_> = present.collect();
+        let of = |draining: bool| {
+            let some = present.iter().filter(|(_, drains)| *drains == draining);
+            some.map(|(node, _)| *node).collect::<Vec<_>>()
+        };
+        let (staying, drained) = (of(false), of(true));
+        let everybody: Vec<_> = present.iter().map(|(node, _)| *node).collect();
+        let among = match operation {
+            Operation::Drain if staying.len() > 1 => staying,
+            Operation::Undo if !drained.is_empty() => drained,
+            Operation::Leave if staying.len() > 1 => everybody,
+            _ => return,
+        };
+        let node = self.dice.pick(&among);
+        match operation {
+            Operation::Undo => _ = self.sent_away.remove(&node),
+            // What was asked for may not have come to pass yet.
+            Operation::Drain | Operation::Leave => _ = self.sent_away.insert(node),
+        }
+        self.note(format_args!("somebody has {node} {operation:?}"));
+        self.count(match operation {
+            Operation::Drain => "node drained",
+            Operation::Undo => "node drained no longer",
+            Operation::Leave => "node leaves",
+        });
+        let (undo, leaving) = (operation == Operation::Undo, operation == Operation::Leave);
+        let command = match leaving && self.has(Bug::RemoveAtOnce) {
+            true => Command::RemoveNode { node },
+            false => Command::DrainNode { node, undo, leaving },
+        };
+        self.propose_by_anybody(command);
     }
 
     pub(crate) fn on_calm(&mut self) {
@@ -195,17 +244,30 @@ impl World {
 
     /// One node goes for ever, if those that decide can do without it.
     pub(crate) fn on_abandon(&mut self) {
-        let statuses = self.nodes.values().filter_map(|node| node.replica.as_ref());
+        let mut statuses = self.nodes.values().filter_map(Node::status);
         let can_do = statuses
-            .map(Replica::status)
             .all(|status| status.voters.is_empty() || status.voters.len() >= 3 && !status.changing);
         let id = self.pick_node();
-        if can_do {
+        let can_do = can_do && self.others_stay(id);
+        if can_do && self.node(id).up() {
             self.note(format_args!("{id} goes for ever"));
             self.count("node gone for ever");
             self.crash(id);
             self.node(id).buried = true;
         }
+    }
+
+    /// Whether there is somebody else who is there and takes leases.
+    fn others_stay(&self, id: NodeId) -> bool {
+        let states = self.nodes.values().filter_map(Node::voting);
+        let newest = states.max_by_key(|voting| voting.replica.status().applied);
+        newest.is_some_and(|voting| {
+            let mut members = voting.replica.state().membership().members();
+            members.any(|(node, member)| {
+                let up = self.nodes.get(&node).is_some_and(Node::up);
+                node != id && up && !member.draining && !member.removed
+            })
+        })
     }
 
     pub(crate) fn on_ask(&mut self, job: usize, wish: Wish) {

@@ -5,28 +5,29 @@
 //! decides drawn from one generator. First things go wrong ([`Verdict`] tells what was seen);
 //! then they do no longer, and every job has to end.
 //!
-//! What is simulated is only what stands around the coordinator: replica, state, scheduler,
-//! attendance and the choice of voters are those of production. The rest follows the contract of
-//! the mesh (`proto/fruitnode/v1/mesh.proto`), and is wrong on purpose if a [`Bug`] is planted.
+//! What is simulated is only what stands around the decisions: replica, state, scheduler and the
+//! machines of the control plane are those of production. The rest, sockets, disks and work, is
+//! made up here, and is wrong on purpose if a [`Bug`] is planted. README.md beside this crate says
+//! what the node decides that is not seen here.
 
+mod attending;
 mod bug;
 mod checks;
 mod dice;
-mod duties;
 mod events;
 mod faults;
-mod leader;
-mod member;
+mod leading;
 mod network;
+mod node;
 mod objects;
 mod plan;
 mod reads;
 mod tasks;
-mod voter;
+mod voting;
 mod work;
 mod world;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 pub use bug::Bug;
 
@@ -64,6 +65,8 @@ pub struct Verdict {
     pub succeeded: u64,
     /// How often each kind of thing happened.
     pub seen: BTreeMap<&'static str, u64>,
+    /// Branches of the control plane's machines that were taken.
+    pub reached: BTreeSet<&'static str>,
 }
 
 impl Verdict {
@@ -85,6 +88,7 @@ pub fn run(seed: u64, options: Options) -> Verdict {
     }
     let mut world = World::new(plan, dice, options.bug, options.trace);
     world.run();
+    world.take_notes();
     Verdict {
         seed,
         violation: world.violation.take().map(|violation| violation.0),
@@ -94,6 +98,7 @@ pub fn run(seed: u64, options: Options) -> Verdict {
         committed: world.checks.committed(),
         succeeded: world.checks.succeeded(),
         seen: world.seen,
+        reached: world.reached,
     }
 }
 

@@ -1,6 +1,6 @@
 //! Runs seeds, and shows one again.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::io::{self, Write as _};
 use std::process::ExitCode;
@@ -43,12 +43,14 @@ fn main() -> ExitCode {
     let (mut failed, mut events, mut virtual_ms) = (0_u64, 0_u64, 0_u64);
     let (mut committed, mut succeeded) = (0_u64, 0_u64);
     let mut seen: BTreeMap<&str, u64> = BTreeMap::new();
+    let mut reached: BTreeSet<&str> = BTreeSet::new();
     for seed in &seeds {
         let verdict = run(*seed, options);
         events += verdict.events;
         virtual_ms += verdict.took_ms;
         committed += verdict.committed;
         succeeded += verdict.succeeded;
+        reached.extend(&verdict.reached);
         for (what, times) in &verdict.seen {
             *seen.entry(what).or_default() += times;
         }
@@ -62,9 +64,10 @@ fn main() -> ExitCode {
     }
     say(format_args!(
         "{} seeds, {failed} failed; {events} events, {committed} entries, {succeeded} jobs done, \
-         {} virtual hours",
+         {} virtual hours, {} branches of the machines reached",
         seeds.len(),
-        virtual_ms / 3_600_000
+        virtual_ms / 3_600_000,
+        reached.len()
     ));
     if failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }

@@ -8,6 +8,7 @@ use fruitnode_coordinator::job::JobSpec;
 use fruitnode_coordinator::max_bad::{MaxBad, WHOLE};
 
 use crate::dice::Dice;
+use crate::events::Operation;
 
 /// Milliseconds of virtual time.
 pub(crate) type Time = u64;
@@ -55,9 +56,14 @@ pub(crate) struct Plan {
     pub(crate) reply_lost: u64,
     pub(crate) compact_entries: u64,
     pub(crate) leave_dead: bool,
-    pub(crate) drain: bool,
-    pub(crate) remove: bool,
+    /// When each node is let in, in order; the first one founds the cluster.
+    pub(crate) joins: Vec<Time>,
+    /// What people do with its members, and when.
+    pub(crate) operations: Vec<(Time, Operation)>,
 }
+
+/// Operations of a run in which people have much to do.
+const OPERATIONS_MAX: u64 = 12;
 
 const KINDS: u64 = 15;
 
@@ -78,7 +84,7 @@ impl Plan {
         let voters = dice.pick(&[3, 3, 3, 5]);
         let calm_at = dice.between(30_000, 90_000);
         let mut plan = Self {
-            nodes: u64::from(voters) + dice.below(3),
+            nodes: u64::from(voters) + dice.below(4),
             voters,
             slots: dice.between(1, 2) as u32,
             jobs: Vec::new(),
@@ -107,9 +113,17 @@ impl Plan {
             store_fails: dice.pick(&[0, 0, 50, 200]),
             compact_entries: dice.pick(&[20, 60, 4_096]),
             leave_dead: dice.chance(500),
-            drain: dice.chance(200),
-            remove: dice.chance(150),
+            joins: Vec::new(),
+            operations: Vec::new(),
         };
+        plan.joins = (0..plan.nodes)
+            .map(|node| match dice.chance(250) && node > 0 {
+                true => dice.between(0, calm_at),
+                false => 0,
+            })
+            .collect();
+        plan.joins.sort_unstable();
+        plan.operations = Operation::draw(dice, calm_at);
         for job in 0..dice.between(1, 2) {
             plan.jobs.push(JobPlan::draw(dice, job, calm_at));
         }
@@ -123,8 +137,8 @@ impl Plan {
             job.cancel_at = None;
         }
         self.leave_dead = false;
-        self.drain = false;
-        self.remove = false;
+        self.joins = vec![0; self.joins.len()];
+        self.operations.clear();
         self.still();
         self
     }
@@ -153,6 +167,20 @@ impl Plan {
         self.delay_max = self.delay_max.min(60);
         self.disk_max = self.disk_max.min(20);
         self.task_max = self.task_max.min(1_000);
+    }
+}
+
+impl Operation {
+    /// In half of all runs none; in others some, each a moment or half a minute after the last.
+    fn draw(dice: &mut Dice, calm_at: Time) -> Vec<(Time, Self)> {
+        let count = if dice.chance(500) { dice.between(1, OPERATIONS_MAX) } else { 0 };
+        let mut at = dice.between(5_000, calm_at);
+        let mut draw = |_| {
+            let longest = dice.pick(&[500, 3_000, 20_000, 30_000]);
+            at += dice.between(10, longest);
+            (at, dice.pick(&[Self::Drain, Self::Undo, Self::Undo, Self::Leave]))
+        };
+        (0..count).map(&mut draw).collect()
     }
 }
 

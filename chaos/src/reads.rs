@@ -12,28 +12,29 @@ const ASK_EVERY: u64 = 5;
 impl World {
     /// Asks a node that leads, as far as it knows, what the state is.
     pub(crate) fn ask_to_read(&mut self, id: NodeId) {
-        let leading = self.node(id).leading.as_ref().filter(|leading| leading.ready);
-        if !leading.is_some_and(|leading| leading.tick.is_multiple_of(ASK_EVERY)) {
+        let serves = self.node(id).voting().is_some_and(|voting| voting.serves());
+        if !serves || !(self.now / 100).is_multiple_of(ASK_EVERY) {
             return;
         }
         let at_once = self.has(Bug::ReadAtOnce);
         let newest = self.checks.newest();
         self.questions += 1;
         let number = self.questions;
-        let node = self.node(id);
-        let Some(replica) = &mut node.replica else { return };
-        node.questions.insert(number, newest);
+        let Some(voting) = self.node(id).voting_mut() else { return };
+        voting.questions.insert(number, newest);
         if at_once {
-            let index = replica.status().committed;
+            let index = voting.replica.status().committed;
             self.answer_read(id, Confirmed { number, index });
         } else {
-            replica.confirm(number);
+            voting.replica.confirm(number);
         }
     }
 
     /// READ: what is told includes every entry that anybody had applied when it was asked.
     pub(crate) fn answer_read(&mut self, id: NodeId, Confirmed { number, index }: Confirmed) {
-        let Some(newest) = self.node(id).questions.remove(&number) else {
+        let voting = self.node(id).voting_mut();
+        let newest = voting.and_then(|voting| voting.questions.remove(&number));
+        let Some(newest) = newest else {
             self.violate(format!("READ: {id} answers what nobody asked this process"));
             return;
         };

@@ -1,5 +1,6 @@
 //! What an attempt does to the objects and to the memory of its node.
 
+use fruitnode_coordinator::control::message::MomentsName;
 use fruitnode_coordinator::ids::{Attempt, Digest, JobId, NodeId, PartitionId, RangeId};
 use fruitnode_coordinator::job::JobSpec;
 use fruitnode_coordinator::retry::FailureReason;
@@ -7,7 +8,10 @@ use fruitnode_coordinator::task::{Cut, Holding, Inputs, RangePart, Task, TaskRes
 use fruitnode_coordinator::tree::TreeNode;
 
 use crate::bug::Bug;
-use crate::events::{Event, Key, Life};
+use fruitnode_coordinator::leases::LeaseName;
+
+use crate::events::{Event, Life};
+use crate::node::Running;
 use crate::objects::{Object, Put};
 use crate::plan::Time;
 use crate::work;
@@ -19,13 +23,11 @@ const FAILURES_MAX: u8 = 2;
 const AGAIN: Time = 700;
 
 impl World {
-    pub(crate) fn on_work(&mut self, id: NodeId, life: Life, key: Key) {
+    pub(crate) fn on_work(&mut self, id: NodeId, life: Life, key: LeaseName) {
         if !self.lives(id, life) {
             return;
         }
-        let Some(running) = self.node(id).member.running.get_mut(&key) else {
-            return;
-        };
+        let Some(running) = self.running(id, &key) else { return };
         let (fails, stage) = (running.fails.take(), running.stage);
         let (spec, inputs) = (running.lease.spec.clone(), running.lease.inputs.clone());
         if let Some(reason) = fails
@@ -86,7 +88,7 @@ impl World {
         }
     }
 
-    fn gather(&mut self, id: NodeId, key: &Key, spec: &JobSpec, won: (&Cut, &[RangePart])) {
+    fn gather(&mut self, id: NodeId, key: &LeaseName, spec: &JobSpec, won: (&Cut, &[RangePart])) {
         let (cut, parts) = won;
         if !self.accepted(&listing_key(&key.0, cut.attempt), cut.digest) {
             return;
@@ -111,7 +113,7 @@ impl World {
         }
     }
 
-    fn extract(&mut self, id: NodeId, key: &Key, spec: &JobSpec, partition: PartitionId) {
+    fn extract(&mut self, id: NodeId, key: &LeaseName, spec: &JobSpec, partition: PartitionId) {
         let features = work::features(spec, partition);
         let object = Object { digest: features, made_by: key.2 };
         let name = format!("{}/features/{:04}/{:06}", key.0, partition.0, key.2.0);
@@ -121,7 +123,7 @@ impl World {
         let moments = spec.reduces().then(|| work::leaf(&features));
         if let Some(digest) = moments {
             let name = (key.0.clone(), TreeNode::leaf(partition.0));
-            self.node(id).member.held.insert(name, digest);
+            self.keep(id, name, digest);
         }
         let quarantine = work::quarantine(spec, partition);
         let bad = u32::from(quarantine.is_some());
@@ -135,7 +137,7 @@ impl World {
     fn merge(
         &mut self,
         id: NodeId,
-        key: &Key,
+        key: &LeaseName,
         (left, right): ((TreeNode, Holding), (TreeNode, Holding)),
     ) {
         // The left is at hand when the lease is granted; when it is sent again, it may have been
@@ -145,17 +147,17 @@ impl World {
         }
     }
 
-    fn hold(&mut self, id: NodeId, key: &Key, digest: Digest) {
+    fn hold(&mut self, id: NodeId, key: &LeaseName, digest: Digest) {
         let tree_node = match key.1 {
             Task::Merge(tree_node) => tree_node,
             Task::Remake(partition) => TreeNode::leaf(partition.0),
             _ => return,
         };
-        self.node(id).member.held.insert((key.0.clone(), tree_node), digest);
+        self.keep(id, (key.0.clone(), tree_node), digest);
         self.done(id, key, TaskResult::Held { digest });
     }
 
-    fn fitted(&mut self, id: NodeId, key: &Key, root: Option<&Digest>) {
+    fn fitted(&mut self, id: NodeId, key: &LeaseName, root: Option<&Digest>) {
         let digest = work::fit(root);
         let object = Object { digest, made_by: key.2 };
         if self.put(id, key, &fit_key(&key.0, key.2), object) {
@@ -164,13 +166,13 @@ impl World {
     }
 
     /// Finals are written one by one, and `_SUCCESS` last.
-    fn publish(&mut self, id: NodeId, key: &Key, spec: &JobSpec, at: (u32, &[Winner])) {
+    fn publish(&mut self, id: NodeId, key: &LeaseName, spec: &JobSpec, at: (u32, &[Winner])) {
         let (stage, winners) = at;
         if let Some(winner) = winners.get(stage as usize) {
             if !self.copy_finals(id, key, spec, winner) {
                 return;
             }
-            if let Some(running) = self.node(id).member.running.get_mut(key) {
+            if let Some(running) = self.running(id, key) {
                 running.stage += 1;
             }
             let after = self.dice.between(1, 100);
@@ -201,7 +203,13 @@ impl World {
         }
     }
 
-    fn copy_finals(&mut self, id: NodeId, key: &Key, spec: &JobSpec, winner: &Winner) -> bool {
+    fn copy_finals(
+        &mut self,
+        id: NodeId,
+        key: &LeaseName,
+        spec: &JobSpec,
+        winner: &Winner,
+    ) -> bool {
         let features = features_key(&key.0, winner);
         if !self.accepted(&features, winner.features) {
             return false;
@@ -232,7 +240,7 @@ impl World {
     }
 
     /// Puts an object. If that fails, so does the attempt, or it is tried again.
-    fn put(&mut self, id: NodeId, key: &Key, name: &str, object: Object) -> bool {
+    fn put(&mut self, id: NodeId, key: &LeaseName, name: &str, object: Object) -> bool {
         match self.objects.put(name, object, &self.plan, &mut self.dice) {
             Put::Done => true,
             // The same bytes again, by the same name.
@@ -261,19 +269,25 @@ impl World {
     }
 
     /// Moments from where they are held. They may be gone, or out of reach.
-    fn fetch(&mut self, id: NodeId, key: &Key, tree_node: TreeNode, holding: Holding) -> bool {
+    fn fetch(
+        &mut self,
+        id: NodeId,
+        key: &LeaseName,
+        tree_node: TreeNode,
+        holding: Holding,
+    ) -> bool {
         let now = self.now;
         let reached =
             holding.node == id || self.reaches(id, holding.node) && self.reaches(holding.node, id);
         let holder = self.node(holding.node);
-        let awake = holder.up && holder.paused_until <= now;
-        let held = holder.member.held.get(&(key.0.clone(), tree_node)).copied();
+        let awake = holder.up() && holder.paused_until <= now;
+        let name = (key.0.clone(), tree_node);
+        let held = holder.process.as_ref().and_then(|process| process.held.get(&name).copied());
         if reached && awake && held == Some(holding.digest) {
             return true;
         }
         // Not at once: whoever is gone must first be known to be.
-        let running = self.node(id).member.running.get_mut(key);
-        if let Some(running) = running.filter(|running| running.stage == 0) {
+        if let Some(running) = self.running(id, key).filter(|running| running.stage == 0) {
             running.stage = 1;
             self.work_again(id, key, AGAIN);
         } else {
@@ -283,13 +297,23 @@ impl World {
         false
     }
 
-    fn work_again(&mut self, id: NodeId, key: &Key, after: Time) {
+    fn work_again(&mut self, id: NodeId, key: &LeaseName, after: Time) {
         let life = self.node(id).life;
-        self.schedule(after, Event::Work { node: id, life, key: key.clone() });
+        self.schedule(after, Event::Work { node: id, life, name: key.clone() });
+    }
+
+    fn running(&mut self, id: NodeId, key: &LeaseName) -> Option<&mut Running> {
+        self.node(id).process.as_mut()?.running.get_mut(key)
+    }
+
+    fn keep(&mut self, id: NodeId, name: MomentsName, digest: Digest) {
+        if let Some(process) = &mut self.node(id).process {
+            process.held.insert(name, digest);
+        }
     }
 
     /// Whether one more failure of the task still lets its job succeed.
-    fn may_fail(&mut self, key: &Key) -> bool {
+    fn may_fail(&mut self, key: &LeaseName) -> bool {
         let failures = self.checks.failures.entry((key.0.clone(), key.1)).or_default();
         *failures += 1;
         *failures <= FAILURES_MAX

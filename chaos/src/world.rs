@@ -4,15 +4,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::{self, Write as _};
 use std::io;
 
+use fruitnode_coordinator::control::message::StreamId;
 use fruitnode_coordinator::ids::NodeId;
-use fruitnode_coordinator::replica::{MemoryLog, Replica};
 
 use crate::bug::Bug;
 use crate::checks::Checks;
 use crate::dice::Dice;
-use crate::events::{Event, Life, StreamId, Wish};
-use crate::leader::Leading;
-use crate::member::Member;
+use crate::events::{Event, Life, Wire, Wish};
+use crate::node::Node;
 use crate::objects::Objects;
 use crate::plan::{Plan, Time};
 
@@ -27,26 +26,11 @@ const EVENTS_MAX: u64 = 5_000_000;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Violation(pub(crate) String);
 
-/// One node, whether its process runs or not.
-pub(crate) struct Node {
-    pub(crate) life: Life,
-    pub(crate) up: bool,
-    pub(crate) paused_until: Time,
-    /// While no process has it open.
-    pub(crate) disk: MemoryLog,
-    pub(crate) replica: Option<Replica<MemoryLog>>,
-    pub(crate) stepping: bool,
-    pub(crate) leading: Option<Leading>,
-    /// What its process was asked and has not answered, with the newest entry of then.
-    pub(crate) questions: BTreeMap<u64, u64>,
-    pub(crate) member: Member,
-    /// It never starts again.
-    pub(crate) buried: bool,
-}
-
 /// One stream. What is said over it arrives in order, or it breaks.
 pub(crate) struct Stream {
     pub(crate) member: (NodeId, Life),
+    /// By the member's own number.
+    pub(crate) stream: StreamId,
     pub(crate) leader: (NodeId, Life),
     pub(crate) broken: bool,
     /// Nothing arrives before what was said before: up and down.
@@ -59,7 +43,7 @@ pub(crate) struct World {
     pub(crate) dice: Dice,
     pub(crate) bug: Option<Bug>,
     pub(crate) nodes: BTreeMap<NodeId, Node>,
-    pub(crate) streams: BTreeMap<StreamId, Stream>,
+    pub(crate) wires: BTreeMap<Wire, Stream>,
     pub(crate) objects: Objects,
     pub(crate) blocked: BTreeSet<(NodeId, NodeId)>,
     pub(crate) checks: Checks,
@@ -72,7 +56,15 @@ pub(crate) struct World {
     pub(crate) seen: BTreeMap<&'static str, u64>,
     queue: BTreeMap<(Time, u64), Event>,
     scheduled: u64,
-    pub(crate) streams_opened: u64,
+    pub(crate) wires_opened: u64,
+    /// Admissions that were answered.
+    pub(crate) admissions: BTreeSet<((NodeId, Life), NodeId, u64)>,
+    /// Nodes that somebody drained or had leave, be it applied or not.
+    pub(crate) sent_away: BTreeSet<NodeId>,
+    /// When somebody was in office last.
+    pub(crate) led: Time,
+    /// Branches of the machines that were taken.
+    pub(crate) reached: BTreeSet<&'static str>,
     /// Questions to leaders so far: their numbers.
     pub(crate) questions: u64,
     done_since: Option<Time>,
@@ -88,7 +80,7 @@ impl World {
             dice,
             bug,
             nodes: BTreeMap::new(),
-            streams: BTreeMap::new(),
+            wires: BTreeMap::new(),
             objects: Objects::default(),
             blocked: BTreeSet::new(),
             answered: BTreeSet::new(),
@@ -98,7 +90,11 @@ impl World {
             seen: BTreeMap::new(),
             queue: BTreeMap::new(),
             scheduled: 0,
-            streams_opened: 0,
+            wires_opened: 0,
+            admissions: BTreeSet::new(),
+            sent_away: BTreeSet::new(),
+            led: 0,
+            reached: BTreeSet::new(),
             questions: 0,
             done_since: None,
             trace: Trace { hash: 0xcbf2_9ce4_8422_2325, show },
@@ -168,7 +164,7 @@ impl World {
 
     /// Whether this process of the node runs.
     pub(crate) fn lives(&self, id: NodeId, life: Life) -> bool {
-        self.nodes.get(&id).is_some_and(|node| node.up && node.life == life)
+        self.nodes.get(&id).is_some_and(|node| node.up() && node.life == life)
     }
 
     pub(crate) fn has(&self, bug: Bug) -> bool {
@@ -178,28 +174,33 @@ impl World {
     /// When the node wakes up that the event is for, if it is paused.
     fn sleeps_until(&self, event: &Event) -> Option<Time> {
         let id = match event {
-            Event::Up { stream, .. } => self.streams.get(stream)?.leader.0,
-            Event::Down { stream, .. } => self.streams.get(stream)?.member.0,
+            Event::Up { wire, .. } => self.wires.get(wire)?.leader.0,
+            Event::Down { wire, .. } => self.wires.get(wire)?.member.0,
             other => other.needs()?,
         };
         let node = self.nodes.get(&id)?;
-        (node.up && node.paused_until > self.now).then_some(node.paused_until)
+        (node.up() && node.paused_until > self.now).then_some(node.paused_until)
     }
 
     fn happen(&mut self, event: Event) {
         match event {
             Event::Tick(id, life) => self.on_tick(id, life),
             Event::Step(id, life) => self.on_step(id, life),
+            Event::Mail(id, life) => self.on_mail(id, life),
             Event::Raft { from, to, bytes, snapshot } => self.on_raft(from, to, &bytes, snapshot),
             Event::SnapshotFate { at, life, to, arrived } => {
                 self.on_snapshot_fate(at, life, to, arrived);
             }
-            Event::Seek(id, life) => self.on_seek(id, life),
-            Event::Beat(id, life) => self.on_beat(id, life),
-            Event::Up { stream, said } => self.on_up(stream, said),
-            Event::Down { stream, said } => self.on_down(stream, said),
-            Event::Broken { stream, at, life } => self.on_broken(stream, at, life),
-            Event::Work { node, life, key } => self.on_work(node, life, key),
+            Event::Admit { to, asker, term, roster } => self.on_admit((to, roster), asker, term),
+            Event::Admitted { asker, node, term, taken } => {
+                self.on_admitted(asker, node, (term, taken));
+            }
+            Event::LogOpen(id, life, opening) => self.on_log_open(id, life, opening),
+            Event::LogClosed(id, life) => self.on_log_closed(id, life),
+            Event::Up { wire, said } => self.on_up(wire, said),
+            Event::Down { wire, said } => self.on_down(wire, said),
+            Event::Broken { wire, at, life } => self.on_broken(wire, at, life),
+            Event::Work { node, life, name } => self.on_work(node, life, name),
             Event::Ask { job, wish } => self.on_ask(job, wish),
             Event::Asked { to, job, wish } => self.on_asked(to, job, wish),
             Event::Answer { job, wish } => self.on_answer(job, wish),
@@ -209,8 +210,7 @@ impl World {
             Event::Cut => self.on_cut(),
             Event::Heal => self.on_heal(),
             Event::Drop => self.on_drop(),
-            Event::Drain => self.on_drain(),
-            Event::Remove => self.on_remove(),
+            Event::Operate(operation) => self.on_operation(operation),
             Event::Calm => self.on_calm(),
             Event::Abandon => self.on_abandon(),
         }
@@ -224,7 +224,8 @@ impl World {
         if self.violation.is_some() {
             return true;
         }
-        if self.done_since.is_none() && self.calm && self.all_done() {
+        let last = self.plan.operations.last().map_or(0, |(at, _)| *at);
+        if self.done_since.is_none() && self.calm && self.all_done() && self.now > last {
             self.done_since = Some(self.now);
             self.note(format_args!("all jobs are over"));
         }

@@ -163,8 +163,10 @@ pub enum Command {
     DrainNode {
         /// The node.
         node: NodeId,
-        /// It is given leases again.
+        /// It is given leases again. Void of one that leaves for ever.
         undo: bool,
+        /// It leaves for ever: the leader removes it as soon as it has no vote.
+        leaving: bool,
     },
     /// A node leaves for ever.
     RemoveNode {

@@ -11,6 +11,7 @@
 pub mod attendance;
 pub mod codec;
 pub mod command;
+pub mod control;
 pub mod effect;
 pub mod ids;
 pub mod invariants;

@@ -31,6 +31,8 @@ pub struct Member {
     pub joined_ms: u64,
     /// It is given nothing new.
     pub draining: bool,
+    /// It is to be removed as soon as it has no vote.
+    pub leaving: bool,
     /// It is gone for ever.
     pub removed: bool,
     /// Release that it runs; empty before it has said so.
@@ -355,12 +357,20 @@ impl Membership {
         }
     }
 
-    pub(crate) fn drain(&mut self, node: NodeId, draining: bool) {
+    /// A node is given nothing new, or leases again; there is no way back for one that leaves.
+    pub(crate) fn drain(&mut self, node: NodeId, undo: bool, leaving: bool) {
         if let Some(member) = self.members.get_mut(&node)
             && !member.removed
         {
-            member.draining = draining;
+            member.leaving |= leaving && !undo;
+            member.draining = !undo || member.leaving;
         }
+    }
+
+    /// Members that are to be removed as soon as they have no vote.
+    pub fn leaving(&self) -> impl Iterator<Item = NodeId> {
+        let leaving = self.members().filter(|(_, member)| member.leaving && !member.removed);
+        leaving.map(|(node, _)| node)
     }
 
     pub(crate) fn remove(&mut self, node: NodeId, index: u64) {

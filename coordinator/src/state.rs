@@ -240,8 +240,8 @@ impl ClusterState {
                 self.membership.register_client(serial, client, (now_ms, index));
             }
             Command::RevokeClient { name } => self.membership.revoke_client(name, index),
-            Command::DrainNode { node, undo } => {
-                self.membership.drain(*node, !undo);
+            Command::DrainNode { node, undo, leaving } => {
+                self.membership.drain(*node, *undo, *leaving);
                 self.offer(*node);
             }
             Command::RemoveNode { node } => {
@@ -366,6 +366,7 @@ fn newcomer(key: Digest, address: &str, storage: &str, joined_ms: u64) -> Member
         storage: storage.to_owned(),
         joined_ms,
         draining: false,
+        leaving: false,
         removed: false,
         release: String::new(),
         process: Process::default(),

@@ -193,9 +193,11 @@ impl World {
             },
             "revoke" if words[1] == "token" => Command::RevokeToken { id: words[2].to_owned() },
             "revoke" => Command::RevokeClient { name: words[2].to_owned() },
-            "drain" | "undrain" => {
-                Command::DrainNode { node: node(words[1]), undo: words[0] == "undrain" }
-            }
+            "drain" | "undrain" | "leave" => Command::DrainNode {
+                node: node(words[1]),
+                undo: words[0] == "undrain",
+                leaving: words[0] == "leave",
+            },
             "remove" => Command::RemoveNode { node: node(words[1]) },
             "lose" => Command::LoseNode {
                 node: node(words[1]),

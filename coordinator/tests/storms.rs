@@ -248,7 +248,7 @@ impl World {
                 let Some(at) = at.checked_rem(self.nodes.len()) else {
                     return;
                 };
-                self.apply(Command::DrainNode { node: self.nodes[at], undo });
+                self.apply(Command::DrainNode { node: self.nodes[at], undo, leaving: false });
             }
             Event::Remove(at) => {
                 let Some(at) = at.checked_rem(self.nodes.len()) else {

@@ -5,13 +5,14 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use fruitnode_coordinator::command::Command;
+use fruitnode_coordinator::control::message::Hello;
 use fruitnode_coordinator::ids::{Digest, JobId, NodeId};
 use fruitnode_coordinator::job::{Counts, Job, JobSpec, ListingProgress, Outcome, Phase};
 use fruitnode_coordinator::replica::{MemoryLog, Replica, Role, Status};
 use fruitnode_coordinator::state::ClusterState;
 use fruitnode_coordinator::task::Listing;
 use fruitnode_proto::v1;
-use fruitnode_proto::v1::from_member::{Hello, Message};
+use fruitnode_proto::v1::from_member::Message;
 use futures_util::StreamExt;
 use thiserror::Error;
 use tokio::sync::{mpsc, watch};
@@ -117,7 +118,6 @@ impl LocalCluster {
         let (told, reports) = mpsc::channel(worker::MAILBOX_REPORTS_MAX);
         worker::start(Arc::clone(&node), told, inbox);
         attend::start(AttendParts {
-            node: NODE,
             hello: hello(),
             coordinators: Arc::new(Here(leader)),
             book,
@@ -215,11 +215,13 @@ fn founded() -> MemoryLog {
 fn hello() -> Hello {
     Hello {
         incarnation: INCARNATION,
+        starts: 0,
         slots: SLOTS,
         compute_class: COMPUTE_CLASS.to_owned(),
         fit_class: pca::fit_class(),
+        address: String::new(),
         storage: ALONE.to_owned(),
-        ..Hello::default()
+        release: String::new(),
     }
 }
 

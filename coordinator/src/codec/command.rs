@@ -113,8 +113,8 @@ fn association_to_proto(command: &Command) -> Wire {
             Wire::RegisterClient(v1::command::RegisterClient { name, serial, expires_ms })
         }
         Command::RevokeClient { name } => Wire::RevokeClient(v1::command::RevokeClient { name }),
-        Command::DrainNode { node, undo } => {
-            Wire::DrainNode(v1::command::DrainNode { node: node.0, undo })
+        Command::DrainNode { node, undo, leaving } => {
+            Wire::DrainNode(v1::command::DrainNode { node: node.0, undo, leaving })
         }
         Command::RemoveNode { node } => Wire::RemoveNode(v1::command::RemoveNode { node: node.0 }),
         Command::SubmitJob { .. }
@@ -207,7 +207,10 @@ fn association_from_proto(command: Wire) -> Result<Command, CodecError> {
             expires_ms: client.expires_ms,
         },
         Wire::RevokeClient(revoke) => Command::RevokeClient { name: revoke.name },
-        Wire::DrainNode(drain) => Command::DrainNode { node: NodeId(drain.node), undo: drain.undo },
+        Wire::DrainNode(drain) => {
+            let v1::command::DrainNode { node, undo, leaving } = drain;
+            Command::DrainNode { node: NodeId(node), undo, leaving }
+        }
         Wire::RemoveNode(remove) => Command::RemoveNode { node: NodeId(remove.node) },
         Wire::SubmitJob(_)
         | Wire::CancelJob(_)

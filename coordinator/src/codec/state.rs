@@ -90,6 +90,7 @@ fn member_to_proto((node, member): (NodeId, &Member)) -> MemberRecord {
         joined_ms: member.joined_ms,
         draining: member.draining,
         removed: member.removed,
+        leaving: member.leaving,
         release: member.release.clone(),
         starts: member.process.starts,
         incarnation: member.process.incarnation,
@@ -104,6 +105,7 @@ fn member_from_proto(record: MemberRecord) -> Result<(NodeId, Member), CodecErro
         joined_ms: record.joined_ms,
         draining: record.draining,
         removed: record.removed,
+        leaving: record.leaving,
         release: record.release,
         process: Process { starts: record.starts, incarnation: record.incarnation },
     };

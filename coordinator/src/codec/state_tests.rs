@@ -91,7 +91,7 @@ fn association() -> Vec<Command> {
         node(1, 11),
         node(2, 22),
         node(3, 33),
-        Command::DrainNode { node: NodeId(3), undo: false },
+        Command::DrainNode { node: NodeId(3), undo: false, leaving: true },
         Command::RemoveNode { node: NodeId(4) },
     ]
 }

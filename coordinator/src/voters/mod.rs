@@ -20,6 +20,14 @@ pub const PRESENT_TICKS_MAX: u64 = 20;
 /// Entries that a learner may be behind when it gets its vote.
 pub const LAG_ENTRIES_MAX: u64 = 256;
 
+/// Ticks within which a learner must have answered in the log to get its vote, and a voter to be
+/// handed the office: raft tells of answers for two seconds.
+pub const ANSWERS_TICKS_MAX: u64 = 30;
+
+/// Ticks without an answer in the log after which a voter is replaced though it attends: 20 s. By
+/// then it was asked twice to take part.
+pub const MUTE_LOST_TICKS: u64 = 200;
+
 /// One change to the set of voters, made in one step: by a joint configuration where voters come
 /// and go together.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -50,12 +58,20 @@ pub struct VotersNow {
     pub voters: BTreeSet<NodeId>,
     /// Who receives the log without a vote.
     pub learners: BTreeSet<NodeId>,
-    /// Last entry that each of them is known to have.
+    /// Last entry that each of them is known to have; 0 of one that has never answered.
     pub matched: BTreeMap<NodeId, u64>,
+    /// Ticks since each of the others last answered in the log.
+    pub log_silence: BTreeMap<NodeId, u64>,
     /// Last entry that the leader has applied.
     pub applied: u64,
     /// A change or a transfer is under way: nothing is begun meanwhile.
     pub busy: bool,
+}
+
+impl VotersNow {
+    fn log_silence(&self, node: NodeId) -> u64 {
+        self.log_silence.get(&node).copied().unwrap_or(0)
+    }
 }
 
 /// A member as far as it matters here.
@@ -78,6 +94,21 @@ pub fn next_step(now: &VotersNow, members: &[Candidate], wanted: u32) -> Option<
         return None;
     }
     let target = target(now, members, wanted);
+    // One that has not answered has nothing yet, however short the log is.
+    let caught_up = |node: &NodeId| {
+        let matched = now.matched.get(node).copied().unwrap_or(0);
+        let answers = now.log_silence(*node) <= ANSWERS_TICKS_MAX;
+        answers && matched > 0 && matched.saturating_add(LAG_ENTRIES_MAX) >= now.applied
+    };
+    // A leader that has to go hands over before anything is changed: with it and its heir alone
+    // left, the loss of either would be the end.
+    if !target.contains(&now.leader) {
+        let heirs = target.intersection(&now.voters).copied().filter(caught_up);
+        let matched = |node: &NodeId| now.matched.get(node).copied().unwrap_or(0);
+        if let Some(heir) = heirs.max_by_key(|node| (matched(node), std::cmp::Reverse(*node))) {
+            return Some(VoterStep::Transfer(heir));
+        }
+    }
     let newcomers: BTreeSet<NodeId> = target.difference(&now.voters).copied().collect();
     let strangers: Vec<NodeId> = newcomers.difference(&now.learners).copied().collect();
     let unwanted: Vec<NodeId> = now.learners.difference(&target).copied().collect();
@@ -86,28 +117,29 @@ pub fn next_step(now: &VotersNow, members: &[Candidate], wanted: u32) -> Option<
             VoterChange { add_learners: strangers, remove: unwanted, ..VoterChange::default() };
         return Some(VoterStep::Change(change));
     }
-    let caught_up = |node: &NodeId| {
-        let matched = now.matched.get(node).copied().unwrap_or(0);
-        matched.saturating_add(LAG_ENTRIES_MAX) >= now.applied
-    };
     if !newcomers.iter().all(caught_up) {
         return None;
     }
     // The leader stays until another one leads.
     let stays = |node: &NodeId| target.contains(node) || *node == now.leader;
-    let remove: Vec<NodeId> = now.voters.iter().copied().filter(|node| !stays(node)).collect();
-    if !newcomers.is_empty() || !remove.is_empty() {
-        let promote = newcomers.into_iter().collect();
-        return Some(VoterStep::Change(VoterChange { promote, remove, ..VoterChange::default() }));
-    }
-    if target.contains(&now.leader) {
+    let (kept, remove): (Vec<NodeId>, Vec<NodeId>) =
+        now.voters.iter().partition(|node| stays(node));
+    if newcomers.is_empty() && remove.is_empty() {
         return None;
     }
-    let heir = target
-        .into_iter()
-        .filter(caught_up)
-        .max_by_key(|node| (now.matched.get(node).copied().unwrap_or(0), std::cmp::Reverse(*node)));
-    heir.map(VoterStep::Transfer)
+    // What would leave no majority that answers waits: whoever is silent comes back, or is lost.
+    let answers = |node: &NodeId| {
+        let heard = members.iter().any(|member| {
+            member.node == *node && member.silent_ticks <= PRESENT_TICKS_MAX + ANSWERS_TICKS_MAX
+        });
+        *node == now.leader || heard && now.log_silence(*node) <= ANSWERS_TICKS_MAX
+    };
+    let after: Vec<NodeId> = kept.into_iter().chain(newcomers.iter().copied()).collect();
+    if after.iter().filter(|node| answers(node)).count() * 2 <= after.len() {
+        return None;
+    }
+    let promote = newcomers.into_iter().collect();
+    Some(VoterStep::Change(VoterChange { promote, remove, ..VoterChange::default() }))
 }
 
 /// Who should decide.
@@ -116,14 +148,21 @@ fn target(now: &VotersNow, members: &[Candidate], wanted: u32) -> BTreeSet<NodeI
     let known = |node: NodeId| members.iter().find(|member| member.node == node);
     let has_to_go = |node: NodeId| known(node).is_none_or(|member| member.leaving);
     let is_lost = |node: NodeId| {
-        let lost = |member: &Candidate| member.unfit || member.silent_ticks >= LOST_TICKS;
+        let lost = |member: &Candidate| {
+            let mute = now.log_silence(node) >= MUTE_LOST_TICKS;
+            member.unfit || mute || member.silent_ticks >= LOST_TICKS
+        };
         node != now.leader && known(node).is_none_or(lost)
     };
     let (going, staying): (Vec<NodeId>, Vec<NodeId>) =
         now.voters.iter().partition(|node| has_to_go(**node));
     let (lost, mut keepers): (Vec<NodeId>, Vec<NodeId>) =
         staying.into_iter().partition(|node| is_lost(*node));
-    keepers.sort_by_key(|node| (*node != now.leader, *node));
+    let quiet = |node: NodeId| {
+        let member = known(node).map_or(u64::MAX, |member| member.silent_ticks);
+        member.max(now.log_silence(node)) > ANSWERS_TICKS_MAX
+    };
+    keepers.sort_by_key(|node| (*node != now.leader, *node != now.leader && quiet(*node), *node));
     let mut spares: Vec<NodeId> = members
         .iter()
         .filter(|member| !member.leaving && !now.voters.contains(&member.node))

@@ -1,30 +1,25 @@
-//! What the actors say to each other, as it travels between a member and the coordinator.
-
-use std::collections::BTreeSet;
+//! What a member and the leader say to each other, as it travels.
 
 use fruitnode_coordinator::codec::CodecError;
 use fruitnode_coordinator::codec::wire;
-use fruitnode_coordinator::command::Command;
-use fruitnode_coordinator::ids::{Attempt, JobId, NodeId};
-use fruitnode_coordinator::job::JobSpec;
+use fruitnode_coordinator::control::member::ANY_TERM;
+use fruitnode_coordinator::control::message::{
+    Hello, Lease, Order, Report, Roster, ToMember, Welcome,
+};
+use fruitnode_coordinator::ids::{Attempt, Digest, JobId, NodeId};
 use fruitnode_coordinator::leases::LeaseName;
-use fruitnode_coordinator::task::Task;
-use fruitnode_coordinator::tree::TreeNode;
+use fruitnode_coordinator::members;
 use fruitnode_proto::v1;
 use fruitnode_proto::v1::to_member::Message;
 use prost::Message as _;
 
-use crate::actors::messages::{Report, ToWorker};
-use crate::tasks::Lease;
+use crate::mesh;
 
 /// Largest message that travels whole; larger ones travel in parts.
 const MESSAGE_BYTES_MAX: usize = 1 << 20;
 
 /// Largest message that is put together from parts: the list of winners of a million partitions.
 const JOINED_BYTES_MAX: usize = 512 << 20;
-
-/// Longest words of a failure that go to the log, where they stay as long as the job is known.
-const DETAIL_BYTES_MAX: usize = 4 << 10;
 
 /// Why a message of the mesh cannot be understood.
 #[derive(Debug, thiserror::Error)]
@@ -40,125 +35,97 @@ pub enum EnvelopeError {
     TooLarge,
 }
 
-/// From the coordinator, as the member understands it.
-#[derive(Debug)]
-pub enum FromCoordinator {
-    /// It lives.
-    Beat,
-    /// The member is known again; everything that is not named is void.
-    Welcome(Box<Welcome>),
-    /// For the worker, with the term of the coordinator that wants it.
-    ForWorker(Box<ToWorker>),
-    /// Who there is.
-    Roster(v1::Roster),
-    /// The member asked to go, and may.
-    Go,
-}
-
-/// What the coordinator believes of a member.
-#[derive(Debug)]
-pub struct Welcome {
-    /// Who the member is.
-    pub node: NodeId,
-    /// Term of the coordinator.
-    pub term: u64,
-    /// Who there is.
-    pub roster: v1::Roster,
-    /// Leases that are out.
-    pub attempts: BTreeSet<(JobId, Task, Attempt)>,
-    /// Moments that the member holds.
-    pub held: BTreeSet<(JobId, TreeNode)>,
-}
-
-fn to_member(message: Message) -> v1::ToMember {
+fn wire_to_member(message: Message) -> v1::ToMember {
     v1::ToMember { message: Some(message) }
 }
 
-/// That the coordinator lives.
-pub fn beat() -> v1::ToMember {
-    v1::ToMember { message: None }
-}
-
-/// That a member may go, as it asked.
-pub fn go() -> v1::ToMember {
-    to_member(Message::Go(v1::Unit {}))
-}
-
-/// Who there is.
-pub fn roster(roster: v1::Roster) -> v1::ToMember {
-    to_member(Message::Roster(roster))
-}
-
-/// A greeting.
-pub fn welcome(welcome: &Welcome, draining: bool) -> v1::ToMember {
-    let attempts = welcome.attempts.iter().map(|(job, task, attempt)| v1::to_member::AttemptName {
-        job: job.0.clone(),
-        task: Some(wire::task_to_proto(*task)),
-        attempt: attempt.0,
-    });
-    let held = welcome.held.iter().map(|(job, tree_node)| v1::to_member::HeldName {
-        job: job.0.clone(),
-        tree_node: Some(wire::tree_node_to_proto(*tree_node)),
-    });
-    to_member(Message::Welcome(v1::to_member::Welcome {
-        node: welcome.node.0,
-        term: welcome.term,
-        roster: Some(welcome.roster.clone()),
-        attempts: attempts.collect(),
-        held: held.collect(),
-        draining,
-    }))
-}
-
-/// A lease.
-pub fn lease(term: u64, lease: &Lease) -> v1::ToMember {
-    to_member(Message::Lease(v1::to_member::Lease {
-        term,
-        job: lease.job.0.clone(),
-        spec: Some(wire::spec_to_proto(&lease.spec)),
-        task: Some(wire::task_to_proto(lease.task)),
-        attempt: lease.attempt.0,
-        inputs: Some(wire::inputs_to_proto(&lease.inputs)),
-    }))
-}
-
-/// An attempt that is no longer wanted.
-pub fn cancel(term: u64, job: &JobId, task: Task, attempt: Attempt) -> v1::ToMember {
-    to_member(Message::Cancel(named(term, job, task, attempt)))
-}
-
-/// An attempt that makes no progress, and that its node is to end.
-pub fn give_up(term: u64, (job, task, attempt): &LeaseName) -> v1::ToMember {
-    to_member(Message::GiveUp(named(term, job, *task, *attempt)))
-}
-
-fn named(term: u64, job: &JobId, task: Task, attempt: Attempt) -> v1::to_member::Cancel {
-    v1::to_member::Cancel {
-        term,
-        job: job.0.clone(),
-        task: Some(wire::task_to_proto(task)),
-        attempt: attempt.0,
+/// A message of the leader, as it is sent.
+pub fn to_member(message: ToMember) -> v1::ToMember {
+    match message {
+        ToMember::Beat => v1::ToMember { message: None },
+        ToMember::Go => wire_to_member(Message::Go(v1::Unit {})),
+        ToMember::Roster(roster) => wire_to_member(Message::Roster(roster_to_proto(*roster))),
+        ToMember::Welcome(welcome) => wire_to_member(Message::Welcome(welcome_to_proto(*welcome))),
+        ToMember::Order { term, order } => wire_to_member(order_to_proto(term, *order)),
     }
 }
 
-/// Moments that are no longer needed.
-pub fn release(term: u64, job: &JobId, tree_node: TreeNode) -> v1::ToMember {
-    to_member(Message::Release(v1::to_member::Release {
-        term,
-        job: job.0.clone(),
-        tree_node: Some(wire::tree_node_to_proto(tree_node)),
-    }))
+fn welcome_to_proto(welcome: Welcome) -> v1::to_member::Welcome {
+    let attempts = welcome.attempts.into_iter().map(|(job, task, attempt)| {
+        let task = Some(wire::task_to_proto(task));
+        v1::to_member::AttemptName { job: job.0, task, attempt: attempt.0 }
+    });
+    let held = welcome.held.into_iter().map(|(job, tree_node)| {
+        let tree_node = Some(wire::tree_node_to_proto(tree_node));
+        v1::to_member::HeldName { job: job.0, tree_node }
+    });
+    v1::to_member::Welcome {
+        node: welcome.node.0,
+        term: welcome.term,
+        roster: Some(roster_to_proto(welcome.roster)),
+        attempts: attempts.collect(),
+        held: held.collect(),
+        draining: welcome.draining,
+    }
 }
 
-/// A job that is over.
-pub fn forget(job: &JobId) -> v1::ToMember {
-    to_member(Message::Forget(job.0.clone()))
+fn order_to_proto(term: u64, order: Order) -> Message {
+    match order {
+        Order::Start(lease) => Message::Lease(v1::to_member::Lease {
+            term,
+            job: lease.job.0,
+            spec: Some(wire::spec_to_proto(&lease.spec)),
+            task: Some(wire::task_to_proto(lease.task)),
+            attempt: lease.attempt.0,
+            inputs: Some(wire::inputs_to_proto(&lease.inputs)),
+        }),
+        Order::Cancel(name) => Message::Cancel(named(term, name)),
+        Order::GiveUp(name) => Message::GiveUp(named(term, name)),
+        Order::Release((job, tree_node)) => {
+            let tree_node = Some(wire::tree_node_to_proto(tree_node));
+            Message::Release(v1::to_member::Release { term, job: job.0, tree_node })
+        }
+        Order::Forget(job) => Message::Forget(job.0),
+        Order::Abandon { job, spec } => {
+            let spec = Some(wire::spec_to_proto(&spec));
+            Message::Abandon(v1::to_member::Abandon { job: job.0, spec })
+        }
+        // Part of the greeting.
+        Order::Reconcile { attempts, held } => {
+            let roster = Roster::default();
+            let welcome =
+                Welcome { node: NodeId(0), term, roster, attempts, held, draining: false };
+            Message::Welcome(welcome_to_proto(welcome))
+        }
+    }
 }
 
-/// A job that failed or was cancelled, whose target is to be cleared.
-pub fn abandon(job: &JobId, spec: &JobSpec) -> v1::ToMember {
-    let spec = Some(wire::spec_to_proto(spec));
-    to_member(Message::Abandon(v1::to_member::Abandon { job: job.0.clone(), spec }))
+fn named(term: u64, (job, task, attempt): LeaseName) -> v1::to_member::Cancel {
+    let task = Some(wire::task_to_proto(task));
+    v1::to_member::Cancel { term, job: job.0, task, attempt: attempt.0 }
+}
+
+/// Who there is, as it is sent.
+pub fn roster_to_proto(roster: Roster) -> v1::Roster {
+    let voters = roster.voters.into_iter().map(|node| node.0).collect();
+    mesh::roster::Roster::listed(roster.members, roster.index, voters)
+}
+
+fn roster_from_proto(roster: v1::Roster) -> Roster {
+    let listed = |member: v1::roster::Member| {
+        // One of an older release tells no keys: nobody is judged by them then.
+        let key = Digest(member.key.try_into().unwrap_or_default());
+        members::Listed { node: NodeId(member.node), address: member.address, key }
+    };
+    let members = members::Roster {
+        index: roster.index,
+        members: roster.members.into_iter().map(listed).collect(),
+        removed: roster.removed.into_iter().map(NodeId).collect(),
+        revoked: roster.revoked,
+        people: roster.people,
+    };
+    let voters = roster.voters.into_iter().map(NodeId).collect();
+    Roster { index: roster.index, members, voters }
 }
 
 /// The message, in as many parts as it needs.
@@ -172,7 +139,7 @@ pub fn in_parts(message: v1::ToMember) -> Vec<v1::ToMember> {
     parts
         .map(|(at, bytes)| {
             let part = v1::to_member::Part { bytes: bytes.to_vec(), last: at + 1 == count };
-            to_member(Message::Part(part))
+            wire_to_member(Message::Part(part))
         })
         .collect()
 }
@@ -204,50 +171,47 @@ impl Joined {
     }
 }
 
-/// What the coordinator says.
+/// What the leader says.
 ///
 /// # Errors
 /// When a field is missing or out of range.
-pub fn understand(message: v1::ToMember) -> Result<FromCoordinator, EnvelopeError> {
-    let for_worker = |message| FromCoordinator::ForWorker(Box::new(message));
+pub fn from_leader(message: v1::ToMember) -> Result<ToMember, EnvelopeError> {
+    let order = |term, order| ToMember::Order { term, order: Box::new(order) };
     Ok(match message.message {
-        None | Some(Message::Part(_)) => FromCoordinator::Beat,
-        Some(Message::Go(_)) => FromCoordinator::Go,
-        Some(Message::Roster(roster)) => FromCoordinator::Roster(roster),
-        Some(Message::Forget(job)) => for_worker(ToWorker::Forget { job: JobId(job) }),
+        None | Some(Message::Part(_)) => ToMember::Beat,
+        Some(Message::Go(_)) => ToMember::Go,
+        Some(Message::Roster(roster)) => ToMember::Roster(Box::new(roster_from_proto(roster))),
+        Some(Message::Forget(job)) => order(ANY_TERM, Order::Forget(JobId(job))),
         Some(Message::Welcome(welcome)) => {
-            FromCoordinator::Welcome(Box::new(understand_welcome(welcome)?))
+            ToMember::Welcome(Box::new(understand_welcome(welcome)?))
         }
         Some(Message::Lease(lease)) => {
             let spec = lease.spec.ok_or(CodecError::Field("spec"))?;
-            for_worker(ToWorker::Start(Box::new(Lease {
+            let start = Order::Start(Box::new(Lease {
                 job: JobId(lease.job),
                 spec: wire::spec_from_proto(spec),
                 task: wire::task_from_proto(lease.task)?,
                 attempt: Attempt(lease.attempt),
                 inputs: wire::inputs_from_proto(lease.inputs)?,
-            })))
+            }));
+            order(lease.term, start)
         }
-        Some(Message::Cancel(cancel)) => for_worker(ToWorker::Cancel {
-            job: JobId(cancel.job),
-            task: wire::task_from_proto(cancel.task)?,
-            attempt: Attempt(cancel.attempt),
-        }),
-        Some(Message::GiveUp(give_up)) => for_worker(ToWorker::GiveUp {
-            job: JobId(give_up.job),
-            task: wire::task_from_proto(give_up.task)?,
-            attempt: Attempt(give_up.attempt),
-        }),
-        Some(Message::Release(release)) => for_worker(ToWorker::Release {
-            job: JobId(release.job),
-            tree_node: wire::tree_node_from_proto(release.tree_node)?,
-        }),
+        Some(Message::Cancel(cancel)) => order(cancel.term, Order::Cancel(name(cancel)?)),
+        Some(Message::GiveUp(give_up)) => order(give_up.term, Order::GiveUp(name(give_up)?)),
+        Some(Message::Release(release)) => {
+            let tree_node = wire::tree_node_from_proto(release.tree_node)?;
+            order(release.term, Order::Release((JobId(release.job), tree_node)))
+        }
         Some(Message::Abandon(abandon)) => {
             let spec = abandon.spec.ok_or(CodecError::Field("spec"))?;
             let spec = Box::new(wire::spec_from_proto(spec));
-            for_worker(ToWorker::Abandon { job: JobId(abandon.job), spec })
+            order(ANY_TERM, Order::Abandon { job: JobId(abandon.job), spec })
         }
     })
+}
+
+fn name(named: v1::to_member::Cancel) -> Result<LeaseName, CodecError> {
+    Ok((JobId(named.job), wire::task_from_proto(named.task)?, Attempt(named.attempt)))
 }
 
 fn understand_welcome(welcome: v1::to_member::Welcome) -> Result<Welcome, EnvelopeError> {
@@ -262,7 +226,8 @@ fn understand_welcome(welcome: v1::to_member::Welcome) -> Result<Welcome, Envelo
     Ok(Welcome {
         node: NodeId(welcome.node),
         term: welcome.term,
-        roster: welcome.roster.unwrap_or_default(),
+        draining: welcome.draining,
+        roster: roster_from_proto(welcome.roster.unwrap_or_default()),
         attempts: attempts.collect::<Result<_, CodecError>>()?,
         held: held.collect::<Result<_, CodecError>>()?,
     })
@@ -286,11 +251,40 @@ pub fn steps(running: Vec<v1::from_member::Running>) -> Vec<(LeaseName, u64)> {
     steps.collect()
 }
 
+/// What a process says of itself, as it is sent.
+pub fn hello_to_proto(hello: &Hello) -> v1::from_member::Hello {
+    let hello = hello.clone();
+    v1::from_member::Hello {
+        incarnation: hello.incarnation,
+        slots: hello.slots,
+        compute_class: hello.compute_class,
+        fit_class: hello.fit_class,
+        address: hello.address,
+        storage: hello.storage,
+        release: hello.release,
+        starts: hello.starts,
+    }
+}
+
+/// What a process says of itself.
+pub fn hello_from_proto(hello: v1::from_member::Hello) -> Hello {
+    Hello {
+        incarnation: hello.incarnation,
+        starts: hello.starts,
+        slots: hello.slots,
+        compute_class: hello.compute_class,
+        fit_class: hello.fit_class,
+        address: hello.address,
+        storage: hello.storage,
+        release: hello.release,
+    }
+}
+
 /// A report, as the member sends it.
-pub fn report(report: Report) -> v1::FromMember {
+pub fn report_to_proto(report: Report) -> v1::Report {
     use v1::report::{Done, Failed, Report as Wire};
     let (job, report) = match report {
-        Report::Done { job, task, attempt, result, facts } => {
+        Report::Done { name: (job, task, attempt), result, facts } => {
             let done = Done {
                 task: Some(wire::task_to_proto(task)),
                 attempt: attempt.0,
@@ -299,60 +293,44 @@ pub fn report(report: Report) -> v1::FromMember {
             };
             (job, Wire::Done(done))
         }
-        Report::Failed { job, task, attempt, failure, facts } => {
+        Report::Failed { name: (job, task, attempt), reason, detail, facts } => {
             let failed = Failed {
                 task: Some(wire::task_to_proto(task)),
                 attempt: attempt.0,
-                reason: wire::reason_to_proto(failure.reason),
-                detail: failure.words,
+                reason: wire::reason_to_proto(reason),
+                detail,
                 facts: wire::facts_to_proto(facts),
             };
             (job, Wire::Failed(failed))
         }
-        Report::Dropped { job, tree_node } => {
+        Report::Dropped((job, tree_node)) => {
             (job, Wire::Dropped(wire::tree_node_to_proto(tree_node)))
         }
     };
-    let report = v1::Report { job: job.0, report: Some(report) };
-    v1::FromMember { message: Some(v1::from_member::Message::Report(report)) }
+    v1::Report { job: job.0, report: Some(report) }
 }
 
-/// Words for the log, whose entries have a limit: what a server answers may be of any length.
-fn shortened(mut words: String) -> String {
-    if words.len() > DETAIL_BYTES_MAX {
-        words.truncate(words.floor_char_boundary(DETAIL_BYTES_MAX));
-        words.push('\u{2026}');
-    }
-    words
-}
-
-/// The command that tells the log of a member's report.
+/// A member's report.
 ///
 /// # Errors
 /// When a field is missing or out of range.
-pub fn command_of(report: v1::Report, node: NodeId) -> Result<Command, EnvelopeError> {
+pub fn report_from_proto(report: v1::Report) -> Result<Report, EnvelopeError> {
     use v1::report::Report as Wire;
     let job = JobId(report.job);
     Ok(match report.report.ok_or(CodecError::Field("report"))? {
-        Wire::Done(done) => Command::Accept {
-            job,
-            task: wire::task_from_proto(done.task)?,
-            attempt: Attempt(done.attempt),
+        Wire::Done(done) => Report::Done {
+            name: (job, wire::task_from_proto(done.task)?, Attempt(done.attempt)),
             result: wire::result_from_proto(done.result)?,
             facts: wire::facts_from_proto(done.facts),
         },
-        Wire::Failed(failed) => Command::Fail {
-            job,
-            task: wire::task_from_proto(failed.task)?,
-            attempt: Attempt(failed.attempt),
+        Wire::Failed(failed) => Report::Failed {
+            name: (job, wire::task_from_proto(failed.task)?, Attempt(failed.attempt)),
             reason: wire::reason_from_proto(failed.reason)?,
-            detail: shortened(failed.detail),
+            detail: failed.detail,
             facts: wire::facts_from_proto(failed.facts),
         },
-        Wire::Dropped(tree_node) => Command::DropMoments {
-            job,
-            tree_node: wire::tree_node_from_proto(Some(tree_node))?,
-            node,
-        },
+        Wire::Dropped(tree_node) => {
+            Report::Dropped((job, wire::tree_node_from_proto(Some(tree_node))?))
+        }
     })
 }

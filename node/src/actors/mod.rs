@@ -17,7 +17,6 @@
 pub mod attend;
 pub mod envelope;
 pub mod leader;
-pub mod messages;
 pub mod patience;
 pub mod proposer;
 pub mod spawn;

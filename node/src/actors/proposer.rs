@@ -1,12 +1,10 @@
 //! Hands commands to the log in the order in which they were given, many in one write to the disk,
 //! again while the log is busy, and not at all once this node no longer leads.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use fruitnode_coordinator::command::Command;
-use tokio::sync::{Notify, mpsc, oneshot};
+use tokio::sync::mpsc;
 
 use crate::actors::spawn::spawn;
 use crate::consensus::{Consensus, ProposeError};
@@ -17,77 +15,38 @@ const BATCH_COMMANDS_MAX: usize = 256;
 /// Before the log is asked again.
 const BUSY_WAIT: Duration = Duration::from_millis(50);
 
-/// Where commands are left. Cheap to clone; giving one never waits.
-#[derive(Debug, Clone)]
-pub struct Proposer {
-    queue: mpsc::UnboundedSender<Given>,
-    waiting: Arc<AtomicUsize>,
-    idle: Arc<Notify>,
-}
-
-/// A command, and who is told whether it was applied.
+/// Where commands are left. Giving one never waits.
 #[derive(Debug)]
-struct Given {
-    command: Command,
-    applied: Option<oneshot::Sender<bool>>,
+pub struct Proposer {
+    queue: mpsc::UnboundedSender<(u64, Command)>,
 }
 
 impl Proposer {
-    /// Starts handing commands on. It stops when every handle is gone.
+    /// Starts handing commands on. Of each batch it is told by number whether each was applied. It
+    /// stops when the handle is gone.
     ///
     /// The queue has no bound of its own: what fills it is bounded, leases by the slots of the
     /// cluster and reports by the leases.
-    pub fn start(consensus: Consensus) -> Self {
+    pub fn start(consensus: Consensus, settled: mpsc::UnboundedSender<Vec<(u64, bool)>>) -> Self {
         let (queue, mut given) = mpsc::unbounded_channel();
-        let waiting = Arc::new(AtomicUsize::new(0));
-        let idle = Arc::new(Notify::new());
-        let (left, rests) = (Arc::clone(&waiting), Arc::clone(&idle));
         spawn("proposer", async move {
-            let mut batch: Vec<Given> = Vec::new();
+            let mut batch: Vec<(u64, Command)> = Vec::new();
             while given.recv_many(&mut batch, BATCH_COMMANDS_MAX).await > 0 {
-                let count = batch.len();
-                let batch = std::mem::take(&mut batch);
-                let (commands, told): (Vec<_>, Vec<_>) =
-                    batch.into_iter().map(|given| (given.command, given.applied)).unzip();
+                let (numbers, commands): (Vec<_>, Vec<_>) =
+                    std::mem::take(&mut batch).into_iter().unzip();
                 let applied = hand_on(&consensus, commands).await;
-                for (told, applied) in told.into_iter().zip(applied) {
-                    let _ = told.map(|told| told.send(applied));
-                }
-                if left.fetch_sub(count, Ordering::AcqRel) == count {
-                    rests.notify_one();
+                if settled.send(numbers.into_iter().zip(applied).collect()).is_err() {
+                    return;
                 }
             }
         });
-        Self { queue, waiting, idle }
+        Self { queue }
     }
 
-    /// Leaves a command.
-    pub fn give(&self, command: Command) {
-        self.leave(Given { command, applied: None });
-    }
-
-    /// Leaves a command; the answer is whether it was applied.
-    pub fn ask(&self, command: Command) -> oneshot::Receiver<bool> {
-        let (told, answer) = oneshot::channel();
-        self.leave(Given { command, applied: Some(told) });
-        answer
-    }
-
-    fn leave(&self, given: Given) {
-        self.waiting.fetch_add(1, Ordering::AcqRel);
-        if self.queue.send(given).is_err() {
-            self.waiting.fetch_sub(1, Ordering::AcqRel);
-        }
-    }
-
-    /// Told whenever the last of what was given has been dealt with.
-    pub fn idle(&self) -> Arc<Notify> {
-        Arc::clone(&self.idle)
-    }
-
-    /// Whether everything that was given has been applied or has been dropped.
-    pub fn is_idle(&self) -> bool {
-        self.waiting.load(Ordering::Acquire) == 0
+    /// Leaves a command, by its number.
+    pub fn give(&self, number: u64, command: Command) {
+        // It ends with the log alone, and then nobody waits for anything.
+        let _ = self.queue.send((number, command));
     }
 }
 

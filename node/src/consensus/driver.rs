@@ -10,7 +10,7 @@ use crossbeam_channel::{Receiver, RecvTimeoutError};
 use tokio::sync::{mpsc, oneshot, watch};
 
 use fruitnode_coordinator::command::Command;
-use fruitnode_coordinator::effect::Effect;
+use fruitnode_coordinator::control::office::Office;
 use fruitnode_coordinator::ids::NodeId;
 use fruitnode_coordinator::replica::{
     Applied, LogStore, Outgoing, ProposeError as Refused, Proposed, Replica, Role, Status, Step,
@@ -73,8 +73,7 @@ where
             questions: Questions::default(),
             ticks: 0,
             twins: Twins::default(),
-            leading: None,
-            told: None,
+            office: Office::default(),
             deposed: None,
             looked: None,
             stopping: None,
@@ -108,10 +107,8 @@ struct Driver<S: LogStore> {
     ticks: u64,
     // Which process of each voter is heard.
     twins: Twins,
-    // The term for which `Leading` was told.
-    leading: Option<u64>,
-    // What `Following` said last.
-    told: Option<(Option<NodeId>, u64)>,
+    // Whether this node leads, for whoever carries out.
+    office: Office,
     // The tick at which leadership was missed first, while somebody waits.
     deposed: Option<u64>,
     // What was applied when the state was shown last.
@@ -208,6 +205,7 @@ impl<S: LogStore> Driver<S> {
                 self.wait(proposed, reply);
             }
             Request::Read(look) => look(self.replica.state()),
+            Request::Turn(look) => look(self.replica.state(), &self.replica.status()),
             Request::Confirm(reply) => self.questions.ask(reply),
             Request::Transfer(to) => self.replica.transfer(to),
             Request::Unreachable(node) => self.replica.unreachable(node),
@@ -303,31 +301,16 @@ impl<S: LogStore> Driver<S> {
         }
     }
 
-    /// A leader leads for the world once an entry of its own term is applied: then its state holds
-    /// everything that was committed before. What earlier entries ask for is derived from it.
     fn applied(&mut self, applied: Vec<Applied>) {
-        let status = self.replica.status();
-        let leads = status.role == Role::Leader;
-        let mut effects: Vec<Effect> = Vec::new();
-        let mut last = 0;
-        for entry in applied {
-            last = entry.index;
+        for entry in &applied {
             if let Some((term, reply)) = self.waiting.remove(&entry.index) {
                 let kept = term == entry.term;
                 let index = if kept { Ok(entry.index) } else { Err(ProposeError::Lost) };
                 self.settled.push((reply, index));
             }
-            if leads && entry.term == status.term && self.leading != Some(status.term) {
-                self.leading = Some(status.term);
-                self.told = None;
-                self.events.tell(Event::Leading { term: status.term });
-            } else if leads && self.leading == Some(status.term) {
-                effects.extend(entry.effects);
-            }
         }
-        if !effects.is_empty() {
-            self.events.tell(Event::Applied { term: status.term, index: last, effects });
-        }
+        let news = self.office.applied(&self.replica.status(), applied);
+        news.into_iter().for_each(|news| self.events.tell(news.into()));
     }
 
     /// Answers those whose entries are not there, or who have waited too long to learn it.
@@ -360,20 +343,9 @@ impl<S: LogStore> Driver<S> {
     }
 
     fn tell_standing(&mut self, status: &Status) {
-        if self.leading.is_some_and(|term| status.role != Role::Leader || status.term != term) {
-            self.leading = None;
-        }
-        let leader = status.leader.filter(|leader| *leader != status.id);
-        let standing = (leader, status.term);
-        if status.role != Role::Leader && self.told != Some(standing) {
-            self.told = Some(standing);
-            self.events.tell(Event::Following { leader, term: status.term });
-        }
-        let leading = self.leading;
-        self.events.catch_up(|| match leading {
-            Some(term) => Event::Leading { term },
-            None => Event::Following { leader, term: status.term },
-        });
+        let news = self.office.stands(status);
+        news.into_iter().for_each(|news| self.events.tell(news.into()));
+        self.events.catch_up(|| self.office.summary(status).into());
     }
 
     fn stop(&mut self, reply: oneshot::Sender<()>) {

@@ -2,6 +2,7 @@
 
 use tokio::sync::mpsc;
 
+use fruitnode_coordinator::control::office::News;
 use fruitnode_coordinator::effect::Effect;
 use fruitnode_coordinator::ids::NodeId;
 
@@ -40,6 +41,16 @@ pub enum Event {
     /// The log can no longer be written, read or trusted: the process must end, since what it
     /// acknowledged may not be durable. The last event.
     Failed(LogFailure),
+}
+
+impl From<News> for Event {
+    fn from(news: News) -> Self {
+        match news {
+            News::Leading { term } => Self::Leading { term },
+            News::Following { leader, term } => Self::Following { leader, term },
+            News::Applied { term, index, effects } => Self::Applied { term, index, effects },
+        }
+    }
 }
 
 /// Why the log of this node is of no use any more.

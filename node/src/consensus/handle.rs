@@ -67,6 +67,7 @@ pub(super) enum Request {
     Propose { commands: Vec<Command>, reply: Reply },
     Change { change: VoterChange, reply: Reply },
     Read(Box<dyn FnOnce(&ClusterState) + Send>),
+    Turn(Box<dyn FnOnce(&ClusterState, &Status) + Send>),
     Confirm(Reply),
     Transfer(NodeId),
     Unreachable(NodeId),
@@ -144,6 +145,18 @@ impl Consensus {
         let (reply, answer) = oneshot::channel();
         // Whoever asked may have gone.
         self.tell(Request::Read(Box::new(move |state| drop(reply.send(look(state))))));
+        answer.await.map_err(|_| Stopped)
+    }
+
+    /// Runs a closure on the state as it is applied here, and on where the replica stands with it.
+    pub async fn turn<T, F>(&self, look: F) -> Result<T, Stopped>
+    where
+        T: Send + 'static,
+        F: FnOnce(&ClusterState, &Status) -> T + Send + 'static,
+    {
+        let (reply, answer) = oneshot::channel();
+        // Whoever asked may have gone.
+        self.tell(Request::Turn(Box::new(move |state, at| drop(reply.send(look(state, at))))));
         answer.await.map_err(|_| Stopped)
     }
 

@@ -190,28 +190,34 @@ async fn member(voting: &Voting, node: NodeId) -> Result<(), Refusal> {
 pub(super) async fn drain(voting: &Voting, request: v1::DrainRequest) -> Result<(), Refusal> {
     let node = NodeId(request.node);
     member(voting, node).await?;
-    propose(voting, Command::DrainNode { node, undo: request.undo }).await.map(drop)
-}
-
-/// Removes a member for good.
-pub(super) async fn remove(voting: &Voting, node: NodeId) -> Result<(), Refusal> {
-    member(voting, node).await?;
-    let status = voting.consensus.status().borrow().clone();
-    if status.voters == [node] {
-        let words = format!("{node} is the only voter: a cluster cannot remove its last one");
+    let leaves =
+        voting.consensus.read(move |state| state.membership().leaving().any(|at| at == node));
+    if request.undo && leaves.await.map_err(|_| Refusal::stopping())? {
+        let words = format!("{node} leaves for good, which cannot be taken back: let it join anew");
         return Err(Refusal::new(RefusalKind::Conflict, words));
     }
-    if status.id == node {
-        // Removed, it could not even tell the others that one of them is to lead.
-        propose(voting, Command::DrainNode { node, undo: false }).await?;
+    propose(voting, Command::DrainNode { node, undo: request.undo, leaving: false }).await.map(drop)
+}
+
+/// Has a member leave for good. It is removed once it has no vote: until then it may be needed for
+/// that very decision. A cluster cannot lose the last node that could decide.
+pub(super) async fn remove(voting: &Voting, node: NodeId) -> Result<(), Refusal> {
+    member(voting, node).await?;
+    let others = voting.consensus.read(move |state| {
+        let stays = |id: NodeId| {
+            let member = state.membership().member(id);
+            member.is_some_and(|member| !member.removed && !member.leaving)
+        };
+        state.nodes().any(|(id, _)| id != node && stays(id))
+    });
+    if !others.await.map_err(|_| Refusal::stopping())? {
         let words = format!(
-            "{node} is the coordinator, and hands that over before it is removed: try again"
+            "{node} is the last node that is there: a cluster cannot lose it. Let another one join \
+             first, or stop this one with Ctrl-C and start it again when it is needed"
         );
-        return Err(Refusal::new(RefusalKind::Unavailable, words));
+        return Err(Refusal::new(RefusalKind::Conflict, words));
     }
-    propose(voting, Command::RemoveNode { node }).await?;
-    voting.leader.tell_roster().await;
-    Ok(())
+    propose(voting, Command::DrainNode { node, undo: false, leaving: true }).await.map(drop)
 }
 
 /// Takes a job. The same one again is the same job.

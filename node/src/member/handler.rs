@@ -12,13 +12,12 @@ use tokio::sync::watch;
 use tokio::time::timeout;
 
 use crate::actors::attend::Standing;
-use crate::consensus::ProposeError;
 use crate::consensus::pieces::Joined;
-use crate::consensus::store::RedbLog;
+use crate::consensus::{Consensus, ProposeError};
 use crate::member::enrolment::{self, Tries};
 use crate::member::infer::LargeRoom;
-use crate::member::node::{Shared, vote};
-use crate::member::voting::Voting;
+use crate::member::node::Shared;
+use crate::member::voting::{Voting, VotingHandle};
 use crate::member::{control, explain, infer, moments, rows};
 use crate::mesh::authority::Authority;
 use crate::mesh::error::{Refusal, RefusalKind};
@@ -32,14 +31,19 @@ const HELLO_WAIT: Duration = Duration::from_secs(5);
 pub(super) struct NodeHandler {
     shared: Arc<Shared>,
     standing: watch::Receiver<Standing>,
+    voting: VotingHandle,
     tries: Tries,
     large: LargeRoom,
 }
 
 impl NodeHandler {
-    pub(super) fn new(shared: Arc<Shared>, standing: watch::Receiver<Standing>) -> Self {
+    pub(super) fn new(
+        shared: Arc<Shared>,
+        standing: watch::Receiver<Standing>,
+        voting: VotingHandle,
+    ) -> Self {
         let (tries, large) = (Tries::default(), LargeRoom::default());
-        Self { shared, standing, tries, large }
+        Self { shared, standing, voting, tries, large }
     }
 
     /// The coordinator's parts, if this node is the coordinator.
@@ -53,6 +57,13 @@ impl NodeHandler {
 }
 
 impl NodeHandler {
+    /// The log, as it is open now: it may be closed and opened again while a stream lasts, and what
+    /// the stream brings belongs to whichever opening there is.
+    fn log(&self) -> Result<Consensus, Refusal> {
+        let voting = self.shared.voting.get();
+        voting.map(|voting| voting.consensus).ok_or_else(|| lost("this node does not vote"))
+    }
+
     /// The coordinator's parts, if this node is the coordinator and a majority has just said so:
     /// what it tells people then is not out of date.
     async fn confirmed(&self) -> Result<Voting, Refusal> {
@@ -97,10 +108,9 @@ impl Handler for NodeHandler {
         mut inbound: Inbound<v1::RaftBatch>,
     ) -> Result<(), Refusal> {
         let from = caller.node()?;
-        let voting = self.shared.voting.get().ok_or_else(|| lost("this node does not vote"))?;
         while let Some(batch) = inbound.next().await.map_err(lost)? {
             let v1::RaftBatch { messages, starts, incarnation } = batch;
-            voting.consensus.deliver(from, Process { starts, incarnation }, messages);
+            self.log()?.deliver(from, Process { starts, incarnation }, messages);
         }
         Ok(())
     }
@@ -111,38 +121,25 @@ impl Handler for NodeHandler {
         mut inbound: Inbound<v1::Piece>,
     ) -> Result<(), Refusal> {
         let from = caller.node()?;
-        let voting = self.shared.voting.get().ok_or_else(|| lost("this node does not vote"))?;
+        self.log()?;
         let (mut joined, mut process) = (Joined::default(), Process::default());
         while let Some(piece) = inbound.next().await.map_err(lost)? {
             process = Process { starts: piece.starts, incarnation: piece.incarnation };
             let added = joined.add(&piece.bytes);
             added.map_err(|error| Refusal::new(RefusalKind::Exhausted, error.to_string()))?;
         }
-        voting.consensus.deliver(from, process, vec![joined.finish()]);
+        self.log()?.deliver(from, process, vec![joined.finish()]);
         Ok(())
     }
 
     async fn admit(&self, caller: Caller, request: v1::AdmitRequest) -> Result<(), Refusal> {
         let by = caller.node()?;
-        let _alone = self.shared.admission.lock().await;
-        if self.shared.voting.get().is_some() {
-            return Ok(());
-        }
         let authority = Authority::load(self.shared.tls.ca(), &request.authority_key)
             .map_err(|error| Refusal::new(RefusalKind::Invalid, error.to_string()))?;
-        authority.save(self.shared.dir.path()).map_err(Refusal::failed)?;
-        let (path, storage) = (self.shared.dir.log(), &self.shared.file.storage);
-        let log = match path.is_file() {
-            true => RedbLog::open(&path, storage),
-            false => RedbLog::create(&path, storage),
-        };
-        let log = log.map_err(Refusal::failed)?;
-        let mut file = self.shared.dir.identity().map_err(Refusal::failed)?;
-        file.voter = true;
-        self.shared.dir.set_identity(&file).map_err(Refusal::failed)?;
+        // First: by it the node knows that it is to vote, and the others whom it hears then.
         self.shared.book.take(request.roster.unwrap_or_default());
-        vote(&self.shared, authority, log).map_err(Refusal::failed)?;
-        tracing::info!(%by, "this node is to vote");
+        self.voting.admit(authority).await?;
+        tracing::info!(%by, "this node votes");
         Ok(())
     }
 

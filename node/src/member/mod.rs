@@ -13,7 +13,6 @@
 mod alone;
 pub mod control;
 pub mod data_dir;
-mod demotion;
 mod enrolment;
 mod explain;
 mod found;

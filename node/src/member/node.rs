@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use fruitnode_coordinator::control::message::Hello;
 use fruitnode_coordinator::ids::NodeId;
 use fruitnode_coordinator::members::Process;
 use fruitnode_proto::v1;
@@ -15,20 +16,18 @@ use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
 use crate::actors::attend::{self, AttendParts, Standing};
-use crate::actors::leader::{self, Admission, LeaderParts};
 use crate::actors::spawn::spawn;
-use crate::actors::{patience, worker};
+use crate::actors::worker;
+use crate::consensus::LogFailure;
 use crate::consensus::store::RedbLog;
-use crate::consensus::{self, ConsensusOptions, LogFailure};
 use crate::env::{Moment, secret_bytes, wall_ms};
 use crate::http::Health;
 use crate::member::data_dir::{DataDir, NodeFile};
 use crate::member::handler::NodeHandler;
 use crate::member::moments::PeerMoments;
-use crate::member::outbox::MeshOutbox;
 use crate::member::ports::{self, Ports};
-use crate::member::voting::{Voting, VotingSlot};
-use crate::member::{MemberError, alone, demotion, renewal};
+use crate::member::voting::VotingSlot;
+use crate::member::{MemberError, alone, renewal, voting};
 use crate::mesh::authority::Authority;
 use crate::mesh::client::Peers;
 use crate::mesh::credentials::{Credentials, NODE};
@@ -73,8 +72,6 @@ pub(super) struct Shared {
     pub(super) book: RosterBook,
     pub(super) peers: Peers,
     pub(super) voting: VotingSlot,
-    /// Held while the node becomes a voter, or is one no longer.
-    pub(super) admission: tokio::sync::Mutex<()>,
     pub(super) context: Arc<NodeContext>,
     /// Where S3 is, for what is read back.
     pub(super) storage: S3Options,
@@ -122,7 +119,7 @@ pub async fn run(
         .with_storage(options.storage.clone());
     let context = Arc::new(context);
     let (failed, has_failed) = watch::channel(None);
-    let voting = VotingSlot::default();
+    let slot = VotingSlot::default();
     let process = Process {
         starts: file.starts,
         // Never 0, which means "whichever".
@@ -136,8 +133,7 @@ pub async fn run(
         tls: tls.clone(),
         book: book.clone(),
         peers: peers.clone(),
-        voting,
-        admission: tokio::sync::Mutex::default(),
+        voting: slot,
         context: Arc::clone(&context),
         storage: options.storage.clone(),
         failed,
@@ -147,7 +143,6 @@ pub async fn run(
     worker::start(Arc::clone(&context), reports, inbox);
     let (leave, leaving) = watch::channel(false);
     let standing = attend::start(AttendParts {
-        node: me,
         hello: hello(&shared, options.slots),
         coordinators: Arc::new(peers.clone()),
         book: book.clone(),
@@ -159,13 +154,14 @@ pub async fn run(
     });
     let (end, ended) = watch::channel(false);
     let voter = authority.zip(log);
-    let taking_part = alone::take_part(Arc::clone(&shared), voter, standing.clone());
+    let (votes, inbox) = voting::mailbox();
+    let taking_part =
+        voting::run(Arc::clone(&shared), (votes.clone(), inbox), voter, standing.clone());
     let taking_part = spawn("voting", taking_part);
-    let handler = Arc::new(NodeHandler::new(Arc::clone(&shared), standing.clone()));
+    let handler = Arc::new(NodeHandler::new(Arc::clone(&shared), standing.clone(), votes.clone()));
     let serving =
         spawn("server", server::serve(ports.mesh, tls, book.clone(), handler, ended.clone()));
     spawn("roster", keep_roster(Arc::clone(&shared)));
-    spawn("demotion", demotion::watch(Arc::clone(&shared), standing.clone()));
     let cast_out = spawn("renewal", renewal::keep(Arc::clone(&shared), standing.clone()));
     if let Some(listener) = ports.health {
         spawn("health", crate::http::serve(listener, health(standing.clone())));
@@ -179,21 +175,19 @@ pub async fn run(
         drain(&shared, standing, options.drain).await;
     }
     end.send_replace(true);
-    let outcome = wind_up(&shared, outcome).await;
+    votes.stop().await;
+    let outcome = wind_up(&shared, outcome);
     // Streams that are still open end with the process.
     serving.abort();
     outcome
 }
 
-/// Stops the log, and leaves behind in the folder only what is of use there.
-async fn wind_up(shared: &Shared, outcome: Result<(), MemberError>) -> Result<(), MemberError> {
-    if let Some(voting) = shared.voting.take() {
-        voting.consensus.stop().await;
-    }
+/// Leaves behind in the folder only what is of use there.
+fn wind_up(shared: &Shared, outcome: Result<(), MemberError>) -> Result<(), MemberError> {
     if let Err(MemberError::LogFailed(LogFailure { behind: true, .. })) = &outcome {
         shared.dir.set_log_aside()?;
     }
-    demotion::at_the_end(shared, &outcome)?;
+    voting::at_the_end(shared, &outcome)?;
     in_good_order(&shared.dir, outcome)
 }
 
@@ -247,36 +241,9 @@ async fn drain(shared: &Shared, mut standing: watch::Receiver<Standing>, patienc
     }
 }
 
-/// Starts consensus and the coordinator's duties on this node.
-pub(super) fn vote(
-    shared: &Arc<Shared>,
-    authority: Authority,
-    log: RedbLog,
-) -> Result<(), MemberError> {
-    let options = ConsensusOptions::new(shared.me, log);
-    let outbox = MeshOutbox::new(shared.process, shared.peers.clone());
-    let handle = outbox.handle();
-    let (consensus, events) = consensus::start(options, Box::new(outbox))?;
-    handle.set(consensus.clone());
-    let authority = Arc::new(authority);
-    let parts = LeaderParts {
-        consensus: consensus.clone(),
-        book: shared.book.clone(),
-        admission: Some(Admission {
-            peers: shared.peers.clone(),
-            authority_key: Arc::new(authority.key_pkcs8().to_vec()),
-        }),
-        failed: shared.failed.clone(),
-        terms: patience::terms(),
-    };
-    let leader = leader::start(parts, events);
-    shared.voting.set(Voting { consensus, leader, authority });
-    Ok(())
-}
-
-fn hello(shared: &Shared, slots: u32) -> v1::from_member::Hello {
+fn hello(shared: &Shared, slots: u32) -> Hello {
     let file = &shared.file;
-    v1::from_member::Hello {
+    Hello {
         incarnation: shared.process.incarnation,
         starts: shared.process.starts,
         slots,

@@ -1,45 +1,41 @@
-//! What the coordinator does in the world: it listens to members, tells them what the log has
-//! decided, and tells the log what members report. It decides nothing itself.
+//! The leader's side of members' streams, around its machine: what members and the log say goes in,
+//! and what the machine wants is said, proposed and done. It decides nothing itself.
 //!
-//! The actor runs on every voter and does something only while its node leads. A member is greeted
-//! with what the state believes of it; what the log decides afterwards follows in order.
+//! The actor runs on every voter. Its machine is moved to the thread of the log for each turn,
+//! where the state is, and back.
 
-mod duties;
-mod effects;
-mod members;
-mod session;
+mod refusal;
 mod stories;
-mod voters;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
-use fruitnode_coordinator::attendance::Attendance;
-use fruitnode_coordinator::command::Command;
+use fruitnode_coordinator::control::leader::{Input, Leader, Output};
+use fruitnode_coordinator::control::message::{FromMember, StreamId, ToMember};
+use fruitnode_coordinator::control::office::News;
 use fruitnode_coordinator::ids::{JobId, NodeId};
-use fruitnode_coordinator::leases::{Leases, Overdue, Terms};
-use fruitnode_coordinator::voters::Admissions;
+use fruitnode_coordinator::leases::{Overdue, Terms};
 use fruitnode_proto::v1;
-use fruitnode_proto::v1::from_member::{Beat, Hello};
+use fruitnode_proto::v1::from_member::{Beat, Hello, Message};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::MissedTickBehavior;
 
+use crate::actors::envelope;
 use crate::actors::proposer::Proposer;
 use crate::actors::spawn::spawn;
-use crate::consensus::{Consensus, Event, LogFailure};
+use crate::consensus::{Consensus, Event, LogFailure, Stopped};
+use crate::env::wall_ms;
 use crate::mesh::client::Peers;
 use crate::mesh::error::Refusal;
 use crate::mesh::handler::Inbound;
 use crate::mesh::roster::RosterBook;
 
-use session::Session;
-pub use session::SessionId;
 pub use stories::EndedStory;
 use stories::Stories;
 
-/// One tick of the coordinator's clock, as of the consensus.
-const TICK: Duration = Duration::from_millis(TICK_MS);
+/// One tick of the machines' clock, as of the consensus.
+pub const TICK: Duration = Duration::from_millis(TICK_MS);
 
 /// The same in milliseconds.
 pub const TICK_MS: u64 = 100;
@@ -47,36 +43,43 @@ pub const TICK_MS: u64 = 100;
 /// Messages that wait for the actor.
 const MAILBOX_MESSAGES_MAX: usize = 1_024;
 
+/// Messages of the mailbox that one turn takes.
+const TURN_MESSAGES_MAX: usize = 64;
+
+/// Messages that wait for a member. One that takes none for so long is let go of; it comes back and
+/// is told anew what there is.
+const MESSAGES_WAITING_MAX: usize = 4_096;
+
 /// Where a member's stream begins.
 pub type Attended = Result<mpsc::Receiver<Result<v1::ToMember, Refusal>>, Refusal>;
 
-/// To the leader.
+/// To the actor.
 #[derive(Debug)]
 enum LeaderMsg {
     Attend { node: NodeId, hello: Hello, reply: oneshot::Sender<Result<Started, Refusal>> },
-    Added { node: NodeId, session: SessionId },
-    Said { node: NodeId, session: SessionId, message: v1::FromMember },
-    Gone { node: NodeId, session: SessionId },
+    Said { stream: StreamId, message: v1::FromMember },
+    Input(Input),
     Told { reply: oneshot::Sender<Told> },
     TellRoster { reply: oneshot::Sender<()> },
-    NotAdmitted { node: NodeId, term: u64 },
     Ended { job: JobId, reply: oneshot::Sender<Option<Arc<EndedStory>>> },
 }
 
-/// A session that began.
+/// A stream that began.
 #[derive(Debug)]
 struct Started {
-    session: SessionId,
-    stream: mpsc::Receiver<Result<v1::ToMember, Refusal>>,
+    stream: StreamId,
+    messages: mpsc::Receiver<Result<v1::ToMember, Refusal>>,
 }
 
-/// What the coordinator knows beside the log.
+/// What the leader knows beside the log.
 #[derive(Debug, Clone, Default)]
 pub struct Told {
     /// What members last said of themselves.
     pub said: BTreeMap<NodeId, Said>,
     /// Attempts that make no progress.
     pub overdue: Vec<Overdue>,
+    /// For how many ticks each node that has the log has not answered in it.
+    pub log_silence: BTreeMap<NodeId, u64>,
 }
 
 /// What the actor works with.
@@ -95,7 +98,7 @@ pub struct LeaderParts {
 }
 
 /// What a member last said of itself.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct Said {
     /// Its release.
     pub release: String,
@@ -114,7 +117,7 @@ pub struct Admission {
     pub authority_key: Arc<Vec<u8>>,
 }
 
-/// Where members and clients find the coordinator. Cheap to clone.
+/// Where members and clients find the leader. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct LeaderHandle {
     mailbox: mpsc::Sender<LeaderMsg>,
@@ -134,17 +137,17 @@ impl LeaderHandle {
         let (reply, answer) = oneshot::channel();
         let ended = Refusal::stopping;
         self.mailbox.send(LeaderMsg::Attend { node, hello, reply }).await.map_err(|_| ended())?;
-        let Started { session, stream } = answer.await.map_err(|_| ended())??;
+        let Started { stream, messages } = answer.await.map_err(|_| ended())??;
         let mailbox = self.mailbox.clone();
         spawn("member-stream", async move {
             while let Ok(Some(message)) = inbound.next().await {
-                if mailbox.send(LeaderMsg::Said { node, session, message }).await.is_err() {
+                if mailbox.send(LeaderMsg::Said { stream, message }).await.is_err() {
                     return;
                 }
             }
-            let _ = mailbox.send(LeaderMsg::Gone { node, session }).await;
+            let _ = mailbox.send(LeaderMsg::Input(Input::Broken(stream))).await;
         });
-        Ok(stream)
+        Ok(messages)
     }
 
     /// What was told of members and attempts; nothing while this node does not lead.
@@ -165,8 +168,8 @@ impl LeaderHandle {
         }
     }
 
-    /// The attempts of a job that ended without a result. `None` of one that ended before this node
-    /// led, or before too many others.
+    /// The attempts of a job that ended without a result. `None` of one that ended while another
+    /// node led, or before too many others.
     pub async fn ended(&self, job: JobId) -> Option<Arc<EndedStory>> {
         let (reply, answer) = oneshot::channel();
         self.mailbox.send(LeaderMsg::Ended { job, reply }).await.ok()?;
@@ -174,181 +177,264 @@ impl LeaderHandle {
     }
 }
 
-/// What a member offers, for the log.
-fn offer(node: NodeId, hello: Hello) -> Command {
-    Command::AddNode {
-        node,
-        slots: hello.slots,
-        compute_class: hello.compute_class,
-        fit_class: hello.fit_class,
-        incarnation: hello.incarnation,
-        starts: hello.starts,
-        address: hello.address,
-        release: hello.release,
-    }
-}
-
 /// Starts the actor. It stops with the consensus.
 pub fn start(parts: LeaderParts, events: mpsc::Receiver<Event>) -> LeaderHandle {
     let (mailbox, inbox) = mpsc::channel(MAILBOX_MESSAGES_MAX);
-    let leader = Leader {
-        proposer: Proposer::start(parts.consensus.clone()),
+    let (settled, settlements) = mpsc::unbounded_channel();
+    let actor = Actor {
+        proposer: Proposer::start(parts.consensus.clone(), settled),
+        machine: Leader::new(parts.terms),
         parts,
         mailbox: mailbox.clone(),
-        leading: None,
-        sessions: BTreeMap::new(),
-        next_session: 0,
+        streams: BTreeMap::new(),
+        streams_begun: 0,
+        inputs: VecDeque::new(),
+        replies: Vec::new(),
+        log_silence: BTreeMap::new(),
+        stories: Stories::default(),
     };
-    spawn("leader", leader.run(inbox, events));
+    spawn("leader", actor.run(inbox, events, settlements));
     LeaderHandle { mailbox }
 }
 
-/// What there is only while this node leads.
+/// A stream of a member.
 #[derive(Debug)]
-struct Leading {
-    term: u64,
-    tick: u64,
-    attendance: Attendance,
-    leases: Leases,
-    /// Attempts that made no progress when that was last looked at.
-    overdue: Vec<Overdue>,
-    /// Whether somebody else is to be found for these when leases are granted next.
-    look: bool,
-    /// Whether something changed since leases were last granted.
-    changed: bool,
-    roster_told: u64,
-    /// Whether a change of voters is on its way.
-    voting: Arc<std::sync::atomic::AtomicBool>,
-    /// Voters-to-be of that change.
-    coming: Vec<NodeId>,
-    /// Who could not be made a voter, and which voters take no part.
-    admissions: Admissions,
-    /// Of jobs that ended without a result.
-    stories: Stories,
+struct Open {
+    node: NodeId,
+    said: Said,
+    out: mpsc::Sender<Result<v1::ToMember, Refusal>>,
+    /// Who waits to hear whether it is taken.
+    beginning: Option<(oneshot::Sender<Result<Started, Refusal>>, Started)>,
 }
 
-struct Leader {
+struct Actor {
     parts: LeaderParts,
     proposer: Proposer,
     mailbox: mpsc::Sender<LeaderMsg>,
-    leading: Option<Leading>,
-    sessions: BTreeMap<NodeId, Session>,
-    next_session: u64,
+    machine: Leader,
+    streams: BTreeMap<StreamId, Open>,
+    streams_begun: u64,
+    /// For the next turn.
+    inputs: VecDeque<Input>,
+    /// Whoever waits for the end of it.
+    replies: Vec<oneshot::Sender<()>>,
+    log_silence: BTreeMap<NodeId, u64>,
+    stories: Stories,
 }
 
-impl Leader {
+impl Actor {
     async fn run(
         mut self,
         mut inbox: mpsc::Receiver<LeaderMsg>,
         mut events: mpsc::Receiver<Event>,
+        mut settlements: mpsc::UnboundedReceiver<Vec<(u64, bool)>>,
     ) {
         let mut ticks = tokio::time::interval(TICK);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut status = self.parts.consensus.status();
-        let idle = self.proposer.idle();
         loop {
             tokio::select! {
                 biased;
                 event = events.recv() => match event {
-                    Some(event) => self.happened(event).await,
+                    Some(event) => self.happened(event),
                     None => return,
                 },
+                Some(settled) = settlements.recv() => self.inputs.extend(
+                    settled.into_iter().map(|(proposal, applied)| Input::Settled { proposal, applied }),
+                ),
                 message = inbox.recv() => match message {
-                    Some(message) => self.receive(message).await,
+                    Some(message) => self.receive(message),
                     None => return,
                 },
-                _ = ticks.tick() => self.tick().await,
-                moved = status.changed() => match (moved, self.leading.as_mut()) {
-                    // What was applied may have made work without asking for anything at once.
-                    (Ok(()), Some(leading)) => leading.changed = true,
-                    (Ok(()), None) => {}
-                    (Err(_), _) => return,
+                _ = ticks.tick() => self.inputs.push_back(Input::Tick),
+                moved = status.changed() => match moved {
+                    Ok(()) => self.inputs.push_back(Input::Moved),
+                    Err(_) => return,
                 },
-                // Grants wait until everything that was proposed before is applied.
-                () = idle.notified() => {}
             }
-            self.grant().await;
+            for _ in 0..TURN_MESSAGES_MAX {
+                let Ok(message) = inbox.try_recv() else { break };
+                self.receive(message);
+            }
+            while !self.inputs.is_empty() {
+                match self.turn().await {
+                    Ok(actor) => self = actor,
+                    Err(Stopped) => return,
+                }
+            }
+            for reply in self.replies.drain(..) {
+                // Whoever asked may have gone.
+                let _ = reply.send(());
+            }
         }
     }
 
-    async fn happened(&mut self, event: Event) {
-        match event {
-            Event::Leading { term } => self.begin(term).await,
-            Event::Following { .. } => self.resign(),
+    fn happened(&mut self, event: Event) {
+        self.inputs.push_back(match event {
+            Event::Leading { term } => Input::News(News::Leading { term }),
+            Event::Following { leader, term } => Input::News(News::Following { leader, term }),
             Event::Applied { term, index, effects } => {
-                let leads = self.leading.as_mut().filter(|leading| leading.term == term);
-                if let Some(leading) = leads {
-                    leading.changed = true;
-                    self.carry_out(term, index, effects).await;
-                }
+                Input::News(News::Applied { term, index, effects })
             }
-            Event::Installed => self.resign(),
+            Event::Installed => Input::Installed,
             Event::Failed(failure) => {
                 tracing::error!(words = failure.words, "the log has failed");
                 self.parts.failed.send_replace(Some(failure));
+                return;
             }
-        }
-    }
-
-    /// Everybody has to come anew: the predecessor's streams were its own.
-    async fn begin(&mut self, term: u64) {
-        self.resign();
-        let attendance = self.parts.consensus.read(|state| Attendance::begin(state, 0));
-        let Ok(attendance) = attendance.await else { return };
-        tracing::info!(term, "this node is the coordinator");
-        self.leading = Some(Leading {
-            term,
-            tick: 0,
-            attendance,
-            leases: Leases::new(self.parts.terms),
-            overdue: Vec::new(),
-            look: false,
-            changed: true,
-            roster_told: 0,
-            voting: Arc::default(),
-            coming: Vec::new(),
-            admissions: Admissions::default(),
-            stories: Stories::default(),
         });
     }
 
-    fn resign(&mut self) {
-        if self.leading.take().is_some() {
-            tracing::info!("this node is no longer the coordinator");
-        }
-        // Their streams end, and they look for the successor.
-        self.sessions.clear();
-    }
-
-    async fn receive(&mut self, message: LeaderMsg) {
+    fn receive(&mut self, message: LeaderMsg) {
         match message {
-            LeaderMsg::Attend { node, hello, reply } => {
-                let started = self.attend(node, hello).await;
-                let _ = reply.send(started);
-            }
-            LeaderMsg::Added { node, session } => self.greet(node, session).await,
-            LeaderMsg::Said { node, session, message } => self.heard(node, session, message),
-            LeaderMsg::Gone { node, session } => self.gone(node, session),
+            LeaderMsg::Attend { node, hello, reply } => self.begin(node, hello, reply),
+            LeaderMsg::Said { stream, message } => self.heard(stream, message),
+            LeaderMsg::Input(input) => self.inputs.push_back(input),
             LeaderMsg::Told { reply } => {
-                let said = |session: &Session| Said {
-                    release: session.release.clone(),
-                    beat: session.beat.clone(),
-                    clock_ahead_ms: session.clock_ahead_ms,
-                };
-                let said = self.sessions.iter().map(|(node, session)| (*node, said(session)));
-                let leading = self.leading.as_ref();
-                let overdue = leading.map(|leading| leading.overdue.clone()).unwrap_or_default();
-                let _ = reply.send(Told { said: said.collect(), overdue });
+                let said = self.streams.values().map(|open| (open.node, open.said.clone()));
+                let overdue = self.machine.overdue().to_vec();
+                let log_silence = self.log_silence.clone();
+                let _ = reply.send(Told { said: said.collect(), overdue, log_silence });
             }
             LeaderMsg::TellRoster { reply } => {
-                self.tell_roster().await;
-                let _ = reply.send(());
+                self.inputs.push_back(Input::TellRoster);
+                self.replies.push(reply);
             }
-            LeaderMsg::NotAdmitted { node, term } => self.not_admitted(node, term),
-            LeaderMsg::Ended { job, reply } => {
-                let leading = self.leading.as_ref();
-                let _ = reply.send(leading.and_then(|leading| leading.stories.of(&job)));
+            LeaderMsg::Ended { job, reply } => drop(reply.send(self.stories.of(&job))),
+        }
+    }
+
+    fn begin(
+        &mut self,
+        node: NodeId,
+        hello: Hello,
+        reply: oneshot::Sender<Result<Started, Refusal>>,
+    ) {
+        self.streams_begun += 1;
+        let stream = StreamId(self.streams_begun);
+        let (out, messages) = mpsc::channel(MESSAGES_WAITING_MAX);
+        let said = Said { release: hello.release.clone(), ..Said::default() };
+        let beginning = Some((reply, Started { stream, messages }));
+        self.streams.insert(stream, Open { node, said, out, beginning });
+        let hello = envelope::hello_from_proto(hello);
+        self.inputs.push_back(Input::Opened { stream, node, hello });
+    }
+
+    fn heard(&mut self, stream: StreamId, message: v1::FromMember) {
+        let Some(open) = self.streams.get_mut(&stream) else { return };
+        let said = match message.message {
+            Some(Message::Beat(mut beat)) => {
+                let steps = envelope::steps(std::mem::take(&mut beat.running));
+                if beat.clock_ms > 0 {
+                    open.said.clock_ahead_ms = beat.clock_ms.wrapping_sub(wall_ms()) as i64;
+                }
+                open.said.beat = beat;
+                FromMember::Beat(steps)
+            }
+            Some(Message::Report(report)) => match envelope::report_from_proto(report) {
+                Ok(report) => FromMember::Report(report),
+                Err(error) => {
+                    let node = open.node;
+                    tracing::warn!(%node, %error, "a report cannot be understood");
+                    return;
+                }
+            },
+            Some(Message::Leave(_)) => FromMember::Leave,
+            Some(Message::Hello(_)) | None => return,
+        };
+        self.inputs.push_back(Input::Said(stream, said));
+    }
+
+    /// Has the machine take what came, where the state is, and does what it wants.
+    async fn turn(mut self) -> Result<Self, Stopped> {
+        let inputs = std::mem::take(&mut self.inputs);
+        let consensus = self.parts.consensus.clone();
+        self.machine.hear_roster(self.parts.book.now().index);
+        let mut machine = std::mem::replace(&mut self.machine, Leader::new(self.parts.terms));
+        let turn = consensus.turn(move |state, status| {
+            let outputs = machine.steps(state, status, inputs);
+            let log_silence = machine.log_silence(status);
+            (machine, outputs, log_silence)
+        });
+        let (machine, outputs, log_silence) = turn.await?;
+        (self.machine, self.log_silence) = (machine, log_silence);
+        // Whoever is not refused in this very turn is taken.
+        let refused = |stream: &StreamId| {
+            outputs.iter().any(|output| matches!(output, Output::Refuse(at, _) if at == stream))
+        };
+        for (stream, open) in &mut self.streams {
+            if !refused(stream)
+                && let Some((reply, started)) = open.beginning.take()
+            {
+                let _ = reply.send(Ok(started));
             }
         }
+        for output in outputs {
+            self.carry_out(output);
+        }
+        Ok(self)
+    }
+
+    fn carry_out(&mut self, output: Output) {
+        match output {
+            Output::Propose { proposal, command } => self.proposer.give(proposal, command),
+            Output::Say(stream, message) => self.say(stream, message),
+            Output::Refuse(stream, why) => {
+                let Some(open) = self.streams.remove(&stream) else { return };
+                if let Some((reply, _)) = open.beginning {
+                    let _ = reply.send(Err(refusal::words(why, open.node, &self.parts.book)));
+                }
+            }
+            Output::End(stream) => drop(self.streams.remove(&stream)),
+            Output::Roster(roster) => {
+                self.parts.book.take(envelope::roster_to_proto(roster));
+            }
+            Output::Admit { node, term } => self.admit(node, term),
+            Output::Change { change, term } => {
+                let (consensus, mailbox) = (self.parts.consensus.clone(), self.mailbox.clone());
+                spawn("voters", async move {
+                    if let Err(error) = consensus.change_voters(change).await {
+                        tracing::info!(%error, "the voters were not changed; it is tried again");
+                    }
+                    let _ = mailbox.send(LeaderMsg::Input(Input::Changed { term })).await;
+                });
+            }
+            Output::Transfer(to) => self.parts.consensus.transfer(to),
+            Output::Keep { job, story } => self.stories.keep(job, story),
+            Output::Tell(happening) if happening.is_trouble() => tracing::warn!("{happening}"),
+            Output::Tell(happening) => tracing::info!("{happening}"),
+        }
+    }
+
+    /// Says something to a member; one that takes no messages has to come anew.
+    fn say(&mut self, stream: StreamId, message: ToMember) {
+        let Some(open) = self.streams.get(&stream) else { return };
+        for part in envelope::in_parts(envelope::to_member(message)) {
+            if let Err(error) = open.out.try_send(Ok(part)) {
+                tracing::info!(node = %open.node, %error, "a member takes no messages");
+                self.streams.remove(&stream);
+                self.inputs.push_back(Input::Broken(stream));
+                return;
+            }
+        }
+    }
+
+    /// Hands what a voter needs to one that is to become one, or to take part once more.
+    fn admit(&self, node: NodeId, term: u64) {
+        let Some(admission) = self.parts.admission.clone() else { return };
+        let (book, mailbox) = (self.parts.book.clone(), self.mailbox.clone());
+        spawn("admission", async move {
+            let roster = Some(v1::Roster::from(&*book.now()));
+            let authority_key = admission.authority_key.to_vec();
+            let admitted = admission.peers.admit(node, v1::AdmitRequest { roster, authority_key });
+            let taken = match admitted.await {
+                Ok(()) => true,
+                Err(error) => {
+                    tracing::warn!(%node, %error, "a node cannot become a voter yet");
+                    false
+                }
+            };
+            let _ = mailbox.send(LeaderMsg::Input(Input::Admitted { node, term, taken })).await;
+        });
     }
 }

@@ -1,0 +1,273 @@
+//! Around a member's machine and its worker's: streams, attempts and moments.
+
+use std::collections::BTreeSet;
+
+use fruitnode_coordinator::control::leader::Refusal;
+use fruitnode_coordinator::control::member::{Input, Output, Standing, Turned};
+use fruitnode_coordinator::control::message::{FromMember, Hello, Lease, Report};
+use fruitnode_coordinator::control::{voter, worker};
+use fruitnode_coordinator::ids::NodeId;
+use fruitnode_coordinator::leases::LeaseName;
+use fruitnode_coordinator::retry::FailureReason;
+use fruitnode_coordinator::story::AttemptFacts;
+use fruitnode_coordinator::task::TaskResult;
+
+use crate::bug::Bug;
+use crate::events::{Down, Event, Up, Wire};
+use crate::leading::{address, storage};
+use crate::node::{Book, Running};
+use crate::world::World;
+
+/// What a slow task takes longer, milliseconds.
+const SLOW_MAX: u64 = 150_000;
+
+impl World {
+    pub(crate) fn member_tick(&mut self, id: NodeId) {
+        let Some(process) = &mut self.node(id).process else { return };
+        for running in process.running.values_mut() {
+            running.progress += u64::from(!running.hangs);
+        }
+        let idle = process.running.is_empty() && process.outbox.is_empty();
+        self.member_step(id, Input::Tick { idle });
+    }
+
+    pub(crate) fn member_step(&mut self, id: NodeId, input: Input) {
+        let node = self.node(id);
+        let Some(process) = &mut node.process else { return };
+        let outputs = process.step_member(&node.book, input);
+        for output in outputs {
+            self.do_for_member(id, output);
+        }
+        self.hand_on(id);
+    }
+
+    fn do_for_member(&mut self, id: NodeId, output: Output) {
+        match output {
+            Output::Open(stream, to) => {
+                let wire = self.open(id, stream, to);
+                let Some(process) = &mut self.node(id).process else { return };
+                process.wires.insert(stream, wire);
+                let hello = self.hello(id);
+                self.say_up(wire, Up::Hello(hello));
+            }
+            Output::Close(stream) => {
+                let Some(process) = &mut self.node(id).process else { return };
+                if let Some(wire) = process.wires.remove(&stream) {
+                    self.break_wire(wire);
+                }
+            }
+            Output::Say(stream, said) => self.say_on(id, stream, said),
+            Output::Beat(stream) => {
+                let Some(process) = &self.node(id).process else { return };
+                let running = process.running.iter();
+                let running = running.map(|(name, at)| (name.clone(), at.progress)).collect();
+                self.say_on(id, stream, FromMember::Beat(running));
+            }
+            Output::Order(order) => self.worker_step(id, worker::Input::Order(*order)),
+            Output::Roster(roster) => self.hear(id, Book::from(&*roster)),
+            Output::Standing(standing) => self.stands(id, standing),
+        }
+    }
+
+    fn say_on(
+        &mut self,
+        id: NodeId,
+        stream: fruitnode_coordinator::control::message::StreamId,
+        said: FromMember,
+    ) {
+        let process = self.node(id).process.as_ref();
+        if let Some(wire) = process.and_then(|process| process.wires.get(&stream).copied()) {
+            self.say_up(wire, Up::Said(said));
+        }
+    }
+
+    fn hello(&mut self, id: NodeId) -> Hello {
+        let life = self.node(id).life;
+        Hello {
+            incarnation: id.0 * 1_000 + life,
+            starts: life,
+            slots: self.plan.slots,
+            compute_class: "cpu".to_owned(),
+            fit_class: "fit".to_owned(),
+            address: address(id.0),
+            storage: storage(id.0),
+            release: "0.1.0".to_owned(),
+        }
+    }
+
+    fn stands(&mut self, id: NodeId, standing: Standing) {
+        self.note(format_args!("{id} stands: {standing:?}"));
+        let is_final = standing.is_final();
+        if let Some(process) = &mut self.node(id).process {
+            process.standing = standing;
+        }
+        if is_final {
+            self.count("process that the cluster let go");
+            self.voter_step(id, voter::Input::Stop);
+            self.crash(id);
+            let node = self.node(id);
+            (node.buried, node.gone) = (true, true);
+        }
+    }
+
+    /// Takes note of who there is. Streams of those that were removed end.
+    pub(crate) fn hear(&mut self, id: NodeId, book: Book) {
+        self.node(id).book.take(book);
+        let removed = self.node(id).book.removed.clone();
+        let wires = self.wires.iter().filter(|(_, wire)| {
+            !wire.broken && wire.leader.0 == id && removed.contains(&wire.member.0)
+        });
+        for wire in wires.map(|(wire, _)| *wire).collect::<Vec<_>>() {
+            self.refuse(wire, Refusal::NoMember);
+        }
+    }
+
+    /// The last word on a stream.
+    fn refuse(&mut self, wire: Wire, refusal: Refusal) {
+        self.say_down(wire, Down::Refused(refusal));
+    }
+
+    pub(crate) fn on_down(&mut self, wire: Wire, said: Down) {
+        let Some((id, _)) = self.ends(wire) else {
+            return;
+        };
+        let Some(stream) = self.wires.get(&wire).map(|wire| wire.stream) else { return };
+        match said {
+            Down::Taken => self.member_step(id, Input::Opened(stream)),
+            Down::Said(message) => self.member_step(id, Input::Said(stream, message)),
+            Down::Refused(refusal) => {
+                self.break_wire(wire);
+                self.member_step(id, Input::Ended(stream, turned(refusal)));
+            }
+        }
+    }
+
+    pub(crate) fn worker_step(&mut self, id: NodeId, input: worker::Input) {
+        let reconciles = matches!(
+            input,
+            worker::Input::Order(fruitnode_coordinator::control::message::Order::Reconcile { .. })
+        );
+        let Some(process) = &mut self.node(id).process else { return };
+        let held = &process.held;
+        let outputs = process.attempts.step(id, &|name| held.contains_key(name), input);
+        for output in outputs {
+            self.do_for_worker(id, output, reconciles);
+        }
+        self.hand_on(id);
+    }
+
+    fn do_for_worker(&mut self, id: NodeId, output: worker::Output, reconciles: bool) {
+        let (silent, stale) = (self.has(Bug::DropSilently), self.has(Bug::AcceptStale));
+        let Some(process) = &mut self.node(id).process else { return };
+        match output {
+            worker::Output::Begin(lease) => self.begin_work(id, *lease),
+            worker::Output::Abort(name) => match process.running.get_mut(&name) {
+                Some(running) if stale && reconciles => running.void = true,
+                _ => drop(process.running.remove(&name)),
+            },
+            worker::Output::Report(Report::Dropped(_)) if silent && reconciles => {}
+            worker::Output::Report(report) => process.outbox.push_back(report),
+            worker::Output::ForgetReports => process.outbox.clear(),
+            worker::Output::Release(name) => drop(process.held.remove(&name)),
+            worker::Output::Keep(kept) => process.held.retain(|name, _| kept.contains(name)),
+            worker::Output::Forget(job) => process.held.retain(|(of, _), _| *of != job),
+            worker::Output::GivenUp(_) => self.count("task given up"),
+            worker::Output::KeepJobs(_) | worker::Output::Abandon { .. } => {}
+        }
+    }
+
+    /// Reports go to the leader, while one has greeted the node.
+    fn hand_on(&mut self, id: NodeId) {
+        loop {
+            let Some(process) = &mut self.node(id).process else { return };
+            if !process.member.takes_reports() {
+                return;
+            }
+            let Some(report) = process.outbox.pop_front() else { return };
+            let node = self.node(id);
+            let Some(process) = &mut node.process else { return };
+            let outputs = process.step_member(&node.book, Input::Report(report));
+            outputs.into_iter().for_each(|output| self.do_for_member(id, output));
+        }
+    }
+
+    fn begin_work(&mut self, id: NodeId, lease: Lease) {
+        let (life, name) = (self.node(id).life, lease.name());
+        let task_max = self.plan.task_max.max(2);
+        let mut takes = self.dice.between(1, task_max);
+        let (slow, hangs) = (self.plan.task_slow, self.plan.task_hangs);
+        if self.dice.chance(slow) {
+            takes += self.dice.between(SLOW_MAX / 5, SLOW_MAX);
+            self.count("task that was slow");
+        }
+        let hangs = self.dice.chance(hangs);
+        let fails = self.dice.chance(self.plan.task_fails).then(|| {
+            let reasons = [FailureReason::Panic, FailureReason::StorageUnavailable];
+            self.dice.pick(&reasons)
+        });
+        let running = Running { lease, stage: 0, fails, progress: 0, hangs, void: false };
+        if let Some(process) = &mut self.node(id).process {
+            process.running.insert(name.clone(), running);
+        }
+        if hangs {
+            self.count("task that hung");
+        } else {
+            self.schedule(takes, Event::Work { node: id, life, name });
+        }
+    }
+
+    pub(crate) fn done(&mut self, id: NodeId, name: &LeaseName, result: TaskResult) {
+        let (name, facts) = (name.clone(), AttemptFacts::default());
+        self.end_attempt(id, Report::Done { name, result, facts });
+    }
+
+    pub(crate) fn failed(&mut self, id: NodeId, name: &LeaseName, reason: FailureReason) {
+        let (detail, facts) = ("as planned".to_owned(), AttemptFacts::default());
+        self.end_attempt(id, Report::Failed { name: name.clone(), reason, detail, facts });
+    }
+
+    fn end_attempt(&mut self, id: NodeId, report: Report) {
+        let (Report::Done { name, .. } | Report::Failed { name, .. }) = &report else { return };
+        let Some(process) = &mut self.node(id).process else { return };
+        let running = process.running.remove(name);
+        if running.is_some_and(|running| running.void) {
+            process.outbox.push_back(report);
+            self.hand_on(id);
+            return;
+        }
+        self.worker_step(id, worker::Input::Ended(report));
+    }
+
+    /// Some node lets go of something that it holds.
+    pub(crate) fn on_drop(&mut self) {
+        let holds = |node: &crate::node::Node| {
+            node.process.as_ref().is_some_and(|process| !process.held.is_empty())
+        };
+        let holders = self.nodes.iter().filter(|(_, node)| holds(node));
+        let holders: Vec<_> = holders.map(|(id, _)| *id).collect();
+        let number = self.dice.below(1 << 32);
+        if !holders.is_empty() {
+            let id = self.dice.pick(&holders);
+            let Some(process) = &mut self.node(id).process else { return };
+            let at = number as usize % process.held.len();
+            if let Some(name) = process.held.keys().nth(at).cloned() {
+                process.held.remove(&name);
+                self.note(format_args!("{id} lets go of {} {}", name.0, name.1));
+                self.count("moments let go of");
+                self.worker_step(id, worker::Input::Dropped(BTreeSet::from([name])));
+            }
+        }
+        self.schedule_around(self.plan.drop_mean, Event::Drop);
+    }
+}
+
+/// What a refusal means to the member.
+fn turned(refusal: Refusal) -> Turned {
+    match refusal {
+        Refusal::NotLeader(leader) => Turned::NotLeader(leader),
+        Refusal::NoMember => Turned::Denied("it is no member any more".to_owned()),
+        Refusal::OtherStore => Turned::Denied("it comes back with another store".to_owned()),
+        Refusal::OldCopy => Turned::Denied("its folder is an old copy".to_owned()),
+        Refusal::Twin => Turned::Twin("another process is this node".to_owned()),
+    }
+}
