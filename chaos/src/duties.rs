@@ -145,6 +145,7 @@ impl World {
 
     /// One assignment at a time: the next one is made from a state that knows the last.
     pub(crate) fn offer_grants(&mut self, id: NodeId) {
+        let now = self.now;
         let node = self.node(id);
         let (Some(leading), Some(replica)) = (&mut node.leading, &node.replica) else {
             return;
@@ -153,7 +154,7 @@ impl World {
             || leading.queue.iter().any(|(command, _)| is_grant(command));
         if leading.ready && !waits {
             let overdue = std::mem::take(&mut leading.overdue);
-            let turn = schedule::turn(replica.state(), &overdue);
+            let turn = schedule::turn_at(replica.state(), &overdue, now);
             let stuck: Vec<_> = overdue.iter().map(|(job, task, _)| (job, task)).collect();
             let again = |grant: &&Command| match grant {
                 Command::Grant { job, task, .. } => stuck.contains(&(job, task)),

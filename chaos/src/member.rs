@@ -257,7 +257,7 @@ impl World {
 fn product(key: &Key) -> Option<(JobId, TreeNode)> {
     let tree_node = match key.1 {
         Task::Extract(partition) | Task::Remake(partition) => TreeNode::leaf(partition.0),
-        Task::Merge(tree_node) => tree_node,
+        Task::Merge(tree_node) | Task::Rebuild(tree_node) => tree_node,
         Task::List | Task::ListRange(_) | Task::Gather => return None,
         Task::Fit | Task::Project(_) | Task::Publish => return None,
     };

@@ -4,7 +4,7 @@ use fruitnode_coordinator::ids::{Attempt, Digest, JobId, NodeId, PartitionId, Ra
 use fruitnode_coordinator::job::JobSpec;
 use fruitnode_coordinator::retry::FailureReason;
 use fruitnode_coordinator::task::{Cut, Holding, Inputs, RangePart, Task, TaskResult, Winner};
-use fruitnode_coordinator::tree::TreeNode;
+use fruitnode_coordinator::tree::{ReducePlan, Step, TreeNode};
 
 use crate::bug::Bug;
 use crate::events::{Event, Key, Life};
@@ -59,6 +59,9 @@ impl World {
                 if self.accepted(&features_key(&key.0, &winner), winner.features) {
                     self.hold(id, &key, work::leaf(&winner.features));
                 }
+            }
+            (Task::Rebuild(at), Inputs::Rebuild { partitions, winners }) => {
+                self.rebuild(id, &key, (at, partitions), &winners);
             }
             (Task::Merge(_), Inputs::Merge(left, right)) => self.merge(id, &key, (left, right)),
             (Task::Fit, Inputs::Adopt) => self.fitted(id, &key, None),
@@ -145,9 +148,37 @@ impl World {
         }
     }
 
+    fn rebuild(&mut self, id: NodeId, key: &Key, tree: (TreeNode, u32), winners: &[Winner]) {
+        let (at, partitions) = tree;
+        let plan = ReducePlan::new(partitions);
+        let first = plan.leaves(at).start;
+        let mut stack = Vec::new();
+        for step in plan.steps(at) {
+            let made = match step {
+                Step::Leaf(partition) => {
+                    let winner = &winners[(partition - first) as usize];
+                    if !self.accepted(&features_key(&key.0, winner), winner.features) {
+                        return;
+                    }
+                    work::leaf(&winner.features)
+                }
+                Step::Merge => {
+                    let (right, left) = (stack.pop(), stack.pop());
+                    let missing = "a step merges what two steps before it made";
+                    work::merged(&left.expect(missing), &right.expect(missing))
+                }
+            };
+            stack.push(made);
+        }
+        self.count("moments made again as one");
+        if let Some(digest) = stack.pop() {
+            self.hold(id, key, digest);
+        }
+    }
+
     fn hold(&mut self, id: NodeId, key: &Key, digest: Digest) {
         let tree_node = match key.1 {
-            Task::Merge(tree_node) => tree_node,
+            Task::Merge(tree_node) | Task::Rebuild(tree_node) => tree_node,
             Task::Remake(partition) => TreeNode::leaf(partition.0),
             _ => return,
         };

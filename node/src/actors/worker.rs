@@ -274,7 +274,7 @@ async fn abandon(node: Arc<NodeContext>, job: JobId, spec: Box<JobSpec>) {
 fn made_by(task: Task) -> Option<TreeNode> {
     match task {
         Task::Extract(partition) | Task::Remake(partition) => Some(TreeNode::leaf(partition.0)),
-        Task::Merge(tree_node) => Some(tree_node),
+        Task::Merge(tree_node) | Task::Rebuild(tree_node) => Some(tree_node),
         Task::List | Task::ListRange(_) | Task::Gather => None,
         Task::Fit | Task::Project(_) | Task::Publish => None,
     }

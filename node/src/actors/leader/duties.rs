@@ -11,6 +11,7 @@ use fruitnode_proto::v1;
 
 use crate::actors::envelope;
 use crate::actors::leader::Leader;
+use crate::env::wall_ms;
 use crate::mesh::roster::Roster;
 
 /// Ticks between two signs of life, and between two looks at who votes.
@@ -21,6 +22,7 @@ impl Leader {
         let Some(leading) = self.leading.as_mut() else { return };
         leading.tick += 1;
         let tick = leading.tick;
+        leading.changed |= leading.wake_ms.is_some_and(|due_ms| due_ms <= wall_ms());
         for (node, incarnation) in leading.attendance.lost(tick) {
             tracing::warn!(%node, "a member is not heard of: what it held is made again by others");
             leading.attendance.forget(node);

@@ -14,6 +14,7 @@ use fruitnode_proto::v1;
 
 use crate::actors::envelope;
 use crate::actors::leader::Leader;
+use crate::env::wall_ms;
 use crate::tasks::Lease;
 
 /// Tells the log of a lease whose inputs were lost before it could begin.
@@ -34,8 +35,13 @@ impl Leader {
         let (term, looks) = (leading.term, std::mem::take(&mut leading.look));
         let overdue = leading.overdue.iter().filter(|_| looks).map(|late| late.name.clone());
         let overdue: OverdueNames = overdue.collect();
-        let read = self.parts.consensus.read(move |state| schedule::turn(state, &overdue));
+        let now_ms = wall_ms();
+        let read =
+            self.parts.consensus.read(move |state| schedule::turn_at(state, &overdue, now_ms));
         let Ok(turn) = read.await else { return };
+        if let Some(leading) = self.leading.as_mut() {
+            leading.wake_ms = turn.wake_ms;
+        }
         turn.grants.into_iter().for_each(|grant| self.proposer.give(grant));
         for (name, node) in turn.give_up {
             let asked = self

@@ -216,6 +216,8 @@ struct Leading {
     look: bool,
     /// Whether something changed since leases were last granted.
     changed: bool,
+    /// When somebody has waited long enough for a store, milliseconds since 1970-01-01 UTC.
+    wake_ms: Option<u64>,
     roster_told: u64,
     /// Whether a change of voters is on its way.
     voting: Arc<std::sync::atomic::AtomicBool>,
@@ -304,6 +306,7 @@ impl Leader {
             overdue: Vec::new(),
             look: false,
             changed: true,
+            wake_ms: None,
             roster_told: 0,
             voting: Arc::default(),
             coming: Vec::new(),
