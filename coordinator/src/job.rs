@@ -436,8 +436,12 @@ impl Job {
     /// Whether nodes of this class may do such a task.
     pub(crate) fn fits(&self, kind: TaskKind, class: &Class) -> bool {
         match kind {
-            TaskKind::Extract | TaskKind::Remake | TaskKind::Rebuild | TaskKind::Merge => {
+            TaskKind::Extract | TaskKind::Remake | TaskKind::Merge => {
                 class.compute == self.spec.compute_class
+            }
+            // Features have their bits already, and moments have the same ones everywhere.
+            TaskKind::Rebuild => {
+                class.compute == self.spec.compute_class || self.spec.suits_fit_class(&class.fit)
             }
             TaskKind::Project | TaskKind::Fit => self.spec.suits_fit_class(&class.fit),
             TaskKind::List | TaskKind::ListRange | TaskKind::Gather | TaskKind::Publish => true,

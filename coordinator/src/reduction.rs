@@ -165,7 +165,7 @@ impl Job {
                     self.bring_together(tree_node, around, out);
                 }
             }
-            Task::Fit if turns >= MERGE_TURNS_MAX || !self.can_be_fitted(left, around) => {
+            Task::Fit if !self.can_be_fitted(left, turns, around) => {
                 self.bring_to_the_fit(around, out);
             }
             _ => {}
@@ -186,11 +186,15 @@ impl Job {
             || reach.third(nodes, holders, now_ms).is_some()
     }
 
-    fn can_be_fitted(&self, holder: NodeId, around: &Around<'_>) -> bool {
+    /// Whether the root is where it can be fitted, or may be fetched by somebody who can.
+    fn can_be_fitted(&self, holder: NodeId, turns: u8, around: &Around<'_>) -> bool {
         let mut fitters = self.fitters(around).peekable();
-        fitters.peek().is_none()
-            || fitters
-                .any(|node| node == holder || around.reach.may_fetch(node, holder, around.now_ms))
+        if fitters.peek().is_none() {
+            return true;
+        }
+        let reaches = |node: NodeId| around.reach.may_fetch(node, holder, around.now_ms);
+        // Whoever holds it is waited for, if it may fit and is busy.
+        fitters.any(|node| node == holder || (turns < MERGE_TURNS_MAX && reaches(node)))
     }
 
     /// Nodes that may fit and can write the fit.

@@ -335,11 +335,6 @@ impl<'a> Round<'a> {
         trusted.or_else(|| open.find(|node| self.may_probe(job, *node)))
     }
 
-    fn free(&self, node: NodeId) -> u32 {
-        let free = self.state.slots.of(node).map_or(0, |(_, free)| free);
-        free - self.used.get(&node).copied().unwrap_or(0)
-    }
-
     /// Whether a node may be given a task: not one at which it failed, while there is another node
     /// that could do it.
     fn may_try(&self, job: &Job, task: Task, node: NodeId) -> bool {
