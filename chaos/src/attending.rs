@@ -222,8 +222,17 @@ impl World {
     }
 
     pub(crate) fn failed(&mut self, id: NodeId, name: &LeaseName, reason: FailureReason) {
-        let (detail, facts) = ("as planned".to_owned(), AttemptFacts::default());
-        self.end_attempt(id, Report::Failed { name: name.clone(), reason, detail, facts });
+        self.failed_with(id, name, (reason, AttemptFacts::default()));
+    }
+
+    pub(crate) fn failed_with(
+        &mut self,
+        id: NodeId,
+        name: &LeaseName,
+        (reason, facts): (FailureReason, AttemptFacts),
+    ) {
+        let (name, detail) = (name.clone(), "as planned".to_owned());
+        self.end_attempt(id, Report::Failed { name, reason, detail, facts });
     }
 
     fn end_attempt(&mut self, id: NodeId, report: Report) {

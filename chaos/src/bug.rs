@@ -41,6 +41,14 @@ pub enum Bug {
     AdmitEarly,
     /// A learner counts as caught up before it has said a word.
     SilentLearner,
+    /// Nobody takes note of who cannot fetch from whom.
+    BlindToWalls,
+    /// What a store refuses to one node ends the job.
+    RefusalEndsJob,
+    /// An outage of the store uses up the attempts of a task.
+    OutageCounts,
+    /// A leader does not look at the clock for what waits.
+    NeverWake,
     /// A member that leaves is removed at once, whether it votes or not.
     RemoveAtOnce,
 }

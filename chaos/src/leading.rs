@@ -37,6 +37,7 @@ impl World {
             return;
         }
         let fooled = self.has(Bug::SilentLearner);
+        let now = if self.has(Bug::NeverWake) { 0 } else { self.now };
         let book = self.node(id).book.index;
         let Some(voting) = self.node(id).voting_mut() else { return };
         voting.mail_is_due = false;
@@ -51,7 +52,7 @@ impl World {
             _ => None,
         });
         let opened: Vec<_> = opened.collect();
-        let outputs = voting.leader.steps(voting.replica.state(), &status, inputs);
+        let outputs = voting.leader.steps(voting.replica.state(), &status, now, inputs);
         let refused = |stream: &StreamId| {
             outputs.iter().any(|output| matches!(output, Output::Refuse(at, _) if at == stream))
         };

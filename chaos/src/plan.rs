@@ -3,7 +3,9 @@
 //! Each kind of fault is there in about half of all runs, so that each is also seen without the
 //! others; in one run of four one of them is extreme.
 
-use fruitnode_coordinator::ids::JobId;
+use std::collections::BTreeSet;
+
+use fruitnode_coordinator::ids::{JobId, NodeId};
 use fruitnode_coordinator::job::JobSpec;
 use fruitnode_coordinator::max_bad::{MaxBad, WHOLE};
 
@@ -56,11 +58,20 @@ pub(crate) struct Plan {
     pub(crate) reply_lost: u64,
     pub(crate) compact_entries: u64,
     pub(crate) leave_dead: bool,
+    /// Who cannot fetch moments from whom, for ever.
+    pub(crate) walls: BTreeSet<(NodeId, NodeId)>,
+    /// Nodes that the store refuses, for ever.
+    pub(crate) refused: BTreeSet<NodeId>,
+    /// When the store answers nobody: from, and until.
+    pub(crate) outages: Vec<(Time, Time)>,
     /// When each node is let in, in order; the first one founds the cluster.
     pub(crate) joins: Vec<Time>,
     /// What people do with its members, and when.
     pub(crate) operations: Vec<(Time, Operation)>,
 }
+
+/// Longest time for which the store answers nobody.
+const OUTAGE_MAX: Time = 60_000;
 
 /// Operations of a run in which people have much to do.
 const OPERATIONS_MAX: u64 = 12;
@@ -113,9 +124,17 @@ impl Plan {
             store_fails: dice.pick(&[0, 0, 50, 200]),
             compact_entries: dice.pick(&[20, 60, 4_096]),
             leave_dead: dice.chance(500),
+            walls: BTreeSet::new(),
+            refused: BTreeSet::new(),
+            outages: Vec::new(),
             joins: Vec::new(),
             operations: Vec::new(),
         };
+        plan.walls = walls(dice, plan.nodes);
+        if dice.chance(200) {
+            let from = dice.between(3_000, calm_at);
+            plan.outages.push((from, from + dice.between(1_000, OUTAGE_MAX)));
+        }
         plan.joins = (0..plan.nodes)
             .map(|node| match dice.chance(250) && node > 0 {
                 true => dice.between(0, calm_at),
@@ -124,6 +143,12 @@ impl Plan {
             .collect();
         plan.joins.sort_unstable();
         plan.operations = Operation::draw(dice, calm_at);
+        // Somebody has to be there whom the store lets in.
+        if dice.chance(150) && plan.nodes > 2 {
+            plan.refused = BTreeSet::from([NodeId(dice.between(1, plan.nodes))]);
+            plan.operations.clear();
+            plan.leave_dead = false;
+        }
         for job in 0..dice.between(1, 2) {
             plan.jobs.push(JobPlan::draw(dice, job, calm_at));
         }
@@ -139,6 +164,9 @@ impl Plan {
         self.leave_dead = false;
         self.joins = vec![0; self.joins.len()];
         self.operations.clear();
+        self.walls.clear();
+        self.refused.clear();
+        self.outages.clear();
         self.still();
         self
     }
@@ -168,6 +196,31 @@ impl Plan {
         self.disk_max = self.disk_max.min(20);
         self.task_max = self.task_max.min(1_000);
     }
+}
+
+/// Firewalls between nodes that reach everything else, in one run of five.
+fn walls(dice: &mut Dice, nodes: u64) -> BTreeSet<(NodeId, NodeId)> {
+    let there = dice.chance(200);
+    let kind = dice.below(6);
+    let mut walls = BTreeSet::new();
+    for one in 1..=nodes {
+        for other in one + 1..=nodes {
+            let closed = match kind {
+                // Each from each; from the first; but for neighbours; between halves; at random.
+                0 => true,
+                1 => one == 1,
+                2 => other - one > 1 && other - one < nodes - 1,
+                3 => (one % 2 == 0) != (other % 2 == 0),
+                _ => dice.chance(500),
+            };
+            let one_way = kind == 5;
+            if there && closed {
+                walls.insert((NodeId(one), NodeId(other)));
+                walls.extend((!one_way).then_some((NodeId(other), NodeId(one))));
+            }
+        }
+    }
+    walls
 }
 
 impl Operation {

@@ -3,13 +3,13 @@
 use fruitnode_coordinator::control::message::MomentsName;
 use fruitnode_coordinator::ids::{Attempt, Digest, JobId, NodeId, PartitionId, RangeId};
 use fruitnode_coordinator::job::JobSpec;
+use fruitnode_coordinator::leases::LeaseName;
 use fruitnode_coordinator::retry::FailureReason;
+use fruitnode_coordinator::story::AttemptFacts;
 use fruitnode_coordinator::task::{Cut, Holding, Inputs, RangePart, Task, TaskResult, Winner};
-use fruitnode_coordinator::tree::TreeNode;
+use fruitnode_coordinator::tree::{ReducePlan, Step, TreeNode};
 
 use crate::bug::Bug;
-use fruitnode_coordinator::leases::LeaseName;
-
 use crate::events::{Event, Life};
 use crate::node::Running;
 use crate::objects::{Object, Put};
@@ -25,6 +25,9 @@ const AGAIN: Time = 700;
 impl World {
     pub(crate) fn on_work(&mut self, id: NodeId, life: Life, key: LeaseName) {
         if !self.lives(id, life) {
+            return;
+        }
+        if self.is_kept_from_the_store(id, &key) {
             return;
         }
         let Some(running) = self.running(id, &key) else { return };
@@ -61,6 +64,9 @@ impl World {
                 if self.accepted(&features_key(&key.0, &winner), winner.features) {
                     self.hold(id, &key, work::leaf(&winner.features));
                 }
+            }
+            (Task::Rebuild(at), Inputs::Rebuild { partitions, winners }) => {
+                self.rebuild(id, &key, (at, partitions), &winners);
             }
             (Task::Merge(_), Inputs::Merge(left, right)) => self.merge(id, &key, (left, right)),
             (Task::Fit, Inputs::Adopt) => self.fitted(id, &key, None),
@@ -147,9 +153,37 @@ impl World {
         }
     }
 
+    fn rebuild(&mut self, id: NodeId, key: &LeaseName, tree: (TreeNode, u32), winners: &[Winner]) {
+        let (at, partitions) = tree;
+        let plan = ReducePlan::new(partitions);
+        let first = plan.leaves(at).start;
+        let mut stack = Vec::new();
+        for step in plan.steps(at) {
+            let made = match step {
+                Step::Leaf(partition) => {
+                    let winner = &winners[(partition - first) as usize];
+                    if !self.accepted(&features_key(&key.0, winner), winner.features) {
+                        return;
+                    }
+                    work::leaf(&winner.features)
+                }
+                Step::Merge => {
+                    let (right, left) = (stack.pop(), stack.pop());
+                    let missing = "a step merges what two steps before it made";
+                    work::merged(&left.expect(missing), &right.expect(missing))
+                }
+            };
+            stack.push(made);
+        }
+        self.count("moments made again as one");
+        if let Some(digest) = stack.pop() {
+            self.hold(id, key, digest);
+        }
+    }
+
     fn hold(&mut self, id: NodeId, key: &LeaseName, digest: Digest) {
         let tree_node = match key.1 {
-            Task::Merge(tree_node) => tree_node,
+            Task::Merge(tree_node) | Task::Rebuild(tree_node) => tree_node,
             Task::Remake(partition) => TreeNode::leaf(partition.0),
             _ => return,
         };
@@ -276,9 +310,10 @@ impl World {
         tree_node: TreeNode,
         holding: Holding,
     ) -> bool {
-        let now = self.now;
-        let reached =
-            holding.node == id || self.reaches(id, holding.node) && self.reaches(holding.node, id);
+        let (now, blind) = (self.now, self.has(Bug::BlindToWalls));
+        let ways = [(id, holding.node), (holding.node, id)];
+        let open = |(from, to)| self.reaches(from, to) && !self.plan.walls.contains(&(from, to));
+        let reached = holding.node == id || ways.into_iter().all(open);
         let holder = self.node(holding.node);
         let awake = holder.up() && holder.paused_until <= now;
         let name = (key.0.clone(), tree_node);
@@ -292,7 +327,47 @@ impl World {
             self.work_again(id, key, AGAIN);
         } else {
             self.count("moments out of reach");
-            self.failed(id, key, FailureReason::MomentsMissing);
+            // Asleep or dead, it is not reached either.
+            let unreached = (!reached || !awake).then_some(holding.node);
+            self.failed_at(id, key, unreached.filter(|_| !blind));
+        }
+        false
+    }
+
+    /// An attempt could not get at moments: the holder was not reached, or does not hold them.
+    fn failed_at(&mut self, id: NodeId, key: &LeaseName, unreached: Option<NodeId>) {
+        let reason = match unreached {
+            Some(_) => FailureReason::MomentsUnreachable,
+            None => FailureReason::MomentsMissing,
+        };
+        let facts = AttemptFacts { unreached, ..AttemptFacts::default() };
+        self.failed_with(id, key, (reason, facts));
+    }
+
+    /// Whether the store refuses the node, or answers nobody: then the attempt has failed.
+    fn is_kept_from_the_store(&mut self, id: NodeId, key: &LeaseName) -> bool {
+        if !key.1.kind().needs_store() {
+            return false;
+        }
+        if self.plan.refused.contains(&id) {
+            self.count("node that the store refuses");
+            let reason = match self.has(Bug::RefusalEndsJob) {
+                true => FailureReason::InvalidJob,
+                false => FailureReason::StorageRefused,
+            };
+            self.failed(id, key, reason);
+            return true;
+        }
+        let now = self.now;
+        let mut outages = self.plan.outages.iter();
+        if outages.any(|(from, until)| (*from..*until).contains(&now)) {
+            self.count("store that does not answer");
+            let reason = match self.has(Bug::OutageCounts) {
+                true => FailureReason::Panic,
+                false => FailureReason::StorageUnavailable,
+            };
+            self.failed(id, key, reason);
+            return true;
         }
         false
     }

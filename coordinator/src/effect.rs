@@ -64,4 +64,6 @@ pub enum Effect {
 pub(crate) struct Outbox {
     pub(crate) effects: Vec<Effect>,
     pub(crate) freed: Vec<NodeId>,
+    /// Merges that became possible, of which it is not known yet whether somebody can do them.
+    pub(crate) unsettled: Vec<Task>,
 }

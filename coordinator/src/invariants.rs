@@ -5,9 +5,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::ids::{Attempt, JobId, NodeId, PartitionId, RangeId};
 use crate::job::{Job, Phase, Status};
+use crate::reach::WAYS_MAX;
 use crate::retry::{COUNTED_FAILURES_MAX, FailureReason};
 use crate::slots::Slots;
 use crate::state::{ClusterState, ENDED_JOBS_MAX};
+use crate::store_faults::DETAIL_BYTES_MAX;
 use crate::task::{RANGES_MAX, Task};
 
 /// Checks every invariant and describes those that are broken. Linear in the state.
@@ -16,6 +18,7 @@ pub fn check(state: &ClusterState) -> Vec<String> {
     check_members(state, &mut broken);
     check_ended(state, &mut broken);
     check_slots(state, &mut broken);
+    check_reach(state, &mut broken);
     let mut used: BTreeMap<NodeId, u32> = BTreeMap::new();
     for job in state.jobs.values() {
         for ((task, _), node) in &job.granted {
@@ -28,6 +31,8 @@ pub fn check(state: &ClusterState) -> Vec<String> {
             check_grants(state, job, &mut job_broken);
             check_partitions(job, &mut job_broken);
             check_moments(state, job, &mut job_broken);
+            check_rebuilds(job, &mut job_broken);
+            check_faults(state, job, &mut job_broken);
             check_story(job, &mut job_broken);
             check_progress(job, &mut job_broken);
         }
@@ -112,11 +117,18 @@ fn check_shape(job: &Job, broken: &mut Vec<String>) {
     let count = job.partitions.len() as u32;
     let leased = job.granted.keys().map(|(task, _)| task);
     let told = job.story.iter().map(|record| &record.task);
-    let mut tasks = job.ready.iter().chain(leased).chain(job.failures.keys()).chain(told);
+    let counted = job.failures.keys().chain(job.turns.keys()).chain(job.faults.waits.keys());
+    let mut tasks = job.ready.iter().chain(leased).chain(counted).chain(told);
     if job.ended() {
         let moments = job.held.len() + job.uncovered.len() + job.suspects.len();
+        let remade = job.rebuilds.len() + job.turns.len();
+        let faults = job.faults.nodes.len() + job.faults.waits.len();
         let ranges = job.cut.is_some() || !job.ranges.is_empty();
-        if tasks.next().is_some() || count > 0 || ranges || moments + job.last.len() > 0 {
+        if tasks.next().is_some()
+            || count > 0
+            || ranges
+            || moments + remade + faults + job.last.len() > 0
+        {
             broken.push("SHAPE: something is kept of a job that is over".to_owned());
         }
         return;
@@ -139,6 +151,7 @@ fn check_shape(job: &Job, broken: &mut Vec<String>) {
     let exists = |task: &Task| match *task {
         Task::Extract(p) | Task::Remake(p) | Task::Project(p) => p.0 < count,
         Task::Merge(at) => plan.contains(at) && plan.children(at).is_some(),
+        Task::Rebuild(at) => plan.contains(at),
         // Of ranges only the story tells when the listing is accepted.
         Task::ListRange(range) => range.0 < RANGES_MAX,
         Task::List | Task::Gather | Task::Fit | Task::Publish => true,
@@ -241,7 +254,7 @@ fn check_partitions(job: &Job, broken: &mut Vec<String>) {
             Task::ListRange(range) => !matches!(job.ranges.get(range.0 as usize), Some(None)),
             Task::Gather => job.inputs(*task).is_none(),
             Task::Fit => job.fit.is_some(),
-            Task::Publish | Task::Merge(_) | Task::Remake(_) => false,
+            Task::Publish | Task::Merge(_) | Task::Remake(_) | Task::Rebuild(_) => false,
         };
         if done {
             broken.push(format!("ONCE: {task} is done and still wanted"));
@@ -283,6 +296,44 @@ fn check_moments(state: &ClusterState, job: &Job, broken: &mut Vec<String>) {
     }
 }
 
+/// REBUILD: what is made again as one is held nowhere, and is no part of another such thing.
+fn check_rebuilds(job: &Job, broken: &mut Vec<String>) {
+    if !job.rebuilds.keys().all(|at| job.plan().contains(*at)) {
+        broken.push("REBUILD: no place in the tree".to_owned());
+        return;
+    }
+    let mut told = BTreeSet::new();
+    for at in job.rebuilds.keys() {
+        for partition in job.plan().leaves(*at).map(PartitionId) {
+            if !job.uncovered.contains(&partition) || !told.insert(partition) {
+                broken.push(format!("REBUILD: {partition} of {at} is held, or made twice"));
+            }
+        }
+    }
+}
+
+/// FAULTS: what is known of stores is known of members, and waits for what is not done.
+fn check_faults(state: &ClusterState, job: &Job, broken: &mut Vec<String>) {
+    for (node, fault) in job.faults.nodes() {
+        if !state.nodes.contains_key(&node) {
+            broken.push(format!("FAULTS: something is known of {node}, which is no member"));
+        }
+        if fault.detail.len() > DETAIL_BYTES_MAX || fault.since_ms > state.now_ms {
+            broken.push(format!("FAULTS: too much is known of {node}, or too early"));
+        }
+    }
+}
+
+/// REACH: ways lead from members to members, and are not too many.
+fn check_reach(state: &ClusterState, broken: &mut Vec<String>) {
+    if !state.reach.nodes().iter().all(|node| state.nodes.contains_key(node)) {
+        broken.push("REACH: a way leads to a node that is no member".to_owned());
+    }
+    if state.reach.ways.len() > WAYS_MAX || state.reach.ways.keys().any(|(from, to)| from == to) {
+        broken.push("REACH: too many ways, or one from a node to itself".to_owned());
+    }
+}
+
 /// LIVE: a job that is not over has something ready or leased; whatever can be done is either.
 fn check_progress(job: &Job, broken: &mut Vec<String>) {
     if job.ended() {
@@ -301,6 +352,7 @@ fn check_progress(job: &Job, broken: &mut Vec<String>) {
         .chain(each().map(Task::Extract))
         .chain(each().map(Task::Project))
         .chain(job.uncovered.iter().copied().map(Task::Remake))
+        .chain(job.rebuilds.keys().copied().map(Task::Rebuild))
         .chain(merges)
         .filter(|task| job.is_due(*task) && !job.is_granted(*task))
         .collect();

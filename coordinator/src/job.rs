@@ -7,8 +7,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::ids::{Attempt, Digest, JobId, NodeId, PartitionId, RangeId};
 use crate::max_bad::MaxBad;
 use crate::retry::FailureReason;
+use crate::slots::Class;
+use crate::store_faults::StoreFaults;
 use crate::story::{AttemptRecord, RECORDS_KEPT_ANYWAY};
-use crate::task::{Cut, FitRecord, Holding, Inputs, Listing, RangePart, Task, Winner};
+use crate::task::{Cut, FitRecord, Holding, Inputs, Listing, RangePart, Task, TaskKind, Winner};
 use crate::tree::{ReducePlan, TreeNode};
 
 /// What a user asked for.
@@ -175,8 +177,15 @@ pub struct Job {
     pub(crate) failures: BTreeMap<Task, u8>,
     /// Where these happened: follows from the story, and is kept beside it for speed.
     pub(crate) spared: BTreeMap<Task, BTreeSet<NodeId>>,
-    /// Nodes that cannot get at the moments that a task needs: others are asked first.
-    pub(crate) missing: BTreeMap<Task, BTreeSet<NodeId>>,
+    /// Attempts at merges and the fit that could not get at the moments they needed.
+    pub(crate) turns: BTreeMap<Task, u8>,
+    /// Places in the tree below which everything is made again on one node, and on which, if that
+    /// matters. What lies below is told of by no held moments.
+    pub(crate) rebuilds: BTreeMap<TreeNode, Option<NodeId>>,
+    /// Partitions that were made again for this so far, each as often as it was.
+    pub(crate) rebuilt: u32,
+    /// What was met with at the stores.
+    pub(crate) faults: StoreFaults,
     pub(crate) partitions: Vec<PartitionRecord>,
     /// Digests of quarantine objects: few partitions have one.
     pub(crate) quarantine: BTreeMap<PartitionId, Digest>,
@@ -213,7 +222,10 @@ impl Job {
             granted: BTreeMap::new(),
             failures: BTreeMap::new(),
             spared: BTreeMap::new(),
-            missing: BTreeMap::new(),
+            turns: BTreeMap::new(),
+            rebuilds: BTreeMap::new(),
+            rebuilt: 0,
+            faults: StoreFaults::default(),
             partitions: Vec::new(),
             quarantine: BTreeMap::new(),
             held: BTreeMap::new(),
@@ -307,6 +319,11 @@ impl Job {
         self.held.iter().map(|(&tree_node, &holding)| (tree_node, holding))
     }
 
+    /// What was met with at the job's stores; nothing once it is over.
+    pub fn store_faults(&self) -> &StoreFaults {
+        &self.faults
+    }
+
     /// Shape of the reduction; empty before the listing is accepted.
     pub fn plan(&self) -> ReducePlan {
         ReducePlan::new(self.listing.map_or(0, |listing| listing.partitions))
@@ -332,6 +349,16 @@ impl Job {
                 Some(Inputs::Extract { listing: self.listing?, careful, bad_elsewhere })
             }
             Task::Remake(p) => Some(Inputs::Remake(self.winner(p)?)),
+            Task::Rebuild(tree_node) => {
+                let plan = self.plan();
+                if !plan.contains(tree_node) {
+                    return None;
+                }
+                let leaves = plan.leaves(tree_node).map(PartitionId);
+                let winners: Option<Vec<_>> = leaves.map(|p| self.winner(p)).collect();
+                let partitions = self.partitions.len() as u32;
+                Some(Inputs::Rebuild { partitions, winners: winners? })
+            }
             Task::Merge(node) => {
                 let (left, right) = self.plan().children(node)?;
                 let both = (*self.held.get(&left)?, *self.held.get(&right)?);
@@ -403,10 +430,22 @@ impl Job {
 
     /// Whether another node should rather be given the task than this one.
     pub(crate) fn avoids(&self, task: Task, node: NodeId) -> bool {
-        let on = |tasks: &BTreeMap<Task, BTreeSet<NodeId>>| {
-            tasks.get(&task).is_some_and(|nodes| nodes.contains(&node))
-        };
-        on(&self.spared) || on(&self.missing)
+        self.spared.get(&task).is_some_and(|nodes| nodes.contains(&node))
+    }
+
+    /// Whether nodes of this class may do such a task.
+    pub(crate) fn fits(&self, kind: TaskKind, class: &Class) -> bool {
+        match kind {
+            TaskKind::Extract | TaskKind::Remake | TaskKind::Merge => {
+                class.compute == self.spec.compute_class
+            }
+            // Features have their bits already, and moments have the same ones everywhere.
+            TaskKind::Rebuild => {
+                class.compute == self.spec.compute_class || self.spec.suits_fit_class(&class.fit)
+            }
+            TaskKind::Project | TaskKind::Fit => self.spec.suits_fit_class(&class.fit),
+            TaskKind::List | TaskKind::ListRange | TaskKind::Gather | TaskKind::Publish => true,
+        }
     }
 
     pub(crate) fn is_granted(&self, task: Task) -> bool {

@@ -49,6 +49,7 @@ impl Terms {
             | TaskKind::Gather
             | TaskKind::Extract
             | TaskKind::Remake
+            | TaskKind::Rebuild
             | TaskKind::Project
             | TaskKind::Publish => OBJECTS_TERM_TICKS,
         })

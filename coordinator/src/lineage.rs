@@ -1,18 +1,34 @@
 //! How a job moves: what an accepted, failed or lost attempt changes, and what becomes ready.
 //!
-//! Lineage is read backwards here: moments that were lost are made again from accepted features,
-//! never from photographs, and only those that no other held moments tell of.
+//! Lineage is read backwards: what was lost is made again from what was accepted, and only that.
+//! How moments come together is in [`crate::reduction`].
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 
 use crate::effect::{Effect, Outbox};
 use crate::ids::{Attempt, NodeId, PartitionId, RangeId};
 use crate::job::{Job, Outcome, PartitionRecord, Phase, Status};
 use crate::partition::{self, PARTITIONS_MAX};
+use crate::reach::Reach;
 use crate::retry::{Decision, FailureReason, after_failure};
+use crate::slots::Slots;
+use crate::state::Node;
+use crate::store_faults::StoreFaults;
 use crate::story::{AttemptFacts, AttemptRecord};
 use crate::task::{Cut, FitRecord, Holding, Listing, RANGES_MAX, RangePart, Task, TaskResult};
 use crate::tree::TreeNode;
+
+/// What a job's decisions need beside the job.
+pub(crate) struct Around<'a> {
+    /// Who takes leases.
+    pub(crate) nodes: &'a BTreeMap<NodeId, Node>,
+    /// Who may be given something.
+    pub(crate) slots: &'a Slots,
+    /// Who can fetch from whom.
+    pub(crate) reach: &'a mut Reach,
+    /// Milliseconds since 1970-01-01 UTC.
+    pub(crate) now_ms: u64,
+}
 
 impl Job {
     /// Leases a task. Void unless the attempt is the job's next and the task is ready, or leased
@@ -49,6 +65,7 @@ impl Job {
         task: Task,
         attempt: Attempt,
         (result, facts): (&TaskResult, AttemptFacts),
+        around: &mut Around<'_>,
         out: &mut Outbox,
     ) {
         if !result.answers(task) {
@@ -62,7 +79,11 @@ impl Job {
         self.withdraw(task, out);
         self.failures.remove(&task);
         self.spared.remove(&task);
-        self.missing.remove(&task);
+        self.turns.remove(&task);
+        if task.kind().needs_store() {
+            self.faults.succeeded(task, node, around.now_ms);
+        }
+        self.fetched(task, node, around);
         match (task, *result) {
             (_, TaskResult::Listed { keys, bytes, partitions, digest }) => {
                 self.listed(task, Listing { attempt, keys, bytes, partitions, digest }, out);
@@ -80,6 +101,11 @@ impl Job {
             (Task::Remake(p), TaskResult::Held { digest }) => {
                 self.counts.remade = self.counts.remade.saturating_add(1);
                 self.hold(TreeNode::leaf(p.0), Holding { node, digest }, out);
+            }
+            (Task::Rebuild(tree_node), TaskResult::Held { digest }) => {
+                let leaves = self.plan().leaves(tree_node).len() as u32;
+                self.counts.remade = self.counts.remade.saturating_add(leaves);
+                self.hold(tree_node, Holding { node, digest }, out);
             }
             (Task::Merge(tree_node), TaskResult::Held { digest }) => {
                 self.counts.merges = self.counts.merges.saturating_add(1);
@@ -105,6 +131,7 @@ impl Job {
             // Excluded by `answers`.
             _ => {}
         }
+        self.settle_all(around, out);
         self.advance();
     }
 
@@ -114,19 +141,21 @@ impl Job {
         task: Task,
         attempt: Attempt,
         (reason, detail, facts): (FailureReason, &str, AttemptFacts),
+        around: &mut Around<'_>,
         out: &mut Outbox,
     ) {
-        let Some(node) = self.granted.remove(&(task, attempt)) else {
+        let Some(node) = self.note_failure((task, attempt), (reason, facts), out) else {
             return;
         };
-        self.free(task, node, out);
-        self.remember(AttemptRecord { task, attempt, node, reason: Some(reason), facts });
-        self.counts.failed_attempts = self.counts.failed_attempts.saturating_add(1);
-        if matches!(reason, FailureReason::NodeLost | FailureReason::Stalled) {
-            self.suspect(task);
+        if reason.sets_aside() || reason == FailureReason::StorageUnavailable {
+            self.faults.failed((task, node), (reason, detail), around.now_ms);
         }
         let before = self.failures.get(&task).copied().unwrap_or(0);
         match after_failure(reason, before) {
+            Decision::Again(_) if reason.sets_aside() && !self.has_anybody(task, around) => {
+                let detail = self.refusal_of_all(task, detail, around);
+                self.end(Outcome::Failed { task, reason, detail }, out);
+            }
             Decision::Again(counted) => {
                 if counted > 0 {
                     self.failures.insert(task, counted);
@@ -134,10 +163,16 @@ impl Job {
                 if reason.counts() {
                     self.spared.entry(task).or_default().insert(node);
                 }
-                if reason == FailureReason::MomentsMissing {
-                    self.miss_moments(task, node);
-                }
                 self.offer(task);
+                if matches!(
+                    reason,
+                    FailureReason::MomentsMissing | FailureReason::MomentsUnreachable
+                ) {
+                    self.miss_moments((task, node), facts.unreached, around, out);
+                } else if task == Task::Fit {
+                    // Whoever holds the root may be set aside now.
+                    self.settle(task, around, out);
+                }
                 self.advance();
             }
             Decision::GiveUp => {
@@ -156,11 +191,13 @@ impl Job {
         for tree_node in moments {
             self.lose_moments(tree_node);
         }
-        let lost = (FailureReason::NodeLost, "the node was lost", AttemptFacts::default());
         for (task, attempt) in attempts {
-            self.fail(task, attempt, lost, out);
+            let lost = (FailureReason::NodeLost, AttemptFacts::default());
+            self.note_failure((task, attempt), lost, out);
+            self.offer(task);
         }
         self.last.remove(&node);
+        self.faults.forget(node);
         self.advance();
     }
 
@@ -185,7 +222,9 @@ impl Job {
         self.ready.clear();
         self.failures.clear();
         self.spared.clear();
-        self.missing.clear();
+        self.turns.clear();
+        self.rebuilds.clear();
+        self.faults = StoreFaults::default();
         self.uncovered.clear();
         self.suspects.clear();
         self.last.clear();
@@ -299,109 +338,44 @@ impl Job {
         }
     }
 
-    /// Moments have come to be held. What they were made of is no longer needed.
-    fn hold(&mut self, tree_node: TreeNode, holding: Holding, out: &mut Outbox) {
-        if self.is_covered(tree_node) {
-            self.release(tree_node, holding.node, out);
-            return;
+    /// Ends an attempt that failed. `None` if it is not valid any more.
+    fn note_failure(
+        &mut self,
+        (task, attempt): (Task, Attempt),
+        (reason, facts): (FailureReason, AttemptFacts),
+        out: &mut Outbox,
+    ) -> Option<NodeId> {
+        let node = self.granted.remove(&(task, attempt))?;
+        self.free(task, node, out);
+        self.remember(AttemptRecord { task, attempt, node, reason: Some(reason), facts });
+        self.counts.failed_attempts = self.counts.failed_attempts.saturating_add(1);
+        if matches!(reason, FailureReason::NodeLost | FailureReason::Stalled) {
+            self.suspect(task);
         }
-        self.release_below(tree_node, out);
-        for partition in self.plan().leaves(tree_node) {
-            self.uncovered.remove(&PartitionId(partition));
-            self.ready.remove(&Task::Remake(PartitionId(partition)));
-        }
-        self.held.insert(tree_node, holding);
-        if let Some(parent) = self.plan().parent(tree_node) {
-            self.offer(Task::Merge(parent));
-        }
+        Some(node)
     }
 
-    /// Whether this node of the tree, or one above it, is held.
-    fn is_covered(&self, tree_node: TreeNode) -> bool {
-        let plan = self.plan();
-        let mut at = Some(tree_node);
-        while let Some(node) = at {
-            if self.held.contains_key(&node) {
-                return true;
-            }
-            at = plan.parent(node);
-        }
-        false
+    /// Nodes that could do the task by what they are.
+    pub(crate) fn able(&self, task: Task, slots: &Slots) -> impl Iterator<Item = NodeId> {
+        let classes = slots.classes().filter(move |(class, _)| self.fits(task.kind(), class));
+        classes.flat_map(|(_, offers)| offers.nodes.iter().copied())
     }
 
-    fn release_below(&mut self, tree_node: TreeNode, out: &mut Outbox) {
-        self.ready.remove(&Task::Merge(tree_node));
-        let Some((left, right)) = self.plan().children(tree_node) else {
-            return;
-        };
-        for child in [left, right] {
-            match self.held.remove(&child) {
-                Some(held) => self.release(child, held.node, out),
-                None => self.release_below(child, out),
-            }
-        }
+    /// Whether there is a node that could do the task and is not set aside.
+    fn has_anybody(&self, task: Task, around: &Around<'_>) -> bool {
+        self.able(task, around.slots).any(|node| !self.faults.sets_aside(node, around.now_ms))
     }
 
-    /// Nobody needs moments any more. Some may be in the making: the node that held the root may
-    /// have been lost while another one fitted.
-    fn end_reduction(&mut self, out: &mut Outbox) {
-        let is_reduction = |task: &Task| matches!(task, Task::Merge(_) | Task::Remake(_));
-        let leased: BTreeSet<Task> =
-            self.granted.keys().map(|(task, _)| *task).filter(is_reduction).collect();
-        leased.into_iter().for_each(|task| self.withdraw(task, out));
-        self.ready.retain(|task| !is_reduction(task));
-        self.failures.retain(|task, _| !is_reduction(task));
-        self.spared.retain(|task, _| !is_reduction(task));
-        self.missing.retain(|task, _| !is_reduction(task));
-        self.uncovered.clear();
-        self.release_all(out);
-    }
-
-    fn release_all(&mut self, out: &mut Outbox) {
-        for (tree_node, held) in std::mem::take(&mut self.held) {
-            self.release(tree_node, held.node, out);
-        }
-    }
-
-    fn release(&self, tree_node: TreeNode, node: NodeId, out: &mut Outbox) {
-        out.effects.push(Effect::Release { job: self.id.clone(), tree_node, node });
-    }
-
-    /// A node cannot get at moments that another one holds. The other way may be open; if neither
-    /// holder can reach the other, the moments that this node lacks count as lost, and are made
-    /// again elsewhere.
-    fn miss_moments(&mut self, task: Task, node: NodeId) {
-        self.missing.entry(task).or_default().insert(node);
-        let Task::Merge(tree_node) = task else { return };
-        let Some((left, right)) = self.plan().children(tree_node) else { return };
-        let holder = |child: &TreeNode| self.held.get(child).map(|held| held.node);
-        let (Some(of_left), Some(of_right)) = (holder(&left), holder(&right)) else { return };
-        if !self.avoids(task, of_left) || !self.avoids(task, of_right) {
-            return;
-        }
-        let (lacking, held_by) = if node == of_right { (left, of_left) } else { (right, of_right) };
-        self.missing.remove(&task);
-        self.lose_moments(lacking);
-        for partition in self.plan().leaves(lacking) {
-            let remake = Task::Remake(PartitionId(partition));
-            self.missing.entry(remake).or_default().insert(held_by);
-        }
-    }
-
-    fn lose_moments(&mut self, tree_node: TreeNode) {
-        self.held.remove(&tree_node);
-        let plan = self.plan();
-        if let Some(parent) = plan.parent(tree_node) {
-            self.ready.remove(&Task::Merge(parent));
-        }
-        for partition in plan.leaves(tree_node).map(PartitionId) {
-            self.uncovered.insert(partition);
-            self.offer(Task::Remake(partition));
+    /// What the store says, and of how many nodes.
+    fn refusal_of_all(&self, task: Task, detail: &str, around: &Around<'_>) -> String {
+        match self.able(task, around.slots).count() {
+            0 | 1 => detail.to_owned(),
+            nodes => format!("the store refuses all {nodes} nodes that could do it: {detail}"),
         }
     }
 
     /// Makes a task ready, if it can be done now and nobody is at it.
-    fn offer(&mut self, task: Task) {
+    pub(crate) fn offer(&mut self, task: Task) {
         if !self.is_granted(task) && self.is_due(task) {
             self.ready.insert(task);
         }
@@ -416,8 +390,10 @@ impl Job {
             Task::Gather => self.inputs(task).is_some(),
             Task::Extract(p) => status(p) == Some(Status::Pending),
             Task::Remake(p) => {
-                self.uncovered.contains(&p)
-                    && matches!(self.phase, Phase::Reducing | Phase::Fitting)
+                self.uncovered.contains(&p) && self.reduces_now() && !self.is_rebuilt(p)
+            }
+            Task::Rebuild(tree_node) => {
+                self.rebuilds.contains_key(&tree_node) && self.reduces_now()
             }
             Task::Merge(_) => self.inputs(task).is_some(),
             Task::Fit => self.phase == Phase::Fitting && self.inputs(task).is_some(),
@@ -430,7 +406,7 @@ impl Job {
 
     /// Moves to the next phase when the present one has nothing left, or back when the root
     /// moments were lost before the fit.
-    fn advance(&mut self) {
+    pub(crate) fn advance(&mut self) {
         let root_held = self.plan().root().is_some_and(|root| self.held.contains_key(&root));
         match self.phase {
             Phase::Extracting if self.all_extracted() => {
@@ -442,7 +418,9 @@ impl Job {
                 self.offer(Task::Fit);
                 self.offer(Task::Publish);
                 // Only now: during extraction the memory is better spent on new moments.
-                let lost: Vec<_> = self.uncovered.iter().copied().map(Task::Remake).collect();
+                let rebuilds = self.rebuilds.keys().copied().map(Task::Rebuild);
+                let lost: Vec<_> =
+                    self.uncovered.iter().copied().map(Task::Remake).chain(rebuilds).collect();
                 lost.into_iter().for_each(|task| self.offer(task));
                 self.advance();
             }
@@ -464,7 +442,7 @@ impl Job {
     }
 
     /// Calls back every other attempt at a task that is done.
-    fn withdraw(&mut self, task: Task, out: &mut Outbox) {
+    pub(crate) fn withdraw(&mut self, task: Task, out: &mut Outbox) {
         let others: Vec<_> = self.attempts_at(task).collect();
         for (attempt, node) in others {
             self.granted.remove(&(task, attempt));

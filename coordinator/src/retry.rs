@@ -1,6 +1,6 @@
 //! What follows from a failed attempt: whether it is tried again, and whether it counts.
 //!
-//! Both questions are total functions of the reason, so that a new reason forces both answers.
+//! These questions are total functions of the reason, so that a new reason forces every answer.
 //! (Ballista keeps the same two booleans apart, for the same cause: a lost machine must not eat up
 //! the patience that a broken task deserves.)
 
@@ -16,9 +16,9 @@ pub enum FailureReason {
     Cancelled,
     /// Storage did not answer, or answered with an error of its own.
     StorageUnavailable,
-    /// Storage refused: credentials, rights, a read-only place.
+    /// Storage refused the node: credentials, rights, a clock, a read-only place.
     StorageRefused,
-    /// No space is left where the job writes.
+    /// No space is left where the node writes: on its own disk, or in all of the store.
     StorageFull,
     /// What should be read is not there or is malformed: the source, or an object of the job.
     InputMissing,
@@ -40,11 +40,13 @@ pub enum FailureReason {
     TooManyBad,
     /// The attempt made no progress for so long that its node was told to give it up.
     Stalled,
+    /// The node that holds the moments to merge was not reached.
+    MomentsUnreachable,
 }
 
 impl FailureReason {
     /// Every reason, in the order of its wire code.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 16] = [
         Self::NodeLost,
         Self::Cancelled,
         Self::StorageUnavailable,
@@ -60,23 +62,25 @@ impl FailureReason {
         Self::OutOfMemory,
         Self::TooManyBad,
         Self::Stalled,
+        Self::MomentsUnreachable,
     ];
 
-    /// Whether another attempt may end otherwise.
+    /// Whether another attempt may end otherwise: perhaps only on another node.
     #[deny(clippy::wildcard_enum_match_arm)]
     pub fn retryable(self) -> bool {
         match self {
             Self::NodeLost
             | Self::Cancelled
             | Self::StorageUnavailable
+            | Self::StorageRefused
+            | Self::StorageFull
             | Self::MomentsMissing
+            | Self::MomentsUnreachable
             | Self::DigestMismatch
             | Self::Panic
             | Self::OutOfMemory
             | Self::Stalled => true,
-            Self::StorageRefused
-            | Self::StorageFull
-            | Self::InputMissing
+            Self::InputMissing
             | Self::InvalidJob
             | Self::CertificateViolated
             | Self::TargetTaken
@@ -88,11 +92,15 @@ impl FailureReason {
     #[deny(clippy::wildcard_enum_match_arm)]
     pub fn counts(self) -> bool {
         match self {
-            Self::NodeLost | Self::Cancelled | Self::MomentsMissing | Self::Stalled => false,
-            Self::StorageUnavailable
+            Self::NodeLost
+            | Self::Cancelled
+            | Self::StorageUnavailable
             | Self::StorageRefused
             | Self::StorageFull
-            | Self::InputMissing
+            | Self::MomentsMissing
+            | Self::MomentsUnreachable
+            | Self::Stalled => false,
+            Self::InputMissing
             | Self::DigestMismatch
             | Self::Panic
             | Self::InvalidJob
@@ -100,6 +108,29 @@ impl FailureReason {
             | Self::TargetTaken
             | Self::OutOfMemory
             | Self::TooManyBad => true,
+        }
+    }
+
+    /// Whether the failure speaks against the node that the task was on: it is set aside, and the
+    /// job fails when nobody else is left.
+    #[deny(clippy::wildcard_enum_match_arm)]
+    pub fn sets_aside(self) -> bool {
+        match self {
+            Self::StorageRefused | Self::StorageFull => true,
+            Self::NodeLost
+            | Self::Cancelled
+            | Self::StorageUnavailable
+            | Self::InputMissing
+            | Self::MomentsMissing
+            | Self::MomentsUnreachable
+            | Self::DigestMismatch
+            | Self::Panic
+            | Self::InvalidJob
+            | Self::CertificateViolated
+            | Self::TargetTaken
+            | Self::OutOfMemory
+            | Self::TooManyBad
+            | Self::Stalled => false,
         }
     }
 
@@ -122,6 +153,7 @@ impl FailureReason {
             Self::OutOfMemory => "out_of_memory",
             Self::TooManyBad => "too_many_bad",
             Self::Stalled => "stalled",
+            Self::MomentsUnreachable => "moments_unreachable",
         }
     }
 }
@@ -166,6 +198,21 @@ mod tests {
         let panic = FailureReason::Panic;
         assert_eq!(after_failure(panic, 2), Decision::Again(3));
         assert_eq!(after_failure(panic, 3), Decision::GiveUp);
+    }
+
+    #[test]
+    fn what_lies_between_a_node_and_the_world_never_uses_up_the_attempts() {
+        let world = [
+            FailureReason::StorageUnavailable,
+            FailureReason::StorageRefused,
+            FailureReason::StorageFull,
+            FailureReason::MomentsUnreachable,
+        ];
+        for reason in world {
+            assert_eq!(after_failure(reason, 3), Decision::Again(3), "{}", reason.code());
+        }
+        let aside = FailureReason::ALL.into_iter().filter(|reason| reason.sets_aside());
+        assert!(aside.eq([FailureReason::StorageRefused, FailureReason::StorageFull]));
     }
 
     #[test]

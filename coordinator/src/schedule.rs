@@ -3,6 +3,10 @@
 //! Slots are filled round about the jobs, fewest leases first, so that several share the cluster
 //! fairly. A node is given the neighbour of its last partition, so that the moments it holds merge
 //! among themselves; a node without one starts at its own share of the key space.
+//!
+//! Whoever is known not to reach a store, or the holder of moments, is passed over while there is
+//! anybody else; a node that a store refused or did not answer is given nothing that needs a store
+//! until it has waited, and then one task at a time.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
@@ -27,6 +31,9 @@ pub const RANGES_PER_NODE_MAX: u32 = 8;
 /// Nodes that are at one task at a time, because each before the last is overdue.
 const NODES_PER_TASK_MAX: usize = 3;
 
+/// Tasks of one kind that are looked at, one after the other, for one that somebody may be given.
+const LOOKED_AT_MAX: usize = 64;
+
 /// Grants that fill the free slots, in the order in which they should be proposed. Applying them
 /// and asking again yields none: the assignment is complete.
 pub fn grants(state: &ClusterState) -> Vec<Command> {
@@ -41,13 +48,30 @@ pub struct Turn {
     /// Overdue attempts that nobody else can take over: their nodes should end them, so that their
     /// tasks can be offered anew.
     pub give_up: Vec<(LeaseName, NodeId)>,
+    /// When a task or a node that waits has waited long enough, milliseconds since 1970-01-01 UTC:
+    /// then it is worth asking again, although nothing else may have changed.
+    pub wake_ms: Option<u64>,
 }
 
 /// As [`grants`], and first of all each task whose every attempt is overdue is granted to one more
 /// node that is not at it: whoever is done first is accepted, and the others are called back.
 pub fn turn(state: &ClusterState, overdue: &OverdueNames) -> Turn {
-    let mut round = Round::new(state);
-    let mut turn = Turn::default();
+    turn_at(state, overdue, state.now_ms())
+}
+
+/// When the next task or node of any job that waits now has waited long enough, milliseconds since
+/// 1970-01-01 UTC. `None` if nothing waits.
+pub fn next_due_ms(state: &ClusterState, now_ms: u64) -> Option<u64> {
+    let now_ms = now_ms.max(state.now_ms());
+    state.live_jobs().filter_map(|job| job.faults.next_due_ms(now_ms)).min()
+}
+
+/// As [`turn`], at a time that may be later than that of the last entry: the state's own stands
+/// still while nothing is proposed, and what waits would wait for ever.
+pub fn turn_at(state: &ClusterState, overdue: &OverdueNames, now_ms: u64) -> Turn {
+    let now_ms = now_ms.max(state.now_ms());
+    let mut round = Round::new(state, now_ms);
+    let mut turn = Turn { wake_ms: next_due_ms(state, now_ms), ..Turn::default() };
     let mut grant = |round: &mut Round<'_>, (job, task, node): (JobId, Task, NodeId)| {
         let attempt = round.take(&job, task, node);
         turn.grants.push(Command::Grant { job, task, attempt, node });
@@ -76,6 +100,7 @@ pub fn turn(state: &ClusterState, overdue: &OverdueNames) -> Turn {
 /// The state as it would be after the grants made so far.
 struct Round<'a> {
     state: &'a ClusterState,
+    now_ms: u64,
     /// Free slots by class, where they differ from the state's.
     free: BTreeMap<&'a Class, Free>,
     /// Slots taken in this round.
@@ -89,23 +114,36 @@ struct Round<'a> {
 struct JobRound {
     taken: BTreeSet<Task>,
     last: BTreeMap<NodeId, PartitionId>,
+    /// Moments that each node makes again now.
     remakes: BTreeMap<NodeId, usize>,
+    /// Nodes that something is wrong with, and that are at a task which needs a store.
+    probing: BTreeSet<NodeId>,
 }
 
-impl<'a> Round<'a> {
-    fn new(state: &'a ClusterState) -> Self {
-        let jobs = state.live_jobs().map(|job| {
-            let mut round = JobRound::default();
-            let remakes = span(TaskKind::Remake);
-            let (low, high) = (*remakes.start(), *remakes.end());
+impl JobRound {
+    fn begin(job: &Job) -> Self {
+        let mut round = Self::default();
+        for kind in [TaskKind::Remake, TaskKind::Rebuild] {
+            let (low, high) = span(kind).into_inner();
             let leased = job.granted.range((low, Attempt(0))..=(high, Attempt(u32::MAX)));
             for node in leased.map(|(_, node)| *node) {
                 *round.remakes.entry(node).or_default() += 1;
             }
-            (&job.id, round)
-        });
+        }
+        if job.faults.nodes().next().is_some() {
+            let at_store = job.granted.iter().filter(|((task, _), _)| task.kind().needs_store());
+            round.probing = at_store.map(|(_, node)| *node).collect();
+        }
+        round
+    }
+}
+
+impl<'a> Round<'a> {
+    fn new(state: &'a ClusterState, now_ms: u64) -> Self {
+        let jobs = state.live_jobs().map(|job| (&job.id, JobRound::begin(job)));
         Self {
             state,
+            now_ms,
             free: BTreeMap::new(),
             used: BTreeMap::new(),
             listers: listers(state),
@@ -148,14 +186,7 @@ impl<'a> Round<'a> {
         if task.kind() == TaskKind::ListRange {
             return self.lister(job, task, &at);
         }
-        let fits = |class: &Class| match task.kind() {
-            TaskKind::Extract | TaskKind::Remake | TaskKind::Merge => {
-                class.compute == job.spec.compute_class
-            }
-            TaskKind::Project | TaskKind::Fit => job.spec.suits_fit_class(&class.fit),
-            TaskKind::List | TaskKind::ListRange | TaskKind::Gather | TaskKind::Publish => true,
-        };
-        self.emptiest(fits, |node| !at.contains(&node) && self.may_try(job, task, node, fits))
+        self.best(job, task, |node| !at.contains(&node))
     }
 
     fn take(&mut self, job: &JobId, task: Task, node: NodeId) -> Attempt {
@@ -175,8 +206,11 @@ impl<'a> Round<'a> {
             self.listers.remove(&lister);
             self.listers.insert((lister.0 + 1, node));
         }
-        if task.kind() == TaskKind::Remake {
+        if matches!(task.kind(), TaskKind::Remake | TaskKind::Rebuild) {
             *round.remakes.entry(node).or_default() += 1;
+        }
+        if task.kind().needs_store() && !self.state.jobs[job].faults.trusts(node) {
+            round.probing.insert(node);
         }
         attempt
     }
@@ -199,109 +233,166 @@ impl<'a> Round<'a> {
     }
 
     fn assign(&self, job: &Job, round: &JobRound, kind: TaskKind) -> Option<(Task, NodeId)> {
-        let open = |task: &&Task| !round.taken.contains(task);
-        if kind == TaskKind::ListRange {
-            let ranges = job.ready.range(span(kind)).filter(open);
-            return ranges.copied().find_map(|task| {
-                let node = self.lister(job, task, &BTreeSet::new())?;
-                Some((task, node))
-            });
+        if matches!(kind, TaskKind::Extract | TaskKind::Project) {
+            let task = if kind == TaskKind::Extract { Task::Extract } else { Task::Project };
+            return self.neighbour(job, round, kind, task);
         }
-        let task = *job.ready.range(span(kind)).find(open)?;
-        let extracts = |class: &Class| class.compute == job.spec.compute_class;
-        let fits = |class: &Class| job.spec.suits_fit_class(&class.fit);
-        let node = match (kind, task) {
-            (TaskKind::Extract, _) => return self.neighbour(job, round, Task::Extract, extracts),
-            (TaskKind::Project, _) => return self.neighbour(job, round, Task::Project, fits),
-            (TaskKind::Merge, Task::Merge(tree_node)) => self.merger(job, tree_node)?,
-            (TaskKind::Fit, _) => self.fitter(job)?,
-            (TaskKind::Remake, _) => self.emptiest(extracts, |node| {
-                let busy = round.remakes.get(&node).copied().unwrap_or(0);
-                busy < REMAKES_PER_NODE_MAX && self.may_try(job, task, node, extracts)
-            })?,
-            _ => self.emptiest(|_| true, |node| self.may_try(job, task, node, |_| true))?,
-        };
-        Some((task, node))
+        let open = job.ready.range(span(kind)).filter(|task| self.is_open(job, round, **task));
+        open.take(LOOKED_AT_MAX).copied().find_map(|task| {
+            let node = match task {
+                Task::Merge(tree_node) => self.merger(job, tree_node)?,
+                Task::Fit => self.fitter(job)?,
+                Task::Remake(_) | Task::Rebuild(_) => self.maker(job, round, task)?,
+                Task::ListRange(_) => self.lister(job, task, &BTreeSet::new())?,
+                _ => self.best(job, task, |_| true)?,
+            };
+            Some((task, node))
+        })
     }
 
-    /// Who merges two moments: whoever holds the left ones, so that only the right ones travel. A
-    /// node that drains is to be rid of what it holds.
+    /// Whether a ready task is still to be given away in this round.
+    fn is_open(&self, job: &Job, round: &JobRound, task: Task) -> bool {
+        !round.taken.contains(&task) && !job.faults.holds_back(task, self.now_ms)
+    }
+
+    /// Who merges two moments: whoever holds the left ones, so that only the right ones travel, or
+    /// the right ones, or a third node that reaches both. A node that drains is to be rid of what
+    /// it holds.
     fn merger(&self, job: &Job, tree_node: TreeNode) -> Option<NodeId> {
+        let task = Task::Merge(tree_node);
         let (left, right) = job.plan().children(tree_node)?;
-        let holders = [job.held.get(&left)?.node, job.held.get(&right)?.node];
-        let suits = |class: &Class| class.compute == job.spec.compute_class;
-        let may = |node: NodeId| self.may_try(job, Task::Merge(tree_node), node, suits);
-        let stays = |node: &NodeId| self.state.slots.of(*node).is_some() && may(*node);
-        holders.into_iter().find(stays).or_else(|| self.emptiest(suits, may))
+        let (left, right) = (job.held.get(&left)?.node, job.held.get(&right)?.node);
+        let (reach, now_ms) = (&self.state.reach, self.now_ms);
+        let stays =
+            |node: NodeId| self.state.slots.of(node).is_some() && self.may_try(job, task, node);
+        let sides = [(left, right), (right, left)];
+        let one = sides.into_iter().filter(|(node, _)| stays(*node));
+        let mut reaching =
+            one.clone().filter(|(node, other)| reach.may_fetch(*node, *other, now_ms));
+        let third = || {
+            let able = job.able(task, &self.state.slots);
+            reach.third(able.filter(|node| self.may_try(job, task, *node)), [left, right], now_ms)
+        };
+        // Somebody is to try in any case: what comes of it decides what is done next.
+        let anybody = || one.clone().next().map(|(node, _)| node);
+        let reaching = reaching.next().map(|(node, _)| node);
+        reaching.or_else(third).or_else(anybody).or_else(|| self.best(job, task, |_| true))
     }
 
-    /// Who fits: whoever holds the root, if it may and has room.
+    /// Who fits: whoever holds the root, if it may and has room, or somebody who may reach it.
     fn fitter(&self, job: &Job) -> Option<NodeId> {
-        let fits = |class: &Class| job.spec.suits_fit_class(&class.fit);
-        let may = |node: NodeId| self.may_try(job, Task::Fit, node, fits);
         if job.spec.given_fit {
-            return self.emptiest(fits, may);
+            return self.best(job, Task::Fit, |_| true);
         }
         let holder = job.held.get(&job.plan().root()?)?.node;
-        let has_room = self.free(holder) > 0;
-        let suits = self.state.slots.of(holder).is_some_and(|(class, _)| fits(class));
-        if has_room && suits && may(holder) { Some(holder) } else { self.emptiest(fits, may) }
+        let able = |node: &NodeId| {
+            self.may_try(job, Task::Fit, *node) && !job.faults.bars(*node, self.now_ms)
+        };
+        let mut fitters = job.able(Task::Fit, &self.state.slots).filter(able).peekable();
+        fitters.peek()?;
+        let reaches =
+            |node: NodeId| node == holder || self.state.reach.may_fetch(node, holder, self.now_ms);
+        let is_holder = |node: NodeId| node == holder;
+        self.best(job, Task::Fit, is_holder).or_else(|| match fitters.any(reaches) {
+            true => self.best(job, Task::Fit, reaches),
+            false => self.best(job, Task::Fit, |_| true),
+        })
+    }
+
+    /// Who makes moments again: where that matters, a node on which they come together with those
+    /// next to them. One that is busy is waited for; one that may not, or does not reach the store,
+    /// is not.
+    fn maker(&self, job: &Job, round: &JobRound, task: Task) -> Option<NodeId> {
+        let wanted = match task {
+            Task::Rebuild(tree_node) => job.rebuilds.get(&tree_node).copied().flatten(),
+            _ => None,
+        };
+        let beside = match task {
+            Task::Remake(partition) if self.state.reach.is_walled() => {
+                job.neighbour_of(TreeNode::leaf(partition.0))
+            }
+            _ => None,
+        };
+        let meets = |node: NodeId| {
+            wanted.is_none_or(|on| on == node)
+                && beside.is_none_or(|other| self.state.reach.may_meet(node, other, self.now_ms))
+        };
+        let usable =
+            |node: &NodeId| self.may_try(job, task, *node) && !job.faults.bars(*node, self.now_ms);
+        let is_free =
+            |node: NodeId| round.remakes.get(&node).copied().unwrap_or(0) < REMAKES_PER_NODE_MAX;
+        let somebody_meets = job.able(task, &self.state.slots).filter(usable).any(meets);
+        self.best(job, task, |node| is_free(node) && (meets(node) || !somebody_meets))
     }
 
     /// Who lists a range, but for those that are at it: whoever lists the fewest, so that they are
     /// spread evenly.
     fn lister(&self, job: &Job, task: Task, at: &BTreeSet<NodeId>) -> Option<NodeId> {
         let open = self.listers.iter().take_while(|(ranges, _)| *ranges < RANGES_PER_NODE_MAX);
-        let mut open = open.map(|(_, node)| *node);
-        open.find(|node| !at.contains(node) && self.may_try(job, task, *node, |_| true))
-    }
-
-    fn free(&self, node: NodeId) -> u32 {
-        let free = self.state.slots.of(node).map_or(0, |(_, free)| free);
-        free - self.used.get(&node).copied().unwrap_or(0)
+        let open = open.map(|(_, node)| *node);
+        let mut open = open.filter(|node| !at.contains(node) && self.may_try(job, task, *node));
+        let trusted = open.clone().find(|node| job.faults.trusts(*node));
+        trusted.or_else(|| open.find(|node| self.may_probe(job, *node)))
     }
 
     /// Whether a node may be given a task: not one at which it failed, while there is another node
     /// that could do it.
-    fn may_try(&self, job: &Job, task: Task, node: NodeId, fits: impl Fn(&Class) -> bool) -> bool {
-        if !job.avoids(task, node) {
-            return true;
-        }
-        let mut suitable = self.state.slots.classes().filter(|(class, _)| fits(class));
-        !suitable.any(|(_, offers)| offers.nodes.iter().any(|other| !job.avoids(task, *other)))
+    fn may_try(&self, job: &Job, task: Task, node: NodeId) -> bool {
+        let avoids = |node: NodeId| job.avoids(task, node) || job.faults.bars(node, self.now_ms);
+        !job.avoids(task, node) || job.able(task, &self.state.slots).all(avoids)
     }
 
-    /// The node with the most free slots among those that fit; the lowest id breaks ties.
-    fn emptiest(
-        &self,
-        fits: impl Fn(&Class) -> bool,
-        may: impl Fn(NodeId) -> bool,
-    ) -> Option<NodeId> {
-        let classes = self.state.slots.classes().filter(|(class, _)| fits(class));
-        let free = classes.map(|(class, offers)| self.free.get(class).unwrap_or(&offers.free));
-        let best = free.filter_map(|free| free.iter().find(|(_, node)| may(*node)));
-        best.min().map(|(_, node)| *node)
+    /// Whether a node that did not reach a store, or was refused, may try again: when it has
+    /// waited, and with one task.
+    fn may_probe(&self, job: &Job, node: NodeId) -> bool {
+        !job.faults.bars(node, self.now_ms) && !self.jobs[&job.id].probing.contains(&node)
+    }
+
+    /// The emptiest of the nodes that may be given a task, those that reach the stores first.
+    fn best(&self, job: &Job, task: Task, may: impl Fn(NodeId) -> bool) -> Option<NodeId> {
+        let may = |node: NodeId| may(node) && self.may_try(job, task, node);
+        self.emptiest(job, task.kind(), may)
+    }
+
+    /// The node with the most free slots among those that fit; the lowest id breaks ties. Those
+    /// that reach the stores come first.
+    fn emptiest(&self, job: &Job, kind: TaskKind, may: impl Fn(NodeId) -> bool) -> Option<NodeId> {
+        let emptiest = |may: &dyn Fn(NodeId) -> bool| {
+            let classes = self.state.slots.classes();
+            let fitting = classes.filter(|(class, _)| job.fits(kind, class));
+            let free = fitting.map(|(class, offers)| self.free.get(class).unwrap_or(&offers.free));
+            let best = free.filter_map(|free| free.iter().find(|(_, node)| may(*node)));
+            best.min().map(|(_, node)| *node)
+        };
+        if !kind.needs_store() {
+            return emptiest(&may);
+        }
+        let trusted = emptiest(&|node| job.faults.trusts(node) && may(node));
+        trusted.or_else(|| match job.faults.nodes().next() {
+            None => None,
+            Some(_) => emptiest(&|node| self.may_probe(job, node) && may(node)),
+        })
     }
 
     fn neighbour(
         &self,
         job: &Job,
         round: &JobRound,
+        kind: TaskKind,
         task: fn(PartitionId) -> Task,
-        fits: impl Fn(&Class) -> bool + Copy,
     ) -> Option<(Task, NodeId)> {
         let (low, high) = (task(PartitionId(0)), task(PartitionId(u32::MAX)));
         let mut unsuited = BTreeSet::new();
         // Ends soon: a node is passed over only if it failed at whatever is left.
         loop {
-            let node = self.emptiest(fits, |node| !unsuited.contains(&node))?;
+            let node = self.emptiest(job, kind, |node| !unsuited.contains(&node))?;
             let last = round.last.get(&node).or_else(|| job.last.get(&node));
             let from = match last {
                 Some(last) => last.0.saturating_add(1),
-                None => self.share(job, node, fits),
+                None => self.share(job, kind, node),
             };
             let open =
-                |task: &&Task| !round.taken.contains(task) && self.may_try(job, **task, node, fits);
+                |task: &&Task| self.is_open(job, round, **task) && self.may_try(job, **task, node);
             let onward = job.ready.range(task(PartitionId(from))..=high).find(open);
             if let Some(task) = onward.or_else(|| job.ready.range(low..=high).find(open)) {
                 return Some((*task, node));
@@ -311,8 +402,9 @@ impl<'a> Round<'a> {
     }
 
     /// Where the node's share of the partitions begins.
-    fn share(&self, job: &Job, node: NodeId, fits: impl Fn(&Class) -> bool) -> u32 {
-        let fitting = self.state.slots.classes().filter(|(class, _)| fits(class));
+    fn share(&self, job: &Job, kind: TaskKind, node: NodeId) -> u32 {
+        let classes = self.state.slots.classes();
+        let fitting = classes.filter(|(class, _)| job.fits(kind, class));
         let (rank, count) = fitting.fold((0, 0), |(rank, count), (_, offers)| {
             (rank + offers.nodes.range(..node).count(), count + offers.nodes.len())
         });
@@ -345,12 +437,14 @@ fn by_ranges(state: &ClusterState) -> BTreeSet<(u32, NodeId)> {
 /// All tasks of a kind, in the order in which ready ones are kept.
 fn span(kind: TaskKind) -> RangeInclusive<Task> {
     let all = |task: fn(PartitionId) -> Task| task(PartitionId(0))..=task(PartitionId(u32::MAX));
+    let below = |task: fn(TreeNode) -> Task| {
+        task(TreeNode::leaf(0))..=task(TreeNode::Fold { rank: u32::MAX })
+    };
     match kind {
         TaskKind::Publish => Task::Publish..=Task::Publish,
         TaskKind::Fit => Task::Fit..=Task::Fit,
-        TaskKind::Merge => {
-            Task::Merge(TreeNode::leaf(0))..=Task::Merge(TreeNode::Fold { rank: u32::MAX })
-        }
+        TaskKind::Merge => below(Task::Merge),
+        TaskKind::Rebuild => below(Task::Rebuild),
         TaskKind::Remake => all(Task::Remake),
         TaskKind::Project => all(Task::Project),
         TaskKind::Extract => all(Task::Extract),

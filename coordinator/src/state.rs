@@ -7,7 +7,9 @@ use crate::effect::{Effect, Outbox};
 use crate::ids::{Digest, JobId, NodeId};
 use crate::invariants;
 use crate::job::{Job, JobSpec, Outcome};
+use crate::lineage::Around;
 use crate::members::{Client, Member, Membership, Process, Token, TokenError};
+use crate::reach::Reach;
 use crate::retry::FailureReason;
 use crate::slots::Slots;
 use crate::task::{Inputs, Task};
@@ -44,6 +46,8 @@ pub struct ClusterState {
     pub(crate) now_ms: u64,
     /// Who has room: follows from the nodes, and is kept beside them for speed.
     pub(crate) slots: Slots,
+    /// Who can fetch moments from whom.
+    pub(crate) reach: Reach,
 }
 
 impl ClusterState {
@@ -77,6 +81,11 @@ impl ClusterState {
     /// Time of the last applied entry, milliseconds since 1970-01-01 UTC.
     pub fn now_ms(&self) -> u64 {
         self.now_ms
+    }
+
+    /// Who can fetch moments from whom, as the last fetches showed.
+    pub fn reach(&self) -> &Reach {
+        &self.reach
     }
 
     /// Who belongs to the cluster.
@@ -166,13 +175,14 @@ impl ClusterState {
                 }
             }
             Command::Accept { job, task, attempt, result, facts } => {
-                if let Some(job) = self.live(job) {
-                    job.accept(*task, *attempt, (result, *facts), out);
+                if let Some((job, mut around)) = self.live_and_around(job) {
+                    job.accept(*task, *attempt, (result, *facts), &mut around, out);
                 }
             }
             Command::Fail { job, task, attempt, reason, detail, facts } => {
-                if let Some(job) = self.live(job) {
-                    job.fail(*task, *attempt, (*reason, detail, *facts), out);
+                if let Some((job, mut around)) = self.live_and_around(job) {
+                    let failure = (*reason, detail.as_str(), *facts);
+                    job.fail(*task, *attempt, failure, &mut around, out);
                 }
             }
             Command::DropMoments { job, tree_node, node } => {
@@ -305,6 +315,7 @@ impl ClusterState {
                 let job = self.jobs.get_mut(id).expect("every live job is kept");
                 job.lose_node(node, out);
             }
+            self.reach.forget(node);
             // Slots of a node that is gone are nobody's, not even of its next process.
             out.freed.retain(|freed| *freed != node);
             self.offer(node);
@@ -352,6 +363,13 @@ impl ClusterState {
                 self.jobs.remove(&id);
             }
         }
+    }
+
+    /// A job that is not over, and what its decisions need beside it.
+    fn live_and_around(&mut self, job: &JobId) -> Option<(&mut Job, Around<'_>)> {
+        let job = self.jobs.get_mut(job).filter(|job| !job.ended())?;
+        let Self { nodes, slots, reach, now_ms, .. } = self;
+        Some((job, Around { nodes, slots, reach, now_ms: *now_ms }))
     }
 
     fn live(&mut self, job: &JobId) -> Option<&mut Job> {

@@ -1,13 +1,13 @@
 //! What is remembered of attempts for people: nothing here decides anything but who is spared a
-//! task that failed there before.
+//! task that failed there before, and whom a node is not asked to fetch from again.
 
 use crate::ids::{Attempt, NodeId};
 use crate::retry::FailureReason;
-use crate::task::{Task, TaskKind};
+use crate::task::Task;
 
 /// Records of a job below which every attempt is remembered. Beyond, and beyond eight for each
-/// partition, those that can come again without end are only counted: lost nodes, and moments that
-/// are made once more.
+/// partition, those that can come again without end are only counted: lost nodes, stores that do
+/// not answer, and moments that are made once more.
 pub(crate) const RECORDS_KEPT_ANYWAY: usize = 10_000;
 
 /// What an attempt says of its way, beside its result.
@@ -25,6 +25,8 @@ pub struct AttemptFacts {
     pub compute_ms: u32,
     /// Spent on writing, milliseconds.
     pub write_ms: u32,
+    /// The node that holds moments which were needed, and was not reached.
+    pub unreached: Option<NodeId>,
 }
 
 /// One attempt that ended.
@@ -47,7 +49,7 @@ impl AttemptRecord {
     pub(crate) fn is_bounded(&self) -> bool {
         match self.reason {
             Some(reason) => reason.counts(),
-            None => !matches!(self.task.kind(), TaskKind::Merge | TaskKind::Remake),
+            None => !self.task.kind().is_reduction(),
         }
     }
 }

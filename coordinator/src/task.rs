@@ -18,6 +18,9 @@ pub enum Task {
     Merge(TreeNode),
     /// Make a partition's moments again from its accepted features.
     Remake(PartitionId),
+    /// Make all moments below this node of the tree again from accepted features, and merge them,
+    /// on one node: those who hold them do not reach each other.
+    Rebuild(TreeNode),
     /// Project a partition's features.
     Project(PartitionId),
     /// Fetch, decode and infer a partition's photographs.
@@ -38,6 +41,7 @@ pub enum TaskKind {
     Fit,
     Merge,
     Remake,
+    Rebuild,
     Project,
     Extract,
     Gather,
@@ -47,11 +51,12 @@ pub enum TaskKind {
 
 impl TaskKind {
     /// Every kind, in the order in which ready tasks are offered.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Publish,
         Self::Fit,
         Self::Merge,
         Self::Remake,
+        Self::Rebuild,
         Self::Project,
         Self::Extract,
         Self::Gather,
@@ -66,12 +71,23 @@ impl TaskKind {
             Self::Fit => "fit",
             Self::Merge => "merge",
             Self::Remake => "remake",
+            Self::Rebuild => "rebuild",
             Self::Project => "project",
             Self::Extract => "extract",
             Self::Gather => "gather",
             Self::ListRange => "list-range",
             Self::List => "list",
         }
+    }
+
+    /// Whether such a task makes moments of what was accepted before: nothing but a fit needs them.
+    pub fn is_reduction(self) -> bool {
+        matches!(self, Self::Merge | Self::Remake | Self::Rebuild)
+    }
+
+    /// Whether such a task reads or writes objects. A merge has all it needs in memory.
+    pub fn needs_store(self) -> bool {
+        self != Self::Merge
     }
 }
 
@@ -83,6 +99,7 @@ impl Task {
             Self::Fit => TaskKind::Fit,
             Self::Merge(_) => TaskKind::Merge,
             Self::Remake(_) => TaskKind::Remake,
+            Self::Rebuild(_) => TaskKind::Rebuild,
             Self::Project(_) => TaskKind::Project,
             Self::Extract(_) => TaskKind::Extract,
             Self::Gather => TaskKind::Gather,
@@ -98,6 +115,7 @@ impl Task {
             Self::Publish
             | Self::Fit
             | Self::Merge(_)
+            | Self::Rebuild(_)
             | Self::Gather
             | Self::ListRange(_)
             | Self::List => None,
@@ -116,7 +134,7 @@ impl fmt::Display for Task {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let name = self.kind().name();
         match self {
-            Self::Merge(node) => write!(f, "{name}:{node}"),
+            Self::Merge(node) | Self::Rebuild(node) => write!(f, "{name}:{node}"),
             Self::Remake(p) | Self::Project(p) | Self::Extract(p) => write!(f, "{name}:{}", p.0),
             Self::ListRange(range) => write!(f, "{name}:{}", range.0),
             Self::Publish | Self::Fit | Self::Gather | Self::List => f.write_str(name),
@@ -227,6 +245,13 @@ pub enum Inputs {
     },
     /// The accepted features.
     Remake(Winner),
+    /// The accepted features of everything below a node of the tree.
+    Rebuild {
+        /// Partitions of the job: the tree's shape follows from them.
+        partitions: u32,
+        /// One per partition below the node, in key order.
+        winners: Vec<Winner>,
+    },
     /// Both sides, left first.
     Merge((TreeNode, Holding), (TreeNode, Holding)),
     /// The root.
@@ -296,7 +321,7 @@ pub enum TaskResult {
         /// Inferences.
         inferences: u32,
     },
-    /// Of [`Task::Merge`] and [`Task::Remake`]: the node now holds the moments.
+    /// Of [`Task::Merge`], [`Task::Remake`] and [`Task::Rebuild`]: the node now holds the moments.
     Held {
         /// SHA-256 of the moments.
         digest: Digest,
@@ -332,7 +357,7 @@ impl TaskResult {
             | (Self::Cut { .. }, TaskKind::List)
             | (Self::RangeListed { .. }, TaskKind::ListRange)
             | (Self::Extracted { .. }, TaskKind::Extract)
-            | (Self::Held { .. }, TaskKind::Merge | TaskKind::Remake)
+            | (Self::Held { .. }, TaskKind::Merge | TaskKind::Remake | TaskKind::Rebuild)
             | (Self::Fitted { .. }, TaskKind::Fit)
             | (Self::Projected { .. }, TaskKind::Project)
             | (Self::Published { .. }, TaskKind::Publish) => true,

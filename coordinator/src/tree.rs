@@ -54,6 +54,15 @@ impl fmt::Display for TreeNode {
     }
 }
 
+/// One step in making all that lies below a node of the tree, on a stack.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Step {
+    /// Push the moments of this partition.
+    Leaf(u32),
+    /// Take two off, the right one first, and push what they merge into.
+    Merge,
+}
+
 /// The tree over a known number of partitions. Nothing is stored: every question is arithmetic.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ReducePlan {
@@ -145,6 +154,21 @@ impl ReducePlan {
         }
     }
 
+    /// How to make all that lies below a node, leaf by leaf from the left: the same merges as in the
+    /// tree, with at most [`ReducePlan::depth`] and one of them on the stack at a time.
+    pub fn steps(self, node: TreeNode) -> impl Iterator<Item = Step> {
+        let mut open = vec![Some(node)];
+        std::iter::from_fn(move || {
+            loop {
+                let Some(node) = open.pop()? else { return Some(Step::Merge) };
+                match self.children(node) {
+                    None => return Some(Step::Leaf(self.leaves(node).start)),
+                    Some((left, right)) => open.extend([None, Some(right), Some(left)]),
+                }
+            }
+        })
+    }
+
     /// Whether there is this node.
     pub fn contains(self, node: TreeNode) -> bool {
         match node {
@@ -227,6 +251,27 @@ mod tests {
             }
             assert_eq!(leaves, (0..n).collect::<Vec<_>>());
             assert!(plan.depth() <= 2 * n.ilog2() + 1, "depth {} of {n}", plan.depth());
+        }
+    }
+
+    #[test]
+    fn steps_make_the_same_shape_with_few_on_the_stack() {
+        for n in 1..200 {
+            let plan = ReducePlan::new(n);
+            let root = plan.root().expect("n is not 0");
+            let (mut stack, mut most): (Vec<String>, usize) = (Vec::new(), 0);
+            for step in plan.steps(root) {
+                match step {
+                    Step::Leaf(leaf) => stack.push(leaf.to_string()),
+                    Step::Merge => {
+                        let (right, left) = (stack.pop().unwrap(), stack.pop().unwrap());
+                        stack.push(format!("({left} {right})"));
+                    }
+                }
+                most = most.max(stack.len());
+            }
+            assert_eq!(stack, [shape(plan, root)]);
+            assert!(most <= plan.depth() as usize + 1, "{most} of {n}");
         }
     }
 

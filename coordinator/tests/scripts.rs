@@ -21,9 +21,10 @@
 //! grant j extract:0 a7 n1                grant by hand
 //! accept j extract:0 a2 [keys=9] [good=3] [bad=1] [k=2]
 //! accept j list a1 [keys=9] [ranges=3]   with ranges, the survey cut the source
-//! fail j extract:0 a2 panic
+//! fail j extract:0 a2 panic [unreached=2]
 //! drop j 0-1 n1                          a node drops moments
 //! show j                                 the job in one line
+//! endured j                              what stores and ways between nodes do not do
 //! outstanding                            what a new leader would send again
 //! inputs j merge:0-1                     what an attempt would be given
 //! ```
@@ -117,10 +118,10 @@ impl World {
         let job = || JobId(words[1].to_owned());
         match words[0] {
             "schedule" => {
-                for grant in schedule::grants(&self.state) {
-                    self.apply(grant, out);
-                }
-                assert!(schedule::grants(&self.state).is_empty(), "scheduling is not complete");
+                let grants =
+                    |world: &Self| schedule::turn_at(&world.state, &[].into(), world.now_ms).grants;
+                grants(self).into_iter().for_each(|grant| self.apply(grant, out));
+                assert!(grants(self).is_empty(), "scheduling is not complete");
             }
             "overdue" => {
                 let attempt = |word: &&str| Attempt(word[1..].parse().expect("such as a3"));
@@ -132,6 +133,7 @@ impl World {
                 }
             }
             "show" => self.show(&job(), out),
+            "endured" => self.endured(&job(), out),
             "inputs" => self.inputs(&job(), task(words[2]), out),
             "time" => self.now_ms = words[1].parse().expect("milliseconds"),
             "may" => self.may_enroll(&words, out),
@@ -223,7 +225,10 @@ impl World {
                 attempt: attempt(),
                 reason: reason(words[4]),
                 detail: "said so".into(),
-                facts: AttemptFacts::default(),
+                facts: AttemptFacts {
+                    unreached: option("unreached").map(|word| node(&word)),
+                    ..AttemptFacts::default()
+                },
             },
             "drop" => {
                 let (tree_node, node) = (tree_node(words[2]), node(words[3]));
@@ -286,7 +291,7 @@ impl World {
                     inferences: good,
                 }
             }
-            Task::Remake(_) | Task::Merge(_) => TaskResult::Held { digest },
+            Task::Remake(_) | Task::Rebuild(_) | Task::Merge(_) => TaskResult::Held { digest },
             Task::Fit => TaskResult::Fitted { digest, components: number("k", 2) },
             Task::Project(_) => {
                 TaskResult::Projected { rows: number("rows", 4), scores: digest, csv: digest }
@@ -328,6 +333,20 @@ impl World {
         );
     }
 
+    fn endured(&self, job: &JobId, out: &mut String) {
+        for (from, to, shut) in self.state.reach().shut() {
+            let _ = writeln!(out, "{from} does not reach {to} since {}", shut.since_ms);
+        }
+        for (node, fault) in self.state.job(job).expect("a known job").store_faults().nodes() {
+            let words = if fault.is_refused() { "is refused" } else { "is not answered" };
+            let (since_ms, until_ms) = (fault.since_ms, fault.until_ms);
+            let _ = writeln!(out, "{node} {words} since {since_ms}, until {until_ms}");
+        }
+        if let Some(due_ms) = schedule::next_due_ms(&self.state, self.now_ms) {
+            let _ = writeln!(out, "somebody has waited long enough at {due_ms}");
+        }
+    }
+
     fn inputs(&self, job: &JobId, task: Task, out: &mut String) {
         let line = match self.state.inputs(job, task) {
             None => "cannot be done now".to_owned(),
@@ -342,6 +361,10 @@ impl World {
                 format!("manifest of {}{}", listing.attempt, if careful { ", careful" } else { "" })
             }
             Some(Inputs::Remake(winner)) => format!("features of {}", winner.features_attempt),
+            Some(Inputs::Rebuild { winners, .. }) => {
+                let parts = winners.iter().map(|winner| winner.features_attempt.to_string());
+                format!("features of {}", parts.collect::<Vec<_>>().join(" "))
+            }
             Some(Inputs::Merge((left, at_left), (right, at_right))) => {
                 format!("{left} on {}, {right} on {}", at_left.node, at_right.node)
             }
@@ -432,6 +455,7 @@ fn task(text: &str) -> Task {
         "gather" => Task::Gather,
         "extract" => Task::Extract(partition()),
         "remake" => Task::Remake(partition()),
+        "rebuild" => Task::Rebuild(tree_node(rest)),
         "merge" => Task::Merge(tree_node(rest)),
         "fit" => Task::Fit,
         "project" => Task::Project(partition()),

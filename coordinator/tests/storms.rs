@@ -25,7 +25,9 @@ enum Event {
     Lose(usize),
     Schedule,
     Finish(usize),
-    Fail(usize, bool),
+    Fail(usize, usize),
+    Wall(usize, usize),
+    Wait(u64),
     Drop(usize),
     Again(usize),
     Restart(usize),
@@ -42,7 +44,9 @@ fn events() -> impl Strategy<Value = Vec<Event>> {
         1 => any().prop_map(Event::Lose),
         4 => Just(Event::Schedule),
         8 => any().prop_map(Event::Finish),
-        1 => (any(), proptest::bool::ANY).prop_map(|(at, lost)| Event::Fail(at, lost)),
+        2 => (any(), any()).prop_map(|(at, why)| Event::Fail(at, why)),
+        2 => (any(), any()).prop_map(|(at, to)| Event::Wall(at, to)),
+        2 => (1..100_000u64).prop_map(Event::Wait),
         1 => any().prop_map(Event::Drop),
         1 => any().prop_map(Event::Again),
         1 => any().prop_map(Event::Restart),
@@ -56,7 +60,9 @@ fn events() -> impl Strategy<Value = Vec<Event>> {
 
 struct World {
     state: ClusterState,
-    log: Vec<Command>,
+    /// With the time of each.
+    log: Vec<(u64, Command)>,
+    now_ms: u64,
     nodes: Vec<NodeId>,
     out: Vec<(Task, Attempt, NodeId)>,
     past: Vec<(Task, Attempt)>,
@@ -78,6 +84,7 @@ impl World {
         let mut world = Self {
             state: ClusterState::default(),
             log: Vec::new(),
+            now_ms: 1,
             nodes: Vec::new(),
             out: Vec::new(),
             past: Vec::new(),
@@ -114,9 +121,9 @@ impl World {
     }
 
     fn apply(&mut self, command: Command) {
-        self.log.push(command.clone());
+        self.log.push((self.now_ms, command.clone()));
         let index = self.log.len() as u64;
-        for effect in self.state.apply(index, index, &command) {
+        for effect in self.state.apply(index, self.now_ms, &command) {
             match effect {
                 Effect::Start { task, attempt, node, .. } => {
                     if let Task::Extract(p) = task {
@@ -175,7 +182,7 @@ impl World {
                 gets: 1,
                 inferences: 1,
             },
-            TaskKind::Merge | TaskKind::Remake => TaskResult::Held { digest },
+            TaskKind::Merge | TaskKind::Remake | TaskKind::Rebuild => TaskResult::Held { digest },
             TaskKind::Fit => TaskResult::Fitted { digest, components: 1 },
             TaskKind::Project => TaskResult::Projected { rows: 1, scores: digest, csv: digest },
             TaskKind::Publish => TaskResult::Published { digest },
@@ -213,7 +220,9 @@ impl World {
             Task::Extract(p) => {
                 self.held.push((fruitnode_coordinator::tree::TreeNode::leaf(p.0), node));
             }
-            Task::Merge(tree_node) => self.held.push((tree_node, node)),
+            Task::Merge(tree_node) | Task::Rebuild(tree_node) => {
+                self.held.push((tree_node, node));
+            }
             _ => {}
         }
         self.accept(task, attempt);
@@ -269,20 +278,23 @@ impl World {
                 self.apply(Command::LoseNode { node, incarnation: 0 });
             }
             Event::Schedule => {
-                schedule::grants(&self.state).into_iter().for_each(|grant| self.apply(grant));
-                assert_eq!(schedule::grants(&self.state), Vec::new(), "not complete");
+                let now_ms = self.now_ms;
+                let grants =
+                    |world: &Self| schedule::turn_at(&world.state, &[].into(), now_ms).grants;
+                grants(self).into_iter().for_each(|grant| self.apply(grant));
+                assert_eq!(grants(self), Vec::new(), "not complete");
             }
+            Event::Wait(for_ms) => self.now_ms += for_ms,
             Event::Finish(at) => self.finish(at),
-            Event::Fail(at, lost) => {
-                let Some(at) = at.checked_rem(self.out.len()) else {
-                    return;
-                };
-                let (task, attempt, _) = self.out.swap_remove(at);
-                let uncounted = [FailureReason::Cancelled, FailureReason::MomentsMissing];
-                let reason = uncounted[usize::from(lost)];
-                let facts = AttemptFacts::default();
-                let detail = String::new();
-                self.apply(Command::Fail { job: job(), task, attempt, reason, detail, facts });
+            Event::Fail(at, why) => {
+                // What is counted ends a job, and of the rest only that nobody is let in.
+                let uncounted = FailureReason::ALL.into_iter().filter(|reason| !reason.counts());
+                let uncounted: Vec<_> = uncounted.collect();
+                self.fail(at, uncounted[why % uncounted.len()], None);
+            }
+            Event::Wall(at, to) => {
+                let to = to.checked_rem(self.nodes.len()).map(|at| self.nodes[at]);
+                self.fail(at, FailureReason::MomentsUnreachable, to);
             }
             Event::Drop(at) => {
                 let Some(at) = at.checked_rem(self.held.len()) else {
@@ -295,6 +307,15 @@ impl World {
             Event::Hang(at) => self.hang(at),
             Event::Stale(at) => self.stale(at),
         }
+    }
+
+    fn fail(&mut self, at: usize, reason: FailureReason, unreached: Option<NodeId>) {
+        let Some(at) = at.checked_rem(self.out.len()) else {
+            return;
+        };
+        let (task, attempt, _) = self.out.swap_remove(at);
+        let (facts, detail) = (AttemptFacts { unreached, ..AttemptFacts::default() }, "no".into());
+        self.apply(Command::Fail { job: job(), task, attempt, reason, detail, facts });
     }
 
     fn again(&mut self, at: usize) {
@@ -317,7 +338,8 @@ impl World {
             return;
         };
         let (task, attempt, _) = self.out[at];
-        let turn = schedule::turn(&self.state, &[(job(), task, attempt)].into());
+        let overdue = [(job(), task, attempt)].into();
+        let turn = schedule::turn_at(&self.state, &overdue, self.now_ms);
         turn.grants.into_iter().for_each(|grant| self.apply(grant));
         for ((_, task, attempt), _) in turn.give_up {
             self.out.retain(|lease| (lease.0, lease.1) != (task, attempt));
@@ -352,17 +374,21 @@ proptest! {
         storm.iter().for_each(|event| world.step(event));
         world.step(&Event::Join(2));
         for _ in 0..40 * (partitions + ranges) + 100 {
+            world.step(&Event::Wait(100));
             world.step(&Event::Schedule);
             world.step(&Event::Finish(0));
         }
         let phase = world.state.job(&job()).expect("submitted").phase().clone();
-        prop_assert!(matches!(phase, Phase::Ended(Outcome::Succeeded { .. })), "{phase:?}");
-        prop_assert_eq!(world.extracted.len(), partitions as usize);
+        if let Phase::Ended(Outcome::Failed { reason, .. }) = phase {
+            prop_assert!(reason.sets_aside(), "{reason:?}");
+        } else {
+            prop_assert!(matches!(phase, Phase::Ended(Outcome::Succeeded { .. })), "{phase:?}");
+            prop_assert_eq!(world.extracted.len(), partitions as usize);
+        }
 
         let mut replayed = ClusterState::default();
-        for (index, command) in world.log.iter().enumerate() {
-            let index = index as u64 + 1;
-            replayed.apply(index, index, command);
+        for (index, (now_ms, command)) in world.log.iter().enumerate() {
+            replayed.apply(index as u64 + 1, *now_ms, command);
         }
         prop_assert_eq!(format!("{replayed:?}"), format!("{:?}", world.state));
     }

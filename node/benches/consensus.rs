@@ -116,7 +116,7 @@ fn accepted(job: &JobId, task: Task, attempt: Attempt, partitions: u32) -> Comma
             gets: 1_024,
             inferences: 1_000,
         },
-        Task::Merge(_) | Task::Remake(_) => TaskResult::Held { digest },
+        Task::Merge(_) | Task::Remake(_) | Task::Rebuild(_) => TaskResult::Held { digest },
         Task::Fit => TaskResult::Fitted { digest, components: 200 },
         Task::Project(_) => {
             let (scores, csv) = (Digest([4; 32]), Digest([5; 32]));
@@ -131,6 +131,7 @@ fn accepted(job: &JobId, task: Task, attempt: Attempt, partitions: u32) -> Comma
         fetch_ms: 9_000,
         compute_ms: 9_500,
         write_ms: 120,
+        unreached: None,
     };
     Command::Accept { job: job.clone(), task, attempt, result, facts }
 }

@@ -38,6 +38,14 @@ pub struct NodeProcess {
     child: Option<Child>,
     /// Times it was started: each has a log of its own.
     starts: u32,
+    /// What it finds in its environment in place of what the others find there.
+    environment: Vec<(&'static str, String)>,
+}
+
+impl NodeProcess {
+    fn new(name: String, port: u16) -> Self {
+        Self { name, port, child: None, starts: 0, environment: Vec::new() }
+    }
 }
 
 /// Processes that make up one cluster, and the store that they work on.
@@ -69,7 +77,7 @@ impl Cluster {
         let (nodes, links, token) = (Vec::new(), BTreeMap::new(), String::new());
         let mut cluster = Self { job, nodes, links, token, environment };
         let port = free_port();
-        cluster.nodes.push(NodeProcess { name: "n1".to_owned(), port, child: None, starts: 0 });
+        cluster.nodes.push(NodeProcess::new("n1".to_owned(), port));
         let line = format!(
             "init --data-dir n1 --listen 127.0.0.1:{port} --http off --threads 1 --uses 64 {flags}"
         );
@@ -114,10 +122,25 @@ impl Cluster {
         at
     }
 
+    /// The same, of one that finds something else in its environment than the others.
+    pub fn join_in(&mut self, environment: &[(&'static str, &str)]) -> usize {
+        let named = |(name, value): &(&'static str, &str)| (*name, (*value).to_owned());
+        let mut node = NodeProcess::new(self.next_name(), free_port());
+        node.environment = environment.iter().map(named).collect();
+        self.join_as(node, "")
+    }
+
     fn join_at(&mut self, port: u16, flags: &str) -> usize {
-        let at = self.nodes.len();
-        let name = format!("n{}", at + 1);
-        self.nodes.push(NodeProcess { name: name.clone(), port, child: None, starts: 0 });
+        self.join_as(NodeProcess::new(self.next_name(), port), flags)
+    }
+
+    fn next_name(&self) -> String {
+        format!("n{}", self.nodes.len() + 1)
+    }
+
+    fn join_as(&mut self, node: NodeProcess, flags: &str) -> usize {
+        let (at, name, port) = (self.nodes.len(), node.name.clone(), node.port);
+        self.nodes.push(node);
         let (token, first) = (self.token.clone(), self.addresses());
         let line = format!(
             "join {first} --token {token} --data-dir {name} --listen 127.0.0.1:{port} --http off \
@@ -149,7 +172,7 @@ impl Cluster {
         let (from, to) = (self.data_dir(of), self.job.sandbox.path(&name));
         copy_folder(&from, &to);
         edit(&to);
-        self.nodes.push(NodeProcess { name: name.clone(), port, child: None, starts: 0 });
+        self.nodes.push(NodeProcess::new(name.clone(), port));
         let line =
             format!("start --data-dir {name} --listen 127.0.0.1:{port} --http off --threads 1");
         self.launch(at, &line);
@@ -180,6 +203,7 @@ impl Cluster {
         let words = line.split_whitespace().chain(["-v"]);
         let mut command = self.job.command(words);
         command.envs(&self.environment);
+        command.envs(node.environment.iter().cloned());
         command.stdin(Stdio::null());
         command.stdout(File::create(out).expect("a file"));
         command.stderr(File::create(log).expect("a file"));

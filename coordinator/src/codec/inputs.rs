@@ -1,7 +1,7 @@
 //! What a lease carries beside the specification, in its protobuf form.
 
 use fruitnode_proto::v1;
-use fruitnode_proto::v1::inputs::{Gather, Held, Inputs as Wire, Merge, Project, Publish};
+use fruitnode_proto::v1::inputs::{Gather, Held, Inputs as Wire, Merge, Project, Publish, Rebuild};
 
 use crate::codec::CodecError;
 use crate::codec::parts::{
@@ -28,6 +28,10 @@ pub fn inputs_to_proto(inputs: &Inputs) -> v1::Inputs {
         }),
         Inputs::Extract { listing, .. } => Wire::Extract(listing_to_proto(*listing)),
         Inputs::Remake(winner) => Wire::Remake(winner_to_proto(winner)),
+        Inputs::Rebuild { partitions, winners } => Wire::Rebuild(Rebuild {
+            partitions: *partitions,
+            winners: winners.iter().map(winner_to_proto).collect(),
+        }),
         Inputs::Merge(left, right) => Wire::Merge(Merge {
             left: Some(held_to_proto(*left)),
             right: Some(held_to_proto(*right)),
@@ -67,6 +71,10 @@ pub fn inputs_from_proto(inputs: Option<v1::Inputs>) -> Result<Inputs, CodecErro
             Inputs::Extract { listing, careful, bad_elsewhere }
         }
         Wire::Remake(winner) => Inputs::Remake(winner_from_proto(&winner)?),
+        Wire::Rebuild(rebuild) => Inputs::Rebuild {
+            partitions: rebuild.partitions,
+            winners: rebuild.winners.iter().map(winner_from_proto).collect::<Result<_, _>>()?,
+        },
         Wire::Merge(merge) => {
             Inputs::Merge(held_from_proto(merge.left)?, held_from_proto(merge.right)?)
         }

@@ -1,14 +1,13 @@
 //! A job as snapshots hold it.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use fruitnode_proto::v1;
 use fruitnode_proto::v1::cluster_snapshot::{
-    CountsRecord, FailureRecord, GrantRecord, HoldingRecord, JobRecord, LastRecord, MissingRecord,
-    OutcomeRecord,
+    CountsRecord, FailureRecord, GrantRecord, HoldingRecord, JobRecord, LastRecord, OutcomeRecord,
+    RebuildRecord,
 };
 
-use crate::codec::CodecError;
 use crate::codec::parts::{
     bytes, cut_from_proto, cut_to_proto, digest, fit_from_proto, fit_to_proto, holding_from_proto,
     holding_to_proto, listing_from_proto, listing_to_proto, range_part_from_proto,
@@ -16,9 +15,11 @@ use crate::codec::parts::{
     spec_from_proto, spec_to_proto, task_from_proto, task_to_proto, tree_node_from_proto,
     tree_node_to_proto, winner_from_proto, winner_to_proto,
 };
+use crate::codec::{CodecError, faults};
 use crate::ids::{Attempt, JobId, NodeId, PartitionId};
 use crate::job::{Counts, Job, Outcome, PartitionRecord, Phase, Status};
 use crate::task::Task;
+use crate::tree::TreeNode;
 
 /// The protobuf form of a job.
 pub(super) fn to_proto(job: &Job) -> JobRecord {
@@ -56,7 +57,11 @@ pub(super) fn to_proto(job: &Job) -> JobRecord {
         ended_ms: job.ended_ms,
         cut: job.cut.map(cut_to_proto),
         ranges: job.ranges.iter().copied().map(range_part_to_proto).collect(),
-        missing: job.missing.iter().map(missing_to_proto).collect(),
+        turns: job.turns.iter().map(failure_to_proto).collect(),
+        rebuilds: job.rebuilds.iter().map(rebuild_to_proto).collect(),
+        rebuilt: job.rebuilt,
+        node_faults: job.faults.nodes().map(faults::node_to_proto).collect(),
+        waits: job.faults.waits.iter().map(faults::wait_to_proto).collect(),
     }
 }
 
@@ -97,18 +102,23 @@ pub(super) fn from_proto(record: JobRecord) -> Result<Job, CodecError> {
     job.story = record.story.into_iter().map(record_from_proto).collect::<Result<_, _>>()?;
     job.ended_ms = record.ended_ms;
     job.recall_spared();
-    let missing = record.missing.into_iter().map(missing_from_proto);
-    job.missing = missing.collect::<Result<_, _>>()?;
+    let turns = record.turns.into_iter().map(failure_from_proto);
+    job.turns = turns.collect::<Result<_, _>>()?;
+    let rebuilds = record.rebuilds.into_iter().map(rebuild_from_proto);
+    job.rebuilds = rebuilds.collect::<Result<_, _>>()?;
+    job.rebuilt = record.rebuilt;
+    job.faults = faults::from_proto(record.node_faults, record.waits)?;
     Ok(job)
 }
 
-fn missing_to_proto((task, nodes): (&Task, &BTreeSet<NodeId>)) -> MissingRecord {
-    let nodes = nodes.iter().map(|node| node.0).collect();
-    MissingRecord { task: Some(task_to_proto(*task)), nodes }
+fn rebuild_to_proto((tree_node, on): (&TreeNode, &Option<NodeId>)) -> RebuildRecord {
+    let tree_node = Some(tree_node_to_proto(*tree_node));
+    RebuildRecord { tree_node, node: on.map_or(0, |node| node.0) }
 }
 
-fn missing_from_proto(record: MissingRecord) -> Result<(Task, BTreeSet<NodeId>), CodecError> {
-    Ok((task_from_proto(record.task)?, record.nodes.into_iter().map(NodeId).collect()))
+fn rebuild_from_proto(record: RebuildRecord) -> Result<(TreeNode, Option<NodeId>), CodecError> {
+    let on = (record.node > 0).then_some(NodeId(record.node));
+    Ok((tree_node_from_proto(record.tree_node)?, on))
 }
 
 fn phase_to_proto(phase: &Phase) -> u32 {

@@ -4,6 +4,7 @@
 //! The forms of the parts that commands share with the messages of the mesh are in [`wire`].
 
 mod command;
+mod faults;
 mod inputs;
 mod job;
 mod parts;
@@ -33,11 +34,13 @@ pub mod wire {
 /// Newest version that this release reads and writes. An entry carries the oldest version that can
 /// carry it out: 1, or 2 for a job with a given fit, or 3 for what makes a cluster of nodes, or 4
 /// for the listing of a source that is cut into ranges, for an attempt that stalled, and for a
-/// limit of bad photographs.
-pub const FORMAT_VERSION: u32 = 4;
+/// limit of bad photographs, or 5 for what is endured: moments that cannot be fetched, and stores
+/// that refuse a node or do not answer.
+pub const FORMAT_VERSION: u32 = 5;
 
-/// Version of the snapshots that this release writes, and the newest that it reads.
-pub const SNAPSHOT_VERSION: u32 = 1;
+/// Newest version of the snapshots that this release writes and reads. A snapshot carries the
+/// oldest version whose releases can go on from it.
+pub const SNAPSHOT_VERSION: u32 = 2;
 
 /// Why bytes are not what they should be.
 #[derive(Debug, Error)]
@@ -102,10 +105,18 @@ pub fn decode_state(bytes: &[u8]) -> Result<ClusterState, CodecError> {
 /// The first version whose releases carry this command out correctly. One of version 1 would fit a
 /// model of its own where one was given; one of version 2 knows of no members, and of no process
 /// that comes after another; one of version 3 lists a source whole, and knows neither that
-/// attempts stall nor when photographs are too many that are bad.
+/// attempts stall nor when photographs are too many that are bad; one of version 4 ends a job for
+/// what one node is refused, and has moments made again for ever.
 fn version(command: &Command) -> u32 {
     let of_ranges = |task: &Task| matches!(task, Task::ListRange(_) | Task::Gather);
+    let of_rebuild = |task: &Task| matches!(task, Task::Rebuild(_));
     match command {
+        Command::Grant { task, .. } | Command::Accept { task, .. } | Command::Fail { task, .. }
+            if of_rebuild(task) =>
+        {
+            5
+        }
+        Command::Fail { reason, .. } if is_endured(*reason) => 5,
         Command::Fail { reason: FailureReason::Stalled, .. } => 4,
         Command::SubmitJob { spec, .. } if spec.max_bad.is_some() => 4,
         Command::SubmitJob { spec, .. } if spec.given_fit => 2,
@@ -132,6 +143,12 @@ fn version(command: &Command) -> u32 {
         | Command::DrainNode { .. }
         | Command::RemoveNode { .. } => 3,
     }
+}
+
+/// Whether another thing follows from this reason since version 5.
+fn is_endured(reason: FailureReason) -> bool {
+    let moments = [FailureReason::MomentsMissing, FailureReason::MomentsUnreachable];
+    reason.sets_aside() || reason == FailureReason::StorageUnavailable || moments.contains(&reason)
 }
 
 #[cfg(test)]

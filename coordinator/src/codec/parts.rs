@@ -70,6 +70,7 @@ pub fn task_to_proto(task: Task) -> v1::Task {
         Task::Gather => Wire::Gather(Unit {}),
         Task::Extract(p) => Wire::Extract(p.0),
         Task::Remake(p) => Wire::Remake(p.0),
+        Task::Rebuild(node) => Wire::Rebuild(tree_node_to_proto(node)),
         Task::Merge(node) => Wire::Merge(tree_node_to_proto(node)),
         Task::Fit => Wire::Fit(Unit {}),
         Task::Project(p) => Wire::Project(p.0),
@@ -87,6 +88,7 @@ pub fn task_from_proto(task: Option<v1::Task>) -> Result<Task, CodecError> {
         Wire::Gather(_) => Task::Gather,
         Wire::Extract(p) => Task::Extract(PartitionId(p)),
         Wire::Remake(p) => Task::Remake(PartitionId(p)),
+        Wire::Rebuild(node) => Task::Rebuild(tree_node_from_proto(Some(node))?),
         Wire::Merge(node) => Task::Merge(tree_node_from_proto(Some(node))?),
         Wire::Fit(_) => Task::Fit,
         Wire::Project(p) => Task::Project(PartitionId(p)),
@@ -313,9 +315,19 @@ pub fn winner_from_proto(winner: &v1::Winner) -> Result<Winner, CodecError> {
 
 /// The protobuf form of facts; nothing of an attempt that said nothing.
 pub fn facts_to_proto(facts: AttemptFacts) -> Option<v1::AttemptFacts> {
-    let AttemptFacts { began_ms, took_ms, bytes, fetch_ms, compute_ms, write_ms } = facts;
+    let AttemptFacts { began_ms, took_ms, bytes, fetch_ms, compute_ms, write_ms, unreached } =
+        facts;
     let said = facts != AttemptFacts::default();
-    said.then_some(v1::AttemptFacts { began_ms, took_ms, bytes, fetch_ms, compute_ms, write_ms })
+    let unreached = unreached.map_or(0, |node| node.0);
+    said.then_some(v1::AttemptFacts {
+        began_ms,
+        took_ms,
+        bytes,
+        fetch_ms,
+        compute_ms,
+        write_ms,
+        unreached,
+    })
 }
 
 /// The facts in their protobuf form; zeros where there are none.
@@ -327,6 +339,7 @@ pub fn facts_from_proto(facts: Option<v1::AttemptFacts>) -> AttemptFacts {
         fetch_ms: facts.fetch_ms,
         compute_ms: facts.compute_ms,
         write_ms: facts.write_ms,
+        unreached: (facts.unreached > 0).then_some(NodeId(facts.unreached)),
     })
 }
 

@@ -8,19 +8,20 @@ use fruitnode_proto::v1;
 use fruitnode_proto::v1::cluster_snapshot::{ClientRecord, MemberRecord, NodeRecord, TokenRecord};
 
 use crate::codec::parts::{bytes, digest};
-use crate::codec::{CodecError, SNAPSHOT_VERSION, job};
+use crate::codec::{CodecError, SNAPSHOT_VERSION, faults, job};
 use crate::ids::{JobId, NodeId};
 use crate::invariants;
 use crate::job::Job;
 use crate::members::{Client, Member, Membership, Process, Token};
 use crate::slots::Slots;
 use crate::state::{ClusterState, Node};
+use crate::task::TaskKind;
 
 /// The protobuf form of a state.
 pub(super) fn to_proto(state: &ClusterState) -> v1::ClusterSnapshot {
     let membership = &state.membership;
     v1::ClusterSnapshot {
-        format_version: SNAPSHOT_VERSION,
+        format_version: version(state),
         applied: state.applied,
         now_ms: state.now_ms,
         cluster: membership.cluster.clone(),
@@ -33,7 +34,19 @@ pub(super) fn to_proto(state: &ClusterState) -> v1::ClusterSnapshot {
         jobs: state.jobs().map(job::to_proto).collect(),
         roster_index: membership.roster_index,
         certificate_life_ms: membership.certificate_life_ms,
+        ways: faults::reach_to_proto(&state.reach),
     }
+}
+
+/// The oldest version whose releases go on correctly from this state: version 1 has nothing that is
+/// made again as one, and would wait for it for ever.
+fn version(state: &ClusterState) -> u32 {
+    let rebuilds = |job: &Job| {
+        let tasks = job.ready.iter().chain(job.granted.keys().map(|(task, _)| task));
+        let mut tasks = tasks.chain(job.story.iter().map(|record| &record.task));
+        !job.rebuilds.is_empty() || tasks.any(|task| task.kind() == TaskKind::Rebuild)
+    };
+    if state.live_jobs().any(rebuilds) { SNAPSHOT_VERSION } else { 1 }
 }
 
 /// The state in its protobuf form.
@@ -72,6 +85,7 @@ pub(super) fn from_proto(snapshot: v1::ClusterSnapshot) -> Result<ClusterState, 
         applied: snapshot.applied,
         now_ms: snapshot.now_ms,
         slots: Slots::default(),
+        reach: faults::reach_from_proto(snapshot.ways),
     };
     let ids: Vec<NodeId> = state.nodes.keys().copied().collect();
     ids.into_iter().for_each(|id| state.offer(id));

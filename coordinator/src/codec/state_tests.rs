@@ -10,6 +10,7 @@ use crate::schedule;
 use crate::state::ClusterState;
 use crate::story::AttemptFacts;
 use crate::task::{Task, TaskResult};
+use crate::tree::TreeNode;
 
 const DIGEST: Digest = Digest([0xd1; 32]);
 
@@ -43,6 +44,58 @@ fn busy() -> ClusterState {
     for grant in schedule::grants(&state) {
         let index = state.applied() + 1;
         state.apply(index, 1_000 * index, &grant);
+    }
+    state
+}
+
+/// Two nodes that cannot fetch from each other, each with one side of a merge, and a store that
+/// refused the first and did not answer the second.
+fn walled() -> ClusterState {
+    let mut state = ClusterState::default();
+    let apply = |state: &mut ClusterState, command: Command| {
+        let index = state.applied() + 1;
+        state.apply(index, 1_000 * index, &command);
+    };
+    for node in [1, 2] {
+        apply(
+            &mut state,
+            Command::AddNode {
+                node: NodeId(node),
+                incarnation: node,
+                starts: 0,
+                address: String::new(),
+                release: String::new(),
+                slots: 2,
+                compute_class: "cpu".into(),
+                fit_class: "f".into(),
+            },
+        );
+    }
+    apply(&mut state, submit("j", "out"));
+    let merge = Task::Merge(TreeNode::Block { level: 1, index: 0 });
+    let extract = |partition| Task::Extract(PartitionId(partition));
+    let unreachable = |node| Some((FailureReason::MomentsUnreachable, Some(NodeId(node))));
+    for (task, node, failure) in [
+        (Task::List, 1, None),
+        (extract(0), 1, None),
+        (extract(1), 2, None),
+        (merge, 1, unreachable(2)),
+        (merge, 2, unreachable(1)),
+        (extract(2), 1, Some((FailureReason::StorageRefused, None))),
+        (extract(2), 2, Some((FailureReason::StorageUnavailable, None))),
+    ] {
+        let (job, attempt) =
+            (JobId("j".into()), Attempt(state.jobs[&JobId("j".into())].next_attempt.0));
+        let node = NodeId(node);
+        apply(&mut state, Command::Grant { job: job.clone(), task, attempt, node });
+        let command = match failure {
+            None => answer(0, job, task, attempt),
+            Some((reason, unreached)) => {
+                let facts = AttemptFacts { unreached, ..AttemptFacts::default() };
+                Command::Fail { job, task, attempt, reason, detail: "said so".into(), facts }
+            }
+        };
+        apply(&mut state, command);
     }
     state
 }
@@ -134,7 +187,7 @@ fn answer(step: u32, job: JobId, task: Task, attempt: Attempt) -> Command {
             gets: 4,
             inferences: 3,
         },
-        Task::Merge(_) | Task::Remake(_) => TaskResult::Held { digest: DIGEST },
+        Task::Merge(_) | Task::Remake(_) | Task::Rebuild(_) => TaskResult::Held { digest: DIGEST },
         Task::Fit => TaskResult::Fitted { digest: DIGEST, components: 2 },
         Task::Project(_) => TaskResult::Projected { rows: 3, scores: DIGEST, csv: DIGEST },
         Task::Publish => TaskResult::Published { digest: DIGEST },
@@ -180,33 +233,49 @@ fn a_busy_state_comes_back_as_it_was() {
 #[test]
 fn a_snapshot_of_a_newer_release_is_refused_in_words() {
     let mut bytes = encode_state(&busy());
-    assert_eq!(bytes[..2], [8, SNAPSHOT_VERSION as u8]);
-    bytes[1] += 1;
+    assert_eq!(bytes[..2], [8, 1], "what older releases can go on from is marked so");
+    bytes[1] = SNAPSHOT_VERSION as u8 + 1;
     let error = decode_state(&bytes).expect_err("too new");
     assert!(error.to_string().contains("upgrade this node"), "{error}");
 }
 
 #[test]
+fn what_is_endured_comes_back_as_it_was() {
+    let state = walled();
+    let bytes = encode_state(&state);
+    assert_eq!(bytes[..2], [8, SNAPSHOT_VERSION as u8], "older releases would wait for ever");
+    let restored = decode_state(&bytes).expect("our own bytes");
+    assert_eq!(format!("{restored:?}"), format!("{state:?}"));
+    assert_eq!(encode_state(&restored), bytes);
+    let job = state.job(&JobId("j".into())).expect("submitted");
+    assert!(!job.rebuilds.is_empty() && job.rebuilt > 0 && !job.turns.is_empty());
+    assert!(!job.faults.nodes.is_empty() && !job.faults.waits.is_empty());
+    assert_eq!(state.reach().shut().count(), 2);
+}
+
+#[test]
 fn whatever_cut_or_flipped_bytes_yield_can_be_worked_with() {
-    let whole = encode_state(&busy());
-    for end in 0..whole.len() {
-        if let Ok(state) = decode_state(&whole[..end]) {
-            carry_on(state);
+    let (busy, walled) = (encode_state(&busy()), encode_state(&walled()));
+    for whole in [busy, walled] {
+        for end in 0..whole.len() {
+            if let Ok(state) = decode_state(&whole[..end]) {
+                carry_on(state);
+            }
         }
-    }
-    let mut taken = 0;
-    for at in 0..whole.len() {
-        for bit in 0..8 {
-            let mut flipped = whole.clone();
-            flipped[at] ^= 1 << bit;
-            if let Ok(state) = decode_state(&flipped) {
-                taken += 1;
-                // Most of these are other digests, of which nothing follows.
-                if (at + bit) % 5 == 0 {
-                    carry_on(state);
+        let mut taken = 0;
+        for at in 0..whole.len() {
+            for bit in 0..8 {
+                let mut flipped = whole.clone();
+                flipped[at] ^= 1 << bit;
+                if let Ok(state) = decode_state(&flipped) {
+                    taken += 1;
+                    // Most of these are other digests, of which nothing follows.
+                    if (at + bit) % 5 == 0 {
+                        carry_on(state);
+                    }
                 }
             }
         }
+        assert!(taken > 0, "not one flipped bit was taken");
     }
-    assert!(taken > 0, "not one flipped bit was taken");
 }

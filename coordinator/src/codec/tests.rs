@@ -6,12 +6,12 @@ use prost::Message;
 use crate::codec::wire::{inputs_from_proto, inputs_to_proto, reason_from_proto, reason_to_proto};
 use crate::codec::{FORMAT_VERSION, decode, encode};
 use crate::command::Command;
-use crate::ids::{Attempt, Digest, JobId, NodeId, RangeId};
+use crate::ids::{Attempt, Digest, JobId, NodeId, PartitionId, RangeId};
 use crate::job::JobSpec;
 use crate::max_bad::MaxBad;
 use crate::retry::FailureReason;
 use crate::story::AttemptFacts;
-use crate::task::{Cut, Inputs, RangePart, Task, TaskResult};
+use crate::task::{Cut, Inputs, RangePart, Task, TaskResult, Winner};
 use crate::tree::TreeNode;
 
 const KEY: Digest = Digest([9; 32]);
@@ -23,6 +23,7 @@ const FACTS: AttemptFacts = AttemptFacts {
     fetch_ms: 10,
     compute_ms: 20,
     write_ms: 5,
+    unreached: Some(NodeId(4)),
 };
 
 fn submit(given_fit: bool, max_bad: Option<MaxBad>) -> Command {
@@ -45,6 +46,13 @@ fn submit(given_fit: bool, max_bad: Option<MaxBad>) -> Command {
 fn stalled() -> Command {
     let (task, attempt) = (Task::Publish, Attempt(3));
     let (reason, detail) = (FailureReason::Stalled, "no progress".to_owned());
+    Command::Fail { job: JobId("j".into()), task, attempt, reason, detail, facts: FACTS }
+}
+
+const REBUILD: Task = Task::Rebuild(TreeNode::Block { level: 3, index: 1 });
+
+fn failed(reason: FailureReason) -> Command {
+    let (task, attempt, detail) = (Task::Fit, Attempt(3), "why".to_owned());
     Command::Fail { job: JobId("j".into()), task, attempt, reason, detail, facts: FACTS }
 }
 
@@ -101,6 +109,9 @@ fn commands() -> Vec<Command> {
         stalled(),
         submit(false, Some(MaxBad::Photographs(7))),
         submit(true, Some(MaxBad::Billionths(50_000_000))),
+        failed(FailureReason::MomentsUnreachable),
+        failed(FailureReason::StorageRefused),
+        Command::Grant { job: JobId("j".into()), task: REBUILD, attempt, node },
     ]
 }
 
@@ -141,7 +152,25 @@ fn what_older_releases_cannot_carry_out_is_marked_so() {
     };
     assert_eq!(version(&submit(false, None)), 1);
     let versions: Vec<u32> = commands().iter().map(version).collect();
-    assert_eq!(versions, [3, 3, 2, 1, 1, 1, 1, 1, 3, 3, 3, 3, 3, 3, 3, 3, 4, 4, 4, 4, 4, 4, 4]);
+    assert_eq!(
+        versions,
+        [3, 3, 2, 1, 1, 1, 1, 1, 3, 3, 3, 3, 3, 3, 3, 3, 4, 4, 4, 4, 4, 4, 4, 5, 5, 5]
+    );
+}
+
+#[test]
+fn what_is_made_again_as_one_is_given_every_winner_below_it() {
+    let winner = |partition| Winner {
+        partition: PartitionId(partition),
+        features_attempt: Attempt(partition + 3),
+        features: KEY,
+        good: 4,
+        bad: 0,
+        quarantine: None,
+        scores: None,
+    };
+    let inputs = Inputs::Rebuild { partitions: 9, winners: (4..8).map(winner).collect() };
+    assert_eq!(inputs_from_proto(Some(inputs_to_proto(&inputs))).expect("our own"), inputs);
 }
 
 #[test]

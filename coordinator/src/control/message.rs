@@ -234,7 +234,7 @@ impl Report {
 pub fn made_by(task: Task) -> Option<TreeNode> {
     match task {
         Task::Extract(partition) | Task::Remake(partition) => Some(TreeNode::leaf(partition.0)),
-        Task::Merge(tree_node) => Some(tree_node),
+        Task::Merge(tree_node) | Task::Rebuild(tree_node) => Some(tree_node),
         Task::List | Task::ListRange(_) | Task::Gather => None,
         Task::Fit | Task::Project(_) | Task::Publish => None,
     }

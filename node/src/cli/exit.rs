@@ -54,7 +54,8 @@ impl From<FailureReason> for Exit {
             | FailureReason::Panic
             | FailureReason::CertificateViolated
             | FailureReason::OutOfMemory
-            | FailureReason::Stalled => Self::Failed,
+            | FailureReason::Stalled
+            | FailureReason::MomentsUnreachable => Self::Failed,
         }
     }
 }

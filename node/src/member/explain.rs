@@ -150,10 +150,12 @@ fn line_to_proto(line: &AttemptLine) -> v1::AttemptStory {
         "gather" => Task::Gather(Unit {}),
         "extract" => Task::Extract(partition),
         "remake" => Task::Remake(partition),
+        // Which node of the tree it was is told by no table.
+        "rebuild" => Task::Rebuild(v1::TreeNode::default()),
         "fit" => Task::Fit(Unit {}),
         "project" => Task::Project(partition),
         "publish" => Task::Publish(Unit {}),
-        // Which node of the tree it was is told by no table.
+        // Nor is it here.
         _ => Task::Merge(v1::TreeNode::default()),
     };
     let reason = FailureReason::ALL.into_iter().find(|reason| reason.code() == line.outcome);
@@ -170,6 +172,7 @@ fn line_to_proto(line: &AttemptLine) -> v1::AttemptStory {
             fetch_ms: line.fetch_ms,
             compute_ms: line.compute_ms,
             write_ms: line.write_ms,
+            ..v1::AttemptFacts::default()
         }),
     }
 }

@@ -11,7 +11,7 @@ use fruitnode_proto::v1;
 
 use crate::failure::Failure;
 use crate::mesh::client::Peers;
-use crate::mesh::error::{Refusal, RefusalKind};
+use crate::mesh::error::{MeshError, Refusal, RefusalKind};
 use crate::tasks::{MomentsSource, NodeContext};
 use crate::wire as bytes;
 
@@ -39,7 +39,15 @@ impl MomentsSource for PeerMoments {
         let fetched = self.0.moments(node, request, MOMENTS_BYTES_MAX).await;
         fetched.map_err(|error| {
             let words = format!("moments {tree_node} cannot be had from {node}: {error}");
-            Failure::new(FailureReason::MomentsMissing, words)
+            let reason = match &error {
+                MeshError::Unreachable { .. }
+                | MeshError::TimedOut { .. }
+                | MeshError::Tls { .. }
+                | MeshError::Denied(_) => FailureReason::MomentsUnreachable,
+                // The node was asked, or is not the one that is meant any more.
+                _ => FailureReason::MomentsMissing,
+            };
+            Failure::new(reason, words)
         })
     }
 }

@@ -40,8 +40,56 @@ pub(super) fn cluster(state: &ClusterState, beside: &Beside) -> v1::ClusterStatu
         answered_by: beside.me,
         now_ms: beside.now_ms,
         certificate_life_ms: state.membership().certificate_life_ms(),
+        unreachable_pairs: unreachable_pairs(state, beside.now_ms),
+        set_aside: set_aside(state),
+        outages: outages(state),
         ..v1::ClusterStatus::default()
     }
+}
+
+/// Who cannot fetch from whom, as far as that is still believed.
+fn unreachable_pairs(state: &ClusterState, now_ms: u64) -> Vec<v1::UnreachablePair> {
+    let shut = state.reach().shut().filter(|(.., shut)| shut.is_believed(now_ms));
+    let pairs = shut.map(|(from, to, shut)| v1::UnreachablePair {
+        from: from.0,
+        to: to.0,
+        since_ms: shut.since_ms,
+        job: shut.job.0.clone(),
+    });
+    pairs.collect()
+}
+
+/// Which nodes the stores of which jobs refuse, the time of another try included: nothing is known
+/// to have changed before it succeeds.
+fn set_aside(state: &ClusterState) -> Vec<v1::SetAside> {
+    let of_job = |job: &Job| {
+        let refused = job.store_faults().nodes().filter(|(_, fault)| fault.is_refused());
+        let told = refused.map(|(node, fault)| v1::SetAside {
+            node: node.0,
+            job: job.id().0.clone(),
+            detail: fault.detail.clone(),
+            since_ms: fault.since_ms,
+            until_ms: fault.until_ms,
+        });
+        told.collect::<Vec<_>>()
+    };
+    state.live_jobs().flat_map(of_job).collect()
+}
+
+/// Stores that do not answer: for each job since when, in whose words, and which nodes do not reach
+/// them.
+fn outages(state: &ClusterState) -> Vec<v1::Outage> {
+    let of_job = |job: &Job| {
+        let silent = job.store_faults().nodes().filter(|(_, fault)| !fault.is_refused());
+        let (_, first) = silent.clone().min_by_key(|(node, fault)| (fault.since_ms, *node))?;
+        Some(v1::Outage {
+            job: job.id().0.clone(),
+            detail: first.detail.clone(),
+            since_ms: first.since_ms,
+            nodes: silent.map(|(node, _)| node.0).collect(),
+        })
+    };
+    state.live_jobs().filter_map(of_job).collect()
 }
 
 fn nodes(state: &ClusterState, beside: &Beside) -> Vec<v1::NodeStatus> {
@@ -237,4 +285,113 @@ pub(super) fn prevailing_fit_class(state: &ClusterState) -> String {
     }
     let most = count.into_iter().rev().max_by_key(|(_, nodes)| *nodes);
     most.map_or_else(crate::pca::fit_class, |(class, _)| class.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use fruitnode_coordinator::command::Command;
+    use fruitnode_coordinator::ids::{Attempt, Digest, JobId, PartitionId};
+    use fruitnode_coordinator::job::JobSpec;
+    use fruitnode_coordinator::reach::SHUT_BELIEVED_MS;
+    use fruitnode_coordinator::retry::FailureReason;
+    use fruitnode_coordinator::story::AttemptFacts;
+    use fruitnode_coordinator::task::{Task, TaskResult};
+    use fruitnode_coordinator::tree::TreeNode;
+
+    use super::*;
+
+    fn apply(state: &mut ClusterState, command: &Command) {
+        let index = state.applied() + 1;
+        state.apply(index, 1_000 * index, command);
+    }
+
+    fn granted(state: &mut ClusterState, task: Task, node: u64) -> (JobId, Task, Attempt) {
+        let job = JobId("j".to_owned());
+        let attempt = Attempt(state.job(&job).map_or(0, Job::attempts) + 1);
+        let command = Command::Grant { job: job.clone(), task, attempt, node: NodeId(node) };
+        apply(state, &command);
+        (job, task, attempt)
+    }
+
+    fn fail(state: &mut ClusterState, task: Task, node: u64, reason: FailureReason, to: u64) {
+        let (job, task, attempt) = granted(state, task, node);
+        let unreached = (to > 0).then_some(NodeId(to));
+        let facts = AttemptFacts { unreached, ..AttemptFacts::default() };
+        let detail = format!("words of n{node}");
+        apply(state, &Command::Fail { job, task, attempt, reason, detail, facts });
+    }
+
+    fn accept(state: &mut ClusterState, task: Task, node: u64, result: TaskResult) {
+        let (job, task, attempt) = granted(state, task, node);
+        let facts = AttemptFacts::default();
+        apply(state, &Command::Accept { job, task, attempt, result, facts });
+    }
+
+    #[test]
+    fn what_is_endured_is_told_until_something_shows_that_it_is_over() {
+        let mut state = ClusterState::default();
+        let digest = Digest::default();
+        for node in 1..=3 {
+            apply(
+                &mut state,
+                &Command::AddNode {
+                    node: NodeId(node),
+                    incarnation: node,
+                    starts: 0,
+                    address: String::new(),
+                    release: String::new(),
+                    slots: 2,
+                    compute_class: String::new(),
+                    fit_class: String::new(),
+                },
+            );
+        }
+        let spec = JobSpec {
+            from: "in".to_owned(),
+            to: "out".to_owned(),
+            rows_per_part: 1,
+            pca: true,
+            given_fit: false,
+            compute_class: String::new(),
+            fit_class: String::new(),
+            max_bad: None,
+            options: Vec::new(),
+        };
+        apply(&mut state, &Command::SubmitJob { job: JobId("j".to_owned()), spec });
+        let listed = TaskResult::Listed { keys: 3, bytes: 3, partitions: 3, digest };
+        accept(&mut state, Task::List, 1, listed);
+        let extracted = TaskResult::Extracted {
+            good: 1,
+            bad: 0,
+            features: digest,
+            quarantine: None,
+            moments: Some(digest),
+            gets: 1,
+            inferences: 1,
+        };
+        let extract = |partition| Task::Extract(PartitionId(partition));
+        accept(&mut state, extract(0), 1, extracted);
+        accept(&mut state, extract(1), 2, extracted);
+        let merge = Task::Merge(TreeNode::Block { level: 1, index: 0 });
+        fail(&mut state, merge, 1, FailureReason::MomentsUnreachable, 2);
+        let shut_ms = state.now_ms();
+        fail(&mut state, extract(2), 2, FailureReason::StorageRefused, 0);
+        let refused_ms = state.now_ms();
+        fail(&mut state, extract(2), 3, FailureReason::StorageUnavailable, 0);
+
+        let at = |now_ms| cluster(&state, &Beside { now_ms, ..Beside::default() });
+        let told = at(state.now_ms());
+        let job = || "j".to_owned();
+        let pair = v1::UnreachablePair { from: 1, to: 2, since_ms: shut_ms, job: job() };
+        assert_eq!(told.unreachable_pairs, [pair]);
+        assert_eq!(at(shut_ms + SHUT_BELIEVED_MS).unreachable_pairs, []);
+        let [aside] = &told.set_aside[..] else { panic!("{told:?}") };
+        assert_eq!((aside.node, aside.since_ms, &*aside.detail), (2, refused_ms, "words of n2"));
+        assert!(aside.until_ms > state.now_ms());
+        let [outage] = &told.outages[..] else { panic!("{told:?}") };
+        assert_eq!((&outage.nodes[..], &*outage.detail), (&[3][..], "words of n3"));
+
+        accept(&mut state, extract(2), 3, extracted);
+        assert_eq!(cluster(&state, &Beside::default()).outages, []);
+    }
 }

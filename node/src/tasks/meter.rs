@@ -13,6 +13,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use fruitnode_coordinator::ids::NodeId;
 use fruitnode_coordinator::leases::LeaseName;
 
 use crate::env::{Moment, wall_ms};
@@ -30,6 +31,8 @@ pub(super) struct Meter {
     compute_us: AtomicU64,
     write_us: AtomicU64,
     steps: AtomicU64,
+    /// Who holds what was needed and was not reached; 0 is nobody.
+    unreached: AtomicU64,
 }
 
 /// The attempts that run on a node, and how far each is.
@@ -91,6 +94,12 @@ impl Meter {
         self.step();
     }
 
+    /// A node that holds what the attempt needs cannot be reached from here: not for people alone,
+    /// since another node is asked next.
+    pub(super) fn unreached(&self, holder: NodeId) {
+        self.unreached.store(holder.0, Ordering::Relaxed);
+    }
+
     /// Something was done that takes part of a longer time, or that nothing else counts: a
     /// photograph of a batch, a page of a listing, a copy of an object.
     pub(super) fn step(&self) {
@@ -108,6 +117,7 @@ pub async fn measured<F: Future>(
     let _entered = running.enter(name, &meter);
     let output = METER.scope(Arc::clone(&meter), attempt).await;
     let whole = |sum: &AtomicU64| millis(Duration::from_micros(sum.load(Ordering::Relaxed)));
+    let unreached = meter.unreached.load(Ordering::Relaxed);
     let facts = AttemptFacts {
         began_ms,
         took_ms: millis(began.elapsed()),
@@ -115,6 +125,7 @@ pub async fn measured<F: Future>(
         fetch_ms: whole(&meter.fetch_us),
         compute_ms: whole(&meter.compute_us),
         write_ms: whole(&meter.write_us),
+        unreached: (unreached > 0).then_some(NodeId(unreached)),
     };
     (output, facts)
 }
@@ -177,6 +188,16 @@ mod tests {
         work(1_000).await;
         assert_eq!((facts.bytes, facts.fetch_ms, facts.compute_ms, facts.write_ms), (30, 6, 3, 14));
         let ((), facts) = measured(&running, name(), async {}).await;
-        assert_eq!((facts.bytes, facts.fetch_ms), (0, 0));
+        assert_eq!(
+            facts,
+            AttemptFacts {
+                began_ms: facts.began_ms,
+                took_ms: facts.took_ms,
+                ..AttemptFacts::default()
+            }
+        );
+        let behind_a_wall = async { Meter::here().unreached(NodeId(3)) };
+        let ((), facts) = measured(&running, name(), behind_a_wall).await;
+        assert_eq!(facts.unreached, Some(NodeId(3)));
     }
 }

@@ -80,6 +80,9 @@ pub async fn carry_out(
         (Task::Remake(partition), Inputs::Remake(winner)) => {
             reduce::remake(node, job, partition, winner).await
         }
+        (Task::Rebuild(at), Inputs::Rebuild { partitions, winners }) => {
+            reduce::rebuild(node, job, (at, partitions), winners).await
+        }
         (Task::Merge(into), Inputs::Merge(left, right)) => {
             reduce::merge(node, job, into, left, right).await
         }

@@ -28,7 +28,8 @@ pub trait MomentsSource: fmt::Debug + Send + Sync {
     /// The bytes of [`crate::wire`] that a node has for a place in the tree.
     ///
     /// # Errors
-    /// When they do not come; whatever the reason, it counts as moments that are missing.
+    /// When they do not come: [`FailureReason::MomentsUnreachable`] where the node was not reached,
+    /// anything else where it was and does not have them.
     async fn moments(
         &self,
         node: NodeId,
@@ -52,7 +53,7 @@ impl MomentsSource for NoPeers {
         _digest: Digest,
     ) -> Result<Vec<u8>, Failure> {
         let words = format!("node {node} holds the moments {tree_node}, and is not reached");
-        Err(Failure::new(FailureReason::MomentsMissing, words))
+        Err(Failure::new(FailureReason::MomentsUnreachable, words))
     }
 }
 
@@ -84,7 +85,8 @@ impl NodeContext {
     }
 }
 
-/// Moments that the state says are held, here or elsewhere.
+/// Moments that the state says are held, here or elsewhere. Whose holder is not reached from here
+/// is told with the attempt.
 pub(super) async fn moments(
     node: &NodeContext,
     job: &JobId,
@@ -101,6 +103,10 @@ pub(super) async fn moments(
         Ok(bytes) => bytes,
         Err(failure) => {
             sleep(MISSING_PAUSE).await;
+            if failure.reason == FailureReason::MomentsUnreachable {
+                Meter::here().unreached(holding.node);
+                return Err(failure);
+            }
             return Err(Failure::new(FailureReason::MomentsMissing, failure.words));
         }
     };
@@ -122,9 +128,13 @@ pub(super) async fn moments(
 mod tests {
     use std::num::NonZeroUsize;
 
+    use fruitnode_coordinator::ids::Attempt;
+    use fruitnode_coordinator::task::Task;
+
     use super::*;
     use crate::story::Story;
     use crate::tasks::NodeOptions;
+    use crate::tasks::meter::measured;
 
     /// Another node in this process, whose answers may be bent on the way.
     #[derive(Debug)]
@@ -179,6 +189,18 @@ mod tests {
         let told: Vec<_> = other.moments.take_dropped().into_iter().collect();
         assert_eq!(told, [(job(), TreeNode::leaf(1))]);
         assert!(node.moments.take_dropped().is_empty(), "it is not this one's to tell");
+    }
+
+    #[tokio::test]
+    async fn whoever_is_not_reached_is_told_with_the_attempt() {
+        let node = node(1).with_peers(Arc::new(NoPeers));
+        let holding = Holding { node: NodeId(2), digest: Digest::default() };
+        let (job, leaf) = (job(), TreeNode::leaf(1));
+        let name = (job.clone(), Task::Fit, Attempt(1));
+        let fetch = moments(&node, &job, leaf, holding);
+        let (came, facts) = measured(&node.running, name, fetch).await;
+        assert_eq!(came.unwrap_err().reason, FailureReason::MomentsUnreachable);
+        assert_eq!(facts.unreached, Some(NodeId(2)));
     }
 
     #[tokio::test]

@@ -163,6 +163,8 @@ struct Tenure {
     look: bool,
     /// Whether something changed since leases were last granted.
     changed: bool,
+    /// When somebody has waited long enough for a store, milliseconds since 1970-01-01 UTC.
+    wake_ms: Option<u64>,
     /// Proposals that are not settled, and the stream whose hello each is.
     proposed: BTreeMap<u64, Option<StreamId>>,
     /// What was told last; nothing as long as its index is 0.
@@ -206,21 +208,32 @@ impl Leader {
     }
 
     /// Takes one input.
-    pub fn step(&mut self, state: &ClusterState, status: &Status, input: Input) -> Vec<Output> {
-        self.steps(state, status, [input])
+    pub fn step(
+        &mut self,
+        state: &ClusterState,
+        status: &Status,
+        now_ms: u64,
+        input: Input,
+    ) -> Vec<Output> {
+        self.steps(state, status, now_ms, [input])
     }
 
-    /// Takes inputs in this order, and grants leases once, after the last.
+    /// Takes inputs in this order, and grants leases once, after the last. `now_ms` is wall time, in
+    /// milliseconds since 1970-01-01 UTC: by it alone the state tells how long a task has waited.
     pub fn steps(
         &mut self,
         state: &ClusterState,
         status: &Status,
+        now_ms: u64,
         inputs: impl IntoIterator<Item = Input>,
     ) -> Vec<Output> {
+        if let Some(tenure) = &mut self.tenure {
+            tenure.changed |= tenure.wake_ms.is_some_and(|due_ms| due_ms <= now_ms);
+        }
         for input in inputs {
             self.take(state, status, input);
         }
-        self.grant(state);
+        self.grant(state, now_ms);
         std::mem::take(&mut self.out)
     }
 
@@ -310,6 +323,7 @@ impl Leader {
             overdue: Vec::new(),
             look: false,
             changed: true,
+            wake_ms: None,
             proposed: BTreeMap::new(),
             roster: Roster::default(),
             voting: Voting::Idle,

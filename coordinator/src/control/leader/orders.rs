@@ -12,7 +12,7 @@ use crate::task::Task;
 
 impl Leader {
     /// Leases for whoever has room, once everything that was proposed before is settled.
-    pub(super) fn grant(&mut self, state: &ClusterState) {
+    pub(super) fn grant(&mut self, state: &ClusterState, now_ms: u64) {
         let Some(tenure) = self.tenure.as_mut().filter(|tenure| tenure.changed) else { return };
         if !tenure.proposed.is_empty() {
             return;
@@ -22,7 +22,11 @@ impl Leader {
         let overdue = tenure.overdue.iter().filter(|_| looks).map(|late| late.name.clone());
         let overdue: OverdueNames = overdue.collect();
         let term = tenure.term;
-        let turn = schedule::turn(state, &overdue);
+        let turn = schedule::turn_at(state, &overdue, now_ms);
+        tenure.wake_ms = turn.wake_ms;
+        if turn.wake_ms.is_some() {
+            self.reached.at("leader: somebody waits for a store");
+        }
         if looks && !turn.grants.is_empty() {
             self.reached.at("leader: grants while attempts are overdue");
         }

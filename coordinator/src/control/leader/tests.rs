@@ -93,7 +93,7 @@ impl Room {
     }
 
     fn step(&mut self, input: Input) {
-        let outputs = self.leader.step(&self.state, &self.status, input);
+        let outputs = self.leader.step(&self.state, &self.status, 0, input);
         for output in outputs {
             match output {
                 Output::Propose { proposal, command } => self.held.push((proposal, command)),

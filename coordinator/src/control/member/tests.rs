@@ -81,12 +81,11 @@ fn away() -> Turned {
 }
 
 fn standings(outputs: &[Output]) -> Vec<&Standing> {
-    let of = |output: &'_ Output| matches!(output, Output::Standing(_));
-    let standing = |output| match output {
-        Output::Standing(standing) => standing,
-        _ => unreachable!("others are left out"),
-    };
-    outputs.iter().filter(|output| of(output)).map(standing).collect()
+    let standings = outputs.iter().filter_map(|output| match output {
+        Output::Standing(standing) => Some(standing),
+        _ => None,
+    });
+    standings.collect()
 }
 
 #[test]

@@ -350,9 +350,10 @@ impl Actor {
         let inputs = std::mem::take(&mut self.inputs);
         let consensus = self.parts.consensus.clone();
         self.machine.hear_roster(self.parts.book.now().index);
+        let now_ms = wall_ms();
         let mut machine = std::mem::replace(&mut self.machine, Leader::new(self.parts.terms));
         let turn = consensus.turn(move |state, status| {
-            let outputs = machine.steps(state, status, inputs);
+            let outputs = machine.steps(state, status, now_ms, inputs);
             let log_silence = machine.log_silence(status);
             (machine, outputs, log_silence)
         });

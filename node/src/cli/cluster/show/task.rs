@@ -11,6 +11,7 @@ pub(super) fn stage_of(story: &AttemptStory) -> &'static str {
         Some(Task::Gather(_)) => "gather",
         Some(Task::Extract(_)) => "extract",
         Some(Task::Remake(_)) => "remake",
+        Some(Task::Rebuild(_)) => "rebuild",
         Some(Task::Merge(_)) => "merge",
         Some(Task::Fit(_)) => "fit",
         Some(Task::Project(_)) => "project",
