@@ -5,6 +5,7 @@ mod bucket;
 mod connect;
 mod earlier;
 mod error;
+mod fence;
 mod holder;
 mod lock;
 mod object;

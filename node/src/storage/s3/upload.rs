@@ -13,7 +13,7 @@ use crate::storage::s3::bucket::Bucket;
 use crate::storage::s3::error::{S3Error, status};
 use crate::storage::s3::publication::Shared;
 use crate::storage::s3::write::encode;
-use crate::storage::sink::{ObjectWriter, SinkError};
+use crate::storage::sink::{ObjectWriter, SinkError, is_private};
 
 /// Size of the first parts, and of the largest object that needs none.
 pub(super) const PART_BYTES: u64 = 8 << 20;
@@ -28,6 +28,8 @@ const COPY_PART_BYTES: u64 = 1 << 30;
 pub(super) struct Writer {
     sink: Arc<Shared>,
     name: String,
+    /// The name that parts are written under.
+    written_as: String,
     buffer: BytesMut,
     written: u64,
     upload: Option<Upload>,
@@ -56,21 +58,32 @@ pub(super) async fn put_in_parts(
 ) -> Result<(), SinkError> {
     sink.before_write(name).await?;
     let size = bytes.len() as u64;
-    let mut upload = Upload::begin(&sink.bucket, &sink.bucket.key(name)).await?;
+    let written = written_as(sink, name);
+    let mut upload = Upload::begin(&sink.bucket, &sink.bucket.key(&written)).await?;
     while !bytes.is_empty() {
         let due = usize::try_from(part_bytes(upload.number())).unwrap_or(usize::MAX);
         let part = bytes.split_to(due.min(bytes.len()));
         upload.part(part).await?;
     }
     sink.before_write(name).await?;
-    sink.to_the_end(Box::pin(async move { upload.finish(size).await })).await
+    sink.to_the_end(Box::pin(async move { upload.finish(size).await })).await?;
+    match written == name {
+        true => Ok(()),
+        false => sink.publish(&written, name).await,
+    }
+}
+
+/// Where the bytes of a name go: those of a public one are copied there afterwards.
+fn written_as(sink: &Shared, name: &str) -> String {
+    if is_private(name) { name.to_owned() } else { sink.stage() }
 }
 
 impl Writer {
     /// Begins the object `name` of a sink.
     pub(super) fn begin(sink: Arc<Shared>, name: &str) -> Self {
         let (name, buffer) = (name.to_owned(), BytesMut::new());
-        Self { sink, name, buffer, written: 0, upload: None, broken: false }
+        let written_as = String::new();
+        Self { sink, name, written_as, buffer, written: 0, upload: None, broken: false }
     }
 
     fn due(&self) -> u64 {
@@ -83,7 +96,8 @@ impl Writer {
         if self.upload.is_none() {
             self.sink.check_open()?;
             let bucket = &self.sink.bucket;
-            self.upload = Some(Upload::begin(bucket, &bucket.key(&self.name)).await?);
+            self.written_as = written_as(&self.sink, &self.name);
+            self.upload = Some(Upload::begin(bucket, &bucket.key(&self.written_as)).await?);
         }
         let upload = self.upload.as_mut().expect("it was begun just now");
         Ok(upload.part(part).await?)
@@ -125,6 +139,9 @@ impl ObjectWriter for Writer {
         let (upload, written) = (self.upload.take().expect("it was begun"), self.written);
         let finish = Box::pin(async move { upload.finish(written).await });
         self.sink.to_the_end(finish).await?;
+        if self.written_as != self.name {
+            self.sink.publish(&self.written_as, &self.name).await?;
+        }
         Ok(written)
     }
 }
