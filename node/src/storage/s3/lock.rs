@@ -30,6 +30,9 @@ const WATCH: Duration = Duration::from_secs(15);
 /// Time between two looks at a lock that is watched.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
 
+/// A look that took longer proves nothing: if the server was silent, then to the holder too.
+const LOOK_LATE: Duration = Duration::from_secs(2);
+
 /// A renewal older than this is repeated before anything public is touched: less than [`WATCH`], so
 /// that nobody has taken the lock over meanwhile.
 const FRESH: Duration = Duration::from_secs(7);
@@ -319,12 +322,15 @@ async fn watch(
         "another run holds the target, or died holding it: waiting {seconds} seconds to see \
          whether it lives"
     );
-    let began = Moment::now();
+    let mut began = Moment::now();
     while began.elapsed() < WATCH {
         sleep(LOOK_EVERY).await;
+        let looked = Moment::now();
         match bucket.head(key).await? {
             None => return Ok(Watched::Gone),
             Some(head) if head.etag != etag => return Ok(Watched::Changed),
+            // Whoever holds it is given as long to renew it as if nothing had been.
+            Some(_) if looked.elapsed() > LOOK_LATE => began = Moment::now(),
             Some(_) => {}
         }
     }

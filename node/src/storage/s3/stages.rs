@@ -240,6 +240,7 @@ impl Shared {
             let ended = std::mem::replace(&mut state.closed, true);
             if ended { None } else { Some(state.finals.is_some()) }
         };
+        self.bucket.asking.hurry();
         let Some(begun) = begun else {
             // A commit that was cut off may have left the lock.
             return self.lock.release().await;

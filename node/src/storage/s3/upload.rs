@@ -3,14 +3,14 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use aws_sdk_s3::error::ProvideErrorMetadata;
 use aws_sdk_s3::types::{CompletedMultipartUpload, CompletedPart};
 use bytes::{Bytes, BytesMut};
 use tokio::runtime::Handle;
 use tracing::{Instrument, warn};
 
+use crate::storage::s3::ask::{Load, within};
 use crate::storage::s3::bucket::Bucket;
-use crate::storage::s3::error::{S3Error, status};
+use crate::storage::s3::error::S3Error;
 use crate::storage::s3::publication::Shared;
 use crate::storage::s3::write::encode;
 use crate::storage::sink::{ObjectWriter, SinkError, is_private};
@@ -149,8 +149,9 @@ impl ObjectWriter for Writer {
 impl Upload {
     /// Begins an object of parts.
     pub(super) async fn begin(bucket: &Bucket, key: &str) -> Result<Self, S3Error> {
-        let begun = bucket.client.create_multipart_upload().bucket(&bucket.name).key(key).send();
-        let begun = begun.await.map_err(|error| bucket.failed(key, "s3:PutObject", &error))?;
+        let begin = || bucket.client.create_multipart_upload().bucket(&bucket.name).key(key).send();
+        let begun = bucket.ask(Load::default(), |limit| within(limit, begin())).await;
+        let begun = begun.map_err(|fault| bucket.failed(key, "s3:PutObject", &fault))?;
         let id = begun.upload_id.ok_or_else(|| bucket.broken(key, "it gave an upload no name"))?;
         let (bucket, key) = (bucket.clone(), key.to_owned());
         Ok(Self { bucket, key, id, parts: Vec::new(), finished: false })
@@ -168,17 +169,14 @@ impl Upload {
     async fn part(&mut self, bytes: Bytes) -> Result<(), S3Error> {
         let number = self.next();
         let bucket = &self.bucket;
+        let part = || {
+            let part = bucket.client.upload_part().bucket(&bucket.name).key(&self.key);
+            part.upload_id(&self.id).part_number(number).body(bytes.clone().into()).send()
+        };
         let sent = bucket
-            .client
-            .upload_part()
-            .bucket(&bucket.name)
-            .key(&self.key)
-            .upload_id(&self.id)
-            .part_number(number)
-            .body(bytes.into())
-            .send()
+            .ask(Load::of(bytes.len()), |limit| within(limit, part()))
             .await
-            .map_err(|error| bucket.failed(&self.key, "s3:PutObject", &error))?;
+            .map_err(|fault| bucket.failed(&self.key, "s3:PutObject", &fault))?;
         let part = CompletedPart::builder().part_number(number).set_e_tag(sent.e_tag);
         self.parts.push(part.build());
         Ok(())
@@ -190,20 +188,18 @@ impl Upload {
         while start < size {
             let (number, end) = (self.next(), (start + COPY_PART_BYTES).min(size));
             let bucket = &self.bucket;
-            let sent = bucket
-                .client
-                .upload_part_copy()
-                .bucket(&bucket.name)
-                .key(&self.key)
-                .upload_id(&self.id)
-                .part_number(number)
-                .copy_source(encode(&format!("{}/{from}", bucket.name)))
-                .copy_source_range(format!("bytes={start}-{}", end - 1))
-                .send()
-                .await
-                .map_err(|error| {
-                    bucket.failed(&self.key, "s3:GetObject and s3:PutObject", &error)
-                })?;
+            let copy = || {
+                let copy = bucket.client.upload_part_copy().bucket(&bucket.name).key(&self.key);
+                copy.upload_id(&self.id)
+                    .part_number(number)
+                    .copy_source(encode(&format!("{}/{from}", bucket.name)))
+                    .copy_source_range(format!("bytes={start}-{}", end - 1))
+                    .send()
+            };
+            let sent = bucket.ask(Load::copy(), |limit| within(limit, copy())).await;
+            let sent = sent.map_err(|fault| {
+                bucket.failed(&self.key, "s3:GetObject and s3:PutObject", &fault)
+            })?;
             let etag = sent.copy_part_result.and_then(|part| part.e_tag);
             let part = CompletedPart::builder().part_number(number).set_e_tag(etag);
             self.parts.push(part.build());
@@ -216,23 +212,20 @@ impl Upload {
     async fn finish(mut self, size: u64) -> Result<(), S3Error> {
         let parts = CompletedMultipartUpload::builder().set_parts(Some(self.parts.clone())).build();
         let bucket = &self.bucket;
-        let done = bucket
-            .client
-            .complete_multipart_upload()
-            .bucket(&bucket.name)
-            .key(&self.key)
-            .upload_id(&self.id)
-            .multipart_upload(parts)
-            .send()
-            .await;
+        let finish = || {
+            let finish = bucket.client.complete_multipart_upload().bucket(&bucket.name);
+            let finish = finish.key(&self.key).upload_id(&self.id);
+            finish.multipart_upload(parts.clone()).send()
+        };
+        let done = bucket.ask(Load::copy(), |limit| within(limit, finish())).await;
         match done {
             Ok(_) => {}
-            // The answer to an earlier attempt of the client was lost.
-            Err(error)
-                if status(&error) == Some(404)
-                    && error.code() == Some("NoSuchUpload")
+            // The answer to an earlier attempt was lost.
+            Err(fault)
+                if fault.is(404)
+                    && fault.code == "NoSuchUpload"
                     && bucket.head(&self.key).await?.is_some_and(|head| head.size == size) => {}
-            Err(error) => return Err(bucket.failed(&self.key, "s3:PutObject", &error)),
+            Err(fault) => return Err(bucket.failed(&self.key, "s3:PutObject", &fault)),
         }
         self.finished = true;
         Ok(())
@@ -246,9 +239,12 @@ impl Drop for Upload {
         }
         let (bucket, key, id) = (self.bucket.clone(), self.key.clone(), self.id.clone());
         let give_up = async move {
-            let request = bucket.client.abort_multipart_upload().bucket(&bucket.name);
-            if let Err(error) = request.key(&key).upload_id(id).send().await {
-                let error = bucket.failed(&key, "s3:AbortMultipartUpload", &error);
+            let abort = || {
+                let abort = bucket.client.abort_multipart_upload().bucket(&bucket.name);
+                abort.key(&key).upload_id(&id).send()
+            };
+            if let Err(fault) = bucket.ask(Load::default(), |limit| within(limit, abort())).await {
+                let error = bucket.failed(&key, "s3:AbortMultipartUpload", &fault);
                 warn!(%error, "an unfinished upload stays; the next run for this target drops it");
             }
         };
