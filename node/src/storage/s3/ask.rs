@@ -13,6 +13,7 @@ use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use aws_sdk_s3::error::ProvideErrorMetadata;
+use futures_util::future::BoxFuture;
 use tokio::sync::{Notify, watch};
 use tokio::time::{sleep, timeout};
 use tracing::warn;
@@ -168,7 +169,7 @@ impl Asking {
         if self.patience == Patience::Shared {
             return;
         }
-        self.hurry.send_modify(|hurry| drop(hurry.get_or_insert_with(Moment::now)));
+        self.hurry.send_modify(|hurry| *hurry = hurry.or_else(|| Some(Moment::now())));
     }
 
     /// How long a store may be silent before a request that began then is given up.
@@ -318,53 +319,57 @@ impl Drop for Look<'_> {
 impl Bucket {
     /// Sends a request until its answer decides something, which is good or somebody's fault but
     /// the world's; or until it is given up.
-    pub(super) async fn ask<T, R>(
-        &self,
+    pub(super) fn ask<'a, T, R>(
+        &'a self,
         load: Load,
-        request: impl Fn(Duration) -> R,
-    ) -> Result<T, Fault>
+        request: impl Fn(Duration) -> R + Send + 'a,
+    ) -> BoxFuture<'a, Result<T, Fault>>
     where
-        R: Future<Output = Result<T, Fault>>,
+        T: Send + 'a,
+        R: Future<Output = Result<T, Fault>> + Send + 'a,
     {
-        let store = &*self.asking.store;
-        let mut asked = Asked { began: Moment::now(), sent: 0, silences: 0, waits: None };
-        loop {
-            let turn = self.turn(&mut asked).await?;
-            let began = store.now();
-            asked.sent += 1;
-            let answer = tokio::select! {
-                biased;
-                answer = request(load.time_out(asked.silences)) => answer,
-                () = self.asking.late() => Err(Fault::unanswered(HURRY)),
-            };
-            drop(turn);
-            let fault = match answer {
-                Ok(answer) => {
+        // Every layer above would else hold the whole of a request in its own future.
+        Box::pin(async move {
+            let store = &*self.asking.store;
+            let mut asked = Asked { began: Moment::now(), sent: 0, silences: 0, waits: None };
+            loop {
+                let turn = self.turn(&mut asked).await?;
+                let began = store.now();
+                asked.sent += 1;
+                let answer = tokio::select! {
+                    biased;
+                    answer = request(load.time_out(asked.silences)) => answer,
+                    () = self.asking.late() => Err(Fault::unanswered(HURRY)),
+                };
+                drop(turn);
+                let fault = match answer {
+                    Ok(answer) => {
+                        store.note(Pace::answered);
+                        return Ok(answer);
+                    }
+                    Err(fault) => fault,
+                };
+                let Blame::World(world) = fault.blame() else {
                     store.note(Pace::answered);
-                    return Ok(answer);
+                    return Err(fault);
+                };
+                let words = fault.words();
+                store.note(|pace, now| match world {
+                    World::Slow => pace.slowed(now, &words),
+                    World::Faulty => pace.failed(now, &words),
+                    World::Silent => pace.silent(now, began, &words),
+                    World::Narrow => pace.narrowed(now, &words),
+                });
+                asked.silences += u32::from(world == World::Silent);
+                asked.wait(store);
+                if let Some(fault) = self.asking.given_up(&asked, world, &fault) {
+                    return Err(fault);
                 }
-                Err(fault) => fault,
-            };
-            let Blame::World(world) = fault.blame() else {
-                store.note(Pace::answered);
-                return Err(fault);
-            };
-            let words = fault.words();
-            store.note(|pace, now| match world {
-                World::Slow => pace.slowed(now, &words),
-                World::Faulty => pace.failed(now, &words),
-                World::Silent => pace.silent(now, began, &words),
-                World::Narrow => pace.narrowed(now, &words),
-            });
-            asked.silences += u32::from(world == World::Silent);
-            asked.wait(store);
-            if let Some(fault) = self.asking.given_up(&asked, world, &fault) {
-                return Err(fault);
+                if world != World::Silent || asked.silences > 1 {
+                    self.asking.pause(&asked, asked.pause()).await;
+                }
             }
-            if world != World::Silent || asked.silences > 1 {
-                self.asking.pause(&asked, asked.pause()).await;
-            }
-        }
+        })
     }
 
     /// Waits for the moment at which a request may be sent.

@@ -201,7 +201,7 @@ impl Bucket {
         &self,
         key: &str,
         (range, if_match): (Option<&Range<u64>>, Option<&str>),
-        fits: impl Fn(Option<u64>, Option<&str>) -> Result<u64, String>,
+        fits: impl Fn(Option<u64>, Option<&str>) -> Result<u64, String> + Sync,
     ) -> Result<Read, NotRead> {
         // The last byte is counted in.
         let range = range.map(|range| format!("bytes={}-{}", range.start, range.end - 1));
@@ -213,7 +213,7 @@ impl Bucket {
                 let reply = within(limit, get.send()).await?;
                 let length = reply.content_length.and_then(|length| u64::try_from(length).ok());
                 match fits(length, reply.e_tag.as_deref()) {
-                    Err(words) => Ok(Err(words)),
+                    Err(words) => Ok::<_, Fault>(Err(words)),
                     Ok(length) => {
                         let bytes = body(reply.body, length).await?;
                         Ok(Ok(Read { bytes, etag: reply.e_tag }))

@@ -168,7 +168,7 @@ impl Source for S3Source {
             }
         };
         let whole = bucket.key(&entry.key);
-        match bucket.read(&whole, (None, Some(&entry.validator)), fits).await {
+        match bucket.read(&whole, (None, Some(entry.validator.as_str())), fits).await {
             Ok(read) => Ok(read.bytes),
             Err(NotRead::Refused(_)) => Err(GetError::Changed { key: key() }),
             Err(NotRead::Fault(fault)) => Err(self.unread(bucket, &entry.key, &fault)),
