@@ -108,7 +108,7 @@ pub const KEPT_IN: &[(&str, &[&str])] = &[
     ("hyper", &["mesh"]),
     ("rcgen", &["mesh"]),
     ("x509", &["mesh"]),
-    ("rustls", &["mesh", "hub", "env"]),
+    ("rustls", &["mesh", "hub", "env", "storage"]),
     ("tokio_rustls", &["mesh"]),
     ("raft", &[]),
     ("redb", &["consensus"]),

@@ -2,6 +2,7 @@
 
 pub mod client;
 pub mod cluster;
+pub mod front;
 pub mod hostile;
 pub mod hub;
 pub mod layering;

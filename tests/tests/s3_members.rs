@@ -215,3 +215,25 @@ fn a_target_is_made_ready_again_by_the_same_job_and_joined_by_no_other() {
         },
     );
 }
+
+#[test]
+fn what_one_node_ends_another_does_not_go_on_with_however_lately_it_looked_at_the_lock() {
+    let test =
+        "what_one_node_ends_another_does_not_go_on_with_however_lately_it_looked_at_the_lock";
+    let story = async || {
+        let first = open("job", Access::Prepare).await.expect("the store answers");
+        work(&first, "job").await;
+        first.begin(&finals()).await.expect("the store answers");
+        promote(&first, "job", "a").await.expect("the store answers");
+        let other = open("job", Access::Join).await.expect("the store answers");
+        other.abort().await.expect("the store answers");
+        // It has not looked since, and would not before some seconds are over.
+        first.put("features/b", Bytes::from_static(b"b")).await.expect_err("it is refused");
+        promote(&first, "job", "a").await.expect_err("there is nothing to copy");
+        first.commit(Bytes::from_static(b"new")).await.expect_err("it is refused");
+        let public = |name: &String| !name.starts_with("_run/");
+        assert!(!names().await.iter().any(public), "{:?}", names().await);
+        assert!(!locked().await);
+    };
+    at_a_store(test, |_| {}, story);
+}

@@ -30,10 +30,12 @@ use message::CliError;
 use start::Started;
 
 use crate::pipeline::suspect;
+use crate::storage;
 
 /// Does what the command line says.
 pub fn main() -> Exit {
     pipe::end_quietly();
+    storage::use_all_descriptors();
     let started = match Started::from_process() {
         Ok(started) => started,
         Err((error, terminal)) => return error.show(&terminal),

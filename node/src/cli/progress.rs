@@ -13,6 +13,7 @@ use tokio::sync::watch;
 use crate::actors::spawn::spawn;
 use crate::cli::screen::ScreenLine;
 use crate::local::{JobView, View};
+use crate::storage;
 use crate::story::{Story, Work};
 
 /// How often the line is drawn again.
@@ -46,6 +47,10 @@ impl ProgressLine {
                 {
                     if let Some(at) = at(job, &story) {
                         draw(line.bar(), &at, &mut drawn);
+                        if let Some(words) = waiting() {
+                            line.bar().set_message(words);
+                            line.bar().tick();
+                        }
                     }
                     line.settle();
                 }
@@ -209,6 +214,13 @@ fn draw(bar: &ProgressBar, at: &At, drawn: &mut Option<Line>) {
     bar.set_position(position);
     bar.set_message(words);
     bar.tick();
+}
+
+/// The store that is waited for, if there is one.
+fn waiting() -> Option<String> {
+    let outage = storage::outages().into_iter().next()?;
+    let (server, seconds) = (outage.server, outage.lasts.as_secs());
+    Some(format!("waiting for {server}, which has not answered for {seconds} s"))
 }
 
 fn listing_words(at: &At) -> String {

@@ -23,6 +23,7 @@ use crate::failure::Failure;
 use crate::local::{JobView, LocalCluster, NODE};
 use crate::model::{Extractor, Kernel};
 use crate::pca;
+use crate::storage::S3Options;
 use crate::story::Story;
 use crate::tasks::max_bad::EXAMPLE;
 use crate::tasks::options::JobOptions;
@@ -90,7 +91,8 @@ pub(super) fn prepare(
     let extractor = network::load(at_hand.as_deref(), settings.pooling, kernel)
         .map_err(|error| CliError::from(error.failure()))?;
     settings.options.weights_sha256 = extractor.sha256().to_owned();
-    settings.storage = args.storage.options();
+    // There is no other node that could try.
+    settings.storage = S3Options { alone: true, ..args.storage.options() };
     Ok((settings, extractor))
 }
 

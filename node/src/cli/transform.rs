@@ -10,6 +10,7 @@ use crate::cli::message::CliError;
 use crate::cli::run::Prepared;
 use crate::cli::{given, plan, run, weights};
 use crate::model::{Kernel, Pooling};
+use crate::storage::S3Options;
 use crate::tasks::options::JobOptions;
 use crate::tasks::{GivenModel, Settings, network};
 
@@ -75,7 +76,8 @@ pub(in crate::cli) fn prepare(
     let extractor = network::load(at_hand.as_deref(), pooling, kernel)
         .map_err(|error| CliError::from(error.failure()))?;
     given.check_weights(&extractor).map_err(|error| refuse(&error))?;
-    settings.storage = args.storage.options();
+    // There is no other node that could try.
+    settings.storage = S3Options { alone: true, ..args.storage.options() };
     Ok((settings, extractor))
 }
 

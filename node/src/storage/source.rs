@@ -255,6 +255,15 @@ pub enum GetError {
         /// What the listing found.
         problem: Problem,
     },
+    /// The store's own words.
+    #[error("cannot read `{key}`")]
+    S3 {
+        /// The key.
+        key: String,
+        /// What the store said, or that it said nothing.
+        #[source]
+        error: S3Error,
+    },
     /// The world's fault.
     #[error("cannot read `{key}`")]
     Unavailable {
@@ -334,7 +343,7 @@ impl GetError {
             | Self::Archived { .. }
             | Self::TooLarge { .. }
             | Self::Listed { .. } => true,
-            Self::Unavailable { .. } => false,
+            Self::S3 { .. } | Self::Unavailable { .. } => false,
         }
     }
 
@@ -348,7 +357,24 @@ impl GetError {
             Self::Archived { .. } => "archived",
             Self::TooLarge { .. } => "file_too_large",
             Self::Listed { problem, .. } => problem.code(),
-            Self::Unavailable { .. } => FailureReason::StorageUnavailable.code(),
+            Self::S3 { .. } | Self::Unavailable { .. } => self.reason().code(),
+        }
+    }
+
+    /// What the failure means for the task that met it; of what the photograph is to blame for,
+    /// that it is not there as it was listed.
+    #[deny(clippy::wildcard_enum_match_arm)]
+    pub fn reason(&self) -> FailureReason {
+        match self {
+            Self::S3 { error, .. } => error.reason(),
+            Self::Unavailable { .. } => FailureReason::StorageUnavailable,
+            Self::Changed { .. }
+            | Self::Gone { .. }
+            | Self::Denied { .. }
+            | Self::Forbidden { .. }
+            | Self::Archived { .. }
+            | Self::TooLarge { .. }
+            | Self::Listed { .. } => FailureReason::InputMissing,
         }
     }
 }

@@ -215,7 +215,7 @@ async fn fetch(
             Work::add(&node.story.work.gets, u64::from(asked));
             Ok((asked, Fetched::Bad(BadRow { subject, code, detail })))
         }
-        Err(error) => Err(Failure::of(FailureReason::StorageUnavailable, &error)),
+        Err(error) => Err(Failure::of(error.reason(), &error)),
     }
 }
 

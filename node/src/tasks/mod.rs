@@ -30,14 +30,19 @@ mod reduce;
 mod settings;
 pub mod when;
 
+use std::convert::Infallible;
 use std::sync::Arc;
+use std::time::Duration;
 
 use fruitnode_coordinator::ids::Digest;
 use fruitnode_coordinator::retry::FailureReason;
 use fruitnode_coordinator::task::{Inputs, Task, TaskResult};
 use sha2::{Digest as _, Sha256};
+use tokio::time::sleep;
 
 use crate::failure::Failure;
+use crate::storage::outages;
+use crate::tasks::meter::Meter;
 use crate::tasks::publish::Wanted;
 
 pub use context::{JobContext, NodeContext, NodeOptions, Scratch};
@@ -55,11 +60,37 @@ pub use settings::{Settings, SettingsError};
 /// processor, and a number that is raised by whoever changes a bit.
 pub const COMPUTE_CLASS: &str = "cpu-2";
 
+/// How often an attempt that waits for a store says that it does.
+const STEP_EVERY: Duration = Duration::from_secs(5);
+
 /// Carries out one lease.
 ///
 /// # Errors
 /// A failure whose reason tells the coordinator what follows.
 pub async fn carry_out(
+    node: &Arc<NodeContext>,
+    job: &Arc<JobContext>,
+    lease: Lease,
+) -> Result<TaskResult, Failure> {
+    tokio::select! {
+        biased;
+        done = by_kind(node, job, lease) => done,
+        never = seen_to_wait() => match never {},
+    }
+}
+
+/// Has the attempt be seen to live while a store is waited for: whoever waits for one that is gone
+/// does not stand still, and another attempt would not do better here.
+async fn seen_to_wait() -> Infallible {
+    loop {
+        sleep(STEP_EVERY).await;
+        if !outages().is_empty() {
+            Meter::here().step();
+        }
+    }
+}
+
+async fn by_kind(
     node: &Arc<NodeContext>,
     job: &Arc<JobContext>,
     lease: Lease,

@@ -1,13 +1,14 @@
 //! The store of the tests as a program: S3 in memory, on loopback, until it is killed.
 
 use std::error::Error;
-use std::io::Write;
+use std::io::{BufRead, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
 use bytes::Bytes;
 use clap::Parser;
+use fruitnode_tests::front::{Front, Way};
 use fruitnode_tests::store::{Object, Setup, Store, Switches, Which};
 
 const EXAMPLES: &str = "\
@@ -57,6 +58,14 @@ struct Arguments {
     /// Answer 503 SlowDown to every n-th request.
     #[arg(long)]
     slow_down_every: Option<u64>,
+    /// Answer 503 SlowDown to so many requests of a hundred.
+    #[arg(long, conflicts_with = "slow_down_every")]
+    slow_down_percent: Option<u64>,
+    /// Put a way before it which can be shut: a line `refused`, `ended`, `stalled` or `open` on
+    /// standard input makes it so. `secured` speaks TLS; the second line that is printed names the
+    /// file of its certificate, for SSL_CERT_FILE.
+    #[arg(long, value_name = "plain|secured")]
+    front: Option<String>,
     /// Lose the reply to every n-th write after it was carried out.
     #[arg(long)]
     lose_reply_every: Option<u64>,
@@ -82,7 +91,9 @@ fn serve(arguments: Arguments) -> Result<(), Box<dyn Error>> {
         delay: Duration::from_millis(arguments.delay_ms),
         ignore_if_match: arguments.ignore_conditions,
         ignore_if_none_match: arguments.ignore_conditions,
-        slow_down: every(arguments.slow_down_every),
+        slow_down: arguments
+            .slow_down_percent
+            .map_or_else(|| every(arguments.slow_down_every), Which::Percent),
         lose_reply: every(arguments.lose_reply_every),
         cut_body: every(arguments.cut_body_every),
         ..Switches::default()
@@ -106,8 +117,34 @@ fn serve(arguments: Arguments) -> Result<(), Box<dyn Error>> {
         let key = format!("synthetic/{:02}/{:03}/{number:08}.jpg", number % 37, number % 1_009);
         store.put_object(key, object.clone());
     }
-    writeln!(std::io::stdout(), "{}", store.url())?;
+    let front = match arguments.front.as_deref() {
+        None => None,
+        Some("plain") => Some(Front::plain()),
+        Some("secured") => Some(Front::secured()),
+        Some(other) => {
+            return Err(format!("--front: `{other}` is neither plain nor secured").into());
+        }
+    };
+    let mut said = vec![store.url()];
+    if let Some(front) = &front {
+        front.lead_to(&store.url());
+        let environment = front.environment();
+        // The address comes last there, and first here.
+        said = environment.into_iter().rev().map(|(_, value)| value).collect();
+    }
+    writeln!(std::io::stdout(), "{}", said.join("\n"))?;
     std::io::stdout().flush()?;
+    if let Some(front) = &front {
+        for line in std::io::stdin().lock().lines() {
+            front.turn(match line?.trim() {
+                "open" => Way::Open,
+                "refused" => Way::Refused,
+                "ended" => Way::Ended,
+                "stalled" => Way::Stalled,
+                other => return Err(format!("`{other}` is no way to a store").into()),
+            });
+        }
+    }
     loop {
         std::thread::park();
     }

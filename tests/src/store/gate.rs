@@ -1,7 +1,8 @@
 //! What happens to a request before it is carried out, and to its reply afterwards: counting,
 //! waiting, and every fault that is not one of the objects.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use s3s::access::{S3Access, S3AccessContext};
 use s3s::auth::{S3Auth, SecretKey};
@@ -22,17 +23,25 @@ pub(super) struct Shared {
     counters: Mutex<Counters>,
     switches: Mutex<Switches>,
     holding: watch::Sender<Holding>,
-    held: Mutex<u64>,
+    /// Requests that came and were not answered yet.
+    pub(super) under_way: AtomicU64,
 }
 
 /// What is held, and what became of those that were.
 #[derive(Debug, Clone, Default)]
 struct Holding {
-    hold: Option<Hold>,
+    holds: Vec<Kept>,
     /// Rises whenever something is let go.
     generation: u64,
     /// Those that were held before this generation are refused.
     refused_before: u64,
+}
+
+/// A hold, and how many it has made to wait.
+#[derive(Debug, Clone)]
+struct Kept {
+    hold: Hold,
+    held: Arc<AtomicU64>,
 }
 
 /// What is known of a request once its signature has been checked.
@@ -64,7 +73,7 @@ impl Shared {
             counters: Mutex::default(),
             switches: Mutex::new(switches),
             holding: watch::Sender::default(),
-            held: Mutex::default(),
+            under_way: AtomicU64::default(),
         }
     }
 
@@ -99,9 +108,7 @@ impl Shared {
 
     pub(super) fn hold(&self, hold: Option<Hold>, refuse: bool) {
         self.holding.send_modify(|holding| {
-            // Before anything is let go: what follows from that may be held anew at once.
-            *locked(&self.held) = 0;
-            holding.hold = hold;
+            holding.holds = hold.into_iter().map(Kept::of).collect();
             holding.generation += 1;
             if refuse {
                 holding.refused_before = holding.generation;
@@ -109,15 +116,25 @@ impl Shared {
         });
     }
 
+    pub(super) fn hold_too(&self, hold: Hold) {
+        self.holding.send_modify(|holding| holding.holds.push(Kept::of(hold)));
+    }
+
+    pub(super) fn let_go_first(&self) {
+        self.holding.send_modify(|holding| drop(holding.holds.remove(0)));
+    }
+
     pub(super) fn held(&self) -> u64 {
-        *locked(&self.held)
+        let holding = self.holding.borrow();
+        holding.holds.iter().map(|kept| kept.held.load(Ordering::Relaxed)).sum()
     }
 
     /// Waits while requests like this one are held.
     async fn pass(&self, noted: &Noted, number: u64) -> S3Result<()> {
         let mut holding = self.holding.subscribe();
         let arrived = holding.borrow().generation;
-        let mut counted = false;
+        // The hold that made it wait.
+        let mut waits_for: Option<Arc<AtomicU64>> = None;
         loop {
             {
                 let now = holding.borrow_and_update();
@@ -126,19 +143,31 @@ impl Shared {
                 }
                 let (operation, key) = (&noted.operation, &noted.key);
                 let of_kind = noted.number_of_kind;
-                let hold = now.hold.as_ref();
-                let holds = hold.is_some_and(|hold| hold.holds(operation, key, number, of_kind));
-                if !holds {
-                    return Ok(());
+                let holds = now.holds.iter().find(|kept| match &waits_for {
+                    Some(held) if Arc::ptr_eq(held, &kept.held) => true,
+                    _ => kept.hold.holds(operation, key, number, of_kind) && kept.counts(),
+                });
+                match holds {
+                    Some(kept) => waits_for = Some(Arc::clone(&kept.held)),
+                    None => return Ok(()),
                 }
-            }
-            if !std::mem::replace(&mut counted, true) {
-                *locked(&self.held) += 1;
             }
             if holding.changed().await.is_err() {
                 return Err(s3_error!(ServiceUnavailable, "the store is gone"));
             }
         }
+    }
+}
+
+impl Kept {
+    fn of(hold: Hold) -> Self {
+        Self { hold, held: Arc::default() }
+    }
+
+    /// Counts one more, if it may hold one more.
+    fn counts(&self) -> bool {
+        let more = |held| (held < self.hold.at_most).then_some(held + 1);
+        self.held.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more).is_ok()
     }
 }
 

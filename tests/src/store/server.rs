@@ -3,6 +3,7 @@
 use std::io;
 use std::net::SocketAddr;
 use std::path::Path;
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, mpsc};
 use std::thread::JoinHandle;
 
@@ -180,6 +181,21 @@ impl Store {
         self.shared.hold(Some(hold), false);
     }
 
+    /// Lets others wait besides.
+    pub fn hold_too(&self, hold: Hold) {
+        self.shared.hold_too(hold);
+    }
+
+    /// Carries out what waits because of the first of several holds, and holds no more of it.
+    pub fn let_go_first(&self) {
+        self.shared.let_go_first();
+    }
+
+    /// Requests that came and were not answered yet, those that wait among them.
+    pub fn under_way(&self) -> u64 {
+        self.shared.under_way.load(Ordering::Relaxed)
+    }
+
     /// How many have been made to wait since then.
     pub fn held(&self) -> u64 {
         self.shared.held()
@@ -277,6 +293,7 @@ async fn answer(
     if let Some(refused) = wrong_region(&shared, &request) {
         return Ok(refused);
     }
+    let _under_way = UnderWay::begin(&shared);
     let slot = NotedSlot::default();
     let mut request = request.map(Body::from);
     request.extensions_mut().insert(Arc::clone(&slot));
@@ -285,6 +302,22 @@ async fn answer(
     match noted {
         Some(noted) if response.status().is_success() => afterwards(&shared, noted, response).await,
         _ => Ok(response),
+    }
+}
+
+/// A request until it is answered, or given up by its client.
+struct UnderWay(Arc<Shared>);
+
+impl UnderWay {
+    fn begin(shared: &Arc<Shared>) -> Self {
+        shared.under_way.fetch_add(1, Ordering::Relaxed);
+        Self(Arc::clone(shared))
+    }
+}
+
+impl Drop for UnderWay {
+    fn drop(&mut self) {
+        self.0.under_way.fetch_sub(1, Ordering::Relaxed);
     }
 }
 

@@ -42,6 +42,8 @@ pub enum Which {
     Nth(u64),
     /// Each whose number divides by this.
     Every(u64),
+    /// So many of a hundred, spread over them.
+    Percent(u64),
 }
 
 /// What one may be allowed to do, as IAM names it.
@@ -82,6 +84,10 @@ pub struct Hold {
     pub from: u64,
     /// The last that waits.
     pub to: u64,
+    /// Whether reads and listings are carried out whatever else is said.
+    pub writes: bool,
+    /// How many wait at most: whatever comes then is carried out.
+    pub at_most: u64,
 }
 
 impl Default for Switches {
@@ -107,12 +113,18 @@ impl Default for Switches {
 impl Hold {
     /// Everything, from one request on.
     pub fn all(from: u64) -> Self {
-        Self { operation: None, below: "", from, to: u64::MAX }
+        let (to, at_most) = (u64::MAX, u64::MAX);
+        Self { operation: None, below: "", from, to, writes: false, at_most }
     }
 
     /// One operation, from one request on.
     pub fn of(operation: &'static str, from: u64) -> Self {
-        Self { operation: Some(operation), below: "", from, to: u64::MAX }
+        Self { operation: Some(operation), ..Self::all(from) }
+    }
+
+    /// The first write of a key that begins so, of whatever kind.
+    pub fn first_write(below: &'static str) -> Self {
+        Self { writes: true, ..Self::all(0).below(below).first() }
     }
 
     /// Itself, for what lies below a prefix alone.
@@ -125,13 +137,19 @@ impl Hold {
         Self { to: self.from, ..self }
     }
 
+    /// Itself, for one request alone, which is the first that it meets.
+    pub fn first(self) -> Self {
+        Self { at_most: 1, ..self }
+    }
+
     /// Whether a request waits, by its number and that among those of its operation.
     pub(super) fn holds(&self, operation: &str, key: &str, number: u64, of_kind: u64) -> bool {
         let reached = match self.operation {
             Some(wanted) => wanted == operation && (self.from..=self.to).contains(&of_kind),
             None => (self.from..=self.to).contains(&number),
         };
-        reached && key.starts_with(self.below)
+        let reads = ["Get", "Head", "List"].iter().any(|read| operation.starts_with(read));
+        reached && key.starts_with(self.below) && !(self.writes && reads)
     }
 }
 
@@ -142,6 +160,8 @@ impl Which {
             Self::Never => false,
             Self::Nth(nth) => number == nth,
             Self::Every(every) => number.is_multiple_of(every),
+            // Prime to 100: a hundred numbers in a row come out in another order.
+            Self::Percent(percent) => number.wrapping_mul(37) % 100 < percent,
         }
     }
 }

@@ -35,6 +35,7 @@ impl StorageArgs {
             region: word(&self.region),
             path_style: self.path_style,
             profile: word(&self.profile),
+            alone: false,
         }
     }
 }

@@ -1,26 +1,22 @@
 //! One prefix of one bucket: its pages and its bytes. Everything that reads goes through here.
 
-use std::error::Error;
 use std::fmt;
 use std::ops::Range;
 use std::time::Duration;
 
 use aws_sdk_s3::Client;
-use aws_sdk_s3::error::ProvideErrorMetadata;
-use aws_sdk_s3::operation::get_object::{GetObjectError, GetObjectOutput};
 use aws_sdk_s3::primitives::ByteStream;
 use aws_sdk_s3::types::EncodingType;
 use bytes::{Bytes, BytesMut};
 use tokio::time::timeout;
 
-use crate::storage::s3::connect::{Failed, S3Options, connect};
-use crate::storage::s3::error::{Asked, S3Error, root_cause};
+use crate::storage::s3::ask::{Asking, Load, Patience, within};
+use crate::storage::s3::connect::{S3Options, connect};
+use crate::storage::s3::error::{Asked, S3Error};
+use crate::storage::s3::fault::{Fault, root_cause};
 
 /// Longest wait for the next bytes of a body, once its head has come.
-const BODY_PAUSE_MAX: Duration = Duration::from_secs(60);
-
-/// Times a body is asked for when it breaks off: the client itself repeats only what fails before.
-pub(super) const BODY_ATTEMPTS_MAX: u32 = 3;
+const BODY_PAUSE_MAX: Duration = Duration::from_secs(30);
 
 /// A prefix of a bucket, and a client that reaches it.
 #[derive(Clone)]
@@ -32,6 +28,24 @@ pub(super) struct Bucket {
     pub(super) name: String,
     /// What every key begins with: empty, or ends with `/`.
     pub(super) prefix: String,
+    /// How it is asked.
+    pub(super) asking: Asking,
+}
+
+/// An object, or a range of it, as it was read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Read {
+    pub(super) bytes: Bytes,
+    pub(super) etag: Option<String>,
+}
+
+/// Why an object was not read.
+#[derive(Debug)]
+pub(super) enum NotRead {
+    /// What the store said.
+    Fault(Fault),
+    /// It answered with bytes that were not asked for.
+    Refused(String),
 }
 
 /// One object of a listing. Its key is whole.
@@ -75,12 +89,19 @@ impl Bucket {
         options: &S3Options,
     ) -> Result<Self, S3Error> {
         let (client, server) = connect(options).await?;
-        Ok(Self::with(client, server, name, prefix))
+        let patience = if options.alone { Patience::Alone } else { Patience::Shared };
+        Ok(Self::with(client, server, (name, prefix), patience))
     }
 
     /// Of a client that is there already.
-    pub(super) fn with(client: Client, server: String, name: &str, prefix: &str) -> Self {
-        Self { client, server, name: name.to_owned(), prefix: prefix.to_owned() }
+    pub(super) fn with(
+        client: Client,
+        server: String,
+        (name, prefix): (&str, &str),
+        patience: Patience,
+    ) -> Self {
+        let asking = Asking::of(&server, patience);
+        Self { client, server, name: name.to_owned(), prefix: prefix.to_owned(), asking }
     }
 
     /// As users write it.
@@ -99,35 +120,34 @@ impl Bucket {
     }
 
     /// The meaning of a failed request about a key, which took the `right`.
-    pub(super) fn failed<E>(&self, key: &str, right: &'static str, error: &Failed<E>) -> S3Error
-    where
-        E: Error + ProvideErrorMetadata + 'static,
-    {
-        S3Error::of(Asked { place: self.place(key), server: &self.server, right }, error)
+    pub(super) fn failed(&self, key: &str, right: &'static str, fault: &Fault) -> S3Error {
+        S3Error::of(Asked { place: self.place(key), server: &self.server, right }, fault)
     }
 
-    /// A failure in words.
+    /// An answer that makes no sense, in words.
     pub(super) fn broken(&self, key: &str, words: impl Into<String>) -> S3Error {
-        S3Error::Failed { place: self.place(key), words: words.into() }
+        S3Error::Nonsense { place: self.place(key), words: words.into() }
     }
 
     /// One page of a listing.
     pub(super) async fn page(&self, query: Query<'_>) -> Result<Page, S3Error> {
         let first = query.next.is_none();
+        let list = || {
+            self.client
+                .list_objects_v2()
+                .bucket(&self.name)
+                .prefix(query.prefix)
+                // XML cannot hold every character that a key can.
+                .encoding_type(EncodingType::Url)
+                .set_delimiter(query.shallow.then(|| "/".to_owned()))
+                .set_start_after(query.after.filter(|_| first).map(str::to_owned))
+                .set_continuation_token(query.next.clone())
+                .set_max_keys(query.keys_max)
+        };
         let page = self
-            .client
-            .list_objects_v2()
-            .bucket(&self.name)
-            .prefix(query.prefix)
-            // XML cannot hold every character that a key can.
-            .encoding_type(EncodingType::Url)
-            .set_delimiter(query.shallow.then(|| "/".to_owned()))
-            .set_start_after(query.after.filter(|_| first).map(str::to_owned))
-            .set_continuation_token(query.next)
-            .set_max_keys(query.keys_max)
-            .send()
+            .ask(Load::default(), |limit| within(limit, list().send()))
             .await
-            .map_err(|error| self.failed(query.prefix, "s3:ListBucket", &error))?;
+            .map_err(|fault| self.failed(query.prefix, "s3:ListBucket", &fault))?;
         let unclear = |words: &str| self.broken(query.prefix, words);
         if page.is_truncated == Some(true) && page.next_continuation_token.is_none() {
             return Err(unclear("a page of its listing ends without a word on how to go on"));
@@ -175,23 +195,37 @@ impl Bucket {
         }
     }
 
-    /// The head of an object, or of a range of it, with its body to come.
-    pub(super) async fn open(
+    /// The bytes of an object, or of a range of it, if their length and `ETag` `fit`, which says
+    /// how many bytes are to come, or what is wrong.
+    pub(super) async fn read(
         &self,
         key: &str,
-        range: Option<&Range<u64>>,
-        if_match: Option<&str>,
-    ) -> Result<GetObjectOutput, Failed<GetObjectError>> {
+        (range, if_match): (Option<&Range<u64>>, Option<&str>),
+        fits: impl Fn(Option<u64>, Option<&str>) -> Result<u64, String> + Sync,
+    ) -> Result<Read, NotRead> {
         // The last byte is counted in.
         let range = range.map(|range| format!("bytes={}-{}", range.start, range.end - 1));
-        self.client
-            .get_object()
-            .bucket(&self.name)
-            .key(key)
-            .set_range(range)
-            .set_if_match(if_match.map(str::to_owned))
-            .send()
-            .await
+        let fits = &fits;
+        let read = |limit| {
+            let get = self.client.get_object().bucket(&self.name).key(key);
+            let get = get.set_range(range.clone()).set_if_match(if_match.map(str::to_owned));
+            Box::pin(async move {
+                let reply = within(limit, get.send()).await?;
+                let length = reply.content_length.and_then(|length| u64::try_from(length).ok());
+                match fits(length, reply.e_tag.as_deref()) {
+                    Err(words) => Ok::<_, Fault>(Err(words)),
+                    Ok(length) => {
+                        let bytes = body(reply.body, length).await?;
+                        Ok(Ok(Read { bytes, etag: reply.e_tag }))
+                    }
+                }
+            })
+        };
+        match self.ask(Load::default(), read).await {
+            Ok(Ok(read)) => Ok(read),
+            Ok(Err(words)) => Err(NotRead::Refused(words)),
+            Err(fault) => Err(NotRead::Fault(fault)),
+        }
     }
 }
 
@@ -201,21 +235,25 @@ impl fmt::Debug for Bucket {
     }
 }
 
-/// The whole of a body of a known length. The words say why it did not come.
-pub(super) async fn body(mut stream: ByteStream, length: u64) -> Result<Bytes, String> {
-    let length = usize::try_from(length).map_err(|_| "it is too large for this machine")?;
+/// The whole of a body of a known length.
+async fn body(mut stream: ByteStream, length: u64) -> Result<Bytes, Fault> {
+    let most = usize::try_from(length).unwrap_or(usize::MAX);
     let mut bytes = BytesMut::new();
     loop {
         match timeout(BODY_PAUSE_MAX, stream.try_next()).await {
             Err(_) => {
                 let pause = BODY_PAUSE_MAX.as_secs();
-                return Err(format!("its bytes stopped coming for {pause} seconds"));
+                let words = format!("its bytes stopped coming for {pause} seconds");
+                return Err(Fault::cut_off(words));
             }
-            Ok(Err(error)) => return Err(root_cause(&error)),
-            Ok(Ok(None)) if bytes.len() == length => return Ok(bytes.freeze()),
-            Ok(Ok(None)) => return Err(format!("{} of {length} bytes came", bytes.len())),
-            Ok(Ok(Some(more))) if bytes.len() + more.len() > length => {
-                return Err(format!("more than {length} bytes came"));
+            Ok(Err(error)) => return Err(Fault::cut_off(root_cause(&error))),
+            Ok(Ok(None)) if bytes.len() == most => return Ok(bytes.freeze()),
+            Ok(Ok(None)) => {
+                let words = format!("{} of {length} bytes came", bytes.len());
+                return Err(Fault::cut_off(words));
+            }
+            Ok(Ok(Some(more))) if bytes.len() + more.len() > most => {
+                return Err(Fault::cut_off(format!("more than {length} bytes came")));
             }
             Ok(Ok(Some(more))) => bytes.extend_from_slice(&more),
         }

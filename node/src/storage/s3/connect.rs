@@ -26,17 +26,20 @@ use aws_smithy_http_client::tls::Provider;
 use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
 use url::Url;
 
-use crate::storage::s3::error::{S3Error, root_cause};
+use crate::storage::s3::descriptors::requests_most;
+use crate::storage::s3::error::S3Error;
+use crate::storage::s3::fault::root_cause;
 
-/// Attempts of one request, the first included.
+/// Attempts at whatever gives out credentials, the first included. What is asked of a store is
+/// repeated elsewhere.
 const ATTEMPTS_MAX: u32 = 5;
 
 /// Longest wait for a connection, TLS included: one lost packet of its beginning is sent again
 /// after 3 seconds.
 const CONNECT_TIMEOUT: Duration = Duration::from_millis(3_100);
 
-/// Longest wait for the head of a reply. A large object is copied before it comes.
-const REPLY_TIMEOUT: Duration = Duration::from_secs(120);
+/// Longest wait for the head of a reply of whatever gives out credentials.
+const REPLY_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Region for servers that have none, and where AWS is asked which region a bucket is in.
 const REGION_DEFAULT: &str = "us-east-1";
@@ -52,6 +55,9 @@ pub struct S3Options {
     pub path_style: Option<bool>,
     /// Profile of the shared configuration.
     pub profile: Option<String>,
+    /// Whether nobody else can do what this process cannot: then a store that was there is waited
+    /// for as long as it takes. Else what was waited for in vain is an error after half a minute.
+    pub alone: bool,
 }
 
 /// What a failed request gives.
@@ -79,6 +85,9 @@ pub(super) async fn connect(options: &S3Options) -> Result<(Client, String), S3E
         // under a digest of our own.
         .request_checksum_calculation(RequestChecksumCalculation::WhenRequired)
         .response_checksum_validation(ResponseChecksumValidation::WhenRequired)
+        // All of that is up to who asks, who knows what it is about.
+        .retry_config(RetryConfig::disabled())
+        .timeout_config(TimeoutConfig::builder().connect_timeout(CONNECT_TIMEOUT).build())
         // A reader whose processors are busy looks like a stream that stalls; bodies have a
         // time-out of their own.
         .stalled_stream_protection(StalledStreamProtectionConfig::disabled());
@@ -113,6 +122,7 @@ async fn load(options: &S3Options) -> SdkConfig {
 fn client(proxy: ProxyConfig) -> SharedHttpClient {
     aws_smithy_http_client::Builder::new().build_with_connector_fn(move |settings, components| {
         let mut connector = Connector::builder().proxy_config(proxy.clone());
+        connector.set_pool_max_idle_per_host(Some(requests_most() as usize));
         connector.set_connector_settings(settings.cloned());
         connector.set_sleep_impl(components.and_then(RuntimeComponents::sleep_impl));
         connector.tls_provider(Provider::Rustls(CryptoMode::Ring)).build()

@@ -108,12 +108,18 @@ impl Content {
     pub(super) fn dead(&self, job: &str) -> Vec<String> {
         let dead = |name: &&String| match parts(name) {
             Some((of, rest)) => {
-                of != job
-                    && (rest.starts_with("work/") || [ANNOUNCED, TARGET, COMMITTED].contains(&rest))
+                of != job && (is_work(rest) || [ANNOUNCED, TARGET, COMMITTED].contains(&rest))
             }
             None => false,
         };
         self.private.iter().filter(dead).cloned().collect()
+    }
+
+    /// Those among [`Self::dead`] that bytes can be copied from to public names.
+    pub(super) fn sources(&self, job: &str) -> Vec<String> {
+        let source =
+            |name: &&String| parts(name).is_some_and(|(of, rest)| of != job && is_work(rest));
+        self.private.iter().filter(source).cloned().collect()
     }
 
     /// Names of what jobs other than `job` announced.
@@ -141,6 +147,11 @@ pub(super) fn target_name(job: &str) -> String {
 /// Where a job says which marker is its own, before it writes it.
 pub(super) fn committed_name(job: &str) -> String {
     format!("_run/{job}/{COMMITTED}")
+}
+
+/// Whether the rest of a private name is that of a job's work.
+fn is_work(rest: &str) -> bool {
+    rest.starts_with("work/")
 }
 
 /// The job that a private name belongs to, and the rest of it.
@@ -243,6 +254,7 @@ mod tests {
             "_run/me/work/manifest",
         ]);
         assert_eq!(content.dead("me"), ["_run/dead/announced", "_run/dead/work/features-0"]);
+        assert_eq!(content.sources("me"), ["_run/dead/work/features-0"]);
         assert_eq!(content.announcements("me"), ["_run/dead/announced"]);
     }
 

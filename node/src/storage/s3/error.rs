@@ -1,12 +1,9 @@
 //! What an answer of S3 means, in one line that says what to do.
 
-use std::error::Error;
-
-use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
 use fruitnode_coordinator::retry::FailureReason;
 use thiserror::Error;
 
-use crate::storage::s3::connect::Failed;
+use crate::storage::s3::fault::{Blame, Fault, Kind, World};
 
 /// Why S3 did not do what it was asked.
 #[derive(Debug, Error)]
@@ -156,12 +153,54 @@ pub enum S3Error {
         /// The server's code and words.
         words: String,
     },
-    /// Anything else.
+    /// It fails, whatever it is asked.
     #[error("{place}: the server failed: {words}")]
     Failed {
         /// What was asked for.
         place: String,
         /// What the server or the client said.
+        words: String,
+    },
+    /// It fails at this, while it answers everything else.
+    #[error(
+        "{place}: the server fails at this again and again ({times} times), and at nothing else: \
+         {words}. See whether the object can be read or written at all"
+    )]
+    FailedAlone {
+        /// What was asked for.
+        place: String,
+        /// How often it was asked.
+        times: u32,
+        /// What the server or the client said.
+        words: String,
+    },
+    /// An answer that says something else than was asked.
+    #[error("{place}: the server's answer makes no sense: {words}")]
+    Nonsense {
+        /// What was asked for.
+        place: String,
+        /// What is wrong with it.
+        words: String,
+    },
+    /// The object, its version or its upload is not there as it should be.
+    #[error("{place}: it is not there as it was left ({words})")]
+    Gone {
+        /// What was asked for.
+        place: String,
+        /// The server's code and words.
+        words: String,
+    },
+    /// The server does not do what is asked.
+    #[error(
+        "{place}: {server} does not do this ({words}): it cannot serve this job, or a setting of \
+         the bucket forbids it"
+    )]
+    NotDone {
+        /// What was asked for.
+        place: String,
+        /// The server.
+        server: String,
+        /// The server's code and words.
         words: String,
     },
 }
@@ -179,67 +218,68 @@ pub(super) struct Asked<'a> {
 
 impl S3Error {
     /// The meaning of a failed request.
-    pub(super) fn of<E>(asked: Asked<'_>, error: &Failed<E>) -> Self
-    where
-        E: Error + ProvideErrorMetadata + 'static,
-    {
-        let server = asked.server.to_owned();
-        let Asked { place, .. } = asked;
-        match error {
-            SdkError::ServiceError(_) => Self::of_answer(place, server, asked.right, error),
-            SdkError::DispatchFailure(_) | SdkError::TimeoutError(_) => {
-                let words = root_cause(error);
-                let told = words.to_lowercase();
-                let is = |hints: &[&str]| hints.iter().any(|hint| told.contains(hint));
-                if is(&["credential"]) {
-                    return Self::NoCredentials { words };
-                }
-                match is(&["certificate", "tls", "corrupt message", "handshake"]) {
-                    true => Self::Tls { place, server, words },
-                    false => Self::Unreachable { place, server, words },
+    pub(super) fn of(asked: Asked<'_>, fault: &Fault) -> Self {
+        let (server, right) = (asked.server.to_owned(), asked.right);
+        let (place, words) = (asked.place, fault.words());
+        if let Some(times) = fault.alone {
+            return Self::FailedAlone { place, times, words };
+        }
+        match (fault.blame(), &fault.code[..]) {
+            (Blame::World(world), _) => {
+                let words = match fault.lasted.map(|lasted| lasted.as_secs()) {
+                    None | Some(0) => words,
+                    Some(seconds) => format!("{words}, for {seconds} seconds"),
+                };
+                match world {
+                    World::Silent => Self::Unreachable { place, server, words },
+                    World::Slow | World::Faulty | World::Narrow => Self::Failed { place, words },
                 }
             }
-            _ => Self::Failed { place, words: root_cause(error) },
+            (Blame::Refused, _) => Self::refused((place, server), right, fault, words),
+            (Blame::Object, _) => Self::Gone { place, words },
+            (Blame::Job, "NoSuchBucket") => Self::NoBucket { place, server },
+            (Blame::Job, "QuotaExceeded" | "XMinioStorageFull") => Self::Full { place, words },
+            (Blame::Job, _) if fault.is(507) => Self::Full { place, words },
+            (Blame::Job, _) => Self::NotDone { place, server, words },
         }
     }
 
-    fn of_answer<E>(place: String, server: String, right: &'static str, error: &Failed<E>) -> Self
-    where
-        E: Error + ProvideErrorMetadata + 'static,
-    {
-        let status = status(error).unwrap_or_default();
-        let code = error.code().unwrap_or_default();
-        let words = match (code, error.message().unwrap_or_default()) {
-            ("", "") => format!("HTTP {status}"),
-            (code, "") => code.to_owned(),
-            ("", message) => format!("HTTP {status}: {message}"),
-            (code, message) => format!("{code}: {message}"),
-        };
-        match (status, code) {
-            (_, "NoSuchBucket") => Self::NoBucket { place, server },
-            (_, "RequestTimeTooSkewed") => Self::ClockSkew { place, server },
-            (_, "QuotaExceeded" | "XMinioStorageFull") | (507, _) => Self::Full { place, words },
-            (301 | 307, _)
+    fn refused(
+        (place, server): (String, String),
+        right: &'static str,
+        fault: &Fault,
+        words: String,
+    ) -> Self {
+        match (fault.kind, fault.status.unwrap_or_default(), &fault.code[..]) {
+            (Kind::Insecure, _, _) => Self::Tls { place, server, words },
+            (Kind::NoCredentials, _, _) => Self::NoCredentials { words },
+            (_, _, "RequestTimeTooSkewed" | "RequestExpired") => Self::ClockSkew { place, server },
+            (_, 300..=399, _)
             | (
                 _,
+                _,
                 "PermanentRedirect"
+                | "TemporaryRedirect"
+                | "Redirect"
                 | "AuthorizationHeaderMalformed"
                 | "IllegalLocationConstraintException",
-            ) => match region_of(error) {
+            ) => match fault.region.clone() {
                 Some(region) => Self::WrongRegion { place, region },
                 None => Self::OtherRegion { place },
             },
             (
+                _,
                 _,
                 "InvalidAccessKeyId"
                 | "SignatureDoesNotMatch"
                 | "ExpiredToken"
                 | "InvalidToken"
                 | "ExpiredTokenException"
-                | "TokenRefreshRequired",
+                | "TokenRefreshRequired"
+                | "InvalidSecurity"
+                | "NotSignedUp",
             ) => Self::BadCredentials { place, server, words },
-            (401 | 403, _) => Self::Denied { place, words, right },
-            _ => Self::Failed { place, words },
+            _ => Self::Denied { place, words, right },
         }
     }
 
@@ -250,7 +290,10 @@ impl S3Error {
             Self::NoBucket { .. }
             | Self::Nothing { .. }
             | Self::Unordered { .. }
-            | Self::NoEtag { .. } => FailureReason::InputMissing,
+            | Self::NoEtag { .. }
+            | Self::FailedAlone { .. } => FailureReason::InputMissing,
+            // Another attempt may find it otherwise, and a few of them know.
+            Self::Nonsense { .. } | Self::Gone { .. } => FailureReason::DigestMismatch,
             Self::Denied { .. }
             | Self::BadCredentials { .. }
             | Self::WrongRegion { .. }
@@ -258,38 +301,12 @@ impl S3Error {
             | Self::ClockSkew { .. }
             | Self::Tls { .. }
             | Self::NoCredentials { .. } => FailureReason::StorageRefused,
-            Self::BadProfile { .. } | Self::BadEndpoint { .. } | Self::PlainHttp { .. } => {
-                FailureReason::InvalidJob
-            }
+            Self::BadProfile { .. }
+            | Self::BadEndpoint { .. }
+            | Self::PlainHttp { .. }
+            | Self::NotDone { .. } => FailureReason::InvalidJob,
             Self::Full { .. } => FailureReason::StorageFull,
             Self::Unreachable { .. } | Self::Failed { .. } => FailureReason::StorageUnavailable,
         }
     }
-}
-
-/// Status of the answer, if one came.
-pub(super) fn status<E>(error: &Failed<E>) -> Option<u16> {
-    error.raw_response().map(|answer| answer.status().as_u16())
-}
-
-/// The words at the bottom of an error: above them stand only the names of layers.
-pub(super) fn root_cause(error: &dyn Error) -> String {
-    let mut cause = error;
-    while let Some(below) = cause.source() {
-        cause = below;
-    }
-    cause.to_string()
-}
-
-/// The region that an answer names in its head or in its body.
-fn region_of<E>(error: &Failed<E>) -> Option<String> {
-    let answer = error.raw_response()?;
-    if let Some(region) = answer.headers().get("x-amz-bucket-region") {
-        return Some(region.to_owned());
-    }
-    let body = std::str::from_utf8(answer.body().bytes()?).ok()?;
-    let (_, rest) = body.split_once("<Region>")?;
-    let (region, _) = rest.split_once("</Region>")?;
-    let fits = |c: char| c.is_ascii_alphanumeric() || c == '-';
-    (!region.is_empty() && region.chars().all(fits)).then(|| region.to_owned())
 }

@@ -26,6 +26,9 @@ pub(super) struct Holder {
     pid_namespace: Option<String>,
     /// Grows with every renewal, so that each has another `ETag`.
     pub(super) beat: u64,
+    /// Whether one of the job's nodes ends it and clears its work away: the others write no more.
+    #[serde(default)]
+    pub(super) ended: bool,
 }
 
 /// What is to be done about a lock that somebody has.
@@ -54,6 +57,7 @@ impl Holder {
             boot: text("/proc/sys/kernel/random/boot_id"),
             pid_namespace: namespace.map(|path| path.to_string_lossy().into_owned()),
             beat: 0,
+            ended: false,
         }
     }
 
@@ -119,6 +123,7 @@ mod tests {
             boot: Some("boot".to_owned()),
             pid_namespace: Some("pid:[1]".to_owned()),
             beat: 0,
+            ended: false,
         }
     }
 

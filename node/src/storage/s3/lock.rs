@@ -30,6 +30,9 @@ const WATCH: Duration = Duration::from_secs(15);
 /// Time between two looks at a lock that is watched.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
 
+/// A look that took longer proves nothing: if the server was silent, then to the holder too.
+const LOOK_LATE: Duration = Duration::from_secs(2);
+
 /// A renewal older than this is repeated before anything public is touched: less than [`WATCH`], so
 /// that nobody has taken the lock over meanwhile.
 const FRESH: Duration = Duration::from_secs(7);
@@ -39,6 +42,9 @@ const RENEWALS_MAX: u32 = 3;
 
 /// Times that others may be faster in taking a free lock.
 const ROUNDS_MAX: u32 = 10;
+
+/// What is wrong when it is not taken and cannot be renewed.
+const CHANGES: &str = "its lock changes while it is renewed";
 
 /// A lock that is held.
 #[derive(Debug)]
@@ -58,6 +64,8 @@ struct Held {
     /// When the `ETag` was last known to be the lock's.
     looked: Moment,
     state: State,
+    /// Whether this process ends the job.
+    ends: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -81,6 +89,10 @@ impl Lock {
             let taken = match find(bucket, &key).await? {
                 None => bucket.put(&key, bytes.clone(), conditions.absent()).await?,
                 Some((held, etag)) => match me.judge(held.as_ref(), started) {
+                    // It is over, and another node clears away what it left.
+                    Claim::Ours if held.as_ref().is_some_and(|held| held.ended) => {
+                        return Err(SinkError::Lost { out: bucket.uri() });
+                    }
                     // The answer to an earlier attempt of the client was lost.
                     Claim::Ours => Written::Done(etag),
                     Claim::Dead => bucket.put(&key, bytes.clone(), conditions.same(&etag)).await?,
@@ -99,7 +111,7 @@ impl Lock {
             if let Written::Done(etag) = taken {
                 let (bucket, looked) = (bucket.clone(), Moment::now());
                 let (renewed, state) = (Some(looked), State::Held);
-                let held = Mutex::new(Held { me, etag, renewed, looked, state });
+                let held = Mutex::new(Held { me, etag, renewed, looked, state, ends: false });
                 return Ok(Self { bucket, key, conditions, held });
             }
         }
@@ -108,17 +120,22 @@ impl Lock {
     }
 
     /// Joins those that hold a target for the same job. If none do, the lock is lost.
+    ///
+    /// Those of a job that is being ended can be joined by who goes on with that.
     pub(super) async fn join(
         bucket: &Bucket,
-        me: Holder,
+        mut me: Holder,
         conditions: Conditions,
     ) -> Result<Self, SinkError> {
         let (key, looked) = (bucket.key(LOCK), Moment::now());
         let (etag, state) = match find(bucket, &key).await? {
-            Some((Some(found), etag)) if found.job == me.job => (etag, State::Held),
+            Some((Some(found), etag)) if found.job == me.job => {
+                me.ended = found.ended;
+                (etag, State::Held)
+            }
             _ => (String::new(), State::Lost),
         };
-        let held = Mutex::new(Held { me, etag, renewed: None, looked, state });
+        let held = Mutex::new(Held { me, etag, renewed: None, looked, state, ends: false });
         Ok(Self { bucket: bucket.clone(), key, conditions, held })
     }
 
@@ -138,10 +155,49 @@ impl Lock {
     /// Makes sure that the lock is ours at this moment.
     pub(super) async fn ensure(&self) -> Result<(), SinkError> {
         let mut held = self.held.lock().await;
+        if held.me.ended && !held.ends {
+            return Err(self.lost());
+        }
         if held.state == State::Held && held.renewed.is_some_and(|at| at.elapsed() < FRESH) {
             return Ok(());
         }
         self.renew(&mut held).await
+    }
+
+    /// Looks whether the lock is still ours: what was written before this call was written while it
+    /// was, whatever happens from now on.
+    pub(super) async fn confirm(&self) -> Result<(), SinkError> {
+        let mut held = self.held.lock().await;
+        match held.state {
+            State::Held if held.me.ended && !held.ends => Err(self.lost()),
+            State::Held => self.find_ours(&mut held).await,
+            State::Lost => Err(self.lost()),
+            State::Released => Err(SinkError::Closed),
+        }
+    }
+
+    /// Makes sure that the lock is ours, and tells the other nodes of the job that it is over: what
+    /// they write from now on, or have begun to write without a look at the lock, is refused.
+    pub(super) async fn end(&self) -> Result<(), SinkError> {
+        let mut held = self.held.lock().await;
+        (held.me.ended, held.ends) = (true, true);
+        // A renewal by another node that is as fresh does not say so.
+        for _ in 0..RENEWALS_MAX {
+            self.renew(&mut held).await?;
+            match find(&self.bucket, &self.key).await? {
+                Some((Some(found), etag)) if found.job == held.me.job => {
+                    held.etag = etag;
+                    if found.ended {
+                        return Ok(());
+                    }
+                }
+                _ => {
+                    held.state = State::Lost;
+                    return Err(self.lost());
+                }
+            }
+        }
+        Err(self.bucket.broken(&self.key, CHANGES).into())
     }
 
     /// An error if the lock is known to be lost.
@@ -213,15 +269,16 @@ impl Lock {
                 }
             }
         }
-        let words = "its lock changes while it is renewed";
-        Err(self.bucket.broken(&self.key, words).into())
+        Err(self.bucket.broken(&self.key, CHANGES).into())
     }
 
     /// Reads who holds the lock; an error unless it is us.
     async fn find_ours(&self, held: &mut Held) -> Result<(), SinkError> {
         let looked = Moment::now();
         match find(&self.bucket, &self.key).await? {
-            Some((Some(found), etag)) if found.job == held.me.job => {
+            Some((Some(found), etag))
+                if found.job == held.me.job && (held.me.ended || !found.ended) =>
+            {
                 (held.etag, held.looked) = (etag, looked);
                 Ok(())
             }
@@ -265,12 +322,15 @@ async fn watch(
         "another run holds the target, or died holding it: waiting {seconds} seconds to see \
          whether it lives"
     );
-    let began = Moment::now();
+    let mut began = Moment::now();
     while began.elapsed() < WATCH {
         sleep(LOOK_EVERY).await;
+        let looked = Moment::now();
         match bucket.head(key).await? {
             None => return Ok(Watched::Gone),
             Some(head) if head.etag != etag => return Ok(Watched::Changed),
+            // Whoever holds it is given as long to renew it as if nothing had been.
+            Some(_) if looked.elapsed() > LOOK_LATE => began = Moment::now(),
             Some(_) => {}
         }
     }

@@ -1,13 +1,18 @@
 //! Photographs and results on S3, and on servers that speak its protocol. Types of the SDK never
 //! leave here.
 
+mod ask;
 mod bucket;
 mod connect;
+mod descriptors;
 mod earlier;
 mod error;
+mod fault;
+mod fence;
 mod holder;
 mod lock;
 mod object;
+mod pace;
 mod probe;
 mod publication;
 mod ranges;
@@ -21,7 +26,9 @@ mod unfinished;
 mod upload;
 mod write;
 
+pub use ask::{Outage, outages};
 pub use connect::S3Options;
+pub use descriptors::use_all_descriptors;
 pub use error::S3Error;
 pub use object::S3Object;
 pub use result::S3Result;

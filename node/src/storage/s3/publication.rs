@@ -1,10 +1,9 @@
 //! What a job does to its target on S3, step by step, under its lock.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use tokio::runtime::Handle;
 use tokio::sync::RwLock;
@@ -16,8 +15,7 @@ use crate::storage::s3::error::S3Error;
 use crate::storage::s3::lock::Lock;
 use crate::storage::s3::probe::Conditions;
 use crate::storage::s3::sink::S3Target;
-use crate::storage::s3::upload::Upload;
-use crate::storage::s3::write::{Condition, Doomed, Written};
+use crate::storage::s3::write::Doomed;
 use crate::storage::sink::{SinkError, check_name, is_private};
 
 /// What the sink and the objects under construction share.
@@ -31,7 +29,7 @@ pub(super) struct Shared {
     /// Whether other nodes write for the same job.
     pub(super) member: bool,
     /// Whether copies take conditions: known when the first one was tried.
-    copies_conditionally: AtomicBool,
+    pub(super) copies_conditionally: AtomicBool,
     pub(super) lock: Arc<Lock>,
     /// Held for reading by every write that was sent: what the server may still carry out.
     pub(super) under_way: Arc<RwLock<()>>,
@@ -44,6 +42,8 @@ pub(super) struct State {
     /// Names that were there before this job changed any, with their `ETag`s.
     pub(super) old: BTreeMap<String, String>,
     pub(super) closed: bool,
+    /// Keys of what this process wrote to be copied to public names.
+    pub(super) staged: Vec<String>,
 }
 
 impl Shared {
@@ -146,102 +146,6 @@ impl Shared {
             Err(ended) => {
                 Err(SinkError::Unavailable { place: self.uri.clone(), source: Box::new(ended) })
             }
-        }
-    }
-
-    pub(super) async fn send(
-        &self,
-        key: &str,
-        bytes: Bytes,
-        condition: Condition<String>,
-    ) -> Result<Written, SinkError> {
-        let (bucket, key) = (self.bucket.clone(), key.to_owned());
-        let put = async move { bucket.put(&key, bytes, condition.as_deref()).await };
-        self.to_the_end(Box::pin(put)).await
-    }
-
-    async fn copy(
-        &self,
-        from: &str,
-        to: &str,
-        condition: Condition<String>,
-    ) -> Result<Option<Written>, SinkError> {
-        let (bucket, from, to) = (self.bucket.clone(), from.to_owned(), to.to_owned());
-        let copy = async move { bucket.copy(&from, &to, condition.as_deref()).await };
-        self.to_the_end(Box::pin(copy)).await
-    }
-
-    /// Writes a whole object.
-    pub(super) async fn put(&self, name: &str, bytes: Bytes) -> Result<(), SinkError> {
-        self.before_write(name).await?;
-        let key = self.bucket.key(name);
-        let public = !is_private(name);
-        let condition = if public { self.conditions.absent() } else { Condition::None };
-        if let Some(old) = self.replaced(name)
-            && let Written::Done(_) = self.send(&key, bytes.clone(), Condition::Is(old)).await?
-        {
-            return Ok(());
-        }
-        match self.send(&key, bytes.clone(), condition).await? {
-            Written::Done(_) => Ok(()),
-            Written::Unmet | Written::Unsupported => self.check_same(&key, &bytes).await,
-        }
-    }
-
-    /// The version of an earlier result that a name may take the place of.
-    fn replaced(&self, name: &str) -> Option<String> {
-        let old = self.state().old.get(name).cloned();
-        old.filter(|etag| self.conditions.replace && !etag.is_empty())
-    }
-
-    /// What stands in the way of a write must be the same bytes: an answer was lost.
-    pub(super) async fn check_same(&self, key: &str, bytes: &Bytes) -> Result<(), SinkError> {
-        match self.bucket.get(key).await? {
-            Some((found, _)) if found == bytes => Ok(()),
-            _ => Err(SinkError::Overwritten { place: self.bucket.place(key) }),
-        }
-    }
-
-    /// Copies an object to another name.
-    pub(super) async fn promote(&self, from: &str, to: &str) -> Result<(), SinkError> {
-        check_name(from)?;
-        self.before_write(to).await?;
-        let (source, key) = (self.bucket.key(from), self.bucket.key(to));
-        let fenced = !is_private(to) && self.copies_conditionally.load(Ordering::Relaxed);
-        let condition = if fenced { Condition::Absent } else { Condition::None };
-        if let Some(old) = self.replaced(to).filter(|_| fenced)
-            && let Some(Written::Done(_)) = self.copy(&source, &key, Condition::Is(old)).await?
-        {
-            return Ok(());
-        }
-        let mut written = self.copy(&source, &key, condition).await?;
-        if written == Some(Written::Unsupported) {
-            self.copies_conditionally.store(false, Ordering::Relaxed);
-            written = self.copy(&source, &key, Condition::None).await?;
-        }
-        match written {
-            Some(Written::Done(_)) => Ok(()),
-            Some(Written::Unmet | Written::Unsupported) => self.check_copy(&source, &key).await,
-            None => {
-                let head = self.bucket.head(&source).await?.ok_or_else(|| missing(from))?;
-                let upload = Upload::begin(&self.bucket, &key).await?;
-                let copy = Box::pin(async move { upload.copy(&source, head.size).await });
-                self.to_the_end(copy).await
-            }
-        }
-    }
-
-    /// What stands in the way of a copy must be that copy: an answer was lost.
-    async fn check_copy(&self, source: &str, key: &str) -> Result<(), SinkError> {
-        let (due, found) = (self.bucket.head(source).await?, self.bucket.head(key).await?);
-        match (due, found) {
-            (Some(due), Some(found)) if due == found => Ok(()),
-            (Some(due), Some(found)) if due.size == found.size => {
-                // Parts, or encryption, give equal bytes another `ETag`.
-                let bytes = self.bucket.get(source).await?.map(|(bytes, _)| bytes);
-                self.check_same(key, &bytes.unwrap_or_default()).await
-            }
-            _ => Err(SinkError::Overwritten { place: self.bucket.place(key) }),
         }
     }
 

@@ -3,14 +3,13 @@
 use std::collections::BTreeMap;
 
 use async_trait::async_trait;
-use aws_sdk_s3::error::ProvideErrorMetadata;
-use aws_sdk_s3::operation::get_object::{GetObjectError, GetObjectOutput};
 use bytes::Bytes;
 use tokio::sync::{OnceCell, mpsc};
 
-use crate::storage::s3::bucket::{BODY_ATTEMPTS_MAX, Bucket, Listed, Page, Query, body};
-use crate::storage::s3::connect::{Failed, S3Options};
-use crate::storage::s3::error::{S3Error, status};
+use crate::storage::s3::bucket::{Bucket, Listed, NotRead, Page, Query};
+use crate::storage::s3::connect::S3Options;
+use crate::storage::s3::error::S3Error;
+use crate::storage::s3::fault::Fault;
 use crate::storage::s3::ranges::{Cut, Probe};
 use crate::storage::select::Selection;
 use crate::storage::source::{Entry, GetError, KeyRange, ListError, ListSummary, Source, Survey};
@@ -91,30 +90,18 @@ impl S3Source {
     }
 
     /// The error of a read: of the photograph, or of the world.
-    fn unread(&self, bucket: &Bucket, key: &str, error: &Failed<GetObjectError>) -> GetError {
-        let (key, code) = (key.to_owned(), error.code());
-        match status(error) {
+    fn unread(&self, bucket: &Bucket, key: &str, fault: &Fault) -> GetError {
+        let (key, code) = (key.to_owned(), &fault.code[..]);
+        match fault.status {
             Some(412) => GetError::Changed { key },
             // A bucket that is gone is no photograph's fault.
-            Some(404) if code != Some("NoSuchBucket") => GetError::Gone { key },
+            Some(404) if code != "NoSuchBucket" => GetError::Gone { key },
             // Expired credentials and wrong clocks are 403 as well, and no photograph's fault.
-            Some(403) if code == Some("AccessDenied") => GetError::Forbidden { key },
+            Some(403) if code == "AccessDenied" => GetError::Forbidden { key },
             // Objects in an archive stay there until someone asks for them.
-            Some(403) if code == Some("InvalidObjectState") => GetError::Archived { key },
-            _ => unavailable(key, bucket.failed(&self.prefix, "s3:GetObject", error)),
+            Some(403) if code == "InvalidObjectState" => GetError::Archived { key },
+            _ => GetError::S3 { key, error: bucket.failed(&self.prefix, "s3:GetObject", fault) },
         }
-    }
-
-    async fn read(
-        &self,
-        bucket: &Bucket,
-        entry: &Entry,
-    ) -> Result<Result<Bytes, String>, GetError> {
-        let whole = bucket.key(&entry.key);
-        let reply = bucket.open(&whole, None, Some(&entry.validator)).await;
-        let reply = reply.map_err(|error| self.unread(bucket, &entry.key, &error))?;
-        check(entry, &reply)?;
-        Ok(body(reply.body, entry.size).await)
     }
 }
 
@@ -170,15 +157,22 @@ impl Source for S3Source {
         if entry.size > bytes_max {
             return Err(GetError::TooLarge { key: key(), size: entry.size, bytes_max });
         }
-        let bucket = self.bucket().await.map_err(|error| unavailable(key(), error))?;
-        let mut words = String::new();
-        for _ in 0..BODY_ATTEMPTS_MAX {
-            match self.read(bucket, entry).await? {
-                Ok(bytes) => return Ok(bytes),
-                Err(why) => words = why,
+        let failed = |error| GetError::S3 { key: key(), error };
+        let bucket = self.bucket().await.map_err(failed)?;
+        // Refuses another version, and a part of one.
+        let fits = |length: Option<u64>, etag: Option<&str>| {
+            let same = etag.is_none_or(|etag| etag == entry.validator);
+            match same && length.is_none_or(|length| length == entry.size) {
+                true => Ok(entry.size),
+                false => Err(String::new()),
             }
+        };
+        let whole = bucket.key(&entry.key);
+        match bucket.read(&whole, (None, Some(entry.validator.as_str())), fits).await {
+            Ok(read) => Ok(read.bytes),
+            Err(NotRead::Refused(_)) => Err(GetError::Changed { key: key() }),
+            Err(NotRead::Fault(fault)) => Err(self.unread(bucket, &entry.key, &fault)),
         }
-        Err(unavailable(key(), bucket.broken(&bucket.key(&entry.key), words)))
     }
 }
 
@@ -249,7 +243,7 @@ impl<'a> Listing<'a> {
         }
         let Some(key) = whole.strip_prefix(&source.prefix) else {
             let words = format!("it lists `{whole}`, which does not begin as was asked");
-            return Err(S3Error::Failed { place: place(), words }.into());
+            return Err(S3Error::Nonsense { place: place(), words }.into());
         };
         if let Some(out) = source.leave_out.as_deref().filter(|out| whole.starts_with(out)) {
             self.tally.left_out(out);
@@ -294,18 +288,4 @@ async fn cut(bucket: &Bucket, first: &str, after: &str) -> Result<Vec<KeyRange>,
         answers.insert(probe, found);
     }
     Ok(cut.ranges())
-}
-
-/// Refuses another version, and a part of one.
-fn check(entry: &Entry, reply: &GetObjectOutput) -> Result<(), GetError> {
-    let size = reply.content_length().and_then(|size| u64::try_from(size).ok());
-    let same = reply.e_tag().is_none_or(|etag| etag == entry.validator);
-    if !same || size.is_some_and(|size| size != entry.size) {
-        return Err(GetError::Changed { key: entry.key.clone() });
-    }
-    Ok(())
-}
-
-fn unavailable(key: String, error: S3Error) -> GetError {
-    GetError::Unavailable { key, source: Box::new(error) }
 }

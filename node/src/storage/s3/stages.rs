@@ -15,7 +15,7 @@ use crate::storage::s3::earlier::{
 };
 use crate::storage::s3::publication::{Shared, content, refuse};
 use crate::storage::s3::unfinished::give_up_dead_uploads;
-use crate::storage::s3::write::{Condition, DELETE_KEYS_MAX, Doomed, Written};
+use crate::storage::s3::write::{DELETE_KEYS_MAX, Doomed};
 use crate::storage::sink::{SUCCESS, SinkError};
 
 impl Shared {
@@ -33,20 +33,29 @@ impl Shared {
     }
 
     async fn clear_dead(&self) -> Result<(), SinkError> {
-        let content = content(&self.bucket, self.is_ours).await?;
+        let mut found = content(&self.bucket, self.is_ours).await?;
+        // What the dead may still give a public name goes first, and what they have given one is
+        // looked for afterwards: of what they asked for nothing comes after that.
+        let sources = found.sources(&self.job);
+        if !sources.is_empty() {
+            let sources = sources.into_iter().map(|name| (name, String::new()));
+            self.remove_versions(&sources.collect(), |_| true).await?;
+            give_up_dead_uploads(&self.bucket, &self.job, self.is_ours).await?;
+            found = content(&self.bucket, self.is_ours).await?;
+        }
         let mut announced = Vec::new();
-        for name in content.announcements(&self.job) {
+        for name in found.announcements(&self.job) {
             announced.extend(self.announced(&name).await?);
         }
-        match content.judge(self.mode, &announced) {
+        match found.judge(self.mode, &announced) {
             Verdict::Debris => {
-                self.remove_versions(&content.public, |_| true).await?;
-                let objects = content.public.len();
+                self.remove_versions(&found.public, |_| true).await?;
+                let objects = found.public.len();
                 info!(out = self.uri, objects, "removed what a dead publication left");
             }
             verdict => refuse(verdict, &self.uri)?,
         }
-        let dead = content.dead(&self.job).into_iter().map(|name| (name, String::new()));
+        let dead = found.dead(&self.job).into_iter().map(|name| (name, String::new()));
         self.remove_versions(&dead.collect(), |_| true).await?;
         give_up_dead_uploads(&self.bucket, &self.job, self.is_ours).await?;
         Ok(())
@@ -151,7 +160,7 @@ impl Shared {
         old.extend(content.success.clone().map(|etag| (SUCCESS.to_owned(), etag)));
         let announced = Announced::new(old.clone(), finals.clone()).encode();
         let key = self.bucket.key(&announced_name(&self.job));
-        self.send(&key, announced.into(), Condition::None).await?;
+        self.send(&key, announced.into()).await?;
         Ok(old)
     }
 
@@ -183,14 +192,13 @@ impl Shared {
         if self.member {
             // Should this process die now, another one knows the marker for the job's own.
             let key = self.bucket.key(&committed_name(&self.job));
-            self.send(&key, name_of(&success).into(), Condition::None).await?;
-            self.lock.ensure().await?;
+            self.send(&key, name_of(&success).into()).await?;
         }
-        let key = self.bucket.key(SUCCESS);
-        let put = self.send(&key, success.clone(), self.conditions.absent()).await?;
-        if !matches!(put, Written::Done(_)) {
-            self.check_same(&key, &success).await?;
-        }
+        let staged = self.stage();
+        self.send(&self.bucket.key(&staged), success).await?;
+        self.lock.confirm().await?;
+        self.lock.ensure().await?;
+        self.copy_to(&staged, SUCCESS).await?;
         self.close().await;
         Ok(())
     }
@@ -198,12 +206,21 @@ impl Shared {
     /// Tidies up behind a result that is published. What cannot be removed is removed by the next
     /// run for this target.
     pub(super) async fn close(&self) {
-        self.state().closed = true;
+        let staged = {
+            let mut state = self.state();
+            state.closed = true;
+            std::mem::take(&mut state.staged)
+        };
         let mut doomed = vec![announced_name(&self.job)];
         if self.member {
             doomed.push(target_name(&self.job));
             if let Err(error) = self.remove_below(&format!("_run/{}/work/", self.job)).await {
                 warn!(%error, "the result is published; the job's work stays until the next run");
+            }
+        } else {
+            let staged = staged.into_iter().map(|key| Doomed { key, etag: None });
+            if let Err(error) = self.bucket.remove_all(&staged.collect::<Vec<_>>()).await {
+                warn!(%error, "the result is published; copies of it stay until the next run");
             }
         }
         for name in doomed {
@@ -223,6 +240,7 @@ impl Shared {
             let ended = std::mem::replace(&mut state.closed, true);
             if ended { None } else { Some(state.finals.is_some()) }
         };
+        self.bucket.asking.hurry();
         let Some(begun) = begun else {
             // A commit that was cut off may have left the lock.
             return self.lock.release().await;
@@ -233,11 +251,15 @@ impl Shared {
         cleaned
     }
 
-    /// Public names go first: what was announced says that they are debris.
+    /// What may still be copied to public names goes first, these next, and what was announced at
+    /// the end: it says that they are debris.
     async fn give_up(&self, begun: bool) -> Result<(), SinkError> {
         if begun || self.member {
-            match self.lock.ensure().await {
-                Ok(()) => self.remove_announced().await?,
+            match self.lock.end().await {
+                Ok(()) => {
+                    self.remove_below(&format!("_run/{}/work/", self.job)).await?;
+                    self.remove_announced().await?;
+                }
                 // By now all of it may be the job's result.
                 Err(SinkError::Lost { .. } | SinkError::Closed) if self.member => return Ok(()),
                 // By now they may be another job's.

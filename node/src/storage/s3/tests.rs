@@ -14,6 +14,7 @@ use fruitnode_coordinator::retry::FailureReason;
 use tokio::runtime::Builder;
 use tokio::sync::mpsc;
 
+use super::ask::Patience;
 use super::bucket::Bucket;
 use super::{S3Options, S3Source};
 use crate::storage::{
@@ -73,7 +74,8 @@ fn bucket(answers: Vec<String>, path_style: bool) -> (Bucket, Asked) {
         .retry_config(aws_config::retry::RetryConfig::disabled())
         .build();
     let client = Client::from_conf(config);
-    (Bucket::with(client, address.to_string(), "fruits", "in/"), server)
+    let bucket = Bucket::with(client, address.to_string(), ("fruits", "in/"), Patience::None);
+    (bucket, server)
 }
 
 fn answer(status: &str, headers: &str, body: &str) -> String {
@@ -219,10 +221,10 @@ fn a_photograph_is_read_in_its_listed_version_or_its_fault_is_told_from_the_worl
     for (status, head, code, outcome) in [
         ("412 Precondition Failed", "", "PreconditionFailed", "changed"),
         ("404 Not Found", "", "NoSuchKey", "gone"),
-        ("404 Not Found", "", "NoSuchBucket", "storage_unavailable"),
+        ("404 Not Found", "", "NoSuchBucket", "input_missing"),
         ("403 Forbidden", "", "AccessDenied", "denied"),
         ("403 Forbidden", "", "InvalidObjectState", "archived"),
-        ("403 Forbidden", "", "ExpiredToken", "storage_unavailable"),
+        ("403 Forbidden", "", "ExpiredToken", "storage_refused"),
         ("500 Internal", "", "InternalError", "storage_unavailable"),
         ("200 OK", "etag: \"f\"\r\n", "", "changed"),
     ] {

@@ -1,10 +1,10 @@
 //! Uploads of parts that dead runs left: they cost money and are seen in no listing.
 
-use aws_sdk_s3::error::ProvideErrorMetadata;
 use tracing::{info, warn};
 
+use crate::storage::s3::ask::{Load, within};
 use crate::storage::s3::bucket::Bucket;
-use crate::storage::s3::error::{S3Error, status};
+use crate::storage::s3::error::S3Error;
 
 /// Gives up every unfinished upload to a name that a result has, but for those of the job itself:
 /// of its nodes another one may be at it. Whoever calls it holds the lock.
@@ -18,28 +18,24 @@ pub(super) async fn give_up_dead_uploads(
     let own = format!("_run/{job}/");
     let (mut key_marker, mut id_marker) = (None, None);
     loop {
-        let page = bucket
-            .client
-            .list_multipart_uploads()
-            .bucket(&bucket.name)
-            .prefix(&bucket.prefix)
-            .set_key_marker(key_marker)
-            .set_upload_id_marker(id_marker)
-            .send()
-            .await;
-        let page = match page {
+        let list = || {
+            let list = bucket.client.list_multipart_uploads().bucket(&bucket.name);
+            let list = list.prefix(&bucket.prefix).set_key_marker(key_marker.clone());
+            list.set_upload_id_marker(id_marker.clone()).send()
+        };
+        let page = match bucket.ask(Load::default(), |limit| within(limit, list())).await {
             Ok(page) => page,
-            Err(error)
-                if matches!(status(&error), Some(403 | 404 | 405 | 501))
-                    || error.code() == Some("NotImplemented") =>
+            Err(fault)
+                if matches!(fault.status, Some(403 | 404 | 405 | 501))
+                    || fault.code == "NotImplemented" =>
             {
-                let words = bucket.failed(&bucket.prefix, "s3:ListBucketMultipartUploads", &error);
+                let words = bucket.failed(&bucket.prefix, "s3:ListBucketMultipartUploads", &fault);
                 info!(%words, "unfinished uploads of dead runs, if there are any, stay");
                 return Ok(());
             }
-            Err(error) => {
+            Err(fault) => {
                 let right = "s3:ListBucketMultipartUploads";
-                return Err(bucket.failed(&bucket.prefix, right, &error));
+                return Err(bucket.failed(&bucket.prefix, right, &fault));
             }
         };
         for upload in page.uploads() {
@@ -48,12 +44,15 @@ pub(super) async fn give_up_dead_uploads(
             if !is_ours(name) || name.starts_with(&own) {
                 continue;
             }
-            let request = bucket.client.abort_multipart_upload().bucket(&bucket.name);
-            match request.key(key).upload_id(id).send().await {
+            let abort = || {
+                let abort = bucket.client.abort_multipart_upload().bucket(&bucket.name);
+                abort.key(key).upload_id(id).send()
+            };
+            match bucket.ask(Load::default(), |limit| within(limit, abort())).await {
                 Ok(_) => {}
-                Err(error) if status(&error) == Some(404) => {}
-                Err(error) => {
-                    let error = bucket.failed(key, "s3:AbortMultipartUpload", &error);
+                Err(fault) if fault.is(404) => {}
+                Err(fault) => {
+                    let error = bucket.failed(key, "s3:AbortMultipartUpload", &fault);
                     warn!(%error, "an unfinished upload of a dead run stays");
                 }
             }

@@ -3,17 +3,17 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use aws_sdk_s3::error::ProvideErrorMetadata;
 use aws_sdk_s3::types::{CompletedMultipartUpload, CompletedPart};
 use bytes::{Bytes, BytesMut};
 use tokio::runtime::Handle;
 use tracing::{Instrument, warn};
 
+use crate::storage::s3::ask::{Load, within};
 use crate::storage::s3::bucket::Bucket;
-use crate::storage::s3::error::{S3Error, status};
+use crate::storage::s3::error::S3Error;
 use crate::storage::s3::publication::Shared;
 use crate::storage::s3::write::encode;
-use crate::storage::sink::{ObjectWriter, SinkError};
+use crate::storage::sink::{ObjectWriter, SinkError, is_private};
 
 /// Size of the first parts, and of the largest object that needs none.
 pub(super) const PART_BYTES: u64 = 8 << 20;
@@ -28,6 +28,8 @@ const COPY_PART_BYTES: u64 = 1 << 30;
 pub(super) struct Writer {
     sink: Arc<Shared>,
     name: String,
+    /// The name that parts are written under.
+    written_as: String,
     buffer: BytesMut,
     written: u64,
     upload: Option<Upload>,
@@ -56,21 +58,32 @@ pub(super) async fn put_in_parts(
 ) -> Result<(), SinkError> {
     sink.before_write(name).await?;
     let size = bytes.len() as u64;
-    let mut upload = Upload::begin(&sink.bucket, &sink.bucket.key(name)).await?;
+    let written = written_as(sink, name);
+    let mut upload = Upload::begin(&sink.bucket, &sink.bucket.key(&written)).await?;
     while !bytes.is_empty() {
         let due = usize::try_from(part_bytes(upload.number())).unwrap_or(usize::MAX);
         let part = bytes.split_to(due.min(bytes.len()));
         upload.part(part).await?;
     }
     sink.before_write(name).await?;
-    sink.to_the_end(Box::pin(async move { upload.finish(size).await })).await
+    sink.to_the_end(Box::pin(async move { upload.finish(size).await })).await?;
+    match written == name {
+        true => Ok(()),
+        false => sink.publish(&written, name).await,
+    }
+}
+
+/// Where the bytes of a name go: those of a public one are copied there afterwards.
+fn written_as(sink: &Shared, name: &str) -> String {
+    if is_private(name) { name.to_owned() } else { sink.stage() }
 }
 
 impl Writer {
     /// Begins the object `name` of a sink.
     pub(super) fn begin(sink: Arc<Shared>, name: &str) -> Self {
         let (name, buffer) = (name.to_owned(), BytesMut::new());
-        Self { sink, name, buffer, written: 0, upload: None, broken: false }
+        let written_as = String::new();
+        Self { sink, name, written_as, buffer, written: 0, upload: None, broken: false }
     }
 
     fn due(&self) -> u64 {
@@ -83,7 +96,8 @@ impl Writer {
         if self.upload.is_none() {
             self.sink.check_open()?;
             let bucket = &self.sink.bucket;
-            self.upload = Some(Upload::begin(bucket, &bucket.key(&self.name)).await?);
+            self.written_as = written_as(&self.sink, &self.name);
+            self.upload = Some(Upload::begin(bucket, &bucket.key(&self.written_as)).await?);
         }
         let upload = self.upload.as_mut().expect("it was begun just now");
         Ok(upload.part(part).await?)
@@ -125,6 +139,9 @@ impl ObjectWriter for Writer {
         let (upload, written) = (self.upload.take().expect("it was begun"), self.written);
         let finish = Box::pin(async move { upload.finish(written).await });
         self.sink.to_the_end(finish).await?;
+        if self.written_as != self.name {
+            self.sink.publish(&self.written_as, &self.name).await?;
+        }
         Ok(written)
     }
 }
@@ -132,8 +149,9 @@ impl ObjectWriter for Writer {
 impl Upload {
     /// Begins an object of parts.
     pub(super) async fn begin(bucket: &Bucket, key: &str) -> Result<Self, S3Error> {
-        let begun = bucket.client.create_multipart_upload().bucket(&bucket.name).key(key).send();
-        let begun = begun.await.map_err(|error| bucket.failed(key, "s3:PutObject", &error))?;
+        let begin = || bucket.client.create_multipart_upload().bucket(&bucket.name).key(key).send();
+        let begun = bucket.ask(Load::default(), |limit| within(limit, begin())).await;
+        let begun = begun.map_err(|fault| bucket.failed(key, "s3:PutObject", &fault))?;
         let id = begun.upload_id.ok_or_else(|| bucket.broken(key, "it gave an upload no name"))?;
         let (bucket, key) = (bucket.clone(), key.to_owned());
         Ok(Self { bucket, key, id, parts: Vec::new(), finished: false })
@@ -151,17 +169,14 @@ impl Upload {
     async fn part(&mut self, bytes: Bytes) -> Result<(), S3Error> {
         let number = self.next();
         let bucket = &self.bucket;
+        let part = || {
+            let part = bucket.client.upload_part().bucket(&bucket.name).key(&self.key);
+            part.upload_id(&self.id).part_number(number).body(bytes.clone().into()).send()
+        };
         let sent = bucket
-            .client
-            .upload_part()
-            .bucket(&bucket.name)
-            .key(&self.key)
-            .upload_id(&self.id)
-            .part_number(number)
-            .body(bytes.into())
-            .send()
+            .ask(Load::of(bytes.len()), |limit| within(limit, part()))
             .await
-            .map_err(|error| bucket.failed(&self.key, "s3:PutObject", &error))?;
+            .map_err(|fault| bucket.failed(&self.key, "s3:PutObject", &fault))?;
         let part = CompletedPart::builder().part_number(number).set_e_tag(sent.e_tag);
         self.parts.push(part.build());
         Ok(())
@@ -173,20 +188,18 @@ impl Upload {
         while start < size {
             let (number, end) = (self.next(), (start + COPY_PART_BYTES).min(size));
             let bucket = &self.bucket;
-            let sent = bucket
-                .client
-                .upload_part_copy()
-                .bucket(&bucket.name)
-                .key(&self.key)
-                .upload_id(&self.id)
-                .part_number(number)
-                .copy_source(encode(&format!("{}/{from}", bucket.name)))
-                .copy_source_range(format!("bytes={start}-{}", end - 1))
-                .send()
-                .await
-                .map_err(|error| {
-                    bucket.failed(&self.key, "s3:GetObject and s3:PutObject", &error)
-                })?;
+            let copy = || {
+                let copy = bucket.client.upload_part_copy().bucket(&bucket.name).key(&self.key);
+                copy.upload_id(&self.id)
+                    .part_number(number)
+                    .copy_source(encode(&format!("{}/{from}", bucket.name)))
+                    .copy_source_range(format!("bytes={start}-{}", end - 1))
+                    .send()
+            };
+            let sent = bucket.ask(Load::copy(), |limit| within(limit, copy())).await;
+            let sent = sent.map_err(|fault| {
+                bucket.failed(&self.key, "s3:GetObject and s3:PutObject", &fault)
+            })?;
             let etag = sent.copy_part_result.and_then(|part| part.e_tag);
             let part = CompletedPart::builder().part_number(number).set_e_tag(etag);
             self.parts.push(part.build());
@@ -199,23 +212,20 @@ impl Upload {
     async fn finish(mut self, size: u64) -> Result<(), S3Error> {
         let parts = CompletedMultipartUpload::builder().set_parts(Some(self.parts.clone())).build();
         let bucket = &self.bucket;
-        let done = bucket
-            .client
-            .complete_multipart_upload()
-            .bucket(&bucket.name)
-            .key(&self.key)
-            .upload_id(&self.id)
-            .multipart_upload(parts)
-            .send()
-            .await;
+        let finish = || {
+            let finish = bucket.client.complete_multipart_upload().bucket(&bucket.name);
+            let finish = finish.key(&self.key).upload_id(&self.id);
+            finish.multipart_upload(parts.clone()).send()
+        };
+        let done = bucket.ask(Load::copy(), |limit| within(limit, finish())).await;
         match done {
             Ok(_) => {}
-            // The answer to an earlier attempt of the client was lost.
-            Err(error)
-                if status(&error) == Some(404)
-                    && error.code() == Some("NoSuchUpload")
+            // The answer to an earlier attempt was lost.
+            Err(fault)
+                if fault.is(404)
+                    && fault.code == "NoSuchUpload"
                     && bucket.head(&self.key).await?.is_some_and(|head| head.size == size) => {}
-            Err(error) => return Err(bucket.failed(&self.key, "s3:PutObject", &error)),
+            Err(fault) => return Err(bucket.failed(&self.key, "s3:PutObject", &fault)),
         }
         self.finished = true;
         Ok(())
@@ -229,9 +239,12 @@ impl Drop for Upload {
         }
         let (bucket, key, id) = (self.bucket.clone(), self.key.clone(), self.id.clone());
         let give_up = async move {
-            let request = bucket.client.abort_multipart_upload().bucket(&bucket.name);
-            if let Err(error) = request.key(&key).upload_id(id).send().await {
-                let error = bucket.failed(&key, "s3:AbortMultipartUpload", &error);
+            let abort = || {
+                let abort = bucket.client.abort_multipart_upload().bucket(&bucket.name);
+                abort.key(&key).upload_id(&id).send()
+            };
+            if let Err(fault) = bucket.ask(Load::default(), |limit| within(limit, abort())).await {
+                let error = bucket.failed(&key, "s3:AbortMultipartUpload", &fault);
                 warn!(%error, "an unfinished upload stays; the next run for this target drops it");
             }
         };

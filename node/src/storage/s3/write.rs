@@ -1,24 +1,17 @@
 //! Single requests that change a bucket, and what their answers mean.
 
-use std::time::Duration;
+use std::ops::Range;
 
-use aws_sdk_s3::error::ProvideErrorMetadata;
 use aws_sdk_s3::types::{Delete, ObjectIdentifier};
 use bytes::Bytes;
-use tokio::time::sleep;
 
-use crate::storage::s3::bucket::{BODY_ATTEMPTS_MAX, Bucket, body};
-use crate::storage::s3::connect::Failed;
-use crate::storage::s3::error::{S3Error, status};
+use crate::storage::s3::ask::{Load, within};
+use crate::storage::s3::bucket::{Bucket, NotRead};
+use crate::storage::s3::error::S3Error;
+use crate::storage::s3::fault::{Blame, Fault};
 
 /// Keys that one request can delete.
 pub(super) const DELETE_KEYS_MAX: usize = 1_000;
-
-/// Times a conditional request is repeated that met another one under way.
-const CONFLICTS_MAX: u32 = 5;
-
-/// Wait before that.
-const CONFLICT_PAUSE: Duration = Duration::from_millis(200);
 
 /// What must hold for a write to be done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -72,7 +65,6 @@ pub(super) struct Doomed {
 enum Refusal {
     Unmet,
     Unsupported,
-    Again,
 }
 
 impl Bucket {
@@ -83,27 +75,22 @@ impl Bucket {
         bytes: Bytes,
         condition: Condition<&str>,
     ) -> Result<Written, S3Error> {
-        let mut conflicts = 0;
-        loop {
+        let put = || {
             let put = self.client.put_object().bucket(&self.name).key(key);
             let put = match condition {
                 Condition::None => put,
                 Condition::Absent => put.if_none_match("*"),
                 Condition::Is(etag) => put.if_match(etag),
             };
-            let error = match put.body(bytes.clone().into()).send().await {
-                Ok(done) => return Ok(Written::Done(done.e_tag.unwrap_or_default())),
-                Err(error) => error,
-            };
-            match refusal(condition, &error) {
-                Some(Refusal::Again) if conflicts < CONFLICTS_MAX => {
-                    conflicts += 1;
-                    sleep(CONFLICT_PAUSE).await;
-                }
-                Some(Refusal::Unmet | Refusal::Again) => return Ok(Written::Unmet),
-                Some(Refusal::Unsupported) => return Ok(Written::Unsupported),
-                None => return Err(self.failed(key, "s3:PutObject", &error)),
-            }
+            put.body(bytes.clone().into()).send()
+        };
+        match self.ask(Load::of(bytes.len()), |limit| within(limit, put())).await {
+            Ok(done) => Ok(Written::Done(done.e_tag.unwrap_or_default())),
+            Err(fault) => match refusal(condition, &fault) {
+                Some(Refusal::Unmet) => Ok(Written::Unmet),
+                Some(Refusal::Unsupported) => Ok(Written::Unsupported),
+                None => Err(self.failed(key, "s3:PutObject", &fault)),
+            },
         }
     }
 
@@ -116,46 +103,40 @@ impl Bucket {
         condition: Condition<&str>,
     ) -> Result<Option<Written>, S3Error> {
         let source = encode(&format!("{}/{from}", self.name));
-        let mut conflicts = 0;
-        loop {
+        let copy = || {
             let copy = self.client.copy_object().bucket(&self.name).key(to).copy_source(&source);
             let copy = match condition {
                 Condition::None => copy,
                 Condition::Absent => copy.if_none_match("*"),
                 Condition::Is(etag) => copy.if_match(etag),
             };
-            let error = match copy.send().await {
-                Ok(done) => {
-                    let etag = done.copy_object_result.and_then(|copied| copied.e_tag);
-                    return Ok(Some(Written::Done(etag.unwrap_or_default())));
-                }
-                Err(error) => error,
-            };
-            match (refusal(condition, &error), error.code()) {
-                (Some(Refusal::Again), _) if conflicts < CONFLICTS_MAX => {
-                    conflicts += 1;
-                    sleep(CONFLICT_PAUSE).await;
-                }
-                (Some(Refusal::Unmet | Refusal::Again), _) => return Ok(Some(Written::Unmet)),
-                (Some(Refusal::Unsupported), _) => return Ok(Some(Written::Unsupported)),
-                (None, Some("NoSuchKey" | "InvalidRequest" | "EntityTooLarge")) => return Ok(None),
-                (None, _) => {
-                    let right = "s3:GetObject and s3:PutObject";
-                    return Err(self.failed(to, right, &error));
-                }
+            copy.send()
+        };
+        let fault = match self.ask(Load::copy(), |limit| within(limit, copy())).await {
+            Ok(done) => {
+                let etag = done.copy_object_result.and_then(|copied| copied.e_tag);
+                return Ok(Some(Written::Done(etag.unwrap_or_default())));
             }
+            Err(fault) => fault,
+        };
+        match (refusal(condition, &fault), &fault.code[..]) {
+            (Some(Refusal::Unmet), _) => Ok(Some(Written::Unmet)),
+            (Some(Refusal::Unsupported), _) => Ok(Some(Written::Unsupported)),
+            (None, "NoSuchKey" | "InvalidRequest" | "EntityTooLarge") => Ok(None),
+            (None, _) => Err(self.failed(to, "s3:GetObject and s3:PutObject", &fault)),
         }
     }
 
     /// What stands under a key, if anything does.
     pub(super) async fn head(&self, key: &str) -> Result<Option<Head>, S3Error> {
-        match self.client.head_object().bucket(&self.name).key(key).send().await {
+        let head = || self.client.head_object().bucket(&self.name).key(key).send();
+        match self.ask(Load::default(), |limit| within(limit, head())).await {
             Ok(head) => Ok(Some(Head {
                 size: head.content_length.and_then(|size| u64::try_from(size).ok()).unwrap_or(0),
                 etag: head.e_tag.unwrap_or_default(),
             })),
-            Err(error) if status(&error) == Some(404) => Ok(None),
-            Err(error) => Err(self.failed(key, "s3:GetObject and s3:ListBucket", &error)),
+            Err(fault) if fault.is(404) => Ok(None),
+            Err(fault) => Err(self.failed(key, "s3:GetObject and s3:ListBucket", &fault)),
         }
     }
 
@@ -168,47 +149,27 @@ impl Bucket {
     pub(super) async fn get_part(
         &self,
         key: &str,
-        range: Option<std::ops::Range<u64>>,
+        range: Option<Range<u64>>,
     ) -> Result<Option<(Bytes, String)>, S3Error> {
-        let mut words = String::new();
-        for _ in 0..BODY_ATTEMPTS_MAX {
-            let reply = match self.open(key, range.as_ref(), None).await {
-                Ok(reply) => reply,
-                Err(error)
-                    if status(&error) == Some(404) && error.code() != Some("NoSuchBucket") =>
-                {
-                    return Ok(None);
-                }
-                Err(error) => return Err(self.failed(key, "s3:GetObject", &error)),
-            };
-            let length = reply.content_length.and_then(|length| u64::try_from(length).ok());
-            let due = range.as_ref().map(|range| range.end - range.start);
-            match (length, due) {
-                (Some(length), Some(due)) if length != due => {
-                    let words = format!("{length} bytes came where {due} were asked for");
-                    return Err(self.broken(key, words));
-                }
-                _ => {}
+        let due = range.as_ref().map(|range| range.end - range.start);
+        let fits = |length: Option<u64>, _: Option<&str>| match (length, due) {
+            (Some(length), Some(due)) if length != due => {
+                Err(format!("{length} bytes came where {due} were asked for"))
             }
-            let length = due.or(length).unwrap_or_default();
-            let etag = reply.e_tag.unwrap_or_default();
-            match body(reply.body, length).await {
-                Ok(bytes) => return Ok(Some((bytes, etag))),
-                Err(why) => words = why,
-            }
+            _ => Ok(due.or(length).unwrap_or_default()),
+        };
+        match self.read(key, (range.as_ref(), None), fits).await {
+            Ok(read) => Ok(Some((read.bytes, read.etag.unwrap_or_default()))),
+            Err(NotRead::Fault(fault)) if fault.is(404) && fault.code != "NoSuchBucket" => Ok(None),
+            Err(NotRead::Fault(fault)) => Err(self.failed(key, "s3:GetObject", &fault)),
+            Err(NotRead::Refused(words)) => Err(self.broken(key, words)),
         }
-        Err(self.broken(key, words))
     }
 
     /// Removes an object. One that is not there is no error.
     pub(super) async fn remove(&self, key: &str) -> Result<(), S3Error> {
-        match self.client.delete_object().bucket(&self.name).key(key).send().await {
-            Ok(_) => Ok(()),
-            Err(error) if status(&error) == Some(404) && error.code() == Some("NoSuchKey") => {
-                Ok(())
-            }
-            Err(error) => Err(self.failed(key, "s3:DeleteObject", &error)),
-        }
+        self.remove_one(&Doomed { key: key.to_owned(), etag: None }).await?;
+        Ok(())
     }
 
     /// Removes objects, a thousand at a time; those that are another version by now stay. How many
@@ -223,11 +184,12 @@ impl Bucket {
             });
             let list = Delete::builder().set_objects(Some(objects.collect())).quiet(true).build();
             let list = list.expect("the objects are given");
-            let request = self.client.delete_objects().bucket(&self.name).delete(list);
-            let refused = match request.send().await {
+            let request = || self.client.delete_objects().bucket(&self.name).delete(list.clone());
+            let asked = self.ask(Load::default(), |limit| within(limit, request().send()));
+            let refused = match asked.await {
                 Ok(answer) => answer.errors.unwrap_or_default(),
-                Err(error)
-                    if matches!(error.code(), Some("NotImplemented" | "MissingContentMD5")) =>
+                Err(fault)
+                    if ["NotImplemented", "MissingContentMD5"].contains(&&fault.code[..]) =>
                 {
                     // Some servers know the single request alone.
                     for object in doomed {
@@ -235,21 +197,24 @@ impl Bucket {
                     }
                     continue;
                 }
-                Err(error) => return Err(self.failed(&doomed[0].key, "s3:DeleteObject", &error)),
+                Err(fault) => return Err(self.failed(&doomed[0].key, "s3:DeleteObject", &fault)),
             };
             for error in refused {
                 match error.code().unwrap_or_default() {
                     "NoSuchKey" => {}
                     "PreconditionFailed" | "ConditionalRequestConflict" => spared += 1,
                     code => {
-                        let place = self.place(error.key().unwrap_or(&doomed[0].key));
-                        let words = format!("{code}: {}", error.message().unwrap_or_default());
-                        return Err(match code {
-                            "AccessDenied" => {
-                                S3Error::Denied { place, words, right: "s3:DeleteObject" }
-                            }
-                            _ => S3Error::Failed { place, words },
-                        });
+                        let key = error.key().unwrap_or(&doomed[0].key);
+                        let fault = Fault::told(code, error.message().unwrap_or_default());
+                        if !matches!(fault.blame(), Blame::World(_)) {
+                            return Err(self.failed(key, "s3:DeleteObject", &fault));
+                        }
+                        // Of a thousand one may meet a fault of the store's: alone it is asked for
+                        // until it goes.
+                        let object = doomed.iter().find(|object| object.key == key);
+                        if let Some(object) = object {
+                            spared += usize::from(!self.remove_one(object).await?);
+                        }
                     }
                 }
             }
@@ -259,36 +224,29 @@ impl Bucket {
 
     /// Removes one object; false if it is another version by now.
     pub(super) async fn remove_one(&self, object: &Doomed) -> Result<bool, S3Error> {
-        let request = self.client.delete_object().bucket(&self.name).key(&object.key);
-        match request.set_if_match(object.etag.clone()).send().await {
+        let remove = || {
+            let remove = self.client.delete_object().bucket(&self.name).key(&object.key);
+            remove.set_if_match(object.etag.clone())
+        };
+        match self.ask(Load::default(), |limit| within(limit, remove().send())).await {
             Ok(_) => Ok(true),
-            Err(error) if status(&error) == Some(404) && error.code() == Some("NoSuchKey") => {
-                Ok(true)
-            }
-            Err(error) if object.etag.is_some() && matches!(status(&error), Some(409 | 412)) => {
-                Ok(false)
-            }
-            Err(error) => Err(self.failed(&object.key, "s3:DeleteObject", &error)),
+            Err(fault) if fault.is(404) && fault.code == "NoSuchKey" => Ok(true),
+            Err(fault) if object.etag.is_some() && (fault.is(409) || fault.is(412)) => Ok(false),
+            Err(fault) => Err(self.failed(&object.key, "s3:DeleteObject", &fault)),
         }
     }
 }
 
 /// Whether a failure is about the condition.
-fn refusal<E: ProvideErrorMetadata>(
-    condition: Condition<&str>,
-    error: &Failed<E>,
-) -> Option<Refusal> {
+fn refusal(condition: Condition<&str>, fault: &Fault) -> Option<Refusal> {
     if condition == Condition::None {
         return None;
     }
-    match (status(error), error.code()) {
+    match (fault.status, &fault.code[..]) {
         (Some(412), _) => Some(Refusal::Unmet),
         // The object whose version was named is gone.
-        (Some(404), Some("NoSuchKey")) if condition != Condition::Absent => Some(Refusal::Unmet),
-        (Some(409), Some("ConditionalRequestConflict" | "OperationAborted")) => {
-            Some(Refusal::Again)
-        }
-        (Some(501), _) | (_, Some("NotImplemented")) => Some(Refusal::Unsupported),
+        (Some(404), "NoSuchKey") if condition != Condition::Absent => Some(Refusal::Unmet),
+        (Some(501), _) | (_, "NotImplemented") => Some(Refusal::Unsupported),
         _ => None,
     }
 }
