@@ -17,6 +17,7 @@ use crate::consensus::pieces::Joined;
 use crate::consensus::store::RedbLog;
 use crate::member::enrolment::{self, Tries};
 use crate::member::infer::LargeRoom;
+use crate::member::leaderless::Leaderless;
 use crate::member::node::{Shared, vote};
 use crate::member::voting::Voting;
 use crate::member::{control, explain, infer, moments, rows};
@@ -32,6 +33,7 @@ const HELLO_WAIT: Duration = Duration::from_secs(5);
 pub(super) struct NodeHandler {
     shared: Arc<Shared>,
     standing: watch::Receiver<Standing>,
+    leaderless: Leaderless,
     tries: Tries,
     large: LargeRoom,
 }
@@ -39,7 +41,8 @@ pub(super) struct NodeHandler {
 impl NodeHandler {
     pub(super) fn new(shared: Arc<Shared>, standing: watch::Receiver<Standing>) -> Self {
         let (tries, large) = (Tries::default(), LargeRoom::default());
-        Self { shared, standing, tries, large }
+        let leaderless = Leaderless::watch(standing.clone());
+        Self { shared, standing, leaderless, tries, large }
     }
 
     /// The coordinator's parts, if this node is the coordinator.
@@ -179,8 +182,19 @@ impl Handler for NodeHandler {
         Ok(control::pieces(bytes))
     }
 
-    async fn status(&self, _: Caller) -> Result<v1::ClusterStatus, Refusal> {
-        control::status(&self.confirmed().await?, self.shared.me).await
+    async fn status(
+        &self,
+        _: Caller,
+        request: v1::StatusRequest,
+    ) -> Result<v1::ClusterStatus, Refusal> {
+        match self.confirmed().await {
+            Ok(voting) => control::status(&voting, self.shared.me).await,
+            Err(refusal) if request.partial_allowed && refusal.is_not_leader() => {
+                let standing = self.standing.borrow().clone();
+                Ok(control::partial(&self.shared, standing, self.leaderless.ms()).await)
+            }
+            Err(refusal) => Err(refusal),
+        }
     }
 
     async fn create_token(
