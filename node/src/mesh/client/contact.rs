@@ -69,11 +69,16 @@ impl Contact {
     }
 
     /// How the cluster is, as its coordinator sees it, or else what nodes know by themselves:
-    /// nobody is waited for. Nodes of an older release know nothing by themselves.
+    /// nobody is waited for. Only where no node can say anything at the moment, or all are of an
+    /// older release, the coordinator is waited for all the same.
     pub async fn look(&self) -> Result<v1::ClusterStatus, MeshError> {
         let limit = self.route.limit();
         match timeout(limit, look(&self.route)).await {
-            Ok(Err(MeshError::NotLeader { .. })) => self.status().await,
+            Ok(Err(
+                MeshError::NotLeader { .. }
+                | MeshError::Unavailable(_)
+                | MeshError::Unreachable { .. },
+            )) => self.status().await,
             Ok(answer) => answer,
             Err(_) => {
                 Err(MeshError::TimedOut { what: "status".to_owned(), seconds: limit.as_secs() })

@@ -22,13 +22,6 @@ impl Refusals {
     pub(super) fn and(&self, errors: Vec<MeshError>) -> MeshError {
         let told = self.0.iter().map(|(address, error)| (Some(address.as_str()), error));
         let told = told.chain(errors.iter().map(|error| (None, error)));
-        // What a connection has to say names its address; what a node answered does not.
-        let words = |(address, error): (Option<&str>, &MeshError)| match (address, error) {
-            (Some(address), MeshError::Denied(words) | MeshError::Unavailable(words)) => {
-                format!("{address}: {words}")
-            }
-            (_, error) => error.to_string(),
-        };
         let all: Vec<_> = told.clone().map(|(_, error)| error).collect();
         let Some(first) = all.iter().find(|error| is_passing(error)).or(all.first()) else {
             return MeshError::Invalid("no address was given: say where a node is".to_owned());
@@ -38,13 +31,27 @@ impl Refusals {
         }
         let begins = told.clone().position(|(_, error)| error == *first).unwrap_or(0);
         let others = told.clone().enumerate().filter(|(at, _)| *at != begins);
-        let others: Vec<_> = others.map(|(_, told)| words(told)).collect();
-        with_more((*first).clone(), &others.join("; "))
+        let others: Vec<_> = others.map(|(_, told)| placed(told).to_string()).collect();
+        let first = told.clone().nth(begins).map_or_else(|| (*first).clone(), placed);
+        with_more(first, &others.join("; "))
     }
 }
 
 fn is_passing(error: &MeshError) -> bool {
     !matches!(error, MeshError::Tls { .. } | MeshError::Denied(_) | MeshError::Invalid(_))
+}
+
+/// What a connection has to say names its address; what a node answered does not.
+fn placed((address, error): (Option<&str>, &MeshError)) -> MeshError {
+    match (address, error) {
+        (Some(address), MeshError::Denied(words)) => {
+            MeshError::Denied(format!("{address}: {words}"))
+        }
+        (Some(address), MeshError::Unavailable(words)) => {
+            MeshError::Unavailable(format!("{address}: {words}"))
+        }
+        (_, error) => error.clone(),
+    }
 }
 
 /// The same error, with what others said behind its own words.
@@ -97,7 +104,7 @@ mod tests {
         refusals.add("b:2", denied());
         assert_eq!(refusals.and(Vec::new()), denied(), "what all say is said once");
         let error = refusals.and(vec![tls("c:3", "expired")]);
-        assert_eq!(error.to_string(), "ann was revoked; b:2: ann was revoked; c:3: expired");
+        assert_eq!(error.to_string(), "a:1: ann was revoked; b:2: ann was revoked; c:3: expired");
     }
 
     #[test]

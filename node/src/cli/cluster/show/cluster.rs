@@ -195,7 +195,7 @@ fn aside(aside: &SetAside) -> AsideDocument<'_> {
 
 #[cfg(test)]
 mod tests {
-    use fruitnode_proto::v1::JobStatus;
+    use fruitnode_proto::v1::{JobStatus, Outage};
 
     use super::*;
     use crate::cli::cluster::show::health::examples::status;
@@ -235,7 +235,7 @@ mod tests {
         let text = text(&status, &Rates::new(), 61_000);
         for says in [
             "DEGRADED  cluster fruits (ab12cd34)\n",
-            "  ! one node is lost: n3",
+            "  ! n3 (10.0.0.3:7400) votes and is lost: start it again",
             "  coordinator               n1, term 4\n",
             "  voters                    n1, n2, n3 (3 wanted)\n",
             "  nodes                     1 ready, 1 draining, 1 lost\n",
@@ -247,13 +247,67 @@ mod tests {
         assert!(!text.contains("old"), "{text}");
         assert_eq!(
             one_line(&status, 61_000),
-            "DEGRADED: coordinator n1, term 4, 1 of 3 nodes ready, week extracting 25 %"
+            "DEGRADED: coordinator n1, term 4, 1 of 3 nodes ready, week extracting 25 % (n3 lost; n2 \
+             draining; 2 of 3 voters)"
         );
         let json = json(&status, &Rates::new());
         assert_eq!(json["schema_version"], 1);
         assert_eq!(json["health"], "degraded");
+        assert_eq!(
+            (&json["notices"][0]["code"], &json["partial"]),
+            (&"voter_lost".into(), &false.into())
+        );
+        assert_eq!(json["words"][0], json["notices"][0]["words"]);
         assert_eq!(json["leader"], 1);
         assert_eq!(json["jobs"][1]["phase"], "succeeded");
         assert_eq!(json["nodes"][2]["state"], "lost");
+    }
+
+    #[test]
+    fn what_one_node_knows_by_itself_is_told_as_that() {
+        let mut status =
+            status(0, 3, &[("answers", "voter"), ("silent", "voter"), ("unknown", "member")]);
+        (status.partial, status.leaderless_ms) = (true, 14_000);
+        let text = text(&status, &Rates::new(), 0);
+        for says in [
+            "STOPPED  cluster fruits (ab12cd34), as n1 knows it\n",
+            "  coordinator               none\n",
+            "  nodes                     1 answers, 1 silent, 1 unknown\n",
+            "jobs are not known here",
+        ] {
+            assert!(text.contains(says), "{says}: {text}");
+        }
+        let line = one_line(&status, 0);
+        assert!(line.starts_with("STOPPED: no coordinator, as n1 knows, 1 of 3 nodes"), "{line}");
+        assert!(!line.contains("14"), "it says the same for as long as it is so: {line}");
+        let json = json(&status, &Rates::new());
+        assert_eq!((&json["partial"], &json["leaderless_ms"]), (&true.into(), &14_000.into()));
+        let nobodys = ClusterStatus { name: String::new(), voters_wanted: 0, ..status };
+        let text = super::text(&nobodys, &Rates::new(), 0);
+        assert!(text.starts_with("STOPPED  cluster ab12cd34, as n1"), "{text}");
+        assert!(!text.contains("wanted"), "{text}");
+    }
+
+    #[test]
+    fn what_is_endured_is_data_for_programs() {
+        let mut status = status(1, 3, &[("ready", "voter"); 3]);
+        let (job, since_ms) = ("week".to_owned(), 5_000);
+        status.unreachable_pairs =
+            vec![UnreachablePair { from: 2, to: 3, since_ms, job: job.clone() }];
+        let detail = "the clock is wrong".to_owned();
+        status.set_aside =
+            vec![SetAside { node: 2, job: job.clone(), detail, since_ms, until_ms: 9_000 }];
+        let detail = "connection refused".to_owned();
+        status.outages = vec![Outage { job, detail, since_ms, nodes: vec![3] }];
+        status.nodes[1].log_silent_ms = 700;
+        let json = json(&status, &Rates::new());
+        assert_eq!(json["unreachable_pairs"][0]["to"], 3);
+        assert_eq!(json["set_aside"][0]["tried_again_unix_ms"], 9_000);
+        assert_eq!(json["set_aside"][0]["message"], "the clock is wrong");
+        assert_eq!(json["outages"][0]["since_unix_ms"], 5_000);
+        assert_eq!(json["nodes"][1]["log_silent_ms"], 700);
+        assert_eq!(json["nodes"][1]["leaving"], false);
+        let codes: Vec<_> = (0..3).map(|at| json["notices"][at]["code"].clone()).collect();
+        assert_eq!(codes, ["outage", "set_aside", "unreachable_pair"]);
     }
 }
