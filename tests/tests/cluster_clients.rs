@@ -215,11 +215,18 @@ fn without_a_majority_nothing_is_decided_and_that_is_said() {
     assert_eq!(health("/livez"), Some(200));
     let (_, words) = get(port, "/readyz").expect("an answer");
     assert!(words.contains("no coordinator"), "{words}");
-    let words = cluster.client("status --timeout 5s").refused(3);
-    assert!(!words.is_empty() && words.trim_end().lines().count() == 1, "{words}");
     let left = cluster.address(others[0]);
-    let line = format!("status --timeout 5s --host {left}");
-    let words = cluster.job.run(&line).refused(3);
+    // What the one that is left knows is told by whichever host it is asked for.
+    for hosts in [&left, &cluster.addresses()] {
+        let ended = cluster.job.run(&format!("status --host {hosts}"));
+        assert_eq!(ended.code, Some(3), "{ended:?}");
+        let words = ended.stdout;
+        assert!(words.starts_with("STOPPED") && words.contains("majority"), "{words}");
+    }
+    // What has to be agreed on is not.
+    let words = cluster.client("job list --timeout 5s").refused(3);
+    assert!(!words.is_empty() && words.trim_end().lines().count() == 1, "{words}");
+    let words = cluster.job.run(&format!("job list --timeout 5s --host {left}")).refused(3);
     assert!(words.contains("no coordinator") && words.contains("majority"), "{words}");
 
     // The coordinator alone stays away: the others go on.

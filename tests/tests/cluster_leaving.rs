@@ -69,6 +69,10 @@ fn a_worker_that_leaves_is_gone_and_its_process_has_ended_well() {
     let node = cluster.client("node show n2 -o json").done().json();
     assert_eq!(node["node"]["state"], "removed", "{node}");
     assert!(cluster.client("status").done().stdout.contains("1 ready"));
+    // Whoever asks once more finds it done.
+    let ended = cluster.client("leave --yes --data-dir n2").done();
+    assert!(ended.stdout.contains("n2 has left"), "{ended:?}");
+    assert!(cluster.client("node remove n2 --yes").refused(5).contains("removed already"));
 }
 
 #[test]

@@ -17,14 +17,14 @@ use crate::config::{Config, ConfigError, ConfigFile, Kind, Known, Line};
 
 /// Flags that no file may set: one names the file, one would turn every run into none, one is a
 /// secret, one would make all jobs the same, and the others are said for one time alone.
-const IN_NO_FILE: [&str; 8] =
-    ["config", "dry-run", "token", "id", "yes", "unsafe", "undo", "watch"];
+const IN_NO_FILE: [&str; 9] =
+    ["config", "dry-run", "token", "id", "yes", "force", "unsafe", "undo", "watch"];
 
 /// Flags without an environment variable: a place to write to that is inherited from somewhere
 /// would surprise, and so would a consent. `--cluster` is a name for one command and a switch for
 /// another.
-const IN_NO_ENVIRONMENT: [&str; 8] =
-    ["from", "to", "id", "yes", "unsafe", "undo", "watch", "cluster"];
+const IN_NO_ENVIRONMENT: [&str; 9] =
+    ["from", "to", "id", "yes", "force", "unsafe", "undo", "watch", "cluster"];
 
 /// Flags that clap adds by itself.
 const OF_CLAP: [&str; 2] = ["help", "version"];

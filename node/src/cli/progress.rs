@@ -1,6 +1,7 @@
 //! A line on standard error while a job runs: what it is doing, how far, how fast, how long still.
 //! Nothing where standard error is not a terminal.
 
+use std::borrow::Cow;
 use std::str::FromStr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -93,6 +94,8 @@ pub(super) struct At {
     pub(super) projected: u64,
     /// Attempts that make no progress.
     pub(super) overdue: u64,
+    /// That its tasks wait for a store, in words.
+    pub(super) waiting: Option<String>,
 }
 
 /// What a job does.
@@ -113,6 +116,7 @@ enum Line {
     Photographs,
     Parts,
     Words,
+    Waiting,
 }
 
 impl WatchLine {
@@ -131,10 +135,24 @@ impl WatchLine {
 
     /// Shows words instead.
     pub(super) fn say(&mut self, words: &'static str) {
+        self.tell(Line::Words, words.into());
+    }
+
+    /// Whether anybody sees it.
+    pub(super) fn is_seen(&self) -> bool {
+        !self.line.bar().is_hidden()
+    }
+
+    /// Shows words that say themselves since when they hold.
+    pub(super) fn wait(&mut self, words: String) {
+        self.tell(Line::Waiting, words.into());
+    }
+
+    fn tell(&mut self, line: Line, words: Cow<'static, str>) {
         let bar = self.line.bar();
-        if self.drawn != Some(Line::Words) {
-            self.drawn = Some(Line::Words);
-            bar.set_style(spinner());
+        if self.drawn != Some(line) {
+            self.drawn = Some(line);
+            bar.set_style(if line == Line::Waiting { waiting() } else { spinner() });
         }
         bar.set_message(words);
         bar.tick();
@@ -181,6 +199,7 @@ fn at(job: &JobView, story: &Story) -> Option<At> {
         projected: u64::from(job.counts.projected),
         // One that is overdue here is given up at once.
         overdue: 0,
+        waiting: None,
     })
 }
 
@@ -198,7 +217,10 @@ fn draw(bar: &ProgressBar, at: &At, drawn: &mut Option<Line>) {
         Step::Fitting => (Line::Words, None, 0, "fitting the components".to_owned()),
         Step::Publishing => (Line::Words, None, 0, "publishing".to_owned()),
     };
-    let words = with_overdue(words, at.overdue);
+    let (line, length, position, words) = match &at.waiting {
+        Some(waiting) => (Line::Waiting, None, 0, waiting.clone()),
+        None => (line, length, position, with_overdue(words, at.overdue)),
+    };
     if *drawn != Some(line) {
         *drawn = Some(line);
         bar.reset();
@@ -206,6 +228,7 @@ fn draw(bar: &ProgressBar, at: &At, drawn: &mut Option<Line>) {
             Line::Photographs => photographs(),
             Line::Parts => parts(),
             Line::Listing | Line::Words => spinner(),
+            Line::Waiting => waiting(),
         });
     }
     if let Some(length) = length {
@@ -251,6 +274,11 @@ fn with_overdue(words: String, overdue: u64) -> String {
 /// Words beside something that turns.
 pub(super) fn spinner() -> ProgressStyle {
     style("{spinner} {msg} {elapsed}")
+}
+
+/// Words that say themselves since when.
+fn waiting() -> ProgressStyle {
+    style("{spinner} {msg}")
 }
 
 fn photographs() -> ProgressStyle {

@@ -5,6 +5,7 @@ use std::error::Error;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::thread;
+use std::time::Duration;
 
 use crossbeam_channel::{Receiver, RecvTimeoutError};
 use tokio::sync::{mpsc, oneshot, watch};
@@ -22,6 +23,7 @@ use super::events::{Event, Events, LogFailure};
 use super::handle::{Consensus, ProposeError, Reply, Request, Room};
 use super::options::{ConsensusOptions, Look, Outbox, StartError};
 use super::questions::Questions;
+use super::silence::Silence;
 use super::twins::Twins;
 use crate::env;
 
@@ -74,6 +76,8 @@ where
             ticks: 0,
             twins: Twins::default(),
             office: Office::default(),
+            silence: Silence::default(),
+            tick,
             deposed: None,
             looked: None,
             stopping: None,
@@ -109,6 +113,9 @@ struct Driver<S: LogStore> {
     twins: Twins,
     // Whether this node leads, for whoever carries out.
     office: Office,
+    silence: Silence,
+    // Time of one tick.
+    tick: Duration,
     // The tick at which leadership was missed first, while somebody waits.
     deposed: Option<u64>,
     // What was applied when the state was shown last.
@@ -187,6 +194,7 @@ impl<S: LogStore> Driver<S> {
                     tracing::debug!(%from, "another process is this voter: messages are dropped");
                     return;
                 }
+                self.silence.heard(from, self.ticks);
                 for message in messages {
                     match self.replica.step(from, &message) {
                         Ok(()) => {}
@@ -207,11 +215,22 @@ impl<S: LogStore> Driver<S> {
             Request::Read(look) => look(self.replica.state()),
             Request::Turn(look) => look(self.replica.state(), &self.replica.status()),
             Request::Confirm(reply) => self.questions.ask(reply),
+            Request::Silences(reply) => self.tell_silences(reply),
             Request::Transfer(to) => self.replica.transfer(to),
             Request::Unreachable(node) => self.replica.unreachable(node),
             Request::SnapshotSent { node, arrived } => self.replica.snapshot_sent(node, arrived),
             Request::Stop(reply) => self.stop(reply),
         }
+    }
+
+    fn tell_silences(&self, reply: oneshot::Sender<BTreeMap<NodeId, Duration>>) {
+        let silences = self.silence.ticks(&self.replica.status(), self.ticks).into_iter();
+        let spans = silences.map(|(node, ticks)| {
+            let ticks = u32::try_from(ticks).unwrap_or(u32::MAX);
+            (node, self.tick.saturating_mul(ticks))
+        });
+        // Whoever asked may have gone.
+        let _ = reply.send(spans.collect());
     }
 
     /// Entries of one leader and term stand in the log without a gap: when the last one is there,
@@ -268,6 +287,7 @@ impl<S: LogStore> Driver<S> {
             }
         }
         let status = self.replica.status();
+        self.silence.look(&status, self.ticks);
         self.settle(&status);
         self.settle_questions(&status);
         self.tell_standing(&status);

@@ -1,8 +1,10 @@
 //! What everybody else holds of the thread.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use crossbeam_channel::Sender;
 use thiserror::Error;
@@ -69,6 +71,7 @@ pub(super) enum Request {
     Read(Box<dyn FnOnce(&ClusterState) + Send>),
     Turn(Box<dyn FnOnce(&ClusterState, &Status) + Send>),
     Confirm(Reply),
+    Silences(oneshot::Sender<BTreeMap<NodeId, Duration>>),
     Transfer(NodeId),
     Unreachable(NodeId),
     SnapshotSent { node: NodeId, arrived: bool },
@@ -164,6 +167,14 @@ impl Consensus {
     /// majority was asked. A leader that was cut off learns here that it is none any more.
     pub async fn confirm(&self) -> Result<u64, ProposeError> {
         self.ask(Request::Confirm).await
+    }
+
+    /// How long the others have said nothing that this node should have heard: of all of them, if
+    /// it leads or nobody does, else of its leader.
+    pub async fn silences(&self) -> Result<BTreeMap<NodeId, Duration>, Stopped> {
+        let (reply, answer) = oneshot::channel();
+        self.tell(Request::Silences(reply));
+        answer.await.map_err(|_| Stopped)
     }
 
     /// Where this replica stands. Changes only when something changed.

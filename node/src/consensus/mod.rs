@@ -15,6 +15,7 @@ mod handle;
 mod options;
 pub mod pieces;
 mod questions;
+mod silence;
 pub mod store;
 #[cfg(test)]
 mod tests;

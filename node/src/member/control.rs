@@ -1,5 +1,8 @@
 //! What people ask of the cluster, answered by the coordinator.
 
+use std::collections::BTreeMap;
+use std::time::Duration;
+
 use fruitnode_coordinator::codec::{self, wire};
 use fruitnode_coordinator::command::Command;
 use fruitnode_coordinator::ids::{Digest, JobId, NodeId};
@@ -7,9 +10,12 @@ use fruitnode_coordinator::job::JobSpec;
 use fruitnode_proto::v1;
 use tokio::sync::mpsc;
 
+use crate::actors::attend::Standing;
 use crate::actors::spawn::spawn;
 use crate::env::wall_ms;
 use crate::member::enrolment::propose;
+use crate::member::node::Shared;
+use crate::member::partial::{self, Known};
 use crate::member::views::{self, Beside};
 use crate::member::voting::Voting;
 use crate::mesh::PIECE_BYTES_MAX;
@@ -20,7 +26,7 @@ use crate::mesh::token::Token;
 use crate::tasks::{COMPUTE_CLASS, Settings};
 
 /// Between two looks at a job that is watched.
-const WATCH_EVERY: std::time::Duration = std::time::Duration::from_millis(200);
+const WATCH_EVERY: Duration = Duration::from_millis(200);
 
 /// Answers that wait for a client.
 const ANSWERS_WAITING_MAX: usize = 16;
@@ -60,9 +66,58 @@ pub(super) async fn status(voting: &Voting, me: NodeId) -> Result<v1::ClusterSta
         voters: status.voters,
         learners: status.learners,
         told: voting.leader.told().await,
+        silent_ms: silent_ms(voting).await,
+        committed: status.committed,
+        matched: status.matched,
     };
     let read = voting.consensus.read(move |state| views::cluster(state, &beside));
     read.await.map_err(|_| Refusal::stopping())
+}
+
+/// The cluster as this node knows it by itself: by its log, if it votes, else by the roster that it
+/// was last told.
+pub(super) async fn partial(
+    shared: &Shared,
+    standing: Standing,
+    leaderless_ms: u64,
+) -> v1::ClusterStatus {
+    let (attends, looking) = match standing {
+        Standing::Attending { leader } => (Some(leader), String::new()),
+        Standing::Looking { words } | Standing::Refused { words } => (None, words),
+        Standing::Left => (None, String::new()),
+    };
+    let known = Known {
+        me: shared.me,
+        now_ms: wall_ms(),
+        cluster: shared.tls.cluster(),
+        roster: shared.book.now(),
+        leader: attends,
+        attends,
+        looking,
+        leaderless_ms,
+        ..Known::default()
+    };
+    // The log of a node that votes no longer is out of date.
+    let voting = shared.voting.get().filter(|_| known.roster.voters.contains(&shared.me));
+    let Some(voting) = voting else { return partial::cluster(&known, None) };
+    let status = voting.consensus.status().borrow().clone();
+    let by_log = Known {
+        leader: status.leader,
+        term: status.term,
+        voters: status.voters,
+        learners: status.learners,
+        silent_ms: silent_ms(&voting).await,
+        ..known.clone()
+    };
+    let read = voting.consensus.read(move |state| partial::cluster(&by_log, Some(state))).await;
+    read.unwrap_or_else(|_| partial::cluster(&known, None))
+}
+
+/// How long the others in the log have not been heard, milliseconds.
+async fn silent_ms(voting: &Voting) -> BTreeMap<NodeId, u64> {
+    let silences = voting.consensus.silences().await.unwrap_or_default().into_iter();
+    let ms = |span: Duration| u64::try_from(span.as_millis()).unwrap_or(u64::MAX);
+    silences.map(|(node, span)| (node, ms(span))).collect()
 }
 
 /// Refuses tokens that let in too many, or for too long.

@@ -16,6 +16,7 @@ use crate::consensus::pieces::Joined;
 use crate::consensus::{Consensus, ProposeError};
 use crate::member::enrolment::{self, Tries};
 use crate::member::infer::LargeRoom;
+use crate::member::leaderless::Leaderless;
 use crate::member::node::Shared;
 use crate::member::voting::{Voting, VotingHandle};
 use crate::member::{control, explain, infer, moments, rows};
@@ -32,6 +33,7 @@ pub(super) struct NodeHandler {
     shared: Arc<Shared>,
     standing: watch::Receiver<Standing>,
     voting: VotingHandle,
+    leaderless: Leaderless,
     tries: Tries,
     large: LargeRoom,
 }
@@ -43,7 +45,8 @@ impl NodeHandler {
         voting: VotingHandle,
     ) -> Self {
         let (tries, large) = (Tries::default(), LargeRoom::default());
-        Self { shared, standing, voting, tries, large }
+        let leaderless = Leaderless::watch(standing.clone());
+        Self { shared, standing, voting, leaderless, tries, large }
     }
 
     /// The coordinator's parts, if this node is the coordinator.
@@ -176,8 +179,19 @@ impl Handler for NodeHandler {
         Ok(control::pieces(bytes))
     }
 
-    async fn status(&self, _: Caller) -> Result<v1::ClusterStatus, Refusal> {
-        control::status(&self.confirmed().await?, self.shared.me).await
+    async fn status(
+        &self,
+        _: Caller,
+        request: v1::StatusRequest,
+    ) -> Result<v1::ClusterStatus, Refusal> {
+        match self.confirmed().await {
+            Ok(voting) => control::status(&voting, self.shared.me).await,
+            Err(refusal) if request.partial_allowed && refusal.is_not_leader() => {
+                let standing = self.standing.borrow().clone();
+                Ok(control::partial(&self.shared, standing, self.leaderless.ms()).await)
+            }
+            Err(refusal) => Err(refusal),
+        }
     }
 
     async fn create_token(

@@ -24,11 +24,16 @@ pub(super) struct Beside {
     pub(super) voters: Vec<NodeId>,
     pub(super) learners: Vec<NodeId>,
     pub(super) told: Told,
+    /// How long others in the log have not been heard.
+    pub(super) silent_ms: BTreeMap<NodeId, u64>,
+    /// Entries up to this one are committed, and up to which one each has the log.
+    pub(super) committed: u64,
+    pub(super) matched: BTreeMap<NodeId, u64>,
 }
 
 /// The whole cluster.
 pub(super) fn cluster(state: &ClusterState, beside: &Beside) -> v1::ClusterStatus {
-    v1::ClusterStatus {
+    let status = v1::ClusterStatus {
         cluster: state.membership().cluster().to_owned(),
         name: state.membership().name().to_owned(),
         leader: beside.leader.map_or(0, |leader| leader.0),
@@ -44,7 +49,15 @@ pub(super) fn cluster(state: &ClusterState, beside: &Beside) -> v1::ClusterStatu
         set_aside: set_aside(state),
         outages: outages(state),
         ..v1::ClusterStatus::default()
-    }
+    };
+    let waits = |job| with_outage(job, &status.outages);
+    v1::ClusterStatus { jobs: status.jobs.iter().cloned().map(waits).collect(), ..status }
+}
+
+/// A job with the outage of its store, if it waits for one.
+pub(super) fn with_outage(job: v1::JobStatus, outages: &[v1::Outage]) -> v1::JobStatus {
+    let outage = outages.iter().find(|outage| outage.job == job.job).cloned();
+    v1::JobStatus { outage, ..job }
 }
 
 /// Who cannot fetch from whom, as far as that is still believed.
@@ -121,10 +134,18 @@ fn nodes(state: &ClusterState, beside: &Beside) -> Vec<v1::NodeStatus> {
             beat: said.map(|said| said.beat.clone()),
             clock_ahead_ms: said.map_or(0, |said| said.clock_ahead_ms),
             granted: granted(state, id),
+            log_silent_ms: beside.silent_ms.get(&id).copied().unwrap_or(0),
+            log_behind: behind(beside, id),
             ..v1::NodeStatus::default()
         }
     });
     members.collect()
+}
+
+/// How many committed entries of the log a node has not got, if it gets them.
+fn behind(beside: &Beside, node: NodeId) -> u64 {
+    let matched = beside.matched.get(&node);
+    matched.map_or(0, |matched| beside.committed.saturating_sub(*matched))
 }
 
 /// How many attempts a node has not ended, of whatever kind.

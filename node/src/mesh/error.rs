@@ -120,6 +120,11 @@ impl Refusal {
         Self::new(RefusalKind::NotLeader { leader }, words)
     }
 
+    /// Whether another node is to be asked, because this one is not the coordinator.
+    pub fn is_not_leader(&self) -> bool {
+        matches!(self.kind, RefusalKind::NotLeader { .. })
+    }
+
     /// The node is about to end.
     pub fn stopping() -> Self {
         Self::new(RefusalKind::Unavailable, "the node is stopping: try another one")

@@ -125,8 +125,12 @@ pub trait Handler: Send + Sync + 'static {
         Err(Refusal::unimplemented("Infer"))
     }
 
-    /// How the cluster is.
-    async fn status(&self, caller: Caller) -> Result<v1::ClusterStatus, Refusal> {
+    /// How the cluster is, or as much of it as this node knows, if that is allowed.
+    async fn status(
+        &self,
+        caller: Caller,
+        request: v1::StatusRequest,
+    ) -> Result<v1::ClusterStatus, Refusal> {
         Err(Refusal::unimplemented("Status"))
     }
 

@@ -116,6 +116,17 @@ pub struct StartArgs {
     pub node: NodeArgs,
 }
 
+pub(super) const LEAVE_EXAMPLES: &str = "\
+Examples:
+  fruitnode leave                   says what it costs, and asks first
+  fruitnode leave --yes --drain-timeout 10m
+
+The node hands its work over, then its vote; the command waits for both, Ctrl-C calls off neither.
+Nodes may leave at the same time, in any order.
+
+Exit codes: 0 it has left, 3 no coordinator, 4 not permitted, 6 nobody would be left who can decide,
+            124 --timeout is over and it goes on leaving, 130 Ctrl-C and it goes on leaving";
+
 /// Options of `leave`.
 #[derive(Debug, Clone, Args)]
 pub struct LeaveArgs {
@@ -129,9 +140,24 @@ pub struct LeaveArgs {
     /// Do not ask.
     #[arg(long)]
     pub yes: bool,
+    /// What is waited for, and what is put up with.
+    #[command(flatten)]
+    pub departure: DepartureArgs,
     /// How the cluster is reached. [default: by this node's own certificate and what it knows]
     #[command(flatten)]
     pub reach: ReachArgs,
+}
+
+/// How a node is let go for good.
+#[derive(Debug, Clone, Default, Args)]
+pub struct DepartureArgs {
+    /// Do not wait until another node has taken its vote: it goes on leaving by itself.
+    #[arg(long)]
+    pub no_wait: bool,
+    /// Let it go although nobody is left then who can decide: the cluster stops for good, but for
+    /// `fruitnode recover`.
+    #[arg(long)]
+    pub force: bool,
 }
 
 /// Where a node keeps what it is.
@@ -220,7 +246,7 @@ pub enum NodeCommand {
     /// Give a node no more leases, or give it some again.
     #[command(after_help = DRAIN_EXAMPLES)]
     Drain(NodeDrainArgs),
-    /// Cut a node off for good, dead or alive. It can come back under a new id alone.
+    /// Take a node out for good, dead or alive. It can come back under a new id alone.
     #[command(after_help = REMOVE_EXAMPLES)]
     Remove(NodeRemoveArgs),
 }
@@ -232,10 +258,12 @@ Examples:
 
 const REMOVE_EXAMPLES: &str = "\
 Examples:
-  fruitnode node remove n3          asks first
+  fruitnode node remove n3          says what it costs, and asks first
   fruitnode node remove n3 --yes
 
-What a node does is lost with it: where it lives, `fruitnode leave` on its machine is kinder.";
+A node that votes stays until another one has taken its place, or the others have agreed to decide
+without it: the command waits for that, Ctrl-C does not call it off. What the node does is done
+again by others: where it lives, `fruitnode leave` on its machine is kinder.";
 
 /// Options of `node list`.
 #[derive(Debug, Clone, Args)]
@@ -279,6 +307,9 @@ pub struct NodeRemoveArgs {
     /// Do not ask.
     #[arg(long)]
     pub yes: bool,
+    /// What is waited for, and what is put up with.
+    #[command(flatten)]
+    pub departure: DepartureArgs,
     /// How the cluster is reached.
     #[command(flatten)]
     pub reach: ReachArgs,

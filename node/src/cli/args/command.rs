@@ -2,7 +2,7 @@
 
 use clap::{Parser, Subcommand};
 
-use crate::cli::args::cluster::{INIT_EXAMPLES, JOIN_EXAMPLES, RECOVER_EXAMPLES};
+use crate::cli::args::cluster::{INIT_EXAMPLES, JOIN_EXAMPLES, LEAVE_EXAMPLES, RECOVER_EXAMPLES};
 use crate::cli::args::job::{RUN_EXAMPLES, TRANSFORM_EXAMPLES};
 use crate::cli::args::program::COMPLETION_EXAMPLES;
 use crate::cli::args::{
@@ -61,6 +61,7 @@ pub enum Command {
     /// Run a node that was one before.
     Start(Box<StartArgs>),
     /// Hand this node's work over, and take it out of the cluster for good.
+    #[command(after_help = LEAVE_EXAMPLES)]
     Leave(LeaveArgs),
     /// Say how the cluster is: coordinator, voters, nodes, jobs.
     Status(StatusArgs),

@@ -12,9 +12,9 @@ mod secret;
 mod terminal;
 
 pub use cluster::{
-    BackupArgs, ClientCommand, ClientCreateArgs, DataArgs, InitArgs, JoinArgs, LeaveArgs, NodeArgs,
-    NodeCommand, NodeRemoveArgs, PlaceArgs, ReachArgs, RecoverArgs, StartArgs, StatusArgs,
-    TokenCommand, TokenCreateArgs,
+    BackupArgs, ClientCommand, ClientCreateArgs, DataArgs, DepartureArgs, InitArgs, JoinArgs,
+    LeaveArgs, NodeArgs, NodeCommand, NodeRemoveArgs, PlaceArgs, ReachArgs, RecoverArgs, StartArgs,
+    StatusArgs, TokenCommand, TokenCreateArgs,
 };
 pub use cluster_job::{
     JobCancelArgs, JobCommand, JobExplainArgs, JobStatusArgs, JobSubmitArgs, JobTransformArgs,

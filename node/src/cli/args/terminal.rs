@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, ColorChoice, ValueEnum};
 
 /// How a command speaks.
-#[derive(Debug, Clone, Args)]
+#[derive(Debug, Clone, Default, Args)]
 pub struct TerminalArgs {
     /// Form of the result on standard output.
     #[arg(short, long, global = true, value_enum, default_value_t)]

@@ -172,7 +172,7 @@ impl Follow {
                 }
                 () = sleep(REDRAW) => {}
             }
-            if let Some(at) = known.as_ref().and_then(at) {
+            if let Some(at) = known.as_ref().and_then(|status| at(status, wall_ms())) {
                 line.draw(&at);
             }
         }
@@ -247,7 +247,7 @@ impl Signals {
 }
 
 /// Where a job is, as the line shows it.
-fn at(status: &JobStatus) -> Option<At> {
+fn at(status: &JobStatus, now_ms: u64) -> Option<At> {
     Some(At {
         step: status.phase.parse().ok()?,
         keys: (status.keys > 0).then_some(status.keys),
@@ -258,5 +258,6 @@ fn at(status: &JobStatus) -> Option<At> {
         partitions: status.partitions.into(),
         projected: status.projected.into(),
         overdue: status.overdue.into(),
+        waiting: job::waiting(status, now_ms),
     })
 }

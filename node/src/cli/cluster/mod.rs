@@ -1,5 +1,6 @@
 //! The cluster's commands: from words to calls of a node, and from its answers to words.
 
+mod departure;
 mod follow;
 mod founding;
 mod jobs;

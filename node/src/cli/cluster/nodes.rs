@@ -7,9 +7,11 @@ use fruitnode_proto::v1;
 use serde_json::json;
 
 use crate::cli::args::{Format, NodeCommand, NodeRemoveArgs, StatusArgs, TerminalArgs};
+use crate::cli::cluster::departure::{self, Departure, Standing, Went};
 use crate::cli::cluster::reach::{Reach, passing, reaching};
-use crate::cli::cluster::say::{confirm, done, say};
-use crate::cli::cluster::show::cluster::{self, State};
+use crate::cli::cluster::say::{confirm, done, say, tell};
+use crate::cli::cluster::show::cluster;
+use crate::cli::cluster::show::health::{State, health};
 use crate::cli::cluster::show::node::{self, Rates};
 use crate::cli::cluster::show::table::{plain, plain_lines};
 use crate::cli::exit::Exit;
@@ -37,11 +39,11 @@ pub(in crate::cli) fn status(args: &StatusArgs, terminal: &TerminalArgs) -> Resu
         if args.watch {
             return watch(&reach.with_all_nodes().await?, terminal).await;
         }
-        let status = reach.contact.status().await?;
+        let status = reach.contact.look().await?;
         let rates = Rates::new();
         let text = || cluster::text(&status, &rates, wall_ms());
         say(terminal, || cluster::json(&status, &rates), text);
-        Ok(match cluster::health(&status).state {
+        Ok(match health(&status).state {
             State::Stopped => Exit::Unreachable,
             State::Healthy | State::Degraded => Exit::Done,
         })
@@ -53,7 +55,7 @@ async fn watch(reach: &Reach, terminal: &TerminalArgs) -> Result<Exit, CliError>
     let mut end = std::pin::pin!(interrupted());
     loop {
         tokio::select! {
-            status = reach.contact.status() => watched.show(status, terminal)?,
+            status = reach.contact.look() => watched.show(status, terminal)?,
             () = &mut end => return Ok(Exit::Done),
         }
         tokio::select! {
@@ -155,21 +157,48 @@ pub(in crate::cli) fn node(
 
 fn remove(args: &NodeRemoveArgs, terminal: &TerminalArgs) -> Result<Exit, CliError> {
     reaching(&args.reach, async |reach| {
-        let node = find(&reach, args.id.0).await?;
-        let id = node::id(node.node);
-        let (address, state) = (&node.address, &node.state);
-        confirm(&format!("Remove {id} ({address}, {state}) for good?"), args.yes)?;
-        reach.contact.remove_node(v1::NodeRequest { node: node.node }).await?;
-        let words = format!("{id} is removed: what it did is done again by others");
-        done(terminal, json!({"outcome": "removed", "node": id}), &words);
+        let (number, id) = (args.id.0, node::id(args.id.0));
+        let status = departure::asked(&reach, number).await?;
+        let node = status.nodes.iter().find(|known| known.node == number);
+        let node = node.ok_or_else(|| unknown(number))?;
+        let departure = Departure { id: number, args: &args.departure, terminal };
+        // Whoever is connected to the node that goes has to go on elsewhere.
+        match departure::standing(&status, number) {
+            Some(Standing::Gone) | None => {
+                let words = format!("{id} was removed already");
+                return Err(CliError::new(Exit::NotFound, "not_found", words));
+            }
+            Some(Standing::Leaving) => tell(terminal, &format!("{id} is leaving already")),
+            Some(Standing::Belongs) => {
+                let price = departure::price(&status, number, args.departure.force)?;
+                let price = price.map(|words| format!(" {words}.")).unwrap_or_default();
+                let (address, state) = (&node.address, &node.state);
+                let question = format!("Remove {id} ({address}, {state}) for good?{price}");
+                confirm(&question, args.yes)?;
+                if args.departure.force && price.contains("WARNING") {
+                    tell(terminal, price.trim_start());
+                }
+                departure.ask(&reach).await?;
+            }
+        }
+        let reach = reach.with_all_nodes().await?;
+        let (outcome, words) = match Box::pin(departure.wait(&reach)).await? {
+            Went::Gone => {
+                ("removed", format!("{id} is removed: what it did is done again by others"))
+            }
+            Went::Going => ("leaving", departure.goes_on()),
+        };
+        done(terminal, json!({"outcome": outcome, "node": id}), &words);
         Ok(Exit::Done)
     })
 }
 
 async fn find(reach: &Reach, node: u64) -> Result<v1::NodeStatus, CliError> {
     let status = reach.contact.status().await?;
-    status.nodes.into_iter().find(|known| known.node == node).ok_or_else(|| {
-        let words = format!("there is no node {}: see `fruitnode node list`", node::id(node));
-        CliError::new(Exit::NotFound, "not_found", words)
-    })
+    status.nodes.into_iter().find(|known| known.node == node).ok_or_else(|| unknown(node))
+}
+
+fn unknown(node: u64) -> CliError {
+    let words = format!("there is no node {}: see `fruitnode node list`", node::id(node));
+    CliError::new(Exit::NotFound, "not_found", words)
 }

@@ -10,8 +10,9 @@ use serde_json::json;
 use tokio::time::{sleep, timeout};
 
 use crate::cli::args::{LeaveArgs, ReachArgs, RecoverArgs, TerminalArgs};
+use crate::cli::cluster::departure::{self, Departure, Standing, Went};
 use crate::cli::cluster::founding::data_dir;
-use crate::cli::cluster::reach::{self, Reach, holds_person};
+use crate::cli::cluster::reach::{self, Reach, holds_person, passing};
 use crate::cli::cluster::say::{ask, confirm, done, somebody, tell};
 use crate::cli::cluster::show::founded::word;
 use crate::cli::cluster::show::node;
@@ -34,65 +35,126 @@ pub(in crate::cli) fn leave(args: &LeaveArgs, terminal: &TerminalArgs) -> Result
     let folder = data_dir(&args.data)?;
     let file = identity(&folder)?;
     let id = node::id(file.node);
-    let question = format!("Take {id} out of cluster {} for good?", file.cluster);
-    confirm(&question, args.yes)?;
     let own = Credentials::load(&folder, NODE)
         .map_err(|error| CliError::of(Exit::Refused, "bad_certificate", &error))?;
     let addresses = match args.reach.host.is_empty() {
         false => args.reach.host.clone(),
         true => known(&folder, &file),
     };
+    let departure = Departure { id: file.node, args: &args.departure, terminal };
     let reactor = reactor(NonZeroUsize::MIN)?;
-    let drained = reactor.block_on(async {
-        let reach = Box::pin(Reach::connect(addresses.clone(), own, CALL_LIMIT)).await?;
-        check_others(&reach, file.node).await?;
-        reach.contact.drain_node(v1::DrainRequest { node: file.node, undo: false }).await?;
-        let drained = timeout(args.drain_timeout, drained(&reach, file.node)).await;
-        drained.unwrap_or(Ok(false))
-    })?;
+    let begun = reactor.block_on(Box::pin(begin(args, (&file, own), &addresses, &departure)))?;
+    drop(reactor);
+    if begun == Standing::Gone {
+        return Ok(left(&id, &folder, file.node, terminal));
+    }
     // The node itself ends once it is out, and then in good order.
     data_dir::set_leaving(&folder)
         .map_err(|error| CliError::of(Exit::Refused, "storage_refused", &error))?;
-    if !drained {
-        tell(terminal, &format!("{id} still had leases: others do them again"));
-    }
-    drop(reactor);
     let host = if args.reach.host.is_empty() { addresses } else { args.reach.host.clone() };
     let reach = ReachArgs { host, ..args.reach.clone() };
     // What only a person may do is done by the one whose certificate lies here, if there is one.
     if !holds_person(&reach::certs_dir(&reach)?) && !holds_person(&folder.join(PERSON)) {
-        let words = format!(
-            "{id} has handed its work over. To take it out for good, where your certificate is: \
-             fruitnode node remove {id}"
-        );
-        done(terminal, json!({"outcome": "draining", "node": file.node}), &words);
+        let (outcome, words) = match begun {
+            Standing::Leaving => ("leaving", departure.goes_on()),
+            _ => (
+                "draining",
+                format!(
+                    "{id} has handed its work over. To take it out for good, where your \
+                     certificate is: fruitnode node remove {id}"
+                ),
+            ),
+        };
+        done(terminal, json!({"outcome": outcome, "node": file.node}), &words);
         return Ok(Exit::Done);
     }
     let reach = with_certificate(reach, &folder)?;
     reach::reaching(&reach, async |reach| {
-        reach.contact.remove_node(v1::NodeRequest { node: file.node }).await?;
-        let words = format!(
-            "{id} has left. Its folder {} is of no more use: to join again, empty it",
-            folder.display()
-        );
-        done(terminal, json!({"outcome": "left", "node": file.node}), &words);
-        Ok(Exit::Done)
+        if begun == Standing::Belongs {
+            departure.ask(&reach).await?;
+        }
+        let reach = reach.with_all_nodes().await?;
+        Ok(match Box::pin(departure.wait(&reach)).await? {
+            Went::Gone => left(&id, &folder, file.node, terminal),
+            Went::Going => {
+                let json = json!({"outcome": "leaving", "node": file.node});
+                done(terminal, json, &departure.goes_on());
+                Exit::Done
+            }
+        })
     })
 }
 
-/// Refuses what would leave a cluster without a voter, before the node is told to take no more.
-async fn check_others(reach: &Reach, node: u64) -> Result<(), MeshError> {
-    let status = reach.contact.status().await?;
-    let mut voters = status.nodes.iter().filter(|known| known.role == "voter");
-    if voters.all(|voter| voter.node == node) {
-        let id = node::id(node);
-        let words = format!(
-            "{id} is the only voter: a cluster cannot lose its last one. Stop it with Ctrl-C and \
-             start it again when it is needed, or let another node join first"
-        );
-        return Err(MeshError::Conflict(words));
+/// Looks where the node stands, asks whether it is meant, and has it hand its work over.
+async fn begin(
+    args: &LeaveArgs,
+    (file, own): (&NodeFile, Credentials),
+    addresses: &[String],
+    departure: &Departure<'_>,
+) -> Result<Standing, CliError> {
+    let (id, terminal) = (node::id(file.node), departure.terminal);
+    let reach = Box::pin(Reach::connect(addresses.to_vec(), own, CALL_LIMIT)).await;
+    let reach = reach.map_err(|error| unreached(&id, error))?;
+    match reach.contact.look().await {
+        // The cluster refuses no node that it has not removed to tell how it is.
+        Err(MeshError::Denied(_)) => return Ok(Standing::Gone),
+        Err(error) => return Err(unreached(&id, error)),
+        Ok(_) => {}
     }
-    Ok(())
+    let status = departure::asked(&reach, file.node).await?;
+    let standing = departure::standing(&status, file.node).ok_or_else(|| {
+        let words = format!("cluster {} knows no {id}", status.cluster);
+        CliError::new(Exit::NotFound, "not_found", words)
+    })?;
+    match standing {
+        Standing::Gone => {}
+        Standing::Leaving => tell(terminal, &format!("{id} is leaving already")),
+        Standing::Belongs => {
+            let price = departure::price(&status, file.node, args.departure.force)?;
+            let words = price.clone().map(|words| format!(" {words}.")).unwrap_or_default();
+            confirm(
+                &format!("Take {id} out of cluster {} for good?{words}", file.cluster),
+                args.yes,
+            )?;
+            if let Some(words) = price.filter(|_| args.departure.force && args.yes) {
+                tell(terminal, &words);
+            }
+            let lost = status.nodes.iter().any(|at| at.node == file.node && at.state == "lost");
+            if lost {
+                let words = "does not run, or the cluster does not reach it: what it did is done \
+                             again by others";
+                tell(terminal, &format!("{id} {words}"));
+                return Ok(standing);
+            }
+            reach.contact.drain_node(v1::DrainRequest { node: file.node, undo: false }).await?;
+            let drained = timeout(args.drain_timeout, drained(&reach, file.node)).await;
+            if !drained.unwrap_or(Ok(false))? {
+                tell(terminal, &format!("{id} still had leases: others do them again"));
+            }
+        }
+    }
+    Ok(standing)
+}
+
+/// That nobody can be told that the node is to leave.
+fn unreached(id: &str, error: MeshError) -> CliError {
+    if !passing(&error) {
+        return error.into();
+    }
+    let words = format!(
+        "{error}. {id} still belongs to the cluster: try again once this machine reaches a node of \
+         it (--host HOST:PORT), or take {id} out from elsewhere with `fruitnode node remove {id}`"
+    );
+    CliError::new(Exit::Unreachable, "unreachable", words)
+}
+
+/// Says that the node is gone.
+fn left(id: &str, folder: &Path, node: u64, terminal: &TerminalArgs) -> Exit {
+    let folder = folder.display();
+    let words =
+        format!("{id} has left. Its folder {folder} is of no more use: to join again, empty it");
+    done(terminal, json!({"outcome": "left", "node": node}), &words);
+    Exit::Done
 }
 
 /// Whether the node's leases have all ended.

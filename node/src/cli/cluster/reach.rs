@@ -29,6 +29,8 @@ pub(super) struct Reach {
     pub(super) addresses: Vec<String>,
     credentials: Credentials,
     limit: Duration,
+    /// Since when, and for how long, the command may take, where that is limited.
+    ends: Option<(Moment, Duration)>,
 }
 
 impl Reach {
@@ -39,16 +41,24 @@ impl Reach {
         limit: Duration,
     ) -> Result<Self, MeshError> {
         let contact = Contact::connect(&addresses, &credentials).await?.with_limit(limit);
-        Ok(Self { contact, addresses, credentials, limit })
+        Ok(Self { contact, addresses, credentials, limit, ends: None })
     }
 
     /// The same with all nodes that the cluster knows: the one that was named may die while a job
     /// is watched.
     pub(super) async fn with_all_nodes(self) -> Result<Self, MeshError> {
-        let status = self.contact.status().await?;
+        let status = self.contact.look().await?;
         let others = others(&status, &self.addresses);
         let addresses = self.addresses.into_iter().chain(others).collect();
-        Self::connect(addresses, self.credentials, self.limit).await
+        let reach = Self::connect(addresses, self.credentials, self.limit).await?;
+        Ok(Self { ends: self.ends, ..reach })
+    }
+
+    /// How long the command may still take before it says what it waits for, where that is
+    /// limited.
+    pub(super) fn left(&self) -> Option<Duration> {
+        let (began, limit) = self.ends?;
+        Some(limit.saturating_sub(began.elapsed()).mul_f64(LAST_WORD))
     }
 }
 
@@ -74,7 +84,8 @@ pub(super) fn reaching<T>(
         })?;
         // A call that finds no coordinator ends a little earlier, to tell that it found none.
         let left = limit.saturating_sub(began.elapsed());
-        let reach = Reach { contact: reach.contact.with_limit(left.mul_f64(LAST_WORD)), ..reach };
+        let contact = reach.contact.with_limit(left.mul_f64(LAST_WORD));
+        let reach = Reach { contact, ends: Some((began, limit)), ..reach };
         timeout(left, Box::pin(work(reach))).await.unwrap_or_else(|_| {
             let words = format!("--timeout {limit:?} is over; what was asked for may go on");
             Err(CliError::new(Exit::TimedOut, "timed_out", words))

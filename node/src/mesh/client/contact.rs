@@ -6,11 +6,13 @@ use fruitnode_proto::v1;
 use futures_util::{StreamExt, stream};
 use prost::Message;
 use tokio::sync::mpsc;
+use tokio::time::timeout;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::transport::Channel;
 use tonic::{Response, Status, Streaming};
 
 use crate::mesh::client::link::Link;
+use crate::mesh::client::look::look;
 use crate::mesh::client::route::{Again, Route};
 use crate::mesh::credentials::Credentials;
 use crate::mesh::error::MeshError;
@@ -57,12 +59,31 @@ impl Contact {
         self
     }
 
-    /// How the cluster is, as whichever node answers sees it.
+    /// How the cluster is, as its coordinator sees it, which is waited for.
     pub async fn status(&self) -> Result<v1::ClusterStatus, MeshError> {
-        self.one("status", Again::Yes, v1::Unit {}, |mut control, unit| async move {
-            control.status(unit).await
+        let request = v1::StatusRequest::default();
+        self.one("status", Again::Yes, request, |mut control, request| async move {
+            control.status(request).await
         })
         .await
+    }
+
+    /// How the cluster is, as its coordinator sees it, or else what nodes know by themselves:
+    /// nobody is waited for. Only where no node can say anything at the moment, or all are of an
+    /// older release, the coordinator is waited for all the same.
+    pub async fn look(&self) -> Result<v1::ClusterStatus, MeshError> {
+        let limit = self.route.limit();
+        match timeout(limit, look(&self.route)).await {
+            Ok(Err(
+                MeshError::NotLeader { .. }
+                | MeshError::Unavailable(_)
+                | MeshError::Unreachable { .. },
+            )) => self.status().await,
+            Ok(answer) => answer,
+            Err(_) => {
+                Err(MeshError::TimedOut { what: "status".to_owned(), seconds: limit.as_secs() })
+            }
+        }
     }
 
     /// A new token for nodes to join with.
@@ -300,7 +321,8 @@ fn check_size(what: &str, request: &impl Message) -> Result<(), MeshError> {
     Err(MeshError::Exhausted(words))
 }
 
-fn control(link: &Link) -> ControlClient<Channel> {
+/// Calls of people, on a connection.
+pub(super) fn control(link: &Link) -> ControlClient<Channel> {
     ControlClient::new(link.channel())
         .max_decoding_message_size(MESSAGE_BYTES_MAX)
         .max_encoding_message_size(MESSAGE_BYTES_MAX)

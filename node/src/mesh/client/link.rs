@@ -47,6 +47,11 @@ impl Link {
         }
     }
 
+    /// Where the other side is.
+    pub(in crate::mesh) fn address(&self) -> &str {
+        &self.address
+    }
+
     /// For a generated client.
     pub(in crate::mesh) fn channel(&self) -> Channel {
         self.channel.clone()

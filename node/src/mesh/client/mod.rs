@@ -4,7 +4,9 @@
 mod contact;
 mod enrol;
 pub(super) mod link;
+mod look;
 mod peers;
+mod refusals;
 mod route;
 mod stagger;
 

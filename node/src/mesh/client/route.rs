@@ -1,6 +1,8 @@
-//! From any node to the coordinator: follows whom nodes name, and waits while there is none.
+//! From any node to the coordinator: follows whom nodes name, passes by those that refuse the
+//! caller, and waits while there is none.
 
 use std::future::Future;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
@@ -9,6 +11,7 @@ use tokio::time::{sleep, timeout};
 
 use crate::env::Moment;
 use crate::mesh::client::link::Link;
+use crate::mesh::client::refusals::Refusals;
 use crate::mesh::client::stagger::first_of;
 use crate::mesh::error::MeshError;
 use crate::mesh::tls::Dial;
@@ -38,12 +41,15 @@ pub(super) struct Route {
     limit: Duration,
     patience: Duration,
     current: Mutex<Option<Link>>,
+    /// Whose turn it is to be tried first.
+    turn: AtomicUsize,
 }
 
 impl Route {
     /// A way that begins at any of these addresses.
     pub(super) fn new(addresses: Vec<String>, limit: Duration, dial: HowToDial) -> Self {
-        Self { addresses, dial, limit, patience: Duration::ZERO, current: Mutex::new(None) }
+        let (patience, current, turn) = (Duration::ZERO, Mutex::default(), AtomicUsize::default());
+        Self { addresses, dial, limit, patience, current, turn }
     }
 
     /// Waits for as long until somebody answers at all: whoever is asked may be about to start.
@@ -77,26 +83,65 @@ impl Route {
 
     /// Connects to whichever of the addresses answers first, unless there is a connection.
     pub(super) async fn link(&self) -> Result<Link, MeshError> {
+        self.link_but(&Refusals::default()).await
+    }
+
+    /// A connection to a node that is known, or to whichever there is, at an address.
+    pub(super) async fn link_to(
+        &self,
+        node: Option<NodeId>,
+        address: &str,
+    ) -> Result<Link, MeshError> {
+        let opened = Link::open((self.dial)(node, address)?).await;
+        opened.inspect_err(|error| tracing::debug!(address, %error, "a host was given up"))
+    }
+
+    /// Makes one call at the first node that answers it, whichever that is.
+    pub(super) async fn ask_any<T, F>(&self, call: impl Fn(Link) -> F) -> Result<T, MeshError>
+    where
+        F: Future<Output = Result<T, MeshError>>,
+    {
+        let mut refusals = Refusals::default();
+        loop {
+            let link = self.link_but(&refusals).await?;
+            match call(link.clone()).await {
+                Ok(answer) => return Ok(answer),
+                Err(error) => refusals.add(link.address(), error),
+            }
+            *self.at() = None;
+        }
+    }
+
+    /// From now on calls begin at this node.
+    pub(super) fn go_on_at(&self, link: Link) {
+        *self.at() = Some(link);
+    }
+
+    /// Addresses where the way begins.
+    pub(super) fn addresses(&self) -> &[String] {
+        &self.addresses
+    }
+
+    /// The longest time for one call.
+    pub(super) fn limit(&self) -> Duration {
+        self.limit
+    }
+
+    async fn link_but(&self, refusals: &Refusals) -> Result<Link, MeshError> {
         if let Some(link) = self.at().clone() {
             return Ok(link);
         }
-        let opening = self.addresses.iter().map(|address| self.open(address)).collect();
-        let errors = match first_of(opening).await {
+        let turn = self.turn.load(Ordering::Relaxed) % self.addresses.len().max(1);
+        let (later, first) = self.addresses.split_at(turn);
+        let left = first.iter().chain(later).filter(|address| !refusals.are_of(address));
+        let opening = left.map(|address| self.link_to(None, address)).collect();
+        match first_of(opening).await {
             Ok(link) => {
                 *self.at() = Some(link.clone());
-                return Ok(link);
+                Ok(link)
             }
-            Err(errors) => errors,
-        };
-        // That somebody is not trusted says more than that somebody is not there.
-        let distrust = errors.iter().find(|error| matches!(error, MeshError::Tls { .. }));
-        let none = || MeshError::Invalid("no address was given: say where a node is".to_owned());
-        Err(distrust.or_else(|| errors.first()).cloned().unwrap_or_else(none))
-    }
-
-    async fn open(&self, address: &str) -> Result<Link, MeshError> {
-        let opened = Link::open((self.dial)(None, address)?).await;
-        opened.inspect_err(|error| tracing::debug!(address, %error, "a host was given up"))
+            Err(errors) => Err(refusals.and(errors)),
+        }
     }
 
     async fn follow<T, F>(
@@ -108,13 +153,14 @@ impl Route {
     where
         F: Future<Output = Result<T, MeshError>>,
     {
-        let mut hops = 0;
+        let (mut hops, mut refusals) = (0, Refusals::default());
         let mut first = Some(self.first_link().await?);
         loop {
             let link = match first.take() {
                 Some(link) => Ok(link),
-                None => self.link().await,
+                None => self.link_but(&refusals).await,
             };
+            let address = link.as_ref().ok().map(|link| link.address().to_owned());
             let error = match link {
                 Ok(link) => match call(link).await {
                     Ok(answer) => return Ok(answer),
@@ -123,21 +169,28 @@ impl Route {
                 Err(error) => error,
             };
             *last.lock().unwrap_or_else(PoisonError::into_inner) = Some(error.clone());
-            match error {
-                MeshError::NotLeader { leader: Some((node, address)), .. } => {
+            match (error, address) {
+                (MeshError::NotLeader { leader: Some((node, address)), .. }, _) => {
                     if hops == HOPS_MAX {
                         let words = "nodes name one another: try again".to_owned();
                         return Err(MeshError::NoLeader { words });
                     }
                     hops += usize::from(self.go(node, &address).await);
                 }
-                MeshError::NotLeader { leader: None, .. } => self.rest().await,
-                MeshError::Unreachable { .. } | MeshError::Unavailable(_)
+                (MeshError::NotLeader { leader: None, .. }, _) => self.rest().await,
+                (MeshError::Unreachable { .. } | MeshError::Unavailable(_), _)
                     if again == Again::Yes =>
                 {
                     self.rest().await;
                 }
-                other => return Err(other),
+                // Nothing was done there: another node may know better who calls.
+                (error @ (MeshError::Tls { .. } | MeshError::Denied(_)), Some(address))
+                    if self.addresses.contains(&address) && !refusals.are_of(&address) =>
+                {
+                    refusals.add(&address, error);
+                    *self.at() = None;
+                }
+                (other, _) => return Err(other),
             }
         }
     }
@@ -164,11 +217,7 @@ impl Route {
     /// Goes to another node; rests where it does not answer: it may be the one whose successor
     /// is being elected.
     async fn go(&self, node: NodeId, address: &str) -> bool {
-        let opened = match (self.dial)(Some(node), address) {
-            Ok(dial) => Link::open(dial).await,
-            Err(error) => Err(error),
-        };
-        match opened {
+        match self.link_to(Some(node), address).await {
             Ok(link) => {
                 *self.at() = Some(link);
                 true
@@ -181,9 +230,11 @@ impl Route {
         }
     }
 
-    /// Waits a little, and begins at the first address that answers.
+    /// Waits a little, and begins at the first address after the last one that answers: a node that
+    /// knows of nobody may be one that was left behind.
     async fn rest(&self) {
         *self.at() = None;
+        self.turn.fetch_add(1, Ordering::Relaxed);
         sleep(REST).await;
     }
 

@@ -171,9 +171,9 @@ impl Control for Services {
     type WatchRowsStream = Outgoing<v1::RowBatch>;
     type BackupStream = Outgoing<v1::Piece>;
 
-    async fn status(&self, request: Request<v1::Unit>) -> Answer<v1::ClusterStatus> {
+    async fn status(&self, request: Request<v1::StatusRequest>) -> Answer<v1::ClusterStatus> {
         let call = Call::of(request)?;
-        call.pass.one(self.handler.status(call.caller())).await
+        call.pass.one(self.handler.status(call.caller(), call.message)).await
     }
 
     async fn create_token(

@@ -7,6 +7,7 @@ mod floods;
 mod handshakes;
 mod impostor;
 mod logs;
+mod looks;
 mod peers;
 mod roles;
 mod strange;

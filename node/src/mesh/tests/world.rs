@@ -277,9 +277,26 @@ impl Handler for Told {
         Ok(outbound)
     }
 
-    async fn status(&self, caller: Caller) -> Result<v1::ClusterStatus, Refusal> {
+    /// Whoever it takes for the coordinator, for itself where that is allowed.
+    async fn status(
+        &self,
+        caller: Caller,
+        request: v1::StatusRequest,
+    ) -> Result<v1::ClusterStatus, Refusal> {
         self.callers.lock().unwrap().push(caller);
-        Ok(v1::ClusterStatus { answered_by: self.node, ..v1::ClusterStatus::default() })
+        let (leader, at) = match self.leader.lock().unwrap().clone() {
+            Leader::Another(node, address) => (node.0, address),
+            Leader::Me => (self.node, String::new()),
+            Leader::Nobody => (0, String::new()),
+        };
+        let node = |node, address| v1::NodeStatus { node, address, ..v1::NodeStatus::default() };
+        Ok(v1::ClusterStatus {
+            answered_by: self.node,
+            leader,
+            partial: request.partial_allowed && leader != self.node,
+            nodes: vec![node(self.node, String::new()), node(leader, at)],
+            ..v1::ClusterStatus::default()
+        })
     }
 
     async fn list_jobs(&self, caller: Caller) -> Result<v1::JobList, Refusal> {

@@ -1,49 +1,29 @@
-//! What is said of the whole cluster: whether it is well, and if not, what is wrong.
+//! What is said of the whole cluster: how it is, who belongs to it, what it does.
 
-use std::fmt;
-
-use fruitnode_proto::v1::{ClusterStatus, NodeStatus};
+use fruitnode_proto::v1::{ClusterStatus, NodeStatus, SetAside, UnreachablePair};
 use serde::Serialize;
 
-use crate::cli::cluster::show::job::{self, JobDocument};
+use crate::cli::cluster::show::health::{Notice, State, health};
+use crate::cli::cluster::show::job::{self, JobDocument, OutageDocument};
 use crate::cli::cluster::show::node::{self, NodeDocument, Rates};
-use crate::cli::cluster::show::table::{line, plain, span};
+use crate::cli::cluster::show::table::{line, plain};
 
-/// How long before its end a certificate is warned of, milliseconds; a quarter of its life, where
-/// that is less.
-const CERTIFICATE_WARNED_MS: u64 = 7 * 24 * 3_600_000;
-
-/// How far clocks may be apart before it is warned of, milliseconds: certificates are dated back by
-/// more.
-const CLOCK_WARNED_MS: u64 = 60_000;
-
-/// How the cluster is.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Health {
-    /// In one word.
-    pub state: State,
-    /// What is wrong or could be better, and what to do.
-    pub words: Vec<String>,
-}
-
-/// How the cluster is, in one word.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum State {
-    /// Everything that should be there is.
-    Healthy,
-    /// It works, with less than it should have.
-    Degraded,
-    /// Nothing is decided until a coordinator is there.
-    Stopped,
-}
+/// What a node can be, in the order in which it is told.
+const STATES: [&str; 6] = ["ready", "draining", "lost", "answers", "silent", "unknown"];
 
 /// For programs.
 #[derive(Debug, Serialize)]
 struct Document<'a> {
     schema_version: u32,
     health: State,
-    words: &'a [String],
+    words: Vec<&'a str>,
+    notices: &'a [Notice],
+    /// Whether a node answers for itself, without a coordinator.
+    partial: bool,
+    /// For how long it has looked for one.
+    leaderless_ms: Option<u64>,
+    /// At whom it attends.
+    attends_at: Option<u64>,
     cluster: &'a str,
     name: &'a str,
     /// Id of the coordinator's node.
@@ -54,142 +34,42 @@ struct Document<'a> {
     answered_by: u64,
     nodes: Vec<NodeDocument<'a>>,
     jobs: Vec<JobDocument>,
+    unreachable_pairs: Vec<PairDocument<'a>>,
+    set_aside: Vec<AsideDocument<'a>>,
+    outages: Vec<OutageDocument>,
 }
 
-impl fmt::Display for State {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Healthy => "HEALTHY",
-            Self::Degraded => "DEGRADED",
-            Self::Stopped => "STOPPED",
-        })
-    }
+/// A node that cannot fetch from another one, for programs.
+#[derive(Debug, Serialize)]
+struct PairDocument<'a> {
+    from: u64,
+    to: u64,
+    job: &'a str,
+    since_unix_ms: u64,
 }
 
-/// Judges what a node says of the cluster.
-pub fn health(status: &ClusterStatus) -> Health {
-    let is = |node: &NodeStatus, state: &str| node.state == state;
-    let members: Vec<_> = status.nodes.iter().filter(|node| !is(node, "removed")).collect();
-    let alive = |node: &&NodeStatus| !is(node, "lost");
-    let (mut state, mut words) = (State::Healthy, Vec::new());
-    let lost: Vec<_> = members.iter().filter(|node| is(node, "lost")).copied().collect();
-    let voters: Vec<_> = members.iter().filter(|node| node.role == "voter").copied().collect();
-    let living = voters.iter().copied().filter(alive).count();
-    let majority = voters.len() / 2 + 1;
-    if status.leader == 0 {
-        state = State::Stopped;
-        words.push(format!(
-            "no coordinator is known to {}: a majority of the voters ({majority} of {}) must live \
-             and see each other; if they are lost for good, see `fruitnode recover --help`",
-            node::id(status.answered_by),
-            voters.len()
-        ));
-    }
-    if !lost.is_empty() {
-        state = worse(state, State::Degraded);
-        let names: Vec<_> = lost.iter().map(|node| node::id(node.node)).collect();
-        words.push(format!(
-            "{} lost: {}; start it again with `fruitnode start`, or `fruitnode node remove` it",
-            if lost.len() == 1 { "one node is" } else { "nodes are" },
-            names.join(", ")
-        ));
-    }
-    let wanted = status.voters_wanted as usize;
-    let ready = members.iter().copied().filter(|node| is(node, "ready")).count();
-    if status.leader != 0 && ready == 0 {
-        state = worse(state, State::Degraded);
-        words.push(
-            "no node is ready, so that jobs wait: have one take leases again (`fruitnode node \
-             drain ID --undo`), or join another"
-                .to_owned(),
-        );
-    }
-    if status.leader != 0 && living < wanted {
-        // With fewer nodes than voters wanted, that is how the cluster was meant so far.
-        if ready >= wanted || living < voters.len() {
-            state = worse(state, State::Degraded);
-        }
-        let spare = living.saturating_sub(majority);
-        words.push(match (spare, ready < wanted) {
-            (0, true) => format!(
-                "{living} of {wanted} voters: the cluster stops when one more node is lost; \
-                 join {} more",
-                wanted - ready
-            ),
-            (0, false) => format!(
-                "{living} of {wanted} voters: the cluster stops when one more is lost, until \
-                 others have taken their places"
-            ),
-            (spare, _) => format!("{living} of {wanted} voters: {spare} more may be lost"),
-        });
-    }
-    let ending = members.iter().copied().filter(|node| is_ending(status, node));
-    let ending: Vec<_> = ending.map(|node| node::id(node.node)).collect();
-    if !ending.is_empty() {
-        state = worse(state, State::Degraded);
-        words.push(format!(
-            "the certificate of {} is about to end and was not renewed: look at its log, and at \
-             the clocks",
-            ending.join(", ")
-        ));
-    }
-    for node in &members {
-        if node.clock_ahead_ms.unsigned_abs() > CLOCK_WARNED_MS {
-            state = worse(state, State::Degraded);
-            words.push(clock(node));
-        }
-    }
-    Health { state, words }
-}
-
-/// What to do about a clock that is wrong.
-fn clock(node: &NodeStatus) -> String {
-    let by = span(node.clock_ahead_ms.unsigned_abs());
-    let side = if node.clock_ahead_ms > 0 { "ahead of" } else { "behind" };
-    format!(
-        "the clock of {} is {by} {side} the coordinator's: set them (chrony, ntpd), for \
-         certificates and tokens go by them",
-        node::id(node.node)
-    )
-}
-
-/// Whether a node's certificate should have been renewed long ago.
-fn is_ending(status: &ClusterStatus, node: &NodeStatus) -> bool {
-    let warned = CERTIFICATE_WARNED_MS.min(status.certificate_life_ms / 4);
-    node::certificate_ends_ms(node).is_some_and(|ends| ends < status.now_ms + warned)
+/// A node that a store refuses, for programs.
+#[derive(Debug, Serialize)]
+struct AsideDocument<'a> {
+    node: u64,
+    job: &'a str,
+    message: &'a str,
+    since_unix_ms: u64,
+    tried_again_unix_ms: u64,
 }
 
 /// For people: the head, the nodes, the jobs that run.
 pub fn text(status: &ClusterStatus, rates: &Rates, now_ms: u64) -> String {
     let health = health(status);
-    let (name, cluster) = (plain(&status.name), plain(&status.cluster));
-    let mut out = format!("{}  cluster {name} ({cluster})\n", health.state);
-    for words in &health.words {
-        out.push_str(&format!("  ! {words}\n"));
+    let mut out = format!("{}  cluster {}", health.state, called(status));
+    if status.partial {
+        out.push_str(&format!(", as {} knows it", node::id(status.answered_by)));
     }
-    let of_state = |state: &str| status.nodes.iter().filter(|node| node.state == state).count();
-    let roles = |role: &str| {
-        let having =
-            status.nodes.iter().filter(|node| node.role == role && node.state != "removed");
-        having.map(|node| node::id(node.node)).collect::<Vec<_>>().join(", ")
-    };
-    line(
-        &mut out,
-        "coordinator",
-        match status.leader {
-            0 => "none".to_owned(),
-            leader => format!("{}, term {}", node::id(leader), status.term),
-        },
-    );
-    line(&mut out, "voters", format!("{} ({} wanted)", roles("voter"), status.voters_wanted));
-    let learners = roles("learner");
-    if !learners.is_empty() {
-        line(&mut out, "becoming voters", learners);
+    out.push('\n');
+    for notice in &health.notices {
+        out.push_str(&format!("  ! {}\n", notice.words));
     }
-    let states = ["ready", "draining", "lost"].map(|state| (of_state(state), state));
-    let states = states.iter().filter(|(number, _)| *number > 0);
-    let states: Vec<_> = states.map(|(number, state)| format!("{number} {state}")).collect();
-    line(&mut out, "nodes", states.join(", "));
+    head(&mut out, status);
     let present: Vec<_> =
         status.nodes.iter().filter(|node| node.state != "removed").cloned().collect();
     out.push('\n');
@@ -197,25 +77,78 @@ pub fn text(status: &ClusterStatus, rates: &Rates, now_ms: u64) -> String {
     let running: Vec<_> = status.jobs.iter().filter(|job| !job::ended(job)).cloned().collect();
     out.push('\n');
     out.push_str(&match running.is_empty() {
+        // A node that only works knows of no jobs but its own tasks.
+        true if status.partial && status.applied == 0 => "  jobs are not known here\n".to_owned(),
         true => "  no job is running\n".to_owned(),
         false => job::table(&running, now_ms, "  "),
     });
     out
 }
 
-/// For people who let it run beside them: one line.
+/// The cluster's name, as far as it is known, and its id.
+fn called(status: &ClusterStatus) -> String {
+    let (name, cluster) = (plain(&status.name), plain(&status.cluster));
+    if name.is_empty() { cluster } else { format!("{name} ({cluster})") }
+}
+
+fn head(out: &mut String, status: &ClusterStatus) {
+    let roles = |role: &str| {
+        let having =
+            status.nodes.iter().filter(|node| node.role == role && node.state != "removed");
+        having.map(|node| node::id(node.node)).collect::<Vec<_>>().join(", ")
+    };
+    let coordinator = match (status.leader, status.term) {
+        (0, _) => "none".to_owned(),
+        (leader, 0) => node::id(leader),
+        (leader, term) => format!("{}, term {term}", node::id(leader)),
+    };
+    line(out, "coordinator", coordinator);
+    let wanted = match status.voters_wanted {
+        0 => String::new(),
+        wanted => format!(" ({wanted} wanted)"),
+    };
+    line(out, "voters", format!("{}{wanted}", roles("voter")));
+    let learners = roles("learner");
+    if !learners.is_empty() {
+        line(out, "becoming voters", learners);
+    }
+    if status.attends_at > 0 {
+        let (by, at) = (node::id(status.answered_by), node::id(status.attends_at));
+        line(out, "attends", format!("{by} at {at}"));
+    }
+    let leaving = |node: &&NodeStatus| node.leaving && node.state != "removed";
+    let leaving = status.nodes.iter().filter(leaving).count();
+    let of_state = |state: &str| status.nodes.iter().filter(|node| node.state == state).count();
+    let states = STATES.map(|state| (of_state(state), state));
+    let states = states.into_iter().chain([(leaving, "leaving")]);
+    let states = states.filter(|(number, _)| *number > 0);
+    let states: Vec<_> = states.map(|(number, state)| format!("{number} {state}")).collect();
+    line(out, "nodes", states.join(", "));
+}
+
+/// For people who let it run beside them: one line, which stays the same for as long as nothing
+/// happens.
 pub fn one_line(status: &ClusterStatus, now_ms: u64) -> String {
-    let ready = status.nodes.iter().filter(|node| node.state == "ready").count();
+    let health = health(status);
+    let (of_state, are) =
+        if status.partial { ("answers", "answering") } else { ("ready", "ready") };
+    let number = status.nodes.iter().filter(|node| node.state == of_state).count();
     let all = status.nodes.iter().filter(|node| node.state != "removed").count();
-    let leader = match status.leader {
-        0 => "no coordinator".to_owned(),
-        leader => format!("coordinator {}, term {}", node::id(leader), status.term),
+    let leader = match (status.leader, status.term) {
+        (0, _) => format!("no coordinator, as {} knows", node::id(status.answered_by)),
+        (leader, 0) => format!("coordinator {}", node::id(leader)),
+        (leader, term) => format!("coordinator {}, term {term}", node::id(leader)),
     };
     let jobs = status.jobs.iter().filter(|job| !job::ended(job));
     let jobs: Vec<_> =
         jobs.map(|job| format!("{} {}", plain(&job.job), job::progress(job, now_ms))).collect();
     let jobs = if jobs.is_empty() { "no job".to_owned() } else { jobs.join("; ") };
-    format!("{}: {leader}, {ready} of {all} nodes ready, {jobs}", health(status).state)
+    let briefs: Vec<_> = health.notices.iter().map(|notice| notice.brief.as_str()).collect();
+    let briefs = match briefs.is_empty() {
+        true => String::new(),
+        false => format!(" ({})", briefs.join("; ")),
+    };
+    format!("{}: {leader}, {number} of {all} nodes {are}, {jobs}{briefs}", health.state)
 }
 
 /// For programs.
@@ -224,7 +157,11 @@ pub fn json(status: &ClusterStatus, rates: &Rates) -> serde_json::Value {
     let document = Document {
         schema_version: 1,
         health: health.state,
-        words: &health.words,
+        words: health.notices.iter().map(|notice| notice.words.as_str()).collect(),
+        notices: &health.notices,
+        partial: status.partial,
+        leaderless_ms: Some(status.leaderless_ms).filter(|ms| *ms > 0),
+        attends_at: Some(status.attends_at).filter(|node| *node > 0),
         cluster: &status.cluster,
         name: &status.name,
         leader: (status.leader != 0).then_some(status.leader),
@@ -234,94 +171,34 @@ pub fn json(status: &ClusterStatus, rates: &Rates) -> serde_json::Value {
         answered_by: status.answered_by,
         nodes: status.nodes.iter().map(|node| node::document(node, rates)).collect(),
         jobs: status.jobs.iter().map(job::document).collect(),
+        unreachable_pairs: status.unreachable_pairs.iter().map(pair).collect(),
+        set_aside: status.set_aside.iter().map(aside).collect(),
+        outages: status.outages.iter().map(job::outage).collect(),
     };
     serde_json::to_value(document).expect("strings and numbers are always JSON")
 }
 
-fn worse(state: State, least: State) -> State {
-    if state == State::Healthy { least } else { state }
+fn pair(pair: &UnreachablePair) -> PairDocument<'_> {
+    let (from, to, job) = (pair.from, pair.to, pair.job.as_str());
+    PairDocument { from, to, job, since_unix_ms: pair.since_ms }
+}
+
+fn aside(aside: &SetAside) -> AsideDocument<'_> {
+    AsideDocument {
+        node: aside.node,
+        job: &aside.job,
+        message: &aside.detail,
+        since_unix_ms: aside.since_ms,
+        tried_again_unix_ms: aside.until_ms,
+    }
 }
 
 #[cfg(test)]
 mod tests {
-    use fruitnode_proto::v1::JobStatus;
-    use fruitnode_proto::v1::from_member::Beat;
+    use fruitnode_proto::v1::{JobStatus, Outage};
 
     use super::*;
-
-    fn status(leader: u64, wanted: u32, nodes: &[(&str, &str)]) -> ClusterStatus {
-        let node = |(at, (state, role)): (usize, &(&str, &str))| NodeStatus {
-            node: at as u64 + 1,
-            address: format!("10.0.0.{}:7400", at + 1),
-            state: (*state).to_owned(),
-            role: (*role).to_owned(),
-            slots: 2,
-            release: "0.1.0".to_owned(),
-            ..NodeStatus::default()
-        };
-        ClusterStatus {
-            cluster: "ab12cd34".to_owned(),
-            name: "fruits".to_owned(),
-            leader,
-            term: 4,
-            voters_wanted: wanted,
-            nodes: nodes.iter().enumerate().map(node).collect(),
-            answered_by: 1,
-            ..ClusterStatus::default()
-        }
-    }
-
-    #[test]
-    fn a_cluster_is_judged_by_its_voters_and_its_lost_nodes() {
-        let voter = ("ready", "voter");
-        let (lost, member) = (("lost", "voter"), ("ready", "member"));
-        for (leader, wanted, nodes, state, says) in [
-            (1, 3, vec![voter, voter, voter], State::Healthy, ""),
-            (1, 1, vec![voter], State::Healthy, ""),
-            (1, 3, vec![voter, voter, voter, member, ("removed", "member")], State::Healthy, ""),
-            (1, 3, vec![voter], State::Healthy, "join 2 more"),
-            (1, 1, vec![("draining", "voter")], State::Degraded, "no node is ready"),
-            (1, 3, vec![("draining", "voter"); 3], State::Degraded, "--undo"),
-            (1, 3, vec![voter, member, member], State::Degraded, "1 of 3 voters"),
-            (1, 3, vec![voter, voter, lost], State::Degraded, "stops when one more"),
-            (1, 5, vec![voter, voter, voter, voter, lost], State::Degraded, "1 more may be lost"),
-            (1, 3, vec![voter, voter, voter, ("lost", "member")], State::Degraded, "n4"),
-            (0, 3, vec![voter, lost, lost], State::Stopped, "2 of 3"),
-        ] {
-            let health = health(&status(leader, wanted, &nodes));
-            assert_eq!(health.state, state, "{nodes:?}: {health:?}");
-            let words = health.words.join("\n");
-            assert!(words.contains(says), "{nodes:?}: {words}");
-            assert_eq!(words.is_empty(), says.is_empty(), "{words}");
-        }
-    }
-
-    #[test]
-    fn a_certificate_that_was_not_renewed_is_told_of_in_time() {
-        let day = 24 * 3_600_000;
-        for (life_days, left_days, told) in [(30, 8, false), (30, 6, true), (4, 2, false)] {
-            let mut status = status(1, 3, &[("ready", "voter"); 3]);
-            let beat = Beat { certificate_ends_ms: (100 + left_days) * day, ..Beat::default() };
-            status.nodes[1].beat = Some(beat);
-            (status.now_ms, status.certificate_life_ms) = (100 * day, life_days * day);
-            let health = health(&status);
-            assert_eq!(health.words.iter().any(|words| words.contains("of n2 is")), told);
-            assert_eq!(health.state == State::Degraded, told, "{left_days} of {life_days} days");
-        }
-    }
-
-    #[test]
-    fn a_clock_that_is_wrong_is_told_of() {
-        for (ahead_ms, words) in [(0, None), (59_000, None), (-600_000, Some("behind"))] {
-            let mut status = status(1, 3, &[("ready", "voter"); 3]);
-            status.nodes[2].clock_ahead_ms = ahead_ms;
-            let health = health(&status);
-            let told = health.words.iter().find(|words| words.contains("the clock of n3"));
-            assert_eq!(told.is_some(), words.is_some(), "{ahead_ms}: {told:?}");
-            assert!(told.is_none_or(|told| told.contains(words.unwrap_or_default())), "{told:?}");
-            assert_eq!(health.state == State::Degraded, words.is_some());
-        }
-    }
+    use crate::cli::cluster::show::health::examples::status;
 
     #[test]
     fn a_name_stays_in_its_line_whatever_it_is() {
@@ -358,7 +235,7 @@ mod tests {
         let text = text(&status, &Rates::new(), 61_000);
         for says in [
             "DEGRADED  cluster fruits (ab12cd34)\n",
-            "  ! one node is lost: n3",
+            "  ! n3 (10.0.0.3:7400) votes and is lost: start it again",
             "  coordinator               n1, term 4\n",
             "  voters                    n1, n2, n3 (3 wanted)\n",
             "  nodes                     1 ready, 1 draining, 1 lost\n",
@@ -370,13 +247,67 @@ mod tests {
         assert!(!text.contains("old"), "{text}");
         assert_eq!(
             one_line(&status, 61_000),
-            "DEGRADED: coordinator n1, term 4, 1 of 3 nodes ready, week extracting 25 %"
+            "DEGRADED: coordinator n1, term 4, 1 of 3 nodes ready, week extracting 25 % (n3 lost; n2 \
+             draining; 2 of 3 voters)"
         );
         let json = json(&status, &Rates::new());
         assert_eq!(json["schema_version"], 1);
         assert_eq!(json["health"], "degraded");
+        assert_eq!(
+            (&json["notices"][0]["code"], &json["partial"]),
+            (&"voter_lost".into(), &false.into())
+        );
+        assert_eq!(json["words"][0], json["notices"][0]["words"]);
         assert_eq!(json["leader"], 1);
         assert_eq!(json["jobs"][1]["phase"], "succeeded");
         assert_eq!(json["nodes"][2]["state"], "lost");
+    }
+
+    #[test]
+    fn what_one_node_knows_by_itself_is_told_as_that() {
+        let mut status =
+            status(0, 3, &[("answers", "voter"), ("silent", "voter"), ("unknown", "member")]);
+        (status.partial, status.leaderless_ms) = (true, 14_000);
+        let text = text(&status, &Rates::new(), 0);
+        for says in [
+            "STOPPED  cluster fruits (ab12cd34), as n1 knows it\n",
+            "  coordinator               none\n",
+            "  nodes                     1 answers, 1 silent, 1 unknown\n",
+            "jobs are not known here",
+        ] {
+            assert!(text.contains(says), "{says}: {text}");
+        }
+        let line = one_line(&status, 0);
+        assert!(line.starts_with("STOPPED: no coordinator, as n1 knows, 1 of 3 nodes"), "{line}");
+        assert!(!line.contains("14"), "it says the same for as long as it is so: {line}");
+        let json = json(&status, &Rates::new());
+        assert_eq!((&json["partial"], &json["leaderless_ms"]), (&true.into(), &14_000.into()));
+        let nobodys = ClusterStatus { name: String::new(), voters_wanted: 0, ..status };
+        let text = super::text(&nobodys, &Rates::new(), 0);
+        assert!(text.starts_with("STOPPED  cluster ab12cd34, as n1"), "{text}");
+        assert!(!text.contains("wanted"), "{text}");
+    }
+
+    #[test]
+    fn what_is_endured_is_data_for_programs() {
+        let mut status = status(1, 3, &[("ready", "voter"); 3]);
+        let (job, since_ms) = ("week".to_owned(), 5_000);
+        status.unreachable_pairs =
+            vec![UnreachablePair { from: 2, to: 3, since_ms, job: job.clone() }];
+        let detail = "the clock is wrong".to_owned();
+        status.set_aside =
+            vec![SetAside { node: 2, job: job.clone(), detail, since_ms, until_ms: 9_000 }];
+        let detail = "connection refused".to_owned();
+        status.outages = vec![Outage { job, detail, since_ms, nodes: vec![3] }];
+        status.nodes[1].log_silent_ms = 700;
+        let json = json(&status, &Rates::new());
+        assert_eq!(json["unreachable_pairs"][0]["to"], 3);
+        assert_eq!(json["set_aside"][0]["tried_again_unix_ms"], 9_000);
+        assert_eq!(json["set_aside"][0]["message"], "the clock is wrong");
+        assert_eq!(json["outages"][0]["since_unix_ms"], 5_000);
+        assert_eq!(json["nodes"][1]["log_silent_ms"], 700);
+        assert_eq!(json["nodes"][1]["leaving"], false);
+        let codes: Vec<_> = (0..3).map(|at| json["notices"][at]["code"].clone()).collect();
+        assert_eq!(codes, ["outage", "set_aside", "unreachable_pair"]);
     }
 }

@@ -1,7 +1,7 @@
 //! What is said of jobs.
 
 use fruitnode_coordinator::retry::FailureReason;
-use fruitnode_proto::v1::JobStatus;
+use fruitnode_proto::v1::{JobStatus, Outage};
 use serde::Serialize;
 
 use crate::cli::cluster::show::table::{NOTHING, Set, Table, count, line, plain, span, time};
@@ -36,6 +36,8 @@ pub struct JobDocument {
     leases: u32,
     /// Attempts that make no progress.
     overdue: u32,
+    /// While its tasks wait for a store that does not answer.
+    outage: Option<OutageDocument>,
     nodes: u32,
     submitted_unix_ms: u64,
     ended_unix_ms: Option<u64>,
@@ -53,6 +55,16 @@ pub struct ListingDocument {
     photographs: u64,
     ranges: u32,
     ranges_listed: u32,
+}
+
+/// A store that does not answer, for programs.
+#[derive(Debug, Serialize)]
+pub struct OutageDocument {
+    job: String,
+    message: String,
+    since_unix_ms: u64,
+    /// Nodes that do not reach it.
+    nodes: Vec<u64>,
 }
 
 /// How a job ended.
@@ -120,6 +132,7 @@ pub fn document(job: &JobStatus) -> JobDocument {
         merges: job.merges,
         leases: job.leases,
         overdue: job.overdue,
+        outage: job.outage.as_ref().map(outage),
         nodes: job.nodes,
         submitted_unix_ms: job.submitted_ms,
         ended_unix_ms: (job.ended_ms > 0).then_some(job.ended_ms),
@@ -131,6 +144,24 @@ pub fn document(job: &JobStatus) -> JobDocument {
         message: failed.then(|| job.detail.clone()),
         success_sha256: succeeded.then(hex),
     }
+}
+
+/// A store that does not answer, for programs.
+pub fn outage(outage: &Outage) -> OutageDocument {
+    OutageDocument {
+        job: outage.job.clone(),
+        message: outage.detail.clone(),
+        since_unix_ms: outage.since_ms,
+        nodes: outage.nodes.clone(),
+    }
+}
+
+/// That a job waits for its store, since when, and why; nothing of one that does not.
+pub fn waiting(job: &JobStatus, now_ms: u64) -> Option<String> {
+    let outage = job.outage.as_ref().filter(|_| !ended(job))?;
+    let seconds = now_ms.saturating_sub(outage.since_ms) / 1_000;
+    let since = if seconds < 60 { format!("{seconds} s") } else { span(seconds * 1_000) };
+    Some(format!("waiting for the store since {since}: {}", plain(&outage.detail)))
 }
 
 /// Where a job is, in a few words.
@@ -146,7 +177,11 @@ pub fn progress(job: &JobStatus, _now_ms: u64) -> String {
         "projecting" => share(job.projected.into(), job.partitions.into()),
         _ => phase.clone(),
     };
-    if job.overdue == 0 { words } else { format!("{words}, {} overdue", job.overdue) }
+    let waits = if job.outage.is_some() && !ended(job) { ", waiting for the store" } else { "" };
+    match job.overdue {
+        0 => format!("{words}{waits}"),
+        overdue => format!("{words}{waits}, {overdue} overdue"),
+    }
 }
 
 /// Every job, a line each.
@@ -238,6 +273,9 @@ fn body(out: &mut String, job: &JobStatus, now_ms: u64) {
     }
     if !ended(job) {
         line(out, "leases", format!("{} on {} nodes", job.leases, job.nodes));
+    }
+    if let Some(words) = waiting(job, now_ms) {
+        line(out, "waiting", words.trim_start_matches("waiting "));
     }
     if job.overdue > 0 {
         let words = format!("{} without progress: see `fruitnode job explain`", job.overdue);
@@ -375,6 +413,19 @@ next: fruitnode verify 's3://fruits/my out'
         let text = details(&job("extracting"), NOW);
         assert!(text.contains("4 of 11 done") && text.contains("6 on 3 nodes"), "{text}");
         assert!(!text.contains("overdue"), "{text}");
+        let outage = Outage {
+            job: "week-47".to_owned(),
+            detail: "connection\nrefused".to_owned(),
+            since_ms: NOW - 12_400,
+            nodes: vec![2],
+        };
+        let waits = JobStatus { outage: Some(outage), ..job("extracting") };
+        assert_eq!(progress(&waits, NOW), "extracting 100 %, waiting for the store");
+        let words = "waiting for the store since 12 s: connection\u{fffd}refused";
+        assert_eq!(waiting(&waits, NOW).as_deref(), Some(words));
+        assert!(details(&waits, NOW).contains("for the store since 12 s"));
+        assert_eq!(serde_json::to_value(document(&waits)).unwrap()["outage"]["nodes"][0], 2);
+        assert_eq!(waiting(&JobStatus { phase: "failed".to_owned(), ..waits }, NOW), None);
         let late = JobStatus { overdue: 2, ..job("extracting") };
         assert_eq!(progress(&late, NOW), "extracting 100 %, 2 overdue");
         assert!(details(&late, 0).contains("2 without progress"));

@@ -4,6 +4,7 @@ pub mod cluster;
 pub mod ended;
 pub mod explain;
 pub mod founded;
+pub mod health;
 pub mod job;
 pub mod node;
 pub mod overdue;

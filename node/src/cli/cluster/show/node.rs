@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use fruitnode_proto::v1::NodeStatus;
 use serde::Serialize;
 
-use crate::cli::cluster::show::table::{NOTHING, Set, Table, bytes, count, line, time};
+use crate::cli::cluster::show::table::{NOTHING, Set, Table, bytes, count, line, span, time};
+use crate::member::SILENT_MS;
 
 /// Photographs a second, by node, where two looks at the cluster told them.
 pub type Rates = BTreeMap<u64, f64>;
@@ -32,6 +33,12 @@ pub struct NodeDocument<'a> {
     memory_bytes: u64,
     /// Milliseconds since 1970-01-01 UTC, of a node that attends.
     certificate_ends_unix_ms: Option<u64>,
+    /// Of a node that has the log: for how long it has not answered there.
+    log_silent_ms: u64,
+    /// Of a node that has the log: entries that it has still to get.
+    log_behind: u64,
+    /// Whether it leaves for good.
+    leaving: bool,
 }
 
 /// For programs.
@@ -54,6 +61,9 @@ pub fn document<'a>(node: &'a NodeStatus, rates: &Rates) -> NodeDocument<'a> {
         bytes: beat.bytes,
         memory_bytes: beat.memory_bytes,
         certificate_ends_unix_ms: certificate_ends_ms(node),
+        log_silent_ms: node.log_silent_ms,
+        log_behind: node.log_behind,
+        leaving: node.leaving,
     }
 }
 
@@ -65,6 +75,15 @@ pub fn certificate_ends_ms(node: &NodeStatus) -> Option<u64> {
 /// A node's id as people write it.
 pub fn id(node: u64) -> String {
     format!("n{node}")
+}
+
+/// What a node is, as people read it.
+fn state(node: &NodeStatus) -> String {
+    match (node.leaving, node.state.as_str()) {
+        (true, "ready" | "draining") => "leaving".to_owned(),
+        (true, "lost") => "lost, leaving".to_owned(),
+        (_, state) => state.to_owned(),
+    }
 }
 
 /// Every node, a line each.
@@ -82,7 +101,7 @@ pub fn table(nodes: &[NodeStatus], rates: &Rates, indent: &str) -> String {
         table.row([
             id(node.node),
             node.address.clone(),
-            node.state.clone(),
+            state(node),
             node.role.clone(),
             format!("{}/{}", node.used, node.slots),
             rates.get(&node.node).map_or_else(|| NOTHING.to_owned(), |rate| format!("{rate:.0}")),
@@ -97,8 +116,15 @@ pub fn details(node: &NodeStatus) -> String {
     let mut out = String::new();
     line(&mut out, "node", id(node.node));
     line(&mut out, "address", &node.address);
-    line(&mut out, "state", &node.state);
+    line(&mut out, "state", state(node));
     line(&mut out, "role", &node.role);
+    if node.log_silent_ms >= SILENT_MS {
+        let words = format!("has not answered in the log for {}", span(node.log_silent_ms));
+        line(&mut out, "silent", words);
+    }
+    if node.log_behind > 0 {
+        line(&mut out, "behind", format!("{} entries of the log", count(node.log_behind)));
+    }
     line(&mut out, "slots", format!("{} of {} used", node.used, node.slots));
     line(&mut out, "computes as", &node.compute_class);
     line(&mut out, "release", &node.release);

@@ -1,0 +1,107 @@
+//! A cluster without a coordinator: who must come back for one to be elected.
+
+use fruitnode_proto::v1::{ClusterStatus, NodeStatus};
+
+use super::{Notice, State, answers, names, place, present, votes};
+use crate::cli::cluster::show::node;
+use crate::cli::cluster::show::table::{plain, span};
+use crate::member::SILENT_MS;
+
+/// What keeps the cluster from deciding, as far as the nodes that answered know.
+pub(super) fn notice(status: &ClusterStatus, notices: &mut Vec<Notice>) {
+    let members = present(status);
+    let voters: Vec<_> = members.iter().copied().filter(|node| votes(node)).collect();
+    let majority = voters.len() / 2 + 1;
+    let by = node::id(status.answered_by);
+    let none = || Notice::of("no_coordinator", State::Stopped, "no coordinator");
+    if let Some(leader) = members.iter().find(|node| node.node == status.leader) {
+        notices.push(none().about([leader.node]).saying(format!(
+            "{by} takes {} for the coordinator, which does not answer here: if it has just died, \
+             another one is elected within seconds; if it lives, open its port to this machine",
+            place(leader)
+        )));
+        return;
+    }
+    let since = match status.leaderless_ms {
+        0 => String::new(),
+        ms => format!(" for {}", span(ms)),
+    };
+    let needed = format!(
+        "there has been no coordinator{since}, as {by} knows: nothing is decided until a majority \
+         of the voters ({majority} of {}) runs and its nodes reach each other",
+        voters.len()
+    );
+    let why = match status.looking.is_empty() {
+        true => String::new(),
+        false => format!(" ({})", plain(&status.looking)),
+    };
+    notices.push(none().lasting(status.leaderless_ms).saying(format!("{needed}{why}")));
+    let silent: Vec<_> = voters.iter().copied().filter(|voter| voter.state == "silent").collect();
+    for voter in &silent {
+        notices.push(silence(voter));
+    }
+    let answering = voters.iter().filter(|voter| voter.state == "answers");
+    let apart: Vec<_> = answering.clone().filter(|voter| !answers(voter)).copied().collect();
+    for voter in apart {
+        notices.push(unheard(voter, &by));
+    }
+    notices.extend(way_on(status, &silent, majority.saturating_sub(answering.count())));
+}
+
+/// A voter that answers neither the node nor the caller.
+fn silence(voter: &NodeStatus) -> Notice {
+    let id = node::id(voter.node);
+    let (since, place) = (since(voter), place(voter));
+    Notice::of("voter_silent", State::Stopped, format!("{id} does not answer"))
+        .about([voter.node])
+        .lasting(voter.log_silent_ms)
+        .saying(format!(
+            "{place} votes and does not answer{since}: start it again with `fruitnode start` on \
+             its machine"
+        ))
+}
+
+/// A voter that answers the caller, and not the node.
+fn unheard(voter: &NodeStatus, by: &str) -> Notice {
+    let id = node::id(voter.node);
+    Notice::of("voter_unheard", State::Stopped, format!("{by} does not hear {id}"))
+        .about([voter.node])
+        .lasting(voter.log_silent_ms)
+        .saying(format!(
+            "{} answers here, but {by} has not heard it{}: open its port to the other voters",
+            place(voter),
+            since(voter)
+        ))
+}
+
+fn since(voter: &NodeStatus) -> String {
+    match voter.log_silent_ms {
+        0..SILENT_MS => String::new(),
+        ms => format!(" for {}", span(ms)),
+    }
+}
+
+/// What brings a coordinator back, with so many voters missing for a majority.
+fn way_on(status: &ClusterStatus, silent: &[&NodeStatus], missing: usize) -> Option<Notice> {
+    let is_new = status.leaderless_ms < 2 * SILENT_MS;
+    let notice = |code, brief: &str| Notice::of(code, State::Stopped, brief.to_owned());
+    if missing == 0 {
+        let words = match is_new {
+            true => "enough voters answer: an election takes a few seconds".to_owned(),
+            false => "enough voters answer, and none was elected: see that they reach each other \
+                      on their ports, and what their logs say"
+                .to_owned(),
+        };
+        return Some(notice("election", "enough voters answer").saying(words));
+    }
+    if silent.len() < missing {
+        return None;
+    }
+    let silent: Vec<_> = silent.iter().map(|voter| voter.node).collect();
+    let words = format!(
+        "{missing} of {} must be started again: nothing is lost then. Only if a majority of the \
+         voters is gone for good, see `fruitnode recover --help`",
+        names(silent.iter().copied())
+    );
+    Some(notice("majority_missing", "a majority is missing").about(silent).saying(words))
+}
