@@ -21,6 +21,7 @@ mod network;
 mod objects;
 mod plan;
 mod reads;
+pub mod storm;
 mod tasks;
 mod voter;
 mod work;

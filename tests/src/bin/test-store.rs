@@ -1,14 +1,15 @@
 //! The store of the tests as a program: S3 in memory, on loopback, until it is killed.
 
 use std::error::Error;
-use std::io::Write;
+use std::io::{Write, stdin, stdout};
+use std::net::{IpAddr, Ipv4Addr};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
 use bytes::Bytes;
 use clap::Parser;
-use fruitnode_tests::store::{Object, Setup, Store, Switches, Which};
+use fruitnode_tests::store::{Object, Setup, Store, Switches, Which, obey};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -16,6 +17,7 @@ Examples:
   test-store --seed photographs --times 5 --delay-ms 20
   test-store --synthetic 1000000                 keys alone, one body for all of them
   curl http://127.0.0.1:PORT/_test/counters      what was asked so far, as JSON
+  test-store --console                           is told what to break while it runs
 
 It prints one line: its URL. Let a client in with
   export AWS_ACCESS_KEY_ID=AKIAIOSFODNN7OWNER00
@@ -27,7 +29,10 @@ It prints one line: its URL. Let a client in with
 #[derive(Debug, Parser)]
 #[command(after_help = EXAMPLES)]
 struct Arguments {
-    /// Port on 127.0.0.1; 0 for a free one.
+    /// Address to listen at: it checks signatures and encrypts nothing.
+    #[arg(long, default_value_t = Ipv4Addr::LOCALHOST.into())]
+    listen: IpAddr,
+    /// Port there; 0 for a free one.
     #[arg(long, default_value_t = 0)]
     port: u16,
     /// Name of the one bucket.
@@ -63,6 +68,9 @@ struct Arguments {
     /// Cut the body of every n-th read in the middle.
     #[arg(long)]
     cut_body_every: Option<u64>,
+    /// Obey commands on standard input, until it ends: `help` lists them.
+    #[arg(long)]
+    console: bool,
 }
 
 fn main() -> ExitCode {
@@ -90,6 +98,7 @@ fn serve(arguments: Arguments) -> Result<(), Box<dyn Error>> {
     let store = Store::start(Setup {
         bucket: arguments.bucket,
         region: arguments.region,
+        address: arguments.listen,
         port: arguments.port,
         switches,
     })?;
@@ -106,8 +115,11 @@ fn serve(arguments: Arguments) -> Result<(), Box<dyn Error>> {
         let key = format!("synthetic/{:02}/{:03}/{number:08}.jpg", number % 37, number % 1_009);
         store.put_object(key, object.clone());
     }
-    writeln!(std::io::stdout(), "{}", store.url())?;
-    std::io::stdout().flush()?;
+    writeln!(stdout(), "{}", store.url())?;
+    stdout().flush()?;
+    if arguments.console {
+        return Ok(obey(&store, stdin().lock(), stdout().lock())?);
+    }
     loop {
         std::thread::park();
     }
