@@ -25,6 +25,9 @@ const NODE_PORT: u16 = 7_400;
 const FLUSH: &str = "table inet storm\ndelete table inet storm\ntable inet outage\n\
                      delete table inet outage\n";
 
+/// Whether a bridge hands what it forwards to the filters of its own namespace: it is to forward.
+const BRIDGE_FILTER: &str = "/proc/sys/net/bridge/bridge-nf-call-iptables";
+
 /// Lets packets to this machine itself be sent elsewhere.
 const ROUTE_LOCALNET: &str = "/proc/sys/net/ipv4/conf/all/route_localnet";
 
@@ -51,44 +54,53 @@ impl Network {
         let bridge = network.add("bridge")?;
         ip(&["-n", &bridge, "link", "add", "br0", "type", "bridge"])?;
         ip(&["-n", &bridge, "link", "set", "br0", "up"])?;
+        if Path::new(BRIDGE_FILTER).exists() {
+            let mut only_forward = network.in_namespace(&bridge);
+            only_forward.args(["tee", BRIDGE_FILTER]);
+            fed(only_forward, "0\n")?;
+        }
         for machine in 1..=machines {
             network.plug(&bridge, &format!("m{machine}"), machine)?;
         }
         network.plug(&bridge, "store", STORE)?;
         network.plug(&bridge, "clients", CLIENTS)?;
-        for name in network.namespaces.iter().filter(|name| !name.ends_with("-store")) {
-            network.lead_to_the_store(name, store_port)?;
+        for machine in 1..=machines {
+            network.lead_to_the_store(&format!("m{machine}"), machine, store_port)?;
         }
+        network.lead_to_the_store("clients", CLIENTS, store_port)?;
         Ok(network)
     }
 
     /// Lets the store be found on loopback: whoever speaks without TLS does so there alone.
-    fn lead_to_the_store(&self, name: &str, port: u16) -> Result<(), StormError> {
-        let mut allow = self.in_namespace(name);
+    fn lead_to_the_store(&self, host: &str, last: u8, port: u16) -> Result<(), StormError> {
+        let name = self.name(host);
+        let mut allow = self.in_namespace(&name);
         allow.args(["tee", ROUTE_LOCALNET]);
         fed(allow, "1\n")?;
-        let store = address(Host::Store);
-        let mut translate = self.in_namespace(name);
+        let mut translate = self.in_namespace(&name);
         translate.args(["nft", "-f", "-"]);
-        let rules = format!(
-            "table ip store {{\n  chain out {{\n    type nat hook output priority -100;\n    \
-             ip daddr 127.0.0.1 tcp dport {port} dnat to {store}:{port}\n  }}\n  chain post {{\n    \
-             type nat hook postrouting priority 100;\n    ip daddr {store} masquerade\n  }}\n}}\n"
-        );
-        fed(translate, &rules)
+        let store = address(Host::Store);
+        let there = format!("ip daddr 127.0.0.1 tcp dport {port} dnat to {store}:{port}");
+        let back = format!("ip saddr 127.0.0.1 ip daddr {store} snat to {SUBNET}.{last}");
+        let chain = |name: &str, hook: &str, rule: &str| {
+            format!("  chain {name} {{\n    type nat hook {hook};\n    {rule}\n  }}\n")
+        };
+        let out = chain("out", "output priority -100", &there);
+        let post = chain("post", "postrouting priority 100", &back);
+        fed(translate, &format!("table ip store {{\n{out}{post}}}\n"))
     }
 
     fn add(&mut self, host: &str) -> Result<String, StormError> {
         let name = self.name(host);
         ip(&["netns", "add", &name])?;
         self.namespaces.push(name.clone());
-        ip(&["-n", &name, "link", "set", "lo", "up"])?;
         Ok(name)
     }
 
     /// A namespace with an address, on the bridge.
     fn plug(&mut self, bridge: &str, host: &str, last: u8) -> Result<(), StormError> {
         let name = self.add(host)?;
+        ip(&["-n", &name, "link", "set", "lo", "up"])?;
         let (port, address) = (format!("p{last}"), format!("{SUBNET}.{last}/24"));
         let add = ["link", "add", &port, "type", "veth", "peer", "name", "eth0", "netns", &name];
         ip(&[&["-n", bridge][..], &add].concat())?;
