@@ -22,6 +22,7 @@ mod node;
 mod objects;
 mod plan;
 mod reads;
+pub mod storm;
 mod tasks;
 mod voting;
 mod work;

@@ -1,18 +1,35 @@
-//! Runs seeds, and shows one again.
+//! Runs seeds of the simulator, and storms of real processes.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::io::{self, Write as _};
 use std::process::ExitCode;
 
-use clap::Parser;
+use clap::{Args, Parser, Subcommand};
 
+use fruitnode_chaos::storm::{self, StormCommand};
 use fruitnode_chaos::{Bug, Options, known_seeds, run};
 
 /// Simulates whole clusters, one for each seed, and says what was wrong
 #[derive(Parser)]
-#[command(name = "fruitnode-chaos")]
+#[command(name = "fruitnode-chaos", args_conflicts_with_subcommands = true)]
 struct Arguments {
+    #[command(subcommand)]
+    command: Option<Command>,
+    #[command(flatten)]
+    simulate: SimulateArgs,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Simulates whole clusters, as without a command
+    Simulate(SimulateArgs),
+    #[command(flatten)]
+    Storm(StormCommand),
+}
+
+#[derive(Args)]
+struct SimulateArgs {
     /// Run this seed alone
     #[arg(long, conflicts_with = "seeds")]
     seed: Option<u64>,
@@ -35,6 +52,14 @@ struct Arguments {
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
+    match arguments.command {
+        Some(Command::Storm(command)) => storm::command(&command),
+        Some(Command::Simulate(arguments)) => simulate(&arguments),
+        None => simulate(&arguments.simulate),
+    }
+}
+
+fn simulate(arguments: &SimulateArgs) -> ExitCode {
     let options = Options { bug: arguments.bug, calm: arguments.calm, trace: arguments.trace };
     let seeds: Vec<u64> = match arguments.seed {
         Some(seed) => vec![seed],

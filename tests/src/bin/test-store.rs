@@ -1,7 +1,8 @@
 //! The store of the tests as a program: S3 in memory, on loopback, until it is killed.
 
 use std::error::Error;
-use std::io::{BufRead, Write};
+use std::io::{BufRead, Write, stdin, stdout};
+use std::net::{IpAddr, Ipv4Addr};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -9,7 +10,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use clap::Parser;
 use fruitnode_tests::front::{Front, Way};
-use fruitnode_tests::store::{Object, Setup, Store, Switches, Which};
+use fruitnode_tests::store::{Object, Setup, Store, Switches, Which, obey};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -17,6 +18,7 @@ Examples:
   test-store --seed photographs --times 5 --delay-ms 20
   test-store --synthetic 1000000                 keys alone, one body for all of them
   curl http://127.0.0.1:PORT/_test/counters      what was asked so far, as JSON
+  test-store --console                           is told what to break while it runs
 
 It prints one line: its URL. Let a client in with
   export AWS_ACCESS_KEY_ID=AKIAIOSFODNN7OWNER00
@@ -28,7 +30,10 @@ It prints one line: its URL. Let a client in with
 #[derive(Debug, Parser)]
 #[command(after_help = EXAMPLES)]
 struct Arguments {
-    /// Port on 127.0.0.1; 0 for a free one.
+    /// Address to listen at: it checks signatures and encrypts nothing.
+    #[arg(long, default_value_t = Ipv4Addr::LOCALHOST.into())]
+    listen: IpAddr,
+    /// Port there; 0 for a free one.
     #[arg(long, default_value_t = 0)]
     port: u16,
     /// Name of the one bucket.
@@ -72,6 +77,9 @@ struct Arguments {
     /// Cut the body of every n-th read in the middle.
     #[arg(long)]
     cut_body_every: Option<u64>,
+    /// Obey commands on standard input, until it ends: `help` lists them.
+    #[arg(long, conflicts_with = "front")]
+    console: bool,
 }
 
 fn main() -> ExitCode {
@@ -101,6 +109,7 @@ fn serve(arguments: Arguments) -> Result<(), Box<dyn Error>> {
     let store = Store::start(Setup {
         bucket: arguments.bucket,
         region: arguments.region,
+        address: arguments.listen,
         port: arguments.port,
         switches,
     })?;
@@ -117,25 +126,22 @@ fn serve(arguments: Arguments) -> Result<(), Box<dyn Error>> {
         let key = format!("synthetic/{:02}/{:03}/{number:08}.jpg", number % 37, number % 1_009);
         store.put_object(key, object.clone());
     }
-    let front = match arguments.front.as_deref() {
-        None => None,
-        Some("plain") => Some(Front::plain()),
-        Some("secured") => Some(Front::secured()),
-        Some(other) => {
-            return Err(format!("--front: `{other}` is neither plain nor secured").into());
+    let front = front(arguments.front.as_deref())?;
+    let said = match &front {
+        None => vec![store.url()],
+        Some(front) => {
+            front.lead_to(&store.url());
+            // The address comes last there, and first here.
+            front.environment().into_iter().rev().map(|(_, value)| value).collect()
         }
     };
-    let mut said = vec![store.url()];
-    if let Some(front) = &front {
-        front.lead_to(&store.url());
-        let environment = front.environment();
-        // The address comes last there, and first here.
-        said = environment.into_iter().rev().map(|(_, value)| value).collect();
+    writeln!(stdout(), "{}", said.join("\n"))?;
+    stdout().flush()?;
+    if arguments.console {
+        return Ok(obey(&store, stdin().lock(), stdout().lock())?);
     }
-    writeln!(std::io::stdout(), "{}", said.join("\n"))?;
-    std::io::stdout().flush()?;
     if let Some(front) = &front {
-        for line in std::io::stdin().lock().lines() {
+        for line in stdin().lock().lines() {
             front.turn(match line?.trim() {
                 "open" => Way::Open,
                 "refused" => Way::Refused,
@@ -148,6 +154,18 @@ fn serve(arguments: Arguments) -> Result<(), Box<dyn Error>> {
     loop {
         std::thread::park();
     }
+}
+
+/// The way before the store, if there is to be one.
+fn front(kind: Option<&str>) -> Result<Option<Front>, Box<dyn Error>> {
+    Ok(match kind {
+        None => None,
+        Some("plain") => Some(Front::plain()),
+        Some("secured") => Some(Front::secured()),
+        Some(other) => {
+            return Err(format!("--front: `{other}` is neither plain nor secured").into());
+        }
+    })
 }
 
 /// Moves what is there below prefixes, so often; the bytes are shared.

@@ -9,6 +9,7 @@
 mod base64;
 mod bucket;
 mod conditions;
+mod console;
 mod counters;
 mod gate;
 mod job;
@@ -19,6 +20,7 @@ mod switches;
 mod uploads;
 
 pub use bucket::Object;
+pub use console::obey;
 pub use counters::{Counters, Gets};
 pub use job::{Job, MODIFIED_S, Visible};
 pub use server::{Setup, Store};

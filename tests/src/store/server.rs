@@ -1,7 +1,7 @@
 //! A store on a port of its own: a thread with a runtime, which ends with the handle.
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::Path;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, mpsc};
@@ -37,7 +37,9 @@ pub struct Setup {
     pub bucket: String,
     /// Its region; what is signed for another is refused.
     pub region: String,
-    /// Port on 127.0.0.1; 0 for a free one.
+    /// Where it listens: on loopback, or in a network namespace of a storm's own.
+    pub address: IpAddr,
+    /// Port there; 0 for a free one.
     pub port: u16,
     /// How it behaves at first.
     pub switches: Switches,
@@ -61,6 +63,7 @@ impl Default for Setup {
         Self {
             bucket: "fruit".to_owned(),
             region: "us-east-1".to_owned(),
+            address: Ipv4Addr::LOCALHOST.into(),
             port: 0,
             switches: Switches::default(),
         }
@@ -85,7 +88,7 @@ impl Store {
                 Ok(runtime) => runtime,
                 Err(error) => return drop(ready.send(Err(error))),
             };
-            runtime.block_on(serve(served, setup.port, ready, stopped));
+            runtime.block_on(serve(served, (setup.address, setup.port), ready, stopped));
         })?;
         let address = is_ready.recv().map_err(io::Error::other)??;
         Ok(Self { shared, address, stop: Some(stop), thread: Some(thread) })
@@ -241,11 +244,11 @@ impl S3Host for Hosts {
 
 async fn serve(
     shared: Arc<Shared>,
-    port: u16,
+    place: (IpAddr, u16),
     ready: mpsc::Sender<io::Result<SocketAddr>>,
     mut stopped: oneshot::Receiver<()>,
 ) {
-    let bound = TcpListener::bind(("127.0.0.1", port)).await;
+    let bound = TcpListener::bind(place).await;
     let listener = match bound.and_then(|listener| Ok((listener.local_addr()?, listener))) {
         Ok((address, listener)) => {
             drop(ready.send(Ok(address)));
