@@ -179,7 +179,8 @@ async fn lead(
     tls: Option<TlsAcceptor>,
     mut ways: watch::Receiver<Way>,
 ) -> io::Result<()> {
-    match *ways.borrow_and_update() {
+    let way = *ways.borrow_and_update();
+    match way {
         Way::Ended | Way::Refused => return Ok(()),
         Way::Stalled => {}
         Way::Open => {

@@ -48,10 +48,6 @@ impl ProgressLine {
                 {
                     if let Some(at) = at(job, &story) {
                         draw(line.bar(), &at, &mut drawn);
-                        if let Some(words) = waiting() {
-                            line.bar().set_message(words);
-                            line.bar().tick();
-                        }
                     }
                     line.settle();
                 }
@@ -199,7 +195,7 @@ fn at(job: &JobView, story: &Story) -> Option<At> {
         projected: u64::from(job.counts.projected),
         // One that is overdue here is given up at once.
         overdue: 0,
-        waiting: None,
+        waiting: store_waited_for(),
     })
 }
 
@@ -239,8 +235,8 @@ fn draw(bar: &ProgressBar, at: &At, drawn: &mut Option<Line>) {
     bar.tick();
 }
 
-/// The store that is waited for, if there is one.
-fn waiting() -> Option<String> {
+/// The store that this process waits for, if there is one.
+fn store_waited_for() -> Option<String> {
     let outage = storage::outages().into_iter().next()?;
     let (server, seconds) = (outage.server, outage.lasts.as_secs());
     Some(format!("waiting for {server}, which has not answered for {seconds} s"))

@@ -54,11 +54,11 @@ pub(super) struct Noted {
 }
 
 /// Where that is written down: it travels with the request.
-pub(super) type NotedSlot = std::sync::Arc<Mutex<Option<Noted>>>;
+pub(super) type NotedSlot = Arc<Mutex<Option<Noted>>>;
 
 /// Whether a request comes in, once it is known who sent it.
 #[derive(Debug, Clone)]
-pub(super) struct Gate(pub(super) std::sync::Arc<Shared>);
+pub(super) struct Gate(pub(super) Arc<Shared>);
 
 /// Two access keys with their secrets.
 #[derive(Debug, Clone, Copy)]

@@ -27,7 +27,7 @@ pub(super) struct Fault {
     /// The store's code; empty where it has none.
     pub(super) code: String,
     /// What the store, or the client, said.
-    message: String,
+    pub(super) message: String,
     /// The region that the answer names.
     pub(super) region: Option<String>,
     /// How long nothing was answered well, of what was waited for in vain.
