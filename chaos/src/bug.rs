@@ -37,10 +37,6 @@ pub enum Bug {
     /// A stream of raft's messages belongs to the opening of the log that there was when the stream
     /// began, whatever was closed and opened since.
     StaleOpening,
-    /// A node says that it takes part in the log before it does.
-    AdmitEarly,
-    /// A learner counts as caught up before it has said a word.
-    SilentLearner,
     /// Nobody takes note of who cannot fetch from whom.
     BlindToWalls,
     /// What a store refuses to one node ends the job.

@@ -268,6 +268,15 @@ impl World {
                 broken.push(format!("{id} votes and has applied {applied} of {}", leader.applied));
             }
             let attends = process.member.attends().map(|(at, _)| at) == Some(leader.id);
+            // One that was away while everybody left whom it knew needs to be told of the others.
+            let knows = |other: &NodeId| {
+                *other != *id
+                    && self.nodes[other]
+                        .process
+                        .as_ref()
+                        .is_some_and(|at| at.member.attends().is_some())
+            };
+            let attends = attends || !node.book.members.iter().any(knows);
             if !attends && !members.get(id).is_none_or(|member| member.removed) {
                 broken.push(format!("{id} does not attend at {}", leader.id));
             }

@@ -192,7 +192,12 @@ impl World {
         };
         let members = newest.replica.state().membership().members();
         let present = members.filter(|(_, member)| !member.removed && !member.leaving);
-        let present = present.filter(|(node, _)| self.nodes.get(node).is_some_and(|at| !at.buried));
+        // One that does not attend may never find those again who stay.
+        let attends = |node: &NodeId| {
+            let process = self.nodes.get(node).and_then(|at| at.process.as_ref());
+            process.is_some_and(|process| process.member.attends().is_some())
+        };
+        let present = present.filter(|(node, _)| attends(node));
         let asked = &self.sent_away;
         let present =
             present.map(|(node, member)| (node, member.draining || asked.contains(&node)));

@@ -4,7 +4,6 @@ use fruitnode_coordinator::command::Command;
 use fruitnode_coordinator::control::leader::{Happening, Input, Output};
 use fruitnode_coordinator::control::message::{FromMember, Order, Report, StreamId, ToMember};
 use fruitnode_coordinator::ids::{Digest, NodeId};
-use fruitnode_coordinator::replica::Status;
 use fruitnode_coordinator::retry::FailureReason;
 use fruitnode_coordinator::state::ClusterState;
 use fruitnode_coordinator::task::TaskKind;
@@ -36,15 +35,11 @@ impl World {
         if !self.lives(id, life) {
             return;
         }
-        let fooled = self.has(Bug::SilentLearner);
         let now = if self.has(Bug::NeverWake) { 0 } else { self.now };
         let book = self.node(id).book.index;
         let Some(voting) = self.node(id).voting_mut() else { return };
         voting.mail_is_due = false;
-        let mut status = voting.replica.status();
-        if fooled {
-            pretend(&mut status);
-        }
+        let status = voting.replica.status();
         voting.leader.hear_roster(book);
         let inputs = std::mem::take(&mut voting.mail);
         let opened = inputs.iter().filter_map(|input| match input {
@@ -288,14 +283,6 @@ pub(crate) fn storage(node: u64) -> String {
 
 fn key(node: u64) -> Digest {
     Digest([node as u8; 32])
-}
-
-/// The mistake: a learner has everything before it has said a word.
-fn pretend(status: &mut Status) {
-    for learner in &status.learners {
-        status.matched.insert(*learner, status.applied);
-        status.recent_active.insert(*learner);
-    }
 }
 
 /// The mistake: whatever attempt is leased now, this must be it.

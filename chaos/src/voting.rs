@@ -134,15 +134,11 @@ impl World {
         asker: (NodeId, Life),
         term: u64,
     ) {
-        let early = self.has(Bug::AdmitEarly);
         let node = self.node(to);
         let Some(process) = &mut node.process else { return };
         node.book.take(roster);
         process.admitting.push((asker, term));
         self.voter_step(to, voter::Input::Admit);
-        if early {
-            self.answer_admission(to, true);
-        }
     }
 
     fn answer_admission(&mut self, id: NodeId, taken: bool) {

@@ -186,7 +186,12 @@ impl<'a> Round<'a> {
         if task.kind() == TaskKind::ListRange {
             return self.lister(job, task, &at);
         }
-        self.best(job, task, |node| !at.contains(&node))
+        // One more that cannot get at the moments would not end it: the others are to give it up.
+        let reaches = |node: NodeId| {
+            let mut holders = job.holders(task).into_iter();
+            holders.all(|at| at == node || self.state.reach.may_fetch(node, at, self.now_ms))
+        };
+        self.best(job, task, |node| !at.contains(&node) && reaches(node))
     }
 
     fn take(&mut self, job: &JobId, task: Task, node: NodeId) -> Attempt {

@@ -72,6 +72,13 @@ impl VotersNow {
     fn log_silence(&self, node: NodeId) -> u64 {
         self.log_silence.get(&node).copied().unwrap_or(0)
     }
+
+    /// Whether a node has answered this leader in the log, and lately. One that has not is known to
+    /// have nothing, whatever it has.
+    fn answers(&self, node: NodeId) -> bool {
+        let matched = self.matched.get(&node).copied().unwrap_or(0);
+        matched > 0 && self.log_silence(node) <= ANSWERS_TICKS_MAX
+    }
 }
 
 /// A member as far as it matters here.
@@ -97,8 +104,7 @@ pub fn next_step(now: &VotersNow, members: &[Candidate], wanted: u32) -> Option<
     // One that has not answered has nothing yet, however short the log is.
     let caught_up = |node: &NodeId| {
         let matched = now.matched.get(node).copied().unwrap_or(0);
-        let answers = now.log_silence(*node) <= ANSWERS_TICKS_MAX;
-        answers && matched > 0 && matched.saturating_add(LAG_ENTRIES_MAX) >= now.applied
+        now.answers(*node) && matched.saturating_add(LAG_ENTRIES_MAX) >= now.applied
     };
     // A leader that has to go hands over before anything is changed: with it and its heir alone
     // left, the loss of either would be the end.
@@ -132,7 +138,7 @@ pub fn next_step(now: &VotersNow, members: &[Candidate], wanted: u32) -> Option<
         let heard = members.iter().any(|member| {
             member.node == *node && member.silent_ticks <= PRESENT_TICKS_MAX + ANSWERS_TICKS_MAX
         });
-        *node == now.leader || heard && now.log_silence(*node) <= ANSWERS_TICKS_MAX
+        *node == now.leader || heard && now.answers(*node)
     };
     let after: Vec<NodeId> = kept.into_iter().chain(newcomers.iter().copied()).collect();
     if after.iter().filter(|node| answers(node)).count() * 2 <= after.len() {
@@ -160,7 +166,7 @@ fn target(now: &VotersNow, members: &[Candidate], wanted: u32) -> BTreeSet<NodeI
         staying.into_iter().partition(|node| is_lost(*node));
     let quiet = |node: NodeId| {
         let member = known(node).map_or(u64::MAX, |member| member.silent_ticks);
-        member.max(now.log_silence(node)) > ANSWERS_TICKS_MAX
+        member > ANSWERS_TICKS_MAX || !now.answers(node)
     };
     keepers.sort_by_key(|node| (*node != now.leader, *node != now.leader && quiet(*node), *node));
     let mut spares: Vec<NodeId> = members
