@@ -247,8 +247,8 @@ mod tests {
         assert!(!text.contains("old"), "{text}");
         assert_eq!(
             one_line(&status, 61_000),
-            "DEGRADED: coordinator n1, term 4, 1 of 3 nodes ready, week extracting 25 % (n3 lost; n2 \
-             draining; 2 of 3 voters)"
+            "DEGRADED: coordinator n1, term 4, 1 of 3 nodes ready, week extracting 25 % \
+             (n3 lost; n2 draining; 2 of 3 voters)"
         );
         let json = json(&status, &Rates::new());
         assert_eq!(json["schema_version"], 1);
