@@ -160,10 +160,11 @@ impl Job {
         let [left, right] = self.holders(task)[..] else { return };
         let turns = self.turns.get(&task).copied().unwrap_or(0);
         match task {
-            Task::Merge(tree_node) if left != right => {
-                if turns >= MERGE_TURNS_MAX || !self.can_be_merged([left, right], around) {
-                    self.bring_together(tree_node, around, out);
-                }
+            Task::Merge(tree_node)
+                if left != right
+                    && (turns >= MERGE_TURNS_MAX || !self.can_be_merged([left, right], around)) =>
+            {
+                self.bring_together(tree_node, around, out);
             }
             Task::Fit if !self.can_be_fitted(left, turns, around) => {
                 self.bring_to_the_fit(around, out);

@@ -154,8 +154,8 @@ impl ReducePlan {
         }
     }
 
-    /// How to make all that lies below a node, leaf by leaf from the left: the same merges as in the
-    /// tree, with at most [`ReducePlan::depth`] and one of them on the stack at a time.
+    /// How to make all that lies below a node, leaf by leaf from the left: the same merges as in
+    /// the tree, with at most [`ReducePlan::depth`] and one of them on the stack at a time.
     pub fn steps(self, node: TreeNode) -> impl Iterator<Item = Step> {
         let mut open = vec![Some(node)];
         std::iter::from_fn(move || {

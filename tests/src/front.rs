@@ -1,5 +1,6 @@
 //! The way to a store, over loopback, which can be shut in each of the ways in which a network, a
-//! balancer or a firewall shuts one: connections refused, handshakes ended, answers that never come.
+//! balancer or a firewall shuts one: connections refused, handshakes ended, answers that never
+//! come.
 
 use std::io;
 use std::net::SocketAddr;
@@ -195,7 +196,9 @@ async fn lead(
             tokio::pin!(carried);
             let stalled = tokio::select! {
                 ended = &mut carried => return ended,
-                now = ways.wait_for(|way| *way != Way::Open) => now.is_ok_and(|now| *now == Way::Stalled),
+                now = ways.wait_for(|way| *way != Way::Open) => {
+                    now.is_ok_and(|now| *now == Way::Stalled)
+                }
             };
             if stalled {
                 let _ = ways.wait_for(|way| *way != Way::Stalled).await;

@@ -67,8 +67,8 @@ pub(crate) enum Operation {
     Outage(Outage),
     /// The store is as before.
     Supply,
-    /// Everything that is broken is made whole: network, store, processes, drains. Then it is waited
-    /// for the commands that run, for a new job, and for the cluster to be as it should be.
+    /// Everything that is broken is made whole: network, store, processes, drains. Then it is
+    /// waited for the commands that run, for a new job, and for the cluster to be as it should be.
     Settle,
 }
 

@@ -154,7 +154,7 @@ fn what_older_releases_cannot_carry_out_is_marked_so() {
     let versions: Vec<u32> = commands().iter().map(version).collect();
     assert_eq!(
         versions,
-        [3, 3, 2, 1, 1, 1, 1, 1, 3, 3, 3, 3, 3, 3, 3, 3, 4, 4, 4, 4, 4, 4, 4, 5, 5, 5]
+        [3, 3, 2, 1, 1, 1, 1, 1, 3, 3, 3, 3, 3, 3, 3, 3, 3, 4, 4, 4, 4, 4, 4, 4, 5, 5, 5]
     );
 }
 

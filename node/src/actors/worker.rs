@@ -106,7 +106,7 @@ impl Worker {
                 spawn("abandon", abandon(Arc::clone(&self.node), job, spec));
             }
             Output::GivenUp((job, task, attempt)) => {
-                tracing::warn!(%job, %task, %attempt, "an attempt made no progress and is given up");
+                tracing::warn!(%job, %task, %attempt, "an attempt that made no progress ends");
                 let words = format!("{task} made no progress on {} and was given up", self.node.id);
                 let failure = Failure::new(FailureReason::Stalled, words);
                 let (node, ended) = (self.node.id, Moment::now());
@@ -272,8 +272,9 @@ mod tests {
         member.reconcile(&[("a", 2)], &[]).await;
         assert_eq!(member.failed().await, ("a".to_owned(), 2));
         // The lease comes again after what the coordinator believes: it is not carried out again,
-        // and the one that nobody waits for is forgotten.
+        // its end is said again, and the one that nobody waits for is forgotten.
         member.order(Order::Start(Box::new(lease("a", 2)))).await;
+        assert_eq!(member.failed().await, ("a".to_owned(), 2));
         member.order(Order::Start(Box::new(lease("a", 1)))).await;
         assert_eq!(member.failed().await, ("a".to_owned(), 1));
         let stages = member.node.story.stages();

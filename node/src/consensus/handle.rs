@@ -63,13 +63,16 @@ fn not_leader(leader: Option<NodeId>) -> String {
 #[error("consensus has stopped on this node: ask another")]
 pub struct Stopped;
 
+/// A look at the state, and at where the replica stands with it.
+pub(super) type Turn = Box<dyn FnOnce(&ClusterState, &Status) + Send>;
+
 /// One wish to the thread.
 pub(super) enum Request {
     Messages { from: NodeId, process: Process, messages: Vec<Vec<u8>>, cost: usize },
     Propose { commands: Vec<Command>, reply: Reply },
     Change { change: VoterChange, reply: Reply },
     Read(Box<dyn FnOnce(&ClusterState) + Send>),
-    Turn(Box<dyn FnOnce(&ClusterState, &Status) + Send>),
+    Turn(Turn),
     Confirm(Reply),
     Silences(oneshot::Sender<BTreeMap<NodeId, Duration>>),
     Transfer(NodeId),

@@ -349,8 +349,9 @@ fn check_id(job: &JobId) -> Result<(), Refusal> {
 /// One job.
 pub(super) async fn job_status(voting: &Voting, job: &JobId) -> Result<v1::JobStatus, Refusal> {
     let (id, overdue) = (job.clone(), voting.leader.told().await.overdue);
-    let read =
-        voting.consensus.read(move |state| state.job(&id).map(|job| views::job(job, &overdue)));
+    let read = voting
+        .consensus
+        .read(move |state| state.job(&id).map(|job| views::waiting(state, job, &overdue)));
     read.await.map_err(|_| Refusal::stopping())?.ok_or_else(|| no_job(job))
 }
 
@@ -359,7 +360,7 @@ pub(super) async fn list_jobs(voting: &Voting) -> Result<v1::JobList, Refusal> {
     let overdue = voting.leader.told().await.overdue;
     let read = voting
         .consensus
-        .read(move |state| state.jobs().map(|job| views::job(job, &overdue)).collect());
+        .read(move |state| state.jobs().map(|job| views::waiting(state, job, &overdue)).collect());
     Ok(v1::JobList { jobs: read.await.map_err(|_| Refusal::stopping())? })
 }
 

@@ -54,6 +54,11 @@ pub(super) fn cluster(state: &ClusterState, beside: &Beside) -> v1::ClusterStatu
     v1::ClusterStatus { jobs: status.jobs.iter().cloned().map(waits).collect(), ..status }
 }
 
+/// One job, with the outage of its store, if it waits for one.
+pub(super) fn waiting(state: &ClusterState, at: &Job, overdue: &[Overdue]) -> v1::JobStatus {
+    with_outage(job(at, overdue), &outages(state))
+}
+
 /// A job with the outage of its store, if it waits for one.
 pub(super) fn with_outage(job: v1::JobStatus, outages: &[v1::Outage]) -> v1::JobStatus {
     let outage = outages.iter().find(|outage| outage.job == job.job).cloned();
@@ -134,9 +139,9 @@ fn nodes(state: &ClusterState, beside: &Beside) -> Vec<v1::NodeStatus> {
             beat: said.map(|said| said.beat.clone()),
             clock_ahead_ms: said.map_or(0, |said| said.clock_ahead_ms),
             granted: granted(state, id),
+            leaving: member.leaving && !member.removed,
             log_silent_ms: beside.silent_ms.get(&id).copied().unwrap_or(0),
             log_behind: behind(beside, id),
-            ..v1::NodeStatus::default()
         }
     });
     members.collect()

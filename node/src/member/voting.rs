@@ -83,7 +83,7 @@ impl VotingSlot {
 
 /// To the actor.
 enum VotingMsg {
-    Admit { authority: Authority, reply: oneshot::Sender<Result<(), Refusal>> },
+    Admit { authority: Box<Authority>, reply: oneshot::Sender<Result<(), Refusal>> },
     Closed,
     Stop { reply: oneshot::Sender<()> },
 }
@@ -108,7 +108,7 @@ impl VotingHandle {
     /// When its log cannot be opened, or the node stops.
     pub(super) async fn admit(&self, authority: Authority) -> Result<(), Refusal> {
         let (reply, answer) = oneshot::channel();
-        let admit = VotingMsg::Admit { authority, reply };
+        let admit = VotingMsg::Admit { authority: Box::new(authority), reply };
         self.0.send(admit).await.map_err(|_| Refusal::stopping())?;
         answer.await.map_err(|_| Refusal::stopping())?
     }
@@ -163,7 +163,7 @@ impl Actor {
         loop {
             tokio::select! {
                 message = inbox.recv() => match message {
-                    Some(VotingMsg::Admit { authority, reply }) => self.admitted(authority, reply)?,
+                    Some(VotingMsg::Admit { authority, reply }) => self.admitted(*authority, reply)?,
                     Some(VotingMsg::Closed) => self.step(Input::Closed)?,
                     Some(VotingMsg::Stop { reply }) => {
                         self.step(Input::Stop)?;

@@ -218,7 +218,7 @@ impl Leader {
         self.steps(state, status, now_ms, [input])
     }
 
-    /// Takes inputs in this order, and grants leases once, after the last. `now_ms` is wall time, in
+    /// Takes inputs in this order, and grants leases once, after the last. `now_ms` is wall time,
     /// milliseconds since 1970-01-01 UTC: by it alone the state tells how long a task has waited.
     pub fn steps(
         &mut self,

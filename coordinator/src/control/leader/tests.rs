@@ -310,7 +310,7 @@ fn a_node_that_does_not_take_what_it_needs_is_passed_over_for_a_while() {
         room.wanted();
         if let Some(taken) = answer {
             room.step(Input::Admitted { node: TWO, term: 3, taken });
-            assert_eq!(room.leader.tenure.as_ref().unwrap().admissions.is_unfit(TWO, 11), false);
+            assert!(!room.leader.tenure.as_ref().unwrap().admissions.is_unfit(TWO, 11));
             room.step(Input::Admitted { node: TWO, term: 4, taken });
         }
         // Both attend all the time.
@@ -355,7 +355,10 @@ fn leases_are_granted_once_everything_before_is_settled_and_sent_again_with_a_gr
     room.hold = false;
     room.beat(stream);
     let leases = |said: Vec<ToMember>| {
-        let lease = |message: &ToMember| matches!(message, ToMember::Order { term: 4, order } if matches!(**order, Order::Start(_)));
+        let lease = |message: &ToMember| match message {
+            ToMember::Order { term: 4, order } => matches!(**order, Order::Start(_)),
+            _ => false,
+        };
         said.iter().filter(|message| lease(message)).count()
     };
     assert_eq!(leases(room.said(stream)), 1);

@@ -1,7 +1,9 @@
 //! Members that look for their leader, find it, and lose it.
 
+use std::collections::BTreeSet;
+
 use super::*;
-use crate::control::message::Welcome;
+use crate::control::message::{Report, Roster, Welcome};
 
 fn set(ids: &[u64]) -> BTreeSet<NodeId> {
     ids.iter().copied().map(NodeId).collect()
@@ -13,18 +15,23 @@ struct Room {
     voters: BTreeSet<NodeId>,
     removed: BTreeSet<NodeId>,
     idle: bool,
+    /// Streams that are to be opened, and were not looked at.
+    opening: VecDeque<(StreamId, NodeId)>,
 }
 
 impl Room {
     fn new() -> Self {
         let (voters, removed) = (set(&[1, 2, 3]), set(&[]));
-        Self { member: Member::default(), voters, removed, idle: false }
+        let opening = VecDeque::new();
+        Self { member: Member::default(), voters, removed, idle: false, opening }
     }
 
     fn step(&mut self, input: Input) -> Vec<Output> {
         let members = || set(&[1, 2, 3, 4]);
         let known = Known { members: &members, voters: &self.voters, removed: &self.removed };
-        self.member.step(known, input)
+        let outputs = self.member.step(known, input);
+        self.opening.extend(opened(&outputs));
+        outputs
     }
 
     fn tick(&mut self) -> Vec<Output> {
@@ -35,9 +42,10 @@ impl Room {
     /// Ticks until a stream is to be opened.
     fn asked(&mut self) -> (StreamId, NodeId) {
         for _ in 0..20 {
-            if let Some((stream, node)) = opened(&self.tick()) {
-                return (stream, node);
+            if let Some(asked) = self.opening.pop_front() {
+                return asked;
             }
+            self.tick();
         }
         panic!("nobody is asked: {:?}", self.member);
     }
@@ -172,8 +180,8 @@ fn a_leader_that_is_silent_is_looked_for_elsewhere_and_one_of_the_past_is_not_he
 fn reports_are_taken_and_beats_said_while_the_node_attends() {
     let (mut room, stream) = Room::attending(1);
     assert!(room.member.takes_reports());
-    let dropped =
-        || Report::Dropped((crate::ids::JobId("a".to_owned()), crate::tree::TreeNode::leaf(0)));
+    let leaf = || (crate::ids::JobId("a".to_owned()), crate::tree::TreeNode::leaf(0));
+    let dropped = || Report::Dropped(leaf());
     let said = Output::Say(stream, FromMember::Report(dropped()));
     assert_eq!(room.step(Input::Report(dropped())), [said]);
     let beats: Vec<_> = (0..3 * BEAT_TICKS).flat_map(|_| room.tick()).collect();
@@ -200,11 +208,10 @@ fn a_node_that_leaves_without_an_heir_waits_for_one_unless_nothing_is_left_to_do
         let mut outputs = room.turn_away(stream, away());
         let mut looks = 1;
         while !outputs.contains(&Output::Standing(Standing::Left)) {
-            outputs = room.tick();
-            if let Some((stream, _)) = opened(&outputs) {
-                outputs = room.turn_away(stream, away());
-                looks += usize::from(standings(&outputs).len() == 1);
-            }
+            let (stream, _) = room.asked();
+            outputs = room.turn_away(stream, away());
+            let looking = |standing: &&Standing| matches!(standing, Standing::Looking { .. });
+            looks += standings(&outputs).iter().filter(|standing| looking(standing)).count();
             assert!(looks < 100, "it never goes");
         }
         assert!(looks >= rounds, "idle {idle}: {looks} looks");
@@ -225,7 +232,6 @@ fn a_twin_is_looked_at_for_long_and_a_refusal_is_for_good() {
 
     let (mut room, stream) = Room::attending(1);
     let outputs = room.turn_away(stream, Turned::Denied("it was removed".to_owned()));
-    assert!(
-        matches!(standings(&outputs)[..], [Standing::Refused { words }] if words.contains("removed"))
-    );
+    let refused = standings(&outputs);
+    assert!(matches!(refused[..], [Standing::Refused { words }] if words.contains("removed")));
 }

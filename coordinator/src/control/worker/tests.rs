@@ -99,7 +99,7 @@ fn moments_that_a_report_promised_and_that_are_gone_are_told_to_be() {
     let name = remake(0, 1);
     room.begin(name.clone());
     room.step(Input::Ended(held(name.clone())));
-    let reports = room.greet(&[name.clone()], &[leaf(5)]);
+    let reports = room.greet(std::slice::from_ref(&name), &[leaf(5)]);
     assert_eq!(reports, [held(name), Report::Dropped(leaf(0)), Report::Dropped(leaf(5))]);
 }
 

@@ -239,9 +239,10 @@ impl Actor {
                     Some(event) => self.happened(event),
                     None => return,
                 },
-                Some(settled) = settlements.recv() => self.inputs.extend(
-                    settled.into_iter().map(|(proposal, applied)| Input::Settled { proposal, applied }),
-                ),
+                Some(settled) = settlements.recv() => {
+                    let input = |(proposal, applied)| Input::Settled { proposal, applied };
+                    self.inputs.extend(settled.into_iter().map(input));
+                }
                 message = inbox.recv() => match message {
                     Some(message) => self.receive(message),
                     None => return,

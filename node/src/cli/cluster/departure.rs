@@ -142,7 +142,7 @@ pub(super) enum Went {
 impl Departure<'_> {
     /// Asks the cluster to let the node go. One that is gone meanwhile is.
     pub(super) async fn ask(&self, reach: &Reach) -> Result<(), CliError> {
-        let request = NodeRequest { node: self.id, force: self.args.force };
+        let request = NodeRequest { node: self.id };
         match reach.contact.remove_node(request).await {
             Ok(()) => Ok(()),
             // An earlier try was heard, and its answer was lost.

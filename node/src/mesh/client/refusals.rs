@@ -23,7 +23,7 @@ impl Refusals {
         let told = self.0.iter().map(|(address, error)| (Some(address.as_str()), error));
         let told = told.chain(errors.iter().map(|error| (None, error)));
         let all: Vec<_> = told.clone().map(|(_, error)| error).collect();
-        let Some(first) = all.iter().find(|error| is_passing(error)).or(all.first()) else {
+        let Some(first) = all.iter().find(|error| is_passing(error)).or_else(|| all.first()) else {
             return MeshError::Invalid("no address was given: say where a node is".to_owned());
         };
         if all.iter().all(|error| error == first) {

@@ -71,13 +71,15 @@ async fn whoever_only_looks_is_told_by_the_coordinator_or_else_by_any_node_at_on
     let node_2 = world.start(leads.clone(), roster(1, &[1, 2], "")).await;
     first.say(Leader::Another(NodeId(2), node_2.address.clone()));
     let ann = world.person("ann");
-    let contact = soon(Contact::connect(&[node_1.address.clone()], &ann)).await.unwrap();
+    let contact =
+        soon(Contact::connect(std::slice::from_ref(&node_1.address), &ann)).await.unwrap();
     let status = soon(contact.look()).await.unwrap();
     assert_eq!((status.answered_by, status.partial), (2, false));
 
     // The one that is named has died: it is told whom the node takes for the coordinator.
     first.say(Leader::Another(NodeId(2), "127.0.0.1:1".to_owned()));
-    let contact = soon(Contact::connect(&[node_1.address.clone()], &ann)).await.unwrap();
+    let contact =
+        soon(Contact::connect(std::slice::from_ref(&node_1.address), &ann)).await.unwrap();
     let status = soon(contact.look()).await.unwrap();
     assert_eq!((status.answered_by, status.partial, status.leader), (1, true, 2));
     assert_eq!(status.nodes[1].state, "silent");

@@ -4,8 +4,8 @@
 //! network holds back), for any time, and wake up when its job was cancelled and another one
 //! publishes at the same target. Looking at the lock before each write does not help: the process
 //! may be stopped between the look and the write. A condition on the write helps while something
-//! stands in its way: not in the middle of the other's publication, and not on a server that ignores
-//! conditions.
+//! stands in its way: not in the middle of the other's publication, and not on a server that
+//! ignores conditions.
 //!
 //! So the bytes of every public object, the marker included, are written under `_run/JOB/work/`
 //! first, then the lock is looked at, and then a server-side copy gives them their public name. Who
@@ -16,8 +16,8 @@
 //!   with everything else that the job left.
 //! - A source that is written after that belongs to a process which looks at the lock afterwards,
 //!   and finds it lost: so the look comes between the write of the source and the copy. Whoever
-//!   ends a job first writes that into the lock ([`Lock::end`](crate::storage::s3::lock::Lock::end)),
-//!   for the other nodes of the job take the lock for theirs until it is removed.
+//!   ends a job first writes that into the lock
+//!   ([`Lock::end`](crate::storage::s3::lock::Lock::end)), for the other nodes of the job take the lock for theirs until it is removed.
 //! - Each source has a name that no other process of the job uses: none makes one of its own for
 //!   the copy of another that is under way.
 //!
@@ -25,8 +25,9 @@
 //! written, and copies what is there. Where copies take conditions, they are set as well. What is
 //! left is narrower than a stopped process: a server that itself is stopped between its look at the
 //! source and its write of the copy; a copy of more than 5 GiB, which is an upload of parts, where
-//! whoever clears away may not list uploads (`s3:ListBucketMultipartUploads`); and, where conditions
-//! on removals are ignored, the removal of an earlier result, which may come as late as any request.
+//! whoever clears away may not list uploads (`s3:ListBucketMultipartUploads`); and, where
+//! conditions on removals are ignored, the removal of an earlier result, which may come as late as
+//! any request.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 

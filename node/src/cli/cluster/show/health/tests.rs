@@ -1,3 +1,5 @@
+//! Clusters in every state, and what is said of each.
+
 use fruitnode_proto::v1::from_member::Beat;
 use fruitnode_proto::v1::{Outage, SetAside, UnreachablePair};
 
