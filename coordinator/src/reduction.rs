@@ -140,7 +140,7 @@ impl Job {
     }
 
     /// Whoever holds what a task needs.
-    pub(crate) fn holders(&self, task: Task) -> Vec<NodeId> {
+    fn holders(&self, task: Task) -> Vec<NodeId> {
         let plan = self.plan();
         let needed = match task {
             Task::Merge(tree_node) => plan.children(tree_node).map(|(left, right)| [left, right]),
@@ -160,10 +160,7 @@ impl Job {
         let [left, right] = self.holders(task)[..] else { return };
         let turns = self.turns.get(&task).copied().unwrap_or(0);
         match task {
-            Task::Merge(tree_node)
-                if left != right
-                    && (turns >= MERGE_TURNS_MAX || !self.can_be_merged([left, right], around)) =>
-            {
+            Task::Merge(tree_node) if !self.can_be_merged([left, right], turns, around) => {
                 self.bring_together(tree_node, around, out);
             }
             Task::Fit if !self.can_be_fitted(left, turns, around) => {
@@ -174,9 +171,12 @@ impl Job {
     }
 
     /// Whether anybody is known, or may be hoped, to reach both.
-    fn can_be_merged(&self, holders: [NodeId; 2], around: &Around<'_>) -> bool {
+    fn can_be_merged(&self, holders: [NodeId; 2], turns: u8, around: &Around<'_>) -> bool {
         let (reach, now_ms) = (&around.reach, around.now_ms);
         let [left, right] = holders;
+        if left == right || turns >= MERGE_TURNS_MAX {
+            return left == right;
+        }
         let suits = |class: &Class| self.fits(TaskKind::Merge, class);
         let here = |node: NodeId| around.slots.of(node).is_some_and(|(class, _)| suits(class));
         let classes = around.slots.classes().filter(|(class, _)| suits(class));
