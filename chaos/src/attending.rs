@@ -97,7 +97,7 @@ impl World {
 
     fn stands(&mut self, id: NodeId, standing: Standing) {
         self.note(format_args!("{id} stands: {standing:?}"));
-        let is_final = standing.is_final();
+        let (is_final, comes_back) = (standing.is_final(), standing == Standing::Left);
         if let Some(process) = &mut self.node(id).process {
             process.standing = standing;
         }
@@ -105,8 +105,9 @@ impl World {
             self.count("process that the cluster let go");
             self.voter_step(id, voter::Input::Stop);
             self.crash(id);
+            // One that was only told to end is started again some day.
             let node = self.node(id);
-            (node.buried, node.gone) = (true, true);
+            (node.buried, node.gone) = (!comes_back, !comes_back);
         }
     }
 

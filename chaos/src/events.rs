@@ -40,6 +40,8 @@ pub(crate) enum Operation {
     Drain,
     Undo,
     Leave,
+    /// A process is told to end, and hands over what it does.
+    Stop,
 }
 
 #[derive(Debug, Clone)]

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use fruitnode_coordinator::command::Command;
-use fruitnode_coordinator::control::voter;
+use fruitnode_coordinator::control::{member, voter};
 use fruitnode_coordinator::ids::NodeId;
 use fruitnode_coordinator::replica::{MemoryLog, Replica};
 use fruitnode_coordinator::state::ClusterState;
@@ -211,12 +211,19 @@ impl World {
         let among = match operation {
             Operation::Drain if staying.len() > 1 => staying,
             Operation::Undo if !drained.is_empty() => drained,
+            Operation::Stop if !everybody.is_empty() => everybody,
             Operation::Leave if staying.len() > 1 => everybody,
             _ => return,
         };
         let node = self.dice.pick(&among);
         match operation {
             Operation::Undo => _ = self.sent_away.remove(&node),
+            Operation::Stop => {
+                self.note(format_args!("somebody stops {node}"));
+                self.count("process told to end");
+                self.member_step(node, member::Input::Leave);
+                return;
+            }
             // What was asked for may not have come to pass yet.
             Operation::Drain | Operation::Leave => _ = self.sent_away.insert(node),
         }
@@ -225,6 +232,7 @@ impl World {
             Operation::Drain => "node drained",
             Operation::Undo => "node drained no longer",
             Operation::Leave => "node leaves",
+            Operation::Stop => "process told to end",
         });
         let (undo, leaving) = (operation == Operation::Undo, operation == Operation::Leave);
         let command = match leaving && self.has(Bug::RemoveAtOnce) {

@@ -231,7 +231,7 @@ impl Operation {
         let mut draw = |_| {
             let longest = dice.pick(&[500, 3_000, 20_000, 30_000]);
             at += dice.between(10, longest);
-            (at, dice.pick(&[Self::Drain, Self::Undo, Self::Undo, Self::Leave]))
+            (at, dice.pick(&[Self::Drain, Self::Undo, Self::Undo, Self::Leave, Self::Stop]))
         };
         (0..count).map(&mut draw).collect()
     }

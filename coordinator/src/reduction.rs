@@ -140,7 +140,7 @@ impl Job {
     }
 
     /// Whoever holds what a task needs.
-    fn holders(&self, task: Task) -> Vec<NodeId> {
+    pub(crate) fn holders(&self, task: Task) -> Vec<NodeId> {
         let plan = self.plan();
         let needed = match task {
             Task::Merge(tree_node) => plan.children(tree_node).map(|(left, right)| [left, right]),

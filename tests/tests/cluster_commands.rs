@@ -140,7 +140,7 @@ fn a_cluster_of_one_node_is_founded_asked_stopped_and_started_again() {
     assert_eq!(alone.sandbox.run("status").done().stderr, "");
     let log = fs::read_to_string(alone.sandbox.path("log")).expect("as the command says");
     // What happened is told unasked.
-    for says in ["the node runs", "this node is the coordinator", "attending"] {
+    for says in ["the node runs", "this node is the leader", "attending"] {
         assert!(log.contains(says), "{says}: {log}");
     }
     assert!(!log.contains(token.rsplit('.').next().expect("as the command says")), "{log}");

@@ -163,7 +163,9 @@ impl Actor {
         loop {
             tokio::select! {
                 message = inbox.recv() => match message {
-                    Some(VotingMsg::Admit { authority, reply }) => self.admitted(*authority, reply)?,
+                    Some(VotingMsg::Admit { authority, reply }) => {
+                        self.admitted(*authority, reply)?;
+                    }
                     Some(VotingMsg::Closed) => self.step(Input::Closed)?,
                     Some(VotingMsg::Stop { reply }) => {
                         self.step(Input::Stop)?;

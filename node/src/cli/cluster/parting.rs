@@ -93,11 +93,17 @@ async fn begin(
     departure: &Departure<'_>,
 ) -> Result<Standing, CliError> {
     let (id, terminal) = (node::id(file.node), departure.terminal);
-    let reach = Box::pin(Reach::connect(addresses.to_vec(), own, CALL_LIMIT)).await;
+    let others = addresses.iter().filter(|address| **address != file.advertise);
+    let others: Vec<String> = others.cloned().collect();
+    let reach = Box::pin(Reach::connect(addresses.to_vec(), own.clone(), CALL_LIMIT)).await;
     let reach = reach.map_err(|error| unreached(&id, error))?;
     match reach.contact.look().await {
         // The cluster refuses no node that it has not removed to tell how it is.
         Err(MeshError::Denied(_)) => return Ok(Standing::Gone),
+        // Its own process may have ended with that: then what the others say counts.
+        Err(_) if !others.is_empty() && others.len() < addresses.len() => {
+            return Box::pin(begin(args, (file, own), &others, departure)).await;
+        }
         Err(error) => return Err(unreached(&id, error)),
         Ok(_) => {}
     }

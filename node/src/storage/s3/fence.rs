@@ -17,7 +17,8 @@
 //! - A source that is written after that belongs to a process which looks at the lock afterwards,
 //!   and finds it lost: so the look comes between the write of the source and the copy. Whoever
 //!   ends a job first writes that into the lock
-//!   ([`Lock::end`](crate::storage::s3::lock::Lock::end)), for the other nodes of the job take the lock for theirs until it is removed.
+//!   ([`Lock::end`](crate::storage::s3::lock::Lock::end)), for the other nodes of the job take the
+//!   lock for theirs until it is removed.
 //! - Each source has a name that no other process of the job uses: none makes one of its own for
 //!   the copy of another that is under way.
 //!
