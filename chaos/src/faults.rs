@@ -211,7 +211,8 @@ impl World {
         let among = match operation {
             Operation::Drain if staying.len() > 1 => staying,
             Operation::Undo if !drained.is_empty() => drained,
-            Operation::Stop if !everybody.is_empty() => everybody,
+            // In the calm somebody is to lead at every moment.
+            Operation::Stop if !self.calm && !everybody.is_empty() => everybody,
             Operation::Leave if staying.len() > 1 => everybody,
             _ => return,
         };
