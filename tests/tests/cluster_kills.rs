@@ -16,6 +16,9 @@ use fruitnode_tests::cluster::Cluster;
 use fruitnode_tests::store::{Hold, Visible};
 use serde_json::Value;
 
+/// How an attempt at a merge may end when a node dies.
+const LOST_WITH_A_NODE: [&str; 3] = ["node_lost", "moments_missing", "moments_unreachable"];
+
 const PROGRAM: &str = env!("CARGO_BIN_EXE_under-test");
 
 /// The job, but for where its result goes.
@@ -222,7 +225,7 @@ fn costs_only_leases_in_flight(cluster: &Cluster, id: &str, in_flight: &BTreeMap
         }
         match (outcome.as_str(), stage.as_str()) {
             // Moments die with the memory of a node, and are made and merged again.
-            ("accepted", "merge" | "remake") => {}
+            ("accepted", "merge" | "remake" | "rebuild") => {}
             ("accepted", _) => {
                 let task = words(attempt, "task");
                 assert!(accepted.insert(task), "{id}: accepted twice: {attempt}");
@@ -231,7 +234,8 @@ fn costs_only_leases_in_flight(cluster: &Cluster, id: &str, in_flight: &BTreeMap
                 *lost.entry(node).or_default() += u64::from(is_extract);
             }
             // Whoever wanted the moments of a dead node, or made some that others made as well.
-            ("moments_missing", "merge" | "fit") | ("cancelled", "merge" | "remake") => {}
+            ("moments_missing" | "moments_unreachable", "merge" | "fit")
+            | ("cancelled", "merge" | "remake" | "rebuild") => {}
             _ => panic!("{id}: no death accounts for {attempt}\n{}", cluster.tails()),
         }
     }
@@ -303,7 +307,7 @@ fn a_worker_killed_at_any_moment_costs_only_what_it_held() {
     }
     covers_the_stages(&phases);
     let died_merging = |attempt: &Value| {
-        attempt["stage"] == "merge" && ["node_lost", "moments_missing"].contains(&outcome(attempt))
+        attempt["stage"] == "merge" && LOST_WITH_A_NODE.contains(&outcome(attempt))
     };
     let attempts = cluster.attempts("worker-merge");
     assert!(attempts.iter().any(died_merging), "{attempts:?}");
