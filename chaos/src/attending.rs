@@ -18,6 +18,9 @@ use crate::leading::{address, storage};
 use crate::node::{Book, Running};
 use crate::world::World;
 
+/// When a process is started again that was told to end, milliseconds.
+const RESTART_AFTER: u64 = 1_000;
+
 /// What a slow task takes longer, milliseconds.
 const SLOW_MAX: u64 = 150_000;
 
@@ -108,6 +111,9 @@ impl World {
             // One that was only told to end is started again some day.
             let node = self.node(id);
             (node.buried, node.gone) = (!comes_back, !comes_back);
+            if comes_back {
+                self.schedule(RESTART_AFTER, Event::Start(id));
+            }
         }
     }
 

@@ -174,11 +174,15 @@ impl Job {
     fn can_be_merged(&self, holders: [NodeId; 2], turns: u8, around: &Around<'_>) -> bool {
         let (reach, now_ms) = (&around.reach, around.now_ms);
         let [left, right] = holders;
-        if left == right || turns >= MERGE_TURNS_MAX {
-            return left == right;
-        }
         let suits = |class: &Class| self.fits(TaskKind::Merge, class);
         let here = |node: NodeId| around.slots.of(node).is_some_and(|(class, _)| suits(class));
+        // A node that holds both merges them, unless it drains: then somebody has to fetch both.
+        if left == right && here(left) {
+            return true;
+        }
+        if turns >= MERGE_TURNS_MAX {
+            return false;
+        }
         let classes = around.slots.classes().filter(|(class, _)| suits(class));
         let mut nodes = classes.flat_map(|(_, offers)| offers.nodes.iter().copied()).peekable();
         nodes.peek().is_none()
