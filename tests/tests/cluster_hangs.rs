@@ -61,7 +61,7 @@ fn a_request_that_hangs_for_ever_is_left_to_its_node_and_its_task_is_done_by_ano
         ("publishing", Hold::of("CopyObject", 2)),
     ] {
         let told = hung(&cluster, &expected, (id, hold));
-        let noticed = |line: &String| line.contains("an attempt makes no progress");
+        let noticed = |line: &String| line.contains("makes no progress on n");
         assert!(told.iter().any(noticed), "{id}: {told:?}\n{}", cluster.tails());
     }
 }

@@ -166,9 +166,9 @@ fn disturbed(
 fn declared_lost(cluster: &Cluster) -> BTreeMap<u64, u64> {
     let mut times = BTreeMap::new();
     for log in (0..cluster.size()).map(|at| cluster.log(at)) {
-        let told = log.lines().filter(|line| line.contains("a member is not heard of"));
-        for node in told.filter_map(|line| line.rsplit_once("node=")) {
-            let node = node.1.trim().trim_start_matches('n');
+        let told = log.lines().filter_map(|line| line.split_once(" is not heard of"));
+        for (before, _) in told {
+            let node = before.rsplit(' ').next().unwrap_or_default().trim_start_matches('n');
             *times.entry(node.parse().expect("the id of a node")).or_default() += 1;
         }
     }

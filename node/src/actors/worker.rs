@@ -106,7 +106,10 @@ impl Worker {
                 spawn("abandon", abandon(Arc::clone(&self.node), job, spec));
             }
             Output::GivenUp((job, task, attempt)) => {
-                tracing::warn!(%job, %task, %attempt, "an attempt that made no progress ends");
+                tracing::warn!(
+                    %job, %task, %attempt,
+                    "an attempt made no progress and is given up"
+                );
                 let words = format!("{task} made no progress on {} and was given up", self.node.id);
                 let failure = Failure::new(FailureReason::Stalled, words);
                 let (node, ended) = (self.node.id, Moment::now());
