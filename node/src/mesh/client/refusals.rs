@@ -17,13 +17,17 @@ impl Refusals {
         self.0.iter().any(|(refused, _)| refused == address)
     }
 
-    /// One error of these and of those to which no connection was made. It is a refusal only when
-    /// all refuse: who is merely not there may answer later.
+    /// One error of these and of those to which no connection was made. It is a refusal when a node
+    /// knows the caller and refuses, whoever is not there; else only when all refuse: who is merely
+    /// not there may answer later.
     pub(super) fn and(&self, errors: Vec<MeshError>) -> MeshError {
         let told = self.0.iter().map(|(address, error)| (Some(address.as_str()), error));
         let told = told.chain(errors.iter().map(|error| (None, error)));
         let all: Vec<_> = told.clone().map(|(_, error)| error).collect();
-        let Some(first) = all.iter().find(|error| is_passing(error)).or_else(|| all.first()) else {
+        let denied = all.iter().find(|error| matches!(error, MeshError::Denied(_)));
+        let denied = denied.filter(|_| !all.iter().any(|error| may_answer_later(error)));
+        let passing = || all.iter().find(|error| is_passing(error));
+        let Some(first) = denied.or_else(passing).or_else(|| all.first()) else {
             return MeshError::Invalid("no address was given: say where a node is".to_owned());
         };
         if all.iter().all(|error| error == first) {
@@ -35,6 +39,12 @@ impl Refusals {
         let first = told.clone().nth(begins).map_or_else(|| (*first).clone(), placed);
         with_more(first, &others.join("; "))
     }
+}
+
+/// Whether a node is there that may take the call another time.
+fn may_answer_later(error: &MeshError) -> bool {
+    is_passing(error)
+        && !matches!(error, MeshError::Unreachable { .. } | MeshError::TimedOut { .. })
 }
 
 fn is_passing(error: &MeshError) -> bool {
@@ -115,6 +125,11 @@ mod tests {
         assert!(matches!(error, MeshError::Unreachable { .. }), "{error:?}");
         let words = "b:2 cannot be reached: connection refused; a:1: another cluster";
         assert_eq!(error.to_string(), words);
+        // A node of the caller's own cluster knows whom it refuses.
+        let mut refusals = Refusals::default();
+        refusals.add("a:1", MeshError::Denied("n4 was removed".to_owned()));
+        let error = refusals.and(vec![gone("b:2")]);
+        assert!(matches!(error, MeshError::Denied(_)), "{error:?}");
         let nobody = Refusals::default().and(Vec::new());
         assert!(matches!(nobody, MeshError::Invalid(_)), "{nobody:?}");
     }
