@@ -160,7 +160,7 @@ impl Job {
         let [left, right] = self.holders(task)[..] else { return };
         let turns = self.turns.get(&task).copied().unwrap_or(0);
         match task {
-            Task::Merge(tree_node) if !self.can_be_merged([left, right], turns, around) => {
+            Task::Merge(tree_node) if !self.can_be_merged(task, [left, right], turns, around) => {
                 self.bring_together(tree_node, around, out);
             }
             Task::Fit if !self.can_be_fitted(left, turns, around) => {
@@ -171,11 +171,25 @@ impl Job {
     }
 
     /// Whether anybody is known, or may be hoped, to reach both.
-    fn can_be_merged(&self, holders: [NodeId; 2], turns: u8, around: &Around<'_>) -> bool {
+    fn can_be_merged(
+        &self,
+        task: Task,
+        holders: [NodeId; 2],
+        turns: u8,
+        around: &Around<'_>,
+    ) -> bool {
         let (reach, now_ms) = (&around.reach, around.now_ms);
         let [left, right] = holders;
         let suits = |class: &Class| self.fits(TaskKind::Merge, class);
-        let here = |node: NodeId| around.slots.of(node).is_some_and(|(class, _)| suits(class));
+        // One that failed at it is passed over for as long as there are others, which may not
+        // reach what it holds.
+        let passed_over = |node| {
+            self.avoids(task, node)
+                && !self.able(task, around.slots).all(|able| self.avoids(task, able))
+        };
+        let here = |node: NodeId| {
+            around.slots.of(node).is_some_and(|(class, _)| suits(class)) && !passed_over(node)
+        };
         // A node that holds both merges them, unless it drains: then somebody has to fetch both.
         if left == right && here(left) {
             return true;
@@ -213,7 +227,9 @@ impl Job {
         let Some((left, right)) = self.plan().children(into) else { return };
         let holder = |side: TreeNode| self.held.get(&side).map(|held| held.node);
         let stays = |node: &NodeId| {
-            around.slots.of(*node).is_some() && !self.faults.sets_aside(*node, around.now_ms)
+            around.slots.of(*node).is_some()
+                && !self.faults.sets_aside(*node, around.now_ms)
+                && !self.avoids(Task::Merge(into), *node)
         };
         let leaves = |side: TreeNode| self.plan().leaves(side).len();
         // The right one if they are alike: whoever holds the left one merges.

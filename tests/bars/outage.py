@@ -9,8 +9,8 @@ Results are compared by `_SUCCESS`, which names every published file with its SH
 on two cores."""
 
 import contextlib
-import hashlib
 import itertools
+import json
 import os
 import pathlib
 import shutil
@@ -60,7 +60,8 @@ class Front:
 
 @contextlib.contextmanager
 def workers(scratch, front, nodes):
-    """What does a job: a function that returns the seconds it took, and a digest of `_SUCCESS`. `midway` is called while it runs."""
+    """What does a job: a function that returns the seconds it took, and SHA-256 of `_SUCCESS` if there is one. `midway` is called
+    while it runs."""
     environment = {**os.environ, **KEYS, **front.environment, "XDG_CONFIG_HOME": str(scratch / "config")}
     cluster = Cluster(scratch, environment)
 
@@ -68,22 +69,22 @@ def workers(scratch, front, nodes):
         to = f"s3://fruit/{name}/"
         with open(scratch / f"{name}.log", "w") as log:
             began = time.monotonic()
-            process = subprocess.Popen([FRUITNODE, "run", *JOB, "--to", to, "--mode", "overwrite"], cwd=scratch, env=environment,
-                                       stdout=subprocess.DEVNULL, stderr=log)
+            process = subprocess.Popen([FRUITNODE, "run", *JOB, "--to", to, "-o", "json"], cwd=scratch, env=environment,
+                                       stdout=subprocess.PIPE, stderr=log, text=True)
             midway()
-            code = process.wait()
+            said, _ = process.communicate()
         took = time.monotonic() - began
-        if code:
+        if process.returncode:
             note((scratch / f"{name}.log").read_text().strip())
-        return took, code == 0
+        return took, json.loads(said)["success_sha256"] if process.returncode == 0 else None
 
     def together(name, midway):
         began = time.monotonic()
         cluster.ask("job", "submit", *JOB, "--to", f"s3://fruit/{name}/", "--id", name, "--detach")
         midway()
         ended = lambda: (phase := cluster.job(name).get("phase")) in ("succeeded", "failed", "cancelled") and phase
-        _, phase = cluster.until(f"{name} ends", ended, limit=900)
-        return time.monotonic() - began, phase == "succeeded"
+        cluster.until(f"{name} ends", ended, limit=900)
+        return time.monotonic() - began, cluster.job(name).get("success_sha256")
 
     try:
         if nodes:
@@ -96,13 +97,6 @@ def workers(scratch, front, nodes):
         cluster.stop()
 
 
-def success(scratch, front, name):
-    """SHA-256 of the marker, by `verify`, which reads everything that it names."""
-    environment = {**os.environ, **KEYS, **front.environment}
-    ended = subprocess.run([FRUITNODE, "verify", f"s3://fruit/{name}/"], cwd=scratch, env=environment, capture_output=True, text=True)
-    return hashlib.sha256(ended.stdout.replace(name, "").encode()).hexdigest()[:12] if ended.returncode == 0 else None
-
-
 def measured(photographs, kind, nodes, name, way, outage_s):
     scratch = pathlib.Path(tempfile.mkdtemp(prefix="fruitnode-outage-"))
     slow = SLOW_PERCENT if way is None else 0
@@ -110,8 +104,7 @@ def measured(photographs, kind, nodes, name, way, outage_s):
     who = f"{nodes} nodes" if nodes else "run"
     try:
         with workers(scratch, front, nodes) as work:
-            calm, _ = work("calm", lambda: None)
-            expected = success(scratch, front, "calm")
+            calm, expected = work("calm", lambda: None)
             if not slow:
                 def midway():
                     time.sleep(calm / 3)
@@ -119,17 +112,18 @@ def measured(photographs, kind, nodes, name, way, outage_s):
                     time.sleep(outage_s)
                     front.turn("open")
 
-                took, ended = work("outage", midway)
-                found = success(scratch, front, "outage")
+                took, found = work("outage", midway)
         if slow:
             front.process.kill()
             front = Front(photographs, kind, slow)
-            with workers(scratch / "slow" if not (scratch / "slow").mkdir() else scratch, front, nodes) as work:
-                took, ended = work("outage", lambda: None)
-                found = success(scratch, front, "outage")
+            again = scratch / "slow"
+            again.mkdir()
+            with workers(again, front, nodes) as work:
+                took, found = work("outage", lambda: None)
         most = 3 * calm + outage_s
-        bar(f"{who}, {name}: seconds, {calm:.1f} undisturbed", f"{took:.1f}", ended and took <= most, f"<= {most:.1f}")
-        bar(f"{who}, {name}: what `verify` says of the result", found, found and found == expected, f"what it says of the other, {expected}")
+        bar(f"{who}, {name}: seconds, {calm:.1f} undisturbed", f"{took:.1f}", found and took <= most, f"<= {most:.1f}")
+        same = found and found == expected
+        bar(f"{who}, {name}: _SUCCESS is that of the undisturbed job", str(found)[:12], same, expected[:12])
         shutil.rmtree(scratch)
     finally:
         front.process.kill()

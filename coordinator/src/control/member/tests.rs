@@ -54,6 +54,19 @@ impl Room {
         self.step(Input::Ended(stream, why))
     }
 
+    /// One round of questions to its end: who was asked, and what came of it.
+    fn look(&mut self, why: impl Fn() -> Turned) -> (BTreeSet<NodeId>, Vec<Output>) {
+        let mut asked = BTreeSet::new();
+        loop {
+            let (stream, node) = self.asked();
+            asked.insert(node);
+            let outputs = self.turn_away(stream, why());
+            if !standings(&outputs).is_empty() {
+                return (asked, outputs);
+            }
+        }
+    }
+
     fn welcome(&mut self, stream: StreamId, term: u64) -> Vec<Output> {
         let welcome = Welcome {
             node: NodeId(4),
@@ -144,10 +157,9 @@ fn when_no_voter_answers_for_long_everybody_is_asked() {
     assert_eq!(asked, set(&[1, 2, 3, 4]));
     // Not those that are gone.
     room.removed = set(&[4]);
-    for _ in 0..20 {
-        let (stream, node) = room.asked();
-        assert_ne!(node, NodeId(4));
-        room.turn_away(stream, away());
+    room.look(away);
+    for _ in 0..5 {
+        assert_eq!(room.look(away).0, set(&[1, 2, 3]));
     }
 }
 
@@ -224,8 +236,7 @@ fn a_twin_is_looked_at_for_long_and_a_refusal_is_for_good() {
     room.voters = set(&[1]);
     let twin = || Turned::Twin("another process is n4".to_owned());
     for look in 1..=TWIN_LOOKS_MAX + 1 {
-        let (stream, _) = room.asked();
-        let outputs = room.turn_away(stream, twin());
+        let (_, outputs) = room.look(twin);
         let refused = matches!(standings(&outputs)[..], [Standing::Refused { .. }]);
         assert_eq!(refused, look > TWIN_LOOKS_MAX, "look {look}");
     }
