@@ -9,6 +9,7 @@ use fruitnode_coordinator::invariants;
 use fruitnode_coordinator::job::{Job, Outcome, Phase};
 use fruitnode_coordinator::leases::Overdue;
 use fruitnode_coordinator::replica::{Applied, Role};
+use fruitnode_coordinator::retry::FailureReason;
 use fruitnode_coordinator::state::ClusterState;
 use fruitnode_coordinator::task::{Cut, RangePart, Task, Winner};
 
@@ -151,6 +152,8 @@ impl World {
         }
         let mut broken = invariants::check(state);
         broken.extend(check_jobs(&mut self.checks, state));
+        let all_refused = (state.membership().members())
+            .all(|(node, member)| member.removed || self.plan.refused.contains(&node));
         self.checks.states.insert(applied, hash);
         let ended: Vec<_> = state
             .jobs()
@@ -161,7 +164,7 @@ impl World {
             })
             .collect();
         for (job, outcome) in ended {
-            self.check_outcome(&job, &outcome);
+            self.check_outcome(&job, &outcome, all_refused);
             self.checks.ended.insert(job, outcome);
         }
         if let Some(words) = broken.into_iter().next() {
@@ -169,8 +172,9 @@ impl World {
         }
     }
 
-    /// END: a job succeeds with the digest of a run without faults, unless it was cancelled.
-    fn check_outcome(&mut self, job: &JobId, outcome: &Outcome) {
+    /// END: a job succeeds with the digest of a run without faults, unless it was cancelled, or the
+    /// store refuses every member that there is.
+    fn check_outcome(&mut self, job: &JobId, outcome: &Outcome, all_refused: bool) {
         self.note(format_args!("{job} is over: {outcome:?}"));
         let Some(plan) = self.plan.jobs.iter().find(|plan| plan.id == *job).cloned() else {
             self.violate(format!("END: nobody submitted {job}"));
@@ -180,6 +184,7 @@ impl World {
         match outcome {
             Outcome::Succeeded { digest } if *digest == expected => self.check_finals(&plan),
             Outcome::Cancelled if plan.cancel_at.is_some() => {}
+            Outcome::Failed { reason: FailureReason::StorageRefused, .. } if all_refused => {}
             other => self.violate(format!("END: {job} ended as {other:?}")),
         }
     }

@@ -8,12 +8,13 @@ use std::collections::BTreeMap;
 use crate::effect::{Effect, Outbox};
 use crate::ids::{Attempt, NodeId, PartitionId, RangeId};
 use crate::job::{Job, Outcome, PartitionRecord, Phase, Status};
+use crate::members::Membership;
 use crate::partition::{self, PARTITIONS_MAX};
 use crate::reach::Reach;
 use crate::retry::{Decision, FailureReason, after_failure};
 use crate::slots::Slots;
 use crate::state::Node;
-use crate::store_faults::StoreFaults;
+use crate::store_faults::{REFUSALS_WITHOUT_OTHERS, StoreFaults};
 use crate::story::{AttemptFacts, AttemptRecord};
 use crate::task::{Cut, FitRecord, Holding, Listing, RANGES_MAX, RangePart, Task, TaskResult};
 use crate::tree::TreeNode;
@@ -26,6 +27,8 @@ pub(crate) struct Around<'a> {
     pub(crate) slots: &'a Slots,
     /// Who can fetch from whom.
     pub(crate) reach: &'a mut Reach,
+    /// Who belongs to the cluster, present or not.
+    pub(crate) membership: &'a Membership,
     /// Milliseconds since 1970-01-01 UTC.
     pub(crate) now_ms: u64,
 }
@@ -152,7 +155,7 @@ impl Job {
         }
         let before = self.failures.get(&task).copied().unwrap_or(0);
         match after_failure(reason, before) {
-            Decision::Again(_) if reason.sets_aside() && !self.has_anybody(task, around) => {
+            Decision::Again(_) if reason.sets_aside() && self.is_refused_to_all(task, around) => {
                 let detail = self.refusal_of_all(task, detail, around);
                 self.end(Outcome::Failed { task, reason, detail }, out);
             }
@@ -361,16 +364,34 @@ impl Job {
         classes.flat_map(|(_, offers)| offers.nodes.iter().copied())
     }
 
-    /// Whether there is a node that could do the task and is not set aside.
-    fn has_anybody(&self, task: Task, around: &Around<'_>) -> bool {
-        self.able(task, around.slots).any(|node| !self.faults.sets_aside(node, around.now_ms))
+    /// Whether the store refuses every node that could do the task. Members that are away may be
+    /// others: they are waited for until those that are there were tried again in vain. Where
+    /// nobody is there to be asked, as where all drain, nothing is known.
+    fn is_refused_to_all(&self, task: Task, around: &Around<'_>) -> bool {
+        let refusals_min = match around.membership.is_anybody_away(around.nodes) {
+            true => REFUSALS_WITHOUT_OTHERS,
+            false => 1,
+        };
+        let mut able = self.able(task, around.slots).peekable();
+        able.peek().is_some()
+            && able.all(|node| {
+                let faults = &self.faults;
+                faults.sets_aside(node, around.now_ms) && faults.times(node) >= refusals_min
+            })
     }
 
     /// What the store says, and of how many nodes.
     fn refusal_of_all(&self, task: Task, detail: &str, around: &Around<'_>) -> String {
+        let away = match around.membership.is_anybody_away(around.nodes) {
+            true => ", and the other members are away",
+            false => "",
+        };
         match self.able(task, around.slots).count() {
-            0 | 1 => detail.to_owned(),
-            nodes => format!("the store refuses all {nodes} nodes that could do it: {detail}"),
+            0 | 1 if away.is_empty() => detail.to_owned(),
+            0 | 1 => format!("the store refuses the only node that could do it{away}: {detail}"),
+            nodes => {
+                format!("the store refuses all {nodes} nodes that could do it{away}: {detail}")
+            }
         }
     }
 

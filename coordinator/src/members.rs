@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use thiserror::Error;
 
 use crate::ids::{Digest, NodeId};
+use crate::state::Node;
 
 /// People's certificates that are remembered; those that ended first are forgotten first. Not by
 /// time: a clock that was wrong once must not cost anybody a certificate, nor make good one that
@@ -225,6 +226,12 @@ impl Membership {
     /// Whether a node is given nothing new.
     pub(crate) fn is_draining(&self, node: NodeId) -> bool {
         self.members.get(&node).is_some_and(|member| member.draining)
+    }
+
+    /// Whether a member that takes work may come back: it is not among those that are present.
+    pub(crate) fn is_anybody_away(&self, present: &BTreeMap<NodeId, Node>) -> bool {
+        let takes_work = |member: &Member| !(member.removed || member.leaving || member.draining);
+        self.members.iter().any(|(id, member)| takes_work(member) && !present.contains_key(id))
     }
 
     pub(crate) fn may_enroll(

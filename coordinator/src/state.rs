@@ -368,8 +368,8 @@ impl ClusterState {
     /// A job that is not over, and what its decisions need beside it.
     fn live_and_around(&mut self, job: &JobId) -> Option<(&mut Job, Around<'_>)> {
         let job = self.jobs.get_mut(job).filter(|job| !job.ended())?;
-        let Self { nodes, slots, reach, now_ms, .. } = self;
-        Some((job, Around { nodes, slots, reach, now_ms: *now_ms }))
+        let Self { nodes, slots, reach, membership, now_ms, .. } = self;
+        Some((job, Around { nodes, slots, reach, membership, now_ms: *now_ms }))
     }
 
     fn live(&mut self, job: &JobId) -> Option<&mut Job> {

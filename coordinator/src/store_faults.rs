@@ -19,6 +19,10 @@ pub const SET_ASIDE_MS: u64 = 60_000;
 /// The longest that it is set aside: 10 min.
 pub const SET_ASIDE_MS_MAX: u64 = 600_000;
 
+/// Refusals in a row, of every node that is present, before a job is given up while members are
+/// away that might be served: for 3 min.
+pub(crate) const REFUSALS_WITHOUT_OTHERS: u32 = 3;
+
 /// How long a node waits that a store did not answer, and the task that it was at: half a second at
 /// first, twice as long each time after that.
 pub const WAIT_MS: u64 = 500;
@@ -80,6 +84,11 @@ impl StoreFaults {
     /// Whether a store refused a node, which is not tried again yet.
     pub(crate) fn sets_aside(&self, node: NodeId, now_ms: u64) -> bool {
         self.bars(node, now_ms) && self.nodes[&node].is_refused()
+    }
+
+    /// Failures of a node in a row.
+    pub(crate) fn times(&self, node: NodeId) -> u32 {
+        self.nodes.get(&node).map_or(0, |fault| fault.times)
     }
 
     /// Whether nothing is known against a node.
