@@ -243,7 +243,7 @@ def deaths(cluster, alone):
         under_way(cluster, name)
         before = cluster.ask("status")
         began = time.monotonic()
-        cluster.kill(before["leader"])
+        cluster.kill(before["coordinator"])
         _, after = cluster.until("another coordinator answers", lambda: cluster.ask("status", "--timeout", "5s"))
         answered = time.monotonic() - began
         if after["term"] <= before["term"]:
@@ -252,7 +252,7 @@ def deaths(cluster, alone):
         still_extracts(job)
         cluster.until("a result is accepted", lambda: cluster.job(name).get("extracted", 0) > job["extracted"])
         all_took.append(time.monotonic() - began)
-        cluster.launch(before["leader"], ["start"])
+        cluster.launch(before["coordinator"], ["start"])
         words = f"n{before['leader']} killed; n{after['leader']} answers after {answered:.2f} s with {job['extracted']} of {job['partitions']}"
         note(f"{name}: {words} parts accepted, and accepts the next by {all_took[-1]:.2f} s")
         succeeds(cluster, name, name, alone)

@@ -95,7 +95,7 @@ def measure(cluster):
 
     def worker():
         status = cluster.ask("status")
-        return next(node["node"] for node in status["nodes"] if node["used"] > 0 and node["node"] != status["leader"])
+        return next(node["node"] for node in status["nodes"] if node["used"] > 0 and node["node"] != status["coordinator"])
 
     def publisher():
         return next(node["node"] for node in cluster.ask("status")["nodes"] if node["used"] > 0)

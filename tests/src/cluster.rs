@@ -345,7 +345,7 @@ impl Cluster {
 
     /// Position of the node that is the coordinator, if there is one.
     pub fn leader(&self) -> Option<usize> {
-        let leader = self.status()?["leader"].as_u64().filter(|id| *id > 0)?;
+        let leader = self.status()?["coordinator"].as_u64().filter(|id| *id > 0)?;
         Some(leader as usize - 1)
     }
 

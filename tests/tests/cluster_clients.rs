@@ -233,7 +233,7 @@ fn without_a_majority_nothing_is_decided_and_that_is_said() {
     cluster.thaw(others[1]);
     cluster.until("the others elect another", || {
         let ended = cluster.job.run(&format!("status -o json --timeout 10s --host {left}"));
-        ended.code == Some(0) && ended.json()["leader"] != leader as u64 + 1
+        ended.code == Some(0) && ended.json()["coordinator"] != leader as u64 + 1
     });
     cluster.thaw(leader);
     cluster.until_ready(3);
@@ -248,7 +248,7 @@ fn a_host_that_hangs_is_not_waited_for() {
     cluster.freeze(frozen);
     let hosts = format!("{},{}", cluster.address(frozen), cluster.address(other));
     let ended = cluster.job.run(&format!("-vv status -o json --host {hosts}")).done();
-    assert!(ended.json()["leader"].is_number(), "{}", ended.stdout);
+    assert!(ended.json()["coordinator"].is_number(), "{}", ended.stdout);
     // The next one was asked and has answered before the first was given up.
     assert!(!ended.stderr.contains("a host was given up"), "{}", ended.stderr);
     // Who names that one alone waits for it.

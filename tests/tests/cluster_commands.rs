@@ -110,7 +110,7 @@ fn a_cluster_of_one_node_is_founded_asked_stopped_and_started_again() {
     alone.start();
     let status = alone.sandbox.run("status -o json").done().json();
     assert_eq!(status["name"], "orchard");
-    assert_eq!(status["leader"], 1);
+    assert_eq!(status["coordinator"], 1);
     assert_eq!(status["nodes"][0]["role"], "voter");
     let text = alone.sandbox.run("status").done().stdout;
     assert!(text.starts_with("HEALTHY  cluster orchard"), "{text}");

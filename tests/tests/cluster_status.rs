@@ -42,7 +42,7 @@ fn without_a_majority_the_one_that_is_left_says_who_votes_and_who_does_not_answe
     cluster.kill(leader);
     cluster.kill(dead);
     cluster.until("it is known that nobody leads", || {
-        stopped(&cluster).is_some_and(|status| status["leader"].is_null())
+        stopped(&cluster).is_some_and(|status| status["coordinator"].is_null())
     });
     let status = stopped(&cluster).expect("nobody leads");
     assert_eq!((&status["health"], &status["partial"]), (&"stopped".into(), &true.into()));

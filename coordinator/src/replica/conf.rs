@@ -96,7 +96,7 @@ pub(super) fn change(
                     return Err("a node without the log is to be removed");
                 }
                 ConfChangeType::RemoveNode if *node == leader => {
-                    return Err("the leader is to be removed: transfer its part first");
+                    return Err("the coordinator is to be removed: hand its office over first");
                 }
                 _ => {}
             }

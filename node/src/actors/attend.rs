@@ -169,7 +169,7 @@ async fn follow(
     loop {
         let message = match inbound.next().await {
             Ok(Some(message)) => message,
-            Ok(None) => return Turned::Away("the leader ended the stream".to_owned()),
+            Ok(None) => return Turned::Away("the coordinator ended the stream".to_owned()),
             Err(error) => return turned(error),
         };
         let said = match joined.take(message) {
@@ -263,7 +263,9 @@ impl Attend {
             Output::Standing(standing) => {
                 match &standing {
                     Standing::Attending { leader } => tracing::info!(%leader, "attending"),
-                    Standing::Looking { words } => tracing::debug!(words, "looking for the leader"),
+                    Standing::Looking { words } => {
+                        tracing::debug!(words, "looking for the coordinator")
+                    }
                     Standing::Refused { words } => {
                         tracing::warn!(words, "the cluster refuses this node");
                     }

@@ -41,7 +41,7 @@ pub enum ProposeError {
     Busy,
     /// Another entry took its place, or this node cannot learn what became of it. Commands are
     /// idempotent: try again.
-    #[error("the leader changed before the command was applied: try again")]
+    #[error("the coordinator changed before the command was applied: try again")]
     Lost,
     /// It makes no sense, whoever is asked.
     #[error("the log refuses this: {0}")]
@@ -53,8 +53,10 @@ pub enum ProposeError {
 
 fn not_leader(leader: Option<NodeId>) -> String {
     match leader {
-        Some(leader) => format!("this node does not lead: ask {leader}"),
-        None => "no node leads at the moment: wait for an election, then try again".to_owned(),
+        Some(leader) => format!("this node is not the coordinator: ask {leader}"),
+        None => {
+            "there is no coordinator at the moment: wait for an election, then try again".to_owned()
+        }
     }
 }
 

@@ -4,6 +4,7 @@
 //! kept as a [`manifest`], so that nothing ever holds all keys. Nothing here decides: what an error
 //! means for a photograph or a job is said by total functions of the error.
 
+mod disk;
 mod folder;
 mod folder_sink;
 mod folder_writer;

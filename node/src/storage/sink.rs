@@ -14,6 +14,7 @@ use bytes::Bytes;
 use fruitnode_coordinator::retry::FailureReason;
 use thiserror::Error;
 
+use crate::storage::disk;
 use crate::storage::s3::S3Error;
 
 /// Name of the marker that makes a result valid. Only [`Sink::commit`] writes it.
@@ -266,7 +267,8 @@ impl SinkError {
             }
             Self::Closed => FailureReason::Cancelled,
             // Another node may see it.
-            Self::Unseen { .. } | Self::Unavailable { .. } => FailureReason::StorageUnavailable,
+            Self::Unseen { .. } => FailureReason::StorageUnavailable,
+            Self::Unavailable { source, .. } => disk::reason(&**source),
         }
     }
 

@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 use tokio::sync::mpsc;
 
+use crate::storage::disk;
 use crate::storage::s3::S3Error;
 use crate::storage::select::Selection;
 
@@ -367,7 +368,7 @@ impl GetError {
     pub fn reason(&self) -> FailureReason {
         match self {
             Self::S3 { error, .. } => error.reason(),
-            Self::Unavailable { .. } => FailureReason::StorageUnavailable,
+            Self::Unavailable { source, .. } => disk::reason(&**source),
             Self::Changed { .. }
             | Self::Gone { .. }
             | Self::Denied { .. }
@@ -396,7 +397,7 @@ impl ListError {
             Self::FolderDenied { .. } => FailureReason::StorageRefused,
             Self::S3(error) => error.reason(),
             Self::Stopped { .. } => FailureReason::Cancelled,
-            Self::Unavailable { .. } => FailureReason::StorageUnavailable,
+            Self::Unavailable { source, .. } => disk::reason(&**source),
         }
     }
 }

@@ -100,7 +100,7 @@ impl Look {
         Some(Self {
             health: told["health"].as_str()?.to_owned(),
             words: told["words"].as_array().map(|all| all.iter().map(word).collect())?,
-            leader: told["leader"].as_u64().filter(|leader| *leader > 0),
+            leader: told["coordinator"].as_u64().filter(|leader| *leader > 0),
             wanted: told["voters_wanted"].as_u64()?.try_into().ok()?,
             nodes: nodes.collect(),
         })

@@ -27,7 +27,7 @@ fn look(health: &str, leader: u64, nodes: &[(&str, &str)]) -> Look {
         )
         .collect();
     let json = serde_json::json!({
-        "health": health, "words": [], "leader": leader, "voters_wanted": 3, "nodes": nodes,
+        "health": health, "words": [], "coordinator": leader, "voters_wanted": 3, "nodes": nodes,
     });
     Look::parse(&json.to_string()).unwrap()
 }

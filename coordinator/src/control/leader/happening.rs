@@ -74,8 +74,8 @@ impl Happening {
 impl fmt::Display for Happening {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Elected { term } => write!(f, "this node is the leader of term {term}"),
-            Self::Resigned => f.write_str("this node is the leader no longer"),
+            Self::Elected { term } => write!(f, "this node is the coordinator of term {term}"),
+            Self::Resigned => f.write_str("this node is the coordinator no longer"),
             Self::Attends { node, leases: 0 } => write!(f, "{node} attends"),
             Self::Attends { node, leases } => write!(f, "{node} attends; leases out: {leases}"),
             Self::Lost(node) => {
@@ -104,7 +104,7 @@ impl fmt::Display for Happening {
                 }
                 Ok(())
             }
-            Self::HandedOver(node) => write!(f, "{node} is to be the leader"),
+            Self::HandedOver(node) => write!(f, "{node} is to be the coordinator"),
             Self::Mute(node) => {
                 write!(f, "{node} votes and attends, but takes no part in the log: it is asked to")
             }

@@ -247,14 +247,6 @@ impl Leader {
         self.tenure.as_ref().map_or(&[], |tenure| &tenure.overdue)
     }
 
-    /// For how many ticks each node that has the log has not answered in it.
-    pub fn log_silence(&self, status: &Status) -> BTreeMap<NodeId, u64> {
-        let Some(tenure) = &self.tenure else { return BTreeMap::new() };
-        let others = status.voters.iter().chain(&status.learners).copied();
-        let others = others.filter(|node| *node != status.id);
-        others.map(|node| (node, tenure.admissions.silence(node, tenure.tick))).collect()
-    }
-
     /// The stream of each member that attends.
     pub fn streams(&self) -> impl Iterator<Item = (NodeId, StreamId)> + '_ {
         self.sessions.iter().map(|(node, session)| (*node, session.stream))

@@ -323,7 +323,7 @@ impl Member {
                 let last = look.turned.into_iter().next_back();
                 let words = match last {
                     Some(Turned::Away(words)) => words,
-                    _ => "no node leads at the moment".to_owned(),
+                    _ => "there is no coordinator at the moment".to_owned(),
                 };
                 self.rest(known, Turned::Away(words));
             }
@@ -352,7 +352,7 @@ impl Member {
             ToMember::Welcome(welcome) => {
                 if welcome.term < self.term {
                     self.reached.at("member: greeted by one who leads no longer");
-                    let words = format!("{} leads no longer", at.node);
+                    let words = format!("{} is no longer the coordinator", at.node);
                     self.out.push(Output::Close(stream));
                     self.over(known, Turned::Away(words));
                     return;
@@ -395,7 +395,7 @@ impl Member {
                 self.out.push(Output::Standing(Standing::Looking { words }));
             }
             Turned::NotLeader(_) => {
-                let words = "no node leads at the moment".to_owned();
+                let words = "there is no coordinator at the moment".to_owned();
                 self.out.push(Output::Standing(Standing::Looking { words }));
             }
         }

@@ -78,8 +78,6 @@ pub struct Told {
     pub said: BTreeMap<NodeId, Said>,
     /// Attempts that make no progress.
     pub overdue: Vec<Overdue>,
-    /// For how many ticks each node that has the log has not answered in it.
-    pub log_silence: BTreeMap<NodeId, u64>,
 }
 
 /// What the actor works with.
@@ -190,7 +188,6 @@ pub fn start(parts: LeaderParts, events: mpsc::Receiver<Event>) -> LeaderHandle 
         streams_begun: 0,
         inputs: VecDeque::new(),
         replies: Vec::new(),
-        log_silence: BTreeMap::new(),
         stories: Stories::default(),
     };
     spawn("leader", actor.run(inbox, events, settlements));
@@ -218,7 +215,6 @@ struct Actor {
     inputs: VecDeque<Input>,
     /// Whoever waits for the end of it.
     replies: Vec<oneshot::Sender<()>>,
-    log_silence: BTreeMap<NodeId, u64>,
     stories: Stories,
 }
 
@@ -294,8 +290,7 @@ impl Actor {
             LeaderMsg::Told { reply } => {
                 let said = self.streams.values().map(|open| (open.node, open.said.clone()));
                 let overdue = self.machine.overdue().to_vec();
-                let log_silence = self.log_silence.clone();
-                let _ = reply.send(Told { said: said.collect(), overdue, log_silence });
+                let _ = reply.send(Told { said: said.collect(), overdue });
             }
             LeaderMsg::TellRoster { reply } => {
                 self.inputs.push_back(Input::TellRoster);
@@ -355,11 +350,10 @@ impl Actor {
         let mut machine = std::mem::replace(&mut self.machine, Leader::new(self.parts.terms));
         let turn = consensus.turn(move |state, status| {
             let outputs = machine.steps(state, status, now_ms, inputs);
-            let log_silence = machine.log_silence(status);
-            (machine, outputs, log_silence)
+            (machine, outputs)
         });
-        let (machine, outputs, log_silence) = turn.await?;
-        (self.machine, self.log_silence) = (machine, log_silence);
+        let (machine, outputs) = turn.await?;
+        self.machine = machine;
         // Whoever is not refused in this very turn is taken.
         let refused = |stream: &StreamId| {
             outputs.iter().any(|output| matches!(output, Output::Refuse(at, _) if at == stream))

@@ -21,13 +21,13 @@ struct Document<'a> {
     /// Whether a node answers for itself, without a coordinator.
     partial: bool,
     /// For how long it has looked for one.
-    leaderless_ms: Option<u64>,
+    without_coordinator_ms: Option<u64>,
     /// At whom it attends.
     attends_at: Option<u64>,
     cluster: &'a str,
     name: &'a str,
     /// Id of the coordinator's node.
-    leader: Option<u64>,
+    coordinator: Option<u64>,
     term: u64,
     applied: u64,
     voters_wanted: u32,
@@ -160,11 +160,11 @@ pub fn json(status: &ClusterStatus, rates: &Rates) -> serde_json::Value {
         words: health.notices.iter().map(|notice| notice.words.as_str()).collect(),
         notices: &health.notices,
         partial: status.partial,
-        leaderless_ms: Some(status.leaderless_ms).filter(|ms| *ms > 0),
+        without_coordinator_ms: Some(status.leaderless_ms).filter(|ms| *ms > 0),
         attends_at: Some(status.attends_at).filter(|node| *node > 0),
         cluster: &status.cluster,
         name: &status.name,
-        leader: (status.leader != 0).then_some(status.leader),
+        coordinator: (status.leader != 0).then_some(status.leader),
         term: status.term,
         applied: status.applied,
         voters_wanted: status.voters_wanted,
@@ -258,7 +258,7 @@ mod tests {
             (&"voter_lost".into(), &false.into())
         );
         assert_eq!(json["words"][0], json["notices"][0]["words"]);
-        assert_eq!(json["leader"], 1);
+        assert_eq!(json["coordinator"], 1);
         assert_eq!(json["jobs"][1]["phase"], "succeeded");
         assert_eq!(json["nodes"][2]["state"], "lost");
     }
@@ -281,7 +281,10 @@ mod tests {
         assert!(line.starts_with("STOPPED: no coordinator, as n1 knows, 1 of 3 nodes"), "{line}");
         assert!(!line.contains("14"), "it says the same for as long as it is so: {line}");
         let json = json(&status, &Rates::new());
-        assert_eq!((&json["partial"], &json["leaderless_ms"]), (&true.into(), &14_000.into()));
+        assert_eq!(
+            (&json["partial"], &json["without_coordinator_ms"]),
+            (&true.into(), &14_000.into())
+        );
         let nobodys = ClusterStatus { name: String::new(), voters_wanted: 0, ..status };
         let text = super::text(&nobodys, &Rates::new(), 0);
         assert!(text.starts_with("STOPPED  cluster ab12cd34, as n1"), "{text}");
