@@ -45,8 +45,8 @@ pub fn grants(state: &ClusterState) -> Vec<Command> {
 pub struct Turn {
     /// In the order in which they should be proposed.
     pub grants: Vec<Command>,
-    /// Overdue attempts that nobody else can take over: their nodes should end them, so that their
-    /// tasks can be offered anew.
+    /// Overdue attempts that nobody else can take over, or that are at what cannot be done now:
+    /// their nodes should end them, so that their tasks can be offered anew.
     pub give_up: Vec<(LeaseName, NodeId)>,
     /// When a task or a node that waits has waited long enough, milliseconds since 1970-01-01 UTC:
     /// then it is worth asking again, although nothing else may have changed.
@@ -91,6 +91,8 @@ pub fn turn_at(state: &ClusterState, overdue: &OverdueNames, now_ms: u64) -> Tur
             }
         }
     }
+    // What an attempt was given has been lost since, and is to be made again: on its slot, maybe.
+    turn.give_up.extend(round.needless(overdue));
     while let Some(next) = round.next() {
         grant(&mut round, next);
     }
@@ -175,6 +177,15 @@ impl<'a> Round<'a> {
         };
         let tasks = overdue.iter().map(|(id, task, _)| (id.clone(), *task));
         tasks.filter(is_stuck).collect()
+    }
+
+    /// Overdue attempts at tasks that could not be offered now.
+    fn needless(&self, overdue: &OverdueNames) -> impl Iterator<Item = (LeaseName, NodeId)> {
+        overdue.iter().filter_map(|(id, task, attempt)| {
+            let job = self.state.jobs.get(id).filter(|job| !job.is_due(*task))?;
+            let (_, node) = job.attempts_at(*task).find(|(at, _)| at == attempt)?;
+            Some(((id.clone(), *task, *attempt), node))
+        })
     }
 
     /// One more node for a task, beside those that are at it.
