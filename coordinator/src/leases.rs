@@ -11,14 +11,12 @@ use crate::state::ClusterState;
 use crate::task::{Task, TaskKind};
 
 /// Term of tasks that read and write objects: 150 s at ten ticks a second. Storage waits 120 s for
-/// one reply, and what it gives up itself is a failure with a reason and no case for this.
+/// one reply, and what it gives up itself is a failure with a reason and no case for this. A fit is
+/// one of them: while it computes it makes progress every second.
 pub const OBJECTS_TERM_TICKS: u64 = 1_500;
 
 /// Term of a merge, whose moments come from the memory of another node: 60 s.
 pub const MERGE_TERM_TICKS: u64 = 600;
-
-/// Term of a fit, which is one long computation that says nothing of its progress: 30 min.
-pub const FIT_TERM_TICKS: u64 = 18_000;
 
 /// An attempt by its full name.
 pub type LeaseName = (JobId, Task, Attempt);
@@ -42,7 +40,6 @@ impl Terms {
     /// In ticks.
     pub fn of(self, kind: TaskKind) -> u64 {
         self.uniform.unwrap_or(match kind {
-            TaskKind::Fit => FIT_TERM_TICKS,
             TaskKind::Merge => MERGE_TERM_TICKS,
             TaskKind::List
             | TaskKind::ListRange
@@ -51,6 +48,7 @@ impl Terms {
             | TaskKind::Remake
             | TaskKind::Rebuild
             | TaskKind::Project
+            | TaskKind::Fit
             | TaskKind::Publish => OBJECTS_TERM_TICKS,
         })
     }
@@ -177,9 +175,8 @@ mod tests {
     }
 
     #[test]
-    fn every_kind_of_task_has_30_seconds_at_least_and_a_fit_much_more() {
+    fn every_kind_of_task_has_30_seconds_at_least() {
         let terms = TaskKind::ALL.map(|kind| Terms::default().of(kind));
         assert!(terms.iter().all(|term| *term >= 300), "{terms:?}");
-        assert_eq!(terms.iter().max(), Some(&Terms::default().of(TaskKind::Fit)));
     }
 }

@@ -83,8 +83,6 @@ pub fn turn_at(state: &ClusterState, overdue: &OverdueNames, now_ms: u64) -> Tur
         let job = &state.jobs[&id];
         match round.another(job, task) {
             Some(node) => grant(&mut round, (id, task, node)),
-            // A fit may be at work for long without a word, and would never end.
-            None if task == Task::Fit => {}
             None => {
                 let at = job.attempts_at(task);
                 turn.give_up.extend(at.map(|(attempt, node)| ((id.clone(), task, attempt), node)));

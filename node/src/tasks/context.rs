@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::num::NonZeroUsize;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use bytes::Bytes;
 use fruitnode_coordinator::ids::{Digest, JobId, NodeId, PartitionId};
@@ -35,6 +37,9 @@ pub(super) const PHOTOGRAPH_BYTES_MAX: u64 = 128 << 20;
 
 /// Unit in which that memory is counted out.
 const ROOM_BYTES: u64 = 1 << 10;
+
+/// How often one long computation is counted as progress.
+const LONG_STEP: Duration = Duration::from_secs(1);
 
 /// How this machine works; no byte of a result depends on it.
 #[derive(Debug, Clone, Copy)]
@@ -177,6 +182,36 @@ impl NodeContext {
         };
         let answer = self.pool.run(timed).await;
         answer.map_err(|error| Failure::of(FailureReason::Panic, &error))?
+    }
+
+    /// As [`Self::compute`], for one computation that takes long and says nothing of its progress:
+    /// the attempt makes progress for as long as a thread is at it.
+    ///
+    /// # Errors
+    /// As [`Self::compute`].
+    pub async fn compute_long<T, F>(&self, work: F) -> Result<T, Failure>
+    where
+        T: Send + 'static,
+        F: FnOnce(&mut Scratch) -> Result<T, Failure> + Send + 'static,
+    {
+        let (begun, meter) = (Arc::new(AtomicBool::new(false)), Meter::here());
+        let told = Arc::clone(&begun);
+        let steps = async {
+            loop {
+                tokio::time::sleep(LONG_STEP).await;
+                if begun.load(Ordering::Relaxed) {
+                    meter.step();
+                }
+            }
+        };
+        let work = self.compute(move |scratch| {
+            told.store(true, Ordering::Relaxed);
+            work(scratch)
+        });
+        tokio::select! {
+            done = work => done,
+            never = steps => never,
+        }
     }
 }
 

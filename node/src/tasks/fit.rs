@@ -27,7 +27,7 @@ pub(super) async fn fit(
     })?;
     let context = Arc::clone(job);
     let (object, components) = node
-        .compute(move |_| {
+        .compute_long(move |_| {
             let fitted = pca::fit(&moments, &options)?;
             let certificate = pca::certificate(&moments, &fitted)?;
             certificate.holds()?;
