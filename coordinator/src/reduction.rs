@@ -212,8 +212,17 @@ impl Job {
             return true;
         }
         let reaches = |node: NodeId| around.reach.may_fetch(node, holder, around.now_ms);
-        // Whoever holds it is waited for, if it may fit and is busy.
-        fitters.any(|node| node == holder || (turns < MERGE_TURNS_MAX && reaches(node)))
+        // Whoever holds it is waited for, if it may fit and is busy. Not for ever, if others come
+        // before it, because something is wrong with it.
+        fitters.any(|node| match node == holder {
+            true => turns < MERGE_TURNS_MAX || self.is_sound(node),
+            false => turns < MERGE_TURNS_MAX && reaches(node),
+        })
+    }
+
+    /// Whether nothing speaks against a fit on this node.
+    fn is_sound(&self, node: NodeId) -> bool {
+        self.faults.trusts(node) && !self.avoids(Task::Fit, node)
     }
 
     /// Nodes that may fit and can write the fit.
@@ -249,7 +258,8 @@ impl Job {
 
     /// Has the root made again where it can be fitted.
     fn bring_to_the_fit(&mut self, around: &Around<'_>, out: &mut Outbox) {
-        let on = self.fitters(around).next();
+        let sound = self.fitters(around).find(|node| self.is_sound(*node));
+        let on = sound.or_else(|| self.fitters(around).next());
         self.turns.remove(&Task::Fit);
         if let Some(root) = self.plan().root() {
             self.rebuild(root, on, out);
