@@ -8,10 +8,10 @@ use fruitnode_coordinator::ids::{Digest, JobId, NodeId, PartitionId, RangeId};
 use fruitnode_coordinator::invariants;
 use fruitnode_coordinator::job::{Job, Outcome, Phase};
 use fruitnode_coordinator::leases::Overdue;
-use fruitnode_coordinator::replica::{Applied, Role};
 use fruitnode_coordinator::retry::FailureReason;
 use fruitnode_coordinator::state::ClusterState;
 use fruitnode_coordinator::task::{Cut, RangePart, Task, Winner};
+use fruitnode_replica::{Applied, Role};
 
 use crate::events::Wish;
 use crate::node::{Book, Node, Voting};

@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 use fruitnode_coordinator::command::Command;
 use fruitnode_coordinator::control::{member, voter};
 use fruitnode_coordinator::ids::NodeId;
-use fruitnode_coordinator::replica::{MemoryLog, Replica};
 use fruitnode_coordinator::state::ClusterState;
+use fruitnode_replica::{MemoryLog, Replica};
 
 use crate::bug::Bug;
 use crate::events::{Event, Operation, Wish};

@@ -4,7 +4,7 @@ use fruitnode_coordinator::control::member::{Input, Turned};
 use fruitnode_coordinator::control::message::StreamId;
 use fruitnode_coordinator::control::{leader, voter::Opening};
 use fruitnode_coordinator::ids::NodeId;
-use fruitnode_coordinator::replica::{Outgoing, StepError};
+use fruitnode_replica::{Outgoing, StepError};
 
 use crate::bug::Bug;
 use crate::events::{Down, Event, Life, Up, Wire};

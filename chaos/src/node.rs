@@ -11,9 +11,9 @@ use fruitnode_coordinator::control::voter::{Opening, Voter};
 use fruitnode_coordinator::control::worker::Attempts;
 use fruitnode_coordinator::ids::{Digest, NodeId};
 use fruitnode_coordinator::leases::LeaseName;
-use fruitnode_coordinator::replica::{MemoryLog, Replica, Status};
 use fruitnode_coordinator::retry::FailureReason;
 use fruitnode_coordinator::voters::VoterChange;
+use fruitnode_replica::{MemoryLog, Replica, Status};
 
 use crate::events::{Life, Wire, Wish};
 use crate::plan::Time;

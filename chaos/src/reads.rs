@@ -1,7 +1,7 @@
 //! What a coordinator tells people: never less than what was agreed on before they asked.
 
 use fruitnode_coordinator::ids::NodeId;
-use fruitnode_coordinator::replica::Confirmed;
+use fruitnode_replica::Confirmed;
 
 use crate::bug::Bug;
 use crate::world::World;

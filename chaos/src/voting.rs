@@ -5,7 +5,7 @@ use fruitnode_coordinator::control::leader::{Input, Leader};
 use fruitnode_coordinator::control::voter::{self, Opening, Output};
 use fruitnode_coordinator::ids::NodeId;
 use fruitnode_coordinator::leases::Terms;
-use fruitnode_coordinator::replica::{MemoryLog, ProposeError, Replica, ReplicaConfig, Step};
+use fruitnode_replica::{MemoryLog, ProposeError, Replica, ReplicaConfig, Step};
 
 use crate::bug::Bug;
 use crate::events::{Event, Life};

@@ -3,16 +3,17 @@
 //! [`state::ClusterState::apply`] takes one [`command::Command`] of the log and says, as
 //! [`effect::Effect`]s, what the leader must do; [`schedule::grants`] proposes the next leases.
 //! The rest are the parts of these two: what a task is ([`task`]), how a job moves ([`lineage`]),
-//! what a failure means ([`retry`]), and how moments add up ([`tree`], [`moments`]).
+//! what a failure means ([`retry`]), and in which order moments are added ([`tree`]).
 //!
 //! Architecture invariant: nothing here reads a clock, a file, a socket or a random source, and
-//! nothing is async. The crate's dependency tree is checked by `tests/tests/layering.rs`.
+//! nothing is async. The crate's dependency tree is checked by `tests/tests/rules/layering.rs`.
 
 pub mod attendance;
 pub mod codec;
 pub mod command;
 pub mod control;
 pub mod effect;
+pub mod failure;
 pub mod ids;
 pub mod invariants;
 pub mod job;
@@ -20,15 +21,14 @@ pub mod leases;
 mod lineage;
 pub mod max_bad;
 pub mod members;
-pub mod moments;
 pub mod partition;
 pub mod reach;
 mod reduction;
-pub mod replica;
 pub mod retry;
 pub mod schedule;
 mod slots;
 pub mod state;
+pub mod status;
 pub mod store_faults;
 pub mod story;
 pub mod task;

@@ -4,29 +4,31 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use fruitnode_coordinator::command::Command;
-use fruitnode_coordinator::control::message::Hello;
-use fruitnode_coordinator::ids::{Digest, JobId, NodeId};
-use fruitnode_coordinator::job::{Counts, Job, JobSpec, ListingProgress, Outcome, Phase};
-use fruitnode_coordinator::replica::{MemoryLog, Replica, Role, Status};
-use fruitnode_coordinator::state::ClusterState;
-use fruitnode_coordinator::task::Listing;
-use fruitnode_proto::v1;
-use fruitnode_proto::v1::from_member::Message;
 use futures_util::StreamExt;
 use thiserror::Error;
 use tokio::sync::{mpsc, watch};
 use tokio_stream::wrappers::ReceiverStream;
 
+use fruitnode_consensus as consensus;
+use fruitnode_consensus::{Consensus, ConsensusOptions, Outbox, StartError};
+use fruitnode_coordinator::command::Command;
+use fruitnode_coordinator::control::message::Hello;
+use fruitnode_coordinator::ids::{Digest, JobId, NodeId};
+use fruitnode_coordinator::job::{Counts, Job, JobSpec, ListingProgress, Outcome, Phase};
+use fruitnode_coordinator::state::ClusterState;
+use fruitnode_coordinator::task::Listing;
+use fruitnode_env::wall_ms;
+use fruitnode_mesh::error::{MeshError, Refusal, RefusalKind};
+use fruitnode_mesh::handler::Inbound;
+use fruitnode_mesh::roster::RosterBook;
+use fruitnode_pca as pca;
+use fruitnode_proto::v1;
+use fruitnode_proto::v1::from_member::Message;
+use fruitnode_replica::{MemoryLog, Replica, Role, Status};
+
 use crate::actors::attend::{self, AttendParts, Coordinators};
 use crate::actors::leader::{self, LeaderHandle, LeaderParts};
 use crate::actors::{patience, worker};
-use crate::consensus::{self, Consensus, ConsensusOptions, Outbox, StartError};
-use crate::env::wall_ms;
-use crate::mesh::error::{MeshError, Refusal, RefusalKind};
-use crate::mesh::handler::Inbound;
-use crate::mesh::roster::RosterBook;
-use crate::pca;
 use crate::tasks::{COMPUTE_CLASS, JobContext, NodeContext};
 
 /// Leases that the node takes at a time: one is computed while the next is fetched.

@@ -5,14 +5,14 @@ use std::io::{self, BufReader, Read};
 use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
-use fruitnode_coordinator::moments::Moments;
 use tokio::runtime::Handle;
 
-use crate::fitted_file::fitted_of;
-use crate::output::model::{FittedView, ModelArrays};
-use crate::pca;
-use crate::storage::S3Result;
-use crate::verify::{Arithmetic, Published, Whole};
+use fruitnode_pca as pca;
+use fruitnode_pca::moments::Moments;
+use fruitnode_result::fitted_file::fitted_of;
+use fruitnode_result::model::{FittedView, ModelArrays};
+use fruitnode_result::verify::{Arithmetic, Published, Whole};
+use fruitnode_storage::S3Result;
 
 /// A result in a folder.
 #[derive(Debug)]

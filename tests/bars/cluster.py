@@ -4,7 +4,7 @@ and while members join and leave; what a death costs, how long it takes to join,
 
     tests/bars/cluster.py         FRUITNODE, TEST_STORE: binaries; PHOTOGRAPHS: Fruits-360; ROUNDS=5: deaths, and joins
 
-Results are compared by `_SUCCESS`: it names every published file with its SHA-256 (node/src/output/success.rs), so that where it
+Results are compared by `_SUCCESS`: it names every published file with its SHA-256 (node/result/src/success.rs), so that where it
 is equal the files are the same, by name and by digest; `fruitnode verify` reads some of them back to see that they have these.
 Needs nothing but Python, on Linux. About 10 minutes on two cores."""
 

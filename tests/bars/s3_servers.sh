@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# What another server keeps of the promises of S3, as tests/tests/s3_store tries them: Garage, one
+# What another server keeps of the promises of S3, as tests/tests/s3/store tries them: Garage, one
 # node with its data in memory, from the binary `garage` on PATH (`cargo install garage --locked`). What it
 # leaves out is printed as `skipped: …`; what the program cannot do without must hold.
 #
@@ -57,7 +57,7 @@ AWS_ACCESS_KEY_ID=$(sed -n 's/^Key ID: *//p' "$SCRATCH/key")
 AWS_SECRET_ACCESS_KEY=$(sed -n 's/^Secret key: *//p' "$SCRATCH/key")
 export AWS_ACCESS_KEY_ID AWS_SECRET_ACCESS_KEY
 "$GARAGE" --version
-RUST_BACKTRACE=0 cargo test --workspace --test s3_store the_server_under_test_keeps_what_is_needed
+RUST_BACKTRACE=0 cargo test --workspace --test s3 store::the_server_under_test_keeps_what_is_needed
 
 # A whole job on it: made, replaced by a smaller one, and certified by what lies there then.
 FRUITNODE=${FRUITNODE:-target/release/fruitnode}

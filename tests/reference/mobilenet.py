@@ -3,10 +3,10 @@
 
     python -m venv v && v/bin/pip install torch torchvision timm transformers safetensors numpy
     v/bin/python mobilenet.py features ../data/mobilenet_features.safetensors
-    v/bin/python mobilenet.py channels        # the table in node/src/model/mobilenet_v2.rs
+    v/bin/python mobilenet.py channels        # the table in node/vision/src/model/mobilenet_v2.rs
 
 Weights and photographs are functions of (tensor name, index), here and in
-node/src/model/tests/synthetic.rs, so that only the features need recording: every eighth one of
+node/vision/src/model/tests/synthetic.rs, so that only the features need recording: every eighth one of
 each (library, width, height, width), f32. Made with torch 2.15, torchvision 0.29, timm 1.0.31,
 Transformers 5.23.
 """

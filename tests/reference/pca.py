@@ -1,6 +1,6 @@
 """Records what the PCA of hard matrices is, in 60-digit arithmetic where that is feasible.
 
-Writes ../data/pca/*.json, which node/src/pca/tests/ reads. Needs numpy, mpmath and scikit-learn
+Writes ../data/pca/*.json, which node/pca/src/tests/ reads. Needs numpy, mpmath and scikit-learn
 (the files were made with 2.4.6, 1.4.1 and 1.9.1):
 
     python3 pca.py

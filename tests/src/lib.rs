@@ -7,7 +7,6 @@ pub mod hostile;
 pub mod hub;
 pub mod layering;
 pub mod link;
-pub mod rust_code;
 pub mod sandbox;
 pub mod store;
 pub mod tidy;

@@ -42,7 +42,8 @@ impl Sandbox {
     /// Draws photographs of eight kinds of fruit.
     pub fn draw(&self, name: &str, per_kind: u32) -> PathBuf {
         let dir = self.path(name);
-        fruitnode::demo::draw_photographs(&dir, per_kind, &mut |_, _| {}).expect("room to draw");
+        fruitnode_vision::demo::draw_photographs(&dir, per_kind, &mut |_, _| {})
+            .expect("room to draw");
         dir
     }
 

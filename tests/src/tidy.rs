@@ -8,8 +8,6 @@ use std::io;
 use std::path::Path;
 use std::process::Command;
 
-use crate::rust_code::{code, without_tests};
-
 /// Longest line of Rust, in characters.
 pub const WIDTH_MAX: usize = 100;
 
@@ -20,7 +18,7 @@ pub const LINES_MAX: usize = 500;
 pub const FILE_BYTES_MAX: u64 = 1_000_000;
 
 /// The default weights: a first run needs no download.
-const WEIGHTS: &str = "node/assets/weights/mobilenet_v2_fruits_100.safetensors";
+const WEIGHTS: &str = "node/vision/assets/weights/mobilenet_v2_fruits_100.safetensors";
 
 /// A file of the repository.
 #[derive(Debug, Clone)]
@@ -40,11 +38,10 @@ pub type Objection = (usize, String);
 pub type Rule = (&'static str, fn(&TidyFile) -> Vec<Objection>);
 
 /// Every rule.
-pub const RULES: [Rule; 9] = [
+pub const RULES: [Rule; 8] = [
     ("width", width),
     ("length", length),
     ("module docs", module_docs),
-    ("unwrap", unwrap),
     ("leftover", leftover),
     ("machine path", machine_path),
     ("name", name),
@@ -93,15 +90,6 @@ pub fn module_docs(file: &TidyFile) -> Vec<Objection> {
         return Vec::new();
     }
     vec![(1, "does not open with `//!` and its responsibility".to_owned())]
-}
-
-/// Outside tests, `expect` says why it cannot fail.
-pub fn unwrap(file: &TidyFile) -> Vec<Objection> {
-    if !file.is_rust() || file.is_test() {
-        return Vec::new();
-    }
-    let code = without_tests(&code(&file.text));
-    lines(&code, |line| line.contains(concat!(".unwrap", "()")), "unwraps: say why it cannot fail")
 }
 
 /// Nothing is left for later in silence.
@@ -155,11 +143,6 @@ pub fn size(file: &TidyFile) -> Vec<Objection> {
 impl TidyFile {
     fn is_rust(&self) -> bool {
         self.path.ends_with(".rs")
-    }
-
-    fn is_test(&self) -> bool {
-        let path = self.path.as_str();
-        path.starts_with("tests/") || path.contains("/tests/") || path.ends_with("/tests.rs")
     }
 }
 

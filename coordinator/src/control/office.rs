@@ -2,7 +2,7 @@
 
 use crate::effect::Effect;
 use crate::ids::NodeId;
-use crate::replica::{Applied, Role, Status};
+use crate::status::{Applied, Role, Status};
 
 /// What a replica's node has to know of its office.
 #[derive(Debug, Clone, PartialEq)]

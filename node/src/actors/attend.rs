@@ -6,6 +6,10 @@ use std::fmt;
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use tokio::sync::{mpsc, watch};
+use tokio::task::AbortHandle;
+use tokio::time::MissedTickBehavior;
+
 use fruitnode_coordinator::control::member::{Input, Known, Member, Output, Turned};
 use fruitnode_coordinator::control::message::{
     FromMember, Hello, Order, Report, StreamId, ToMember,
@@ -13,22 +17,20 @@ use fruitnode_coordinator::control::message::{
 use fruitnode_coordinator::ids::NodeId;
 use fruitnode_proto::v1;
 use fruitnode_proto::v1::from_member::{Beat, Message};
-use tokio::sync::{mpsc, watch};
-use tokio::task::AbortHandle;
-use tokio::time::MissedTickBehavior;
 
 pub use fruitnode_coordinator::control::member::Standing;
+
+use fruitnode_env::memory::resident_bytes;
+use fruitnode_env::wall_ms;
+use fruitnode_mesh::client::Peers;
+use fruitnode_mesh::error::MeshError;
+use fruitnode_mesh::handler::Inbound;
+use fruitnode_mesh::roster::RosterBook;
+use fruitnode_result::story::{Story, Work};
 
 use crate::actors::envelope::{self, Joined};
 use crate::actors::leader::TICK;
 use crate::actors::spawn::spawn;
-use crate::env::wall_ms;
-use crate::memory::resident_bytes;
-use crate::mesh::client::Peers;
-use crate::mesh::error::MeshError;
-use crate::mesh::handler::Inbound;
-use crate::mesh::roster::RosterBook;
-use crate::story::{Story, Work};
 use crate::tasks::Running;
 
 /// Messages that wait for the stream.
@@ -262,7 +264,9 @@ impl Attend {
             }
             Output::Standing(standing) => {
                 match &standing {
-                    Standing::Attending { leader } => tracing::info!(%leader, "attending"),
+                    Standing::Attending { leader } => {
+                        tracing::info!(coordinator = %leader, "attending");
+                    }
                     Standing::Looking { words } => {
                         tracing::debug!(words, "looking for the coordinator")
                     }

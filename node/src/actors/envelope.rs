@@ -1,5 +1,7 @@
 //! What a member and the leader say to each other, as it travels.
 
+use prost::Message as _;
+
 use fruitnode_coordinator::codec::CodecError;
 use fruitnode_coordinator::codec::wire;
 use fruitnode_coordinator::control::member::ANY_TERM;
@@ -9,11 +11,9 @@ use fruitnode_coordinator::control::message::{
 use fruitnode_coordinator::ids::{Attempt, Digest, JobId, NodeId};
 use fruitnode_coordinator::leases::LeaseName;
 use fruitnode_coordinator::members;
+use fruitnode_mesh as mesh;
 use fruitnode_proto::v1;
 use fruitnode_proto::v1::to_member::Message;
-use prost::Message as _;
-
-use crate::mesh;
 
 /// Largest message that travels whole; larger ones travel in parts.
 const MESSAGE_BYTES_MAX: usize = 1 << 20;

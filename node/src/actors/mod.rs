@@ -8,8 +8,8 @@
 //!     +-------------- reports, grants ------------+
 //! ```
 //!
-//! The log is in [`crate::consensus`]: on a disk, and of several voters, in a cluster; in memory,
-//! and with nothing between leader and attend, where a process is alone ([`crate::local`]).
+//! The log is in [`fruitnode_consensus`]: on a disk, and of several voters, in a cluster; in
+//! memory, and with nothing between leader and attend, where a process is alone ([`crate::local`]).
 //!
 //! No actor waits for one to its right: the leader never waits for a member, and a worker's mailbox
 //! is always emptied, so no cycle of full mailboxes can stand still.

@@ -3,11 +3,12 @@
 
 use std::time::Duration;
 
-use fruitnode_coordinator::command::Command;
 use tokio::sync::mpsc;
 
+use fruitnode_consensus::{Consensus, ProposeError};
+use fruitnode_coordinator::command::Command;
+
 use crate::actors::spawn::spawn;
-use crate::consensus::{Consensus, ProposeError};
 
 /// Commands that go to the log together: one wait for the disk serves them all.
 const BATCH_COMMANDS_MAX: usize = 256;

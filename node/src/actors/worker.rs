@@ -4,18 +4,19 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
+use tokio::sync::{OnceCell, mpsc};
+use tokio::task::{AbortHandle, Id, JoinError, JoinSet};
+
 use fruitnode_coordinator::control::message::{MomentsName, Order, Report};
 use fruitnode_coordinator::control::worker::{Attempts, Input, Output};
+use fruitnode_coordinator::failure::Failure;
 use fruitnode_coordinator::ids::JobId;
 use fruitnode_coordinator::job::JobSpec;
 use fruitnode_coordinator::leases::LeaseName;
 use fruitnode_coordinator::retry::FailureReason;
-use tokio::sync::{OnceCell, mpsc};
-use tokio::task::{AbortHandle, Id, JoinError, JoinSet};
+use fruitnode_env::Moment;
 
 use crate::actors::spawn::spawn;
-use crate::env::Moment;
-use crate::failure::Failure;
 use crate::tasks::meter::measured;
 use crate::tasks::{self, AttemptFacts, JobContext, Lease, NodeContext};
 
@@ -203,9 +204,9 @@ mod tests {
     use fruitnode_coordinator::ids::{Attempt, Digest, NodeId};
     use fruitnode_coordinator::task::{Inputs, Task};
     use fruitnode_coordinator::tree::TreeNode;
+    use fruitnode_result::story::Story;
 
     use super::*;
-    use crate::story::Story;
     use crate::tasks::NodeOptions;
 
     fn job(name: &str) -> JobId {
@@ -303,7 +304,7 @@ mod tests {
 
     #[tokio::test]
     async fn moments_that_nobody_believes_in_go_and_those_that_are_not_here_are_told() {
-        use fruitnode_coordinator::moments::Moments;
+        use fruitnode_pca::moments::Moments;
 
         let mut member = Member::start();
         let hold = |name, leaf| {

@@ -11,7 +11,7 @@ use crate::cli::args::{Cli, Command, ConfigArgs, ConfigCommand, Format, ShowArgs
 use crate::cli::exit::Exit;
 use crate::cli::layered::{self, Flag, Origin, TERMINAL};
 use crate::cli::message::CliError;
-use crate::cli::run;
+use crate::cli::prepare;
 use crate::config::{self, Config, ConfigError, Kind, Layer, Places};
 
 /// Where the comment begins that says whence a value comes.
@@ -234,7 +234,7 @@ fn check_words(command: clap::Command, flags: &[Flag], config: &Config) -> Resul
     else {
         return Ok(());
     };
-    run::settings(&args).map(drop).map_err(|error| {
+    prepare::settings(&args).map(drop).map_err(|error| {
         let flags: Vec<_> = flags.iter().filter(|flag| flag.command == ["run"]).cloned().collect();
         error.blaming(&flags, &|flag| places.contains(&flag.key.as_str()), config)
     })

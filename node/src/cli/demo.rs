@@ -6,14 +6,15 @@ use std::path::Path;
 
 use clap::Parser;
 
+use fruitnode_env::wall_ms;
+use fruitnode_vision::demo::draw_photographs;
+
 use crate::cli::args::{Cli, Command, DemoArgs, Format, RunArgs, StorageArgs, TerminalArgs};
 use crate::cli::exit::Exit;
 use crate::cli::message::CliError;
 use crate::cli::screen::ScreenLine;
 use crate::cli::summary::shell_word;
 use crate::cli::{cluster, run, verify};
-use crate::demo::draw_photographs;
-use crate::env::wall_ms;
 
 /// Says that a folder was made by a demo.
 const MARKER: &str = ".fruitnode-demo";

@@ -3,11 +3,12 @@
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 
+use fruitnode_storage::Place;
+
 use crate::cli::args::StorageArgs;
 use crate::cli::exit::Exit;
+use crate::cli::machine::reactor;
 use crate::cli::message::CliError;
-use crate::cli::run::reactor;
-use crate::storage::Place;
 use crate::tasks::model_place;
 
 /// The folder of a model, fetched if it is in a bucket.

@@ -3,15 +3,16 @@
 
 use std::error::Error;
 
-use fruitnode_coordinator::retry::FailureReason;
 use serde::Serialize;
+
+use fruitnode_coordinator::failure::Failure;
+use fruitnode_coordinator::retry::FailureReason;
 
 use crate::cli::args::{Format, TerminalArgs};
 use crate::cli::cluster::show::table;
 use crate::cli::exit::Exit;
 use crate::cli::layered::{self, Flag};
 use crate::config::Config;
-use crate::failure::Failure;
 
 /// Why a command failed.
 #[derive(Debug)]

@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use tokio::task::JoinHandle;
 
+use fruitnode_result::story::Story;
+
 use crate::actors::spawn::spawn;
-use crate::story::Story;
 
 const EVERY: Duration = Duration::from_millis(500);
 

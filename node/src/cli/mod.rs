@@ -8,12 +8,14 @@ mod demo;
 pub mod exit;
 mod given;
 mod layered;
+mod machine;
 mod man;
 mod message;
 mod meter;
 mod model;
 mod pipe;
 mod plan;
+mod prepare;
 mod progress;
 mod run;
 mod screen;
@@ -29,8 +31,8 @@ use exit::Exit;
 use message::CliError;
 use start::Started;
 
-use crate::pipeline::suspect;
-use crate::storage;
+use fruitnode_storage as storage;
+use fruitnode_vision::suspect;
 
 /// Does what the command line says.
 pub fn main() -> Exit {

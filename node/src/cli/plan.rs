@@ -8,16 +8,18 @@ use std::time::Duration;
 use indicatif::{HumanBytes, HumanCount, HumanDuration};
 use serde::Serialize;
 
+use fruitnode_env::{Moment, wall_ms};
+use fruitnode_result::story::{Story, Work};
+use fruitnode_storage::Standing;
+
 use crate::cli::args::{Format, MachineArgs, PlanArgs, TerminalArgs};
 use crate::cli::exit::Exit;
+use crate::cli::machine;
 use crate::cli::message::CliError;
+use crate::cli::prepare::Prepared;
 use crate::cli::progress::spinner;
-use crate::cli::run::{self, Prepared};
 use crate::cli::screen::ScreenLine;
-use crate::env::{Moment, wall_ms};
 use crate::local::NODE;
-use crate::storage::Standing;
-use crate::story::{Story, Work};
 use crate::tasks::plan::{Plan, SAMPLE_MAX};
 use crate::tasks::{JobContext, NodeContext, NodeOptions, plan};
 
@@ -45,9 +47,9 @@ pub(super) fn plan(
     terminal: &TerminalArgs,
 ) -> Result<Exit, CliError> {
     let story = Arc::new(Story::begin(Moment::now(), wall_ms()));
-    let threads = run::threads(machine);
+    let threads = machine::threads(machine);
     let options = NodeOptions { threads, batch: machine.batch };
-    let (job, standing, planned) = run::reactor(threads)?.block_on(async {
+    let (job, standing, planned) = machine::reactor(threads)?.block_on(async {
         let looked = Box::pin(JobContext::look(settings, Some(extractor))).await;
         let (job, standing) = looked.map_err(|error| CliError::from(error.failure()))?;
         let job = Arc::new(job);
@@ -59,7 +61,7 @@ pub(super) fn plan(
             planned = watched(&story, hidden, plan::plan(&node, &job)) => {
                 Ok((Arc::clone(&job), standing, planned?))
             }
-            () = run::interrupted() => {
+            () = machine::interrupted() => {
                 let words = "interrupted: nothing was written, as nothing would have been";
                 Err(CliError::new(Exit::Interrupted, "interrupted", words))
             }

@@ -6,16 +6,17 @@ use std::str::FromStr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use fruitnode_coordinator::ids::JobId;
-use fruitnode_coordinator::job::Phase;
 use indicatif::{HumanCount, ProgressBar, ProgressStyle};
 use tokio::sync::watch;
+
+use fruitnode_coordinator::ids::JobId;
+use fruitnode_coordinator::job::Phase;
+use fruitnode_result::story::{Story, Work};
+use fruitnode_storage as storage;
 
 use crate::actors::spawn::spawn;
 use crate::cli::screen::ScreenLine;
 use crate::local::{JobView, View};
-use crate::storage;
-use crate::story::{Story, Work};
 
 /// How often the line is drawn again.
 pub(super) const REDRAW: Duration = Duration::from_millis(200);

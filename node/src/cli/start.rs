@@ -7,12 +7,13 @@ use clap::error::ErrorKind;
 use clap::parser::ValueSource;
 use clap::{ArgMatches, ColorChoice, CommandFactory, FromArgMatches};
 
+use fruitnode_vision::suspect::DECODE_ONE;
+
 use crate::cli::args::{Cli, Format, TerminalArgs};
 use crate::cli::exit::Exit;
 use crate::cli::layered::{self, Flag};
 use crate::cli::message::CliError;
 use crate::config::Config;
-use crate::pipeline::suspect::DECODE_ONE;
 
 /// What a command is started with.
 #[derive(Debug)]

@@ -2,12 +2,13 @@
 
 use std::fmt::Write as _;
 
-use fruitnode_coordinator::ids::JobId;
 use indicatif::{HumanBytes, HumanCount};
 use serde::Serialize;
 
+use fruitnode_coordinator::ids::JobId;
+use fruitnode_result::story::{Stage, Story, Work};
+
 use crate::local::JobView;
-use crate::story::{Stage, Story, Work};
 use crate::tasks::JobContext;
 
 /// The numbers of a finished run.

@@ -48,7 +48,8 @@ fn level(quiet: bool, verbose: u8, is_node: bool) -> &'static str {
         // Nobody is there to ask a node that runs for weeks to say more about last night.
         (false, 0) if is_node => "warn,fruitnode=info",
         // Whoever waits for a lock, or writes where nothing fences others off, must know.
-        (false, 0) => "error,fruitnode::storage::s3=warn",
+        (false, 0) => "error,fruitnode_storage::s3=warn",
+        // Every crate of the program begins with this word.
         (false, 1) => "fruitnode=info",
         (false, _) => "fruitnode=debug",
     }

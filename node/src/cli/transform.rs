@@ -4,13 +4,15 @@
 use std::fs;
 use std::path::Path;
 
+use fruitnode_storage::S3Options;
+use fruitnode_vision::model::{Kernel, Pooling};
+
 use crate::cli::args::{TerminalArgs, TransformArgs};
 use crate::cli::exit::Exit;
+use crate::cli::machine::kernel;
 use crate::cli::message::CliError;
-use crate::cli::run::Prepared;
+use crate::cli::prepare::{Prepared, instant};
 use crate::cli::{given, plan, run, weights};
-use crate::model::{Kernel, Pooling};
-use crate::storage::S3Options;
 use crate::tasks::options::JobOptions;
 use crate::tasks::{GivenModel, Settings, network};
 
@@ -20,7 +22,7 @@ pub(in crate::cli) fn transform(
     terminal: &TerminalArgs,
 ) -> Result<Exit, CliError> {
     if args.plan.dry_run {
-        let prepared = prepare(args, terminal, run::kernel(&args.machine)?)?;
+        let prepared = prepare(args, terminal, kernel(&args.machine)?)?;
         return plan::plan(prepared, &args.machine, &args.plan, terminal);
     }
     let summary =
@@ -60,8 +62,8 @@ pub(in crate::cli) fn prepare(
         like: None,
         mode: result.mode.clone(),
         max_bad: photographs.max_bad.clone(),
-        modified_after: run::instant("--modified-after", photographs.modified_after.as_deref())?,
-        modified_before: run::instant("--modified-before", photographs.modified_before.as_deref())?,
+        modified_after: instant("--modified-after", photographs.modified_after.as_deref())?,
+        modified_before: instant("--modified-before", photographs.modified_before.as_deref())?,
         model: Some(given.folder.display().to_string()),
         model_sha256: Some(given.digest().map_err(|error| refuse(&error))?),
         shared: false,

@@ -4,14 +4,15 @@ use std::num::NonZeroUsize;
 
 use serde::Serialize;
 
+use fruitnode_coordinator::failure::Failure;
+use fruitnode_result::verify::{self, Check, GIVEN_MODEL, Verdict};
+use fruitnode_storage::{Place, S3Result};
+
 use crate::cli::args::{Format, StorageArgs, TerminalArgs, VerifyArgs};
 use crate::cli::exit::Exit;
+use crate::cli::machine::reactor;
 use crate::cli::message::CliError;
-use crate::cli::run::reactor;
-use crate::failure::Failure;
-use crate::storage::{Place, S3Result};
 use crate::verified::{OwnArithmetic, ResultBucket, ResultFolder};
-use crate::verify::{self, Check, GIVEN_MODEL, Verdict};
 
 #[derive(Serialize)]
 struct Document<'a> {

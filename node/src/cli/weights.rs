@@ -2,13 +2,14 @@
 
 use std::path::{Path, PathBuf};
 
+use fruitnode_result::digest::sha256;
+use fruitnode_storage::hub::{PullError, Source, Surroundings};
+use fruitnode_vision::model::embedded;
+
 use crate::cli::args::{MachineArgs, StorageArgs, TerminalArgs};
 use crate::cli::exit::Exit;
 use crate::cli::message::CliError;
 use crate::cli::model::pull::fetch;
-use crate::hub::{PullError, Source, Surroundings};
-use crate::model::embedded;
-use crate::output::digest::sha256;
 
 /// The file behind a word, fetched if it is a source and was not before.
 pub(super) fn at_hand(

@@ -9,10 +9,10 @@
 //! could; voters hear one process of each other.
 
 use fruitnode_coordinator::ids::NodeId;
+use fruitnode_mesh::client;
+use fruitnode_mesh::tls::Tls;
 
 use crate::member::MemberError;
-use crate::mesh::client;
-use crate::mesh::tls::Tls;
 
 /// Whether nobody else is this node, where it was reached and where it is to be.
 pub(super) async fn check(

@@ -3,26 +3,26 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use tokio::sync::mpsc;
+
 use fruitnode_coordinator::codec::{self, wire};
 use fruitnode_coordinator::command::Command;
 use fruitnode_coordinator::ids::{Digest, JobId, NodeId};
 use fruitnode_coordinator::job::JobSpec;
+use fruitnode_env::wall_ms;
+use fruitnode_mesh::PIECE_BYTES_MAX;
+use fruitnode_mesh::error::{Refusal, RefusalKind};
+use fruitnode_mesh::handler::Outbound;
+use fruitnode_mesh::identity::Certified;
+use fruitnode_mesh::token::Token;
 use fruitnode_proto::v1;
-use tokio::sync::mpsc;
 
 use crate::actors::attend::Standing;
 use crate::actors::spawn::spawn;
-use crate::env::wall_ms;
 use crate::member::enrolment::propose;
-use crate::member::node::Shared;
 use crate::member::partial::{self, Known};
+use crate::member::shared::{Shared, Voting};
 use crate::member::views::{self, Beside};
-use crate::member::voting::Voting;
-use crate::mesh::PIECE_BYTES_MAX;
-use crate::mesh::error::{Refusal, RefusalKind};
-use crate::mesh::handler::Outbound;
-use crate::mesh::identity::Certified;
-use crate::mesh::token::Token;
 use crate::tasks::{COMPUTE_CLASS, Settings};
 
 /// Between two looks at a job that is watched.

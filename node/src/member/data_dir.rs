@@ -11,7 +11,7 @@ use rustix::fs::{FlockOperation, flock};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use crate::env::wall_ms;
+use fruitnode_env::wall_ms;
 
 /// Version of the form of `identity.json`.
 const VERSION: u32 = 1;
@@ -24,6 +24,9 @@ pub(super) const JOINING_KEY: &str = "joining.key";
 
 /// File with the key of the cluster's authority.
 pub(super) const AUTHORITY_KEY: &str = "authority.key";
+
+/// File with who there is, as the node last heard.
+pub const ROSTER: &str = "roster";
 
 /// Says that the node is to leave its cluster for good, since whoever runs it wants that.
 const LEAVING: &str = "leaving";

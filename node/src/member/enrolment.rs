@@ -9,18 +9,19 @@ use std::net::IpAddr;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
+use sha2::{Digest as _, Sha256};
+
+use fruitnode_consensus::ProposeError;
 use fruitnode_coordinator::command::Command;
 use fruitnode_coordinator::ids::{Digest, NodeId};
 use fruitnode_coordinator::members::TokenError;
+use fruitnode_env::{Moment, wall_ms};
+use fruitnode_mesh::error::{Refusal, RefusalKind};
+use fruitnode_mesh::roster::RosterBook;
+use fruitnode_mesh::{request_key, shown, source_of, token};
 use fruitnode_proto::v1;
-use sha2::{Digest as _, Sha256};
 
-use crate::consensus::ProposeError;
-use crate::env::{Moment, wall_ms};
-use crate::member::voting::Voting;
-use crate::mesh::error::{Refusal, RefusalKind};
-use crate::mesh::roster::RosterBook;
-use crate::mesh::{request_key, shown, source_of, token};
+use crate::member::shared::Voting;
 
 /// Wrong tokens, and keys that nobody knows, that one address may try within [`TRIES_WINDOW`].
 const TRIES_MAX: u32 = 5;

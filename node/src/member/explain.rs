@@ -5,26 +5,27 @@ use std::iter;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use tokio::runtime::Handle;
+use tokio::sync::mpsc;
+
 use fruitnode_coordinator::codec::wire;
 use fruitnode_coordinator::ids::JobId;
 use fruitnode_coordinator::job::{JobSpec, Outcome, Phase};
 use fruitnode_coordinator::retry::FailureReason;
+use fruitnode_mesh::error::{Refusal, RefusalKind};
+use fruitnode_mesh::handler::Outbound;
 use fruitnode_proto::v1;
 use fruitnode_proto::v1::explanation::Explanation as Part;
-use tokio::runtime::Handle;
-use tokio::sync::mpsc;
+use fruitnode_result::story::{ACCEPTED, AttemptLine};
+use fruitnode_result::verify::Published;
+use fruitnode_storage::{Place, S3Options, S3Result};
 
 use crate::actors::spawn::spawn;
 use crate::member::control::no_job;
+use crate::member::shared::Voting;
 use crate::member::views;
-use crate::member::voting::Voting;
-use crate::mesh::error::{Refusal, RefusalKind};
-use crate::mesh::handler::Outbound;
-use crate::storage::{Place, S3Options, S3Result};
-use crate::story::{ACCEPTED, AttemptLine};
 use crate::tasks::explain::{Fate, explain, explain_key};
 use crate::verified::{ResultBucket, ResultFolder};
-use crate::verify::Published;
 
 /// Answers that wait for a client.
 const ANSWERS_WAITING_MAX: usize = 64;

@@ -4,25 +4,25 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use fruitnode_coordinator::command::Command;
-use fruitnode_coordinator::ids::{Digest, NodeId, hex};
-use fruitnode_coordinator::replica::Replica;
-use fruitnode_coordinator::state::ClusterState;
 use prost::Message;
 use sha2::{Digest as _, Sha256};
 
-use crate::consensus::store::RedbLog;
-use crate::env::{secret_bytes, wall_ms};
+use fruitnode_consensus::store::RedbLog;
+use fruitnode_coordinator::command::Command;
+use fruitnode_coordinator::ids::{Digest, NodeId, hex};
+use fruitnode_coordinator::state::ClusterState;
+use fruitnode_env::{secret_bytes, wall_ms};
+use fruitnode_mesh::authority::Authority;
+use fruitnode_mesh::credentials::{self, Credentials, HOSTS, NODE, NodeKey};
+use fruitnode_mesh::identity::{Certified, new_cluster};
+use fruitnode_mesh::request_key;
+use fruitnode_mesh::roster::Roster;
+use fruitnode_mesh::token::Token;
+use fruitnode_replica::Replica;
+
 use crate::member::MemberError;
-use crate::member::data_dir::{DataDir, NodeFile, write_private};
+use crate::member::data_dir::{DataDir, NodeFile, ROSTER, write_private};
 use crate::member::join::check_address;
-use crate::member::node::ROSTER;
-use crate::mesh::authority::Authority;
-use crate::mesh::credentials::{self, Credentials, HOSTS, NODE, NodeKey};
-use crate::mesh::identity::{Certified, new_cluster};
-use crate::mesh::request_key;
-use crate::mesh::roster::Roster;
-use crate::mesh::token::Token;
 
 /// The first node.
 const FIRST: NodeId = NodeId(1);

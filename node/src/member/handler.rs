@@ -4,26 +4,27 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use fruitnode_coordinator::ids::{JobId, NodeId};
-use fruitnode_coordinator::members::Process;
-use fruitnode_proto::v1;
-use fruitnode_proto::v1::from_member::Message;
 use tokio::sync::watch;
 use tokio::time::timeout;
 
+use fruitnode_consensus::pieces::Joined;
+use fruitnode_consensus::{Consensus, ProposeError};
+use fruitnode_coordinator::ids::{JobId, NodeId};
+use fruitnode_coordinator::members::Process;
+use fruitnode_mesh::authority::Authority;
+use fruitnode_mesh::error::{Refusal, RefusalKind};
+use fruitnode_mesh::handler::{Caller, Handler, Inbound, Outbound};
+use fruitnode_mesh::identity::Identity;
+use fruitnode_proto::v1;
+use fruitnode_proto::v1::from_member::Message;
+
 use crate::actors::attend::Standing;
-use crate::consensus::pieces::Joined;
-use crate::consensus::{Consensus, ProposeError};
 use crate::member::enrolment::{self, Tries};
 use crate::member::infer::LargeRoom;
 use crate::member::leaderless::Leaderless;
-use crate::member::node::Shared;
-use crate::member::voting::{Voting, VotingHandle};
+use crate::member::shared::{Shared, Voting};
+use crate::member::voting::VotingHandle;
 use crate::member::{control, explain, infer, moments, rows};
-use crate::mesh::authority::Authority;
-use crate::mesh::error::{Refusal, RefusalKind};
-use crate::mesh::handler::{Caller, Handler, Inbound, Outbound};
-use crate::mesh::identity::Identity;
 
 /// For a stream's first message.
 const HELLO_WAIT: Duration = Duration::from_secs(5);

@@ -8,18 +8,19 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use fruitnode_coordinator::retry::FailureReason;
-use fruitnode_proto::v1;
 use futures_util::{StreamExt, stream};
 use tokio::runtime::Handle;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio::time::timeout;
 
+use fruitnode_coordinator::failure::Failure;
+use fruitnode_coordinator::retry::FailureReason;
+use fruitnode_mesh::error::{MeshError, Refusal, RefusalKind};
+use fruitnode_mesh::handler::{Inbound, Outbound};
+use fruitnode_proto::v1;
+use fruitnode_vision::{DecodeError, Limits};
+
 use crate::actors::spawn::spawn;
-use crate::failure::Failure;
-use crate::mesh::error::{MeshError, Refusal, RefusalKind};
-use crate::mesh::handler::{Inbound, Outbound};
-use crate::pipeline::{DecodeError, Limits};
 use crate::tasks::NodeContext;
 use crate::tasks::infer::{InferWords, Inference};
 

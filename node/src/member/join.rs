@@ -3,18 +3,18 @@
 
 use std::path::PathBuf;
 
-use fruitnode_coordinator::ids::hex;
-use fruitnode_proto::v1;
 use prost::Message;
 use sha2::{Digest as _, Sha256};
 
+use fruitnode_coordinator::ids::hex;
+use fruitnode_mesh::client;
+use fruitnode_mesh::credentials::{NODE, NodeKey};
+use fruitnode_mesh::request_key;
+use fruitnode_mesh::token::Token;
+use fruitnode_proto::v1;
+
 use crate::member::MemberError;
-use crate::member::data_dir::{DataDir, JOINING_KEY, NodeFile};
-use crate::member::node::ROSTER;
-use crate::mesh::client;
-use crate::mesh::credentials::{NODE, NodeKey};
-use crate::mesh::request_key;
-use crate::mesh::token::Token;
+use crate::member::data_dir::{DataDir, JOINING_KEY, NodeFile, ROSTER};
 
 /// How a node joins.
 #[derive(Debug)]

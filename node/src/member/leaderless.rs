@@ -4,9 +4,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::watch;
 
+use fruitnode_env::Moment;
+
 use crate::actors::attend::Standing;
 use crate::actors::spawn::spawn;
-use crate::env::Moment;
 
 /// Since when the node attends at nobody. Cheap to clone.
 #[derive(Debug, Clone)]

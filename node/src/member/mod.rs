@@ -28,6 +28,7 @@ pub mod ports;
 mod renewal;
 mod restore;
 mod rows;
+mod shared;
 #[cfg(test)]
 mod tests;
 mod views;
@@ -36,16 +37,16 @@ mod voting;
 use std::io;
 use std::net::SocketAddr;
 
-use fruitnode_coordinator::ids::NodeId;
 use thiserror::Error;
 
-use crate::consensus::store::StoreError;
-use crate::consensus::{LogFailure, StartError};
-use crate::mesh::RequestError;
-use crate::mesh::authority::AuthorityError;
-use crate::mesh::credentials::CredentialsError;
-use crate::mesh::error::MeshError;
-use crate::mesh::tls::TlsError;
+use fruitnode_consensus::store::StoreError;
+use fruitnode_consensus::{LogFailure, StartError};
+use fruitnode_coordinator::ids::NodeId;
+use fruitnode_mesh::RequestError;
+use fruitnode_mesh::authority::AuthorityError;
+use fruitnode_mesh::credentials::CredentialsError;
+use fruitnode_mesh::error::MeshError;
+use fruitnode_mesh::tls::TlsError;
 
 pub use data_dir::{DataDir, DataDirError};
 pub use found::{FoundOptions, Founded, PERSON, found, save_person};

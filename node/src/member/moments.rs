@@ -3,17 +3,18 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
+
 use fruitnode_coordinator::codec::wire;
+use fruitnode_coordinator::failure::Failure;
 use fruitnode_coordinator::ids::{Digest, JobId, NodeId};
 use fruitnode_coordinator::retry::FailureReason;
 use fruitnode_coordinator::tree::TreeNode;
+use fruitnode_mesh::client::Peers;
+use fruitnode_mesh::error::{MeshError, Refusal, RefusalKind};
+use fruitnode_pca::moments::wire as bytes;
 use fruitnode_proto::v1;
 
-use crate::failure::Failure;
-use crate::mesh::client::Peers;
-use crate::mesh::error::{MeshError, Refusal, RefusalKind};
 use crate::tasks::{MomentsSource, NodeContext};
-use crate::wire as bytes;
 
 /// Largest moments that are taken: 8,192 columns packed.
 const MOMENTS_BYTES_MAX: usize = 300 << 20;

@@ -6,41 +6,39 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use fruitnode_coordinator::control::message::Hello;
-use fruitnode_coordinator::ids::NodeId;
-use fruitnode_coordinator::members::Process;
-use fruitnode_proto::v1;
 use prost::Message;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
+use fruitnode_consensus::LogFailure;
+use fruitnode_consensus::store::RedbLog;
+use fruitnode_coordinator::control::message::Hello;
+use fruitnode_coordinator::ids::NodeId;
+use fruitnode_coordinator::members::Process;
+use fruitnode_env::{Moment, secret_bytes, wall_ms};
+use fruitnode_mesh::authority::Authority;
+use fruitnode_mesh::client::Peers;
+use fruitnode_mesh::credentials::{Credentials, NODE};
+use fruitnode_mesh::roster::RosterBook;
+use fruitnode_mesh::server;
+use fruitnode_mesh::tls::Tls;
+use fruitnode_pca as pca;
+use fruitnode_proto::v1;
+use fruitnode_result::story::Story;
+use fruitnode_storage::S3Options;
+
 use crate::actors::attend::{self, AttendParts, Standing};
 use crate::actors::spawn::spawn;
 use crate::actors::worker;
-use crate::consensus::LogFailure;
-use crate::consensus::store::RedbLog;
-use crate::env::{Moment, secret_bytes, wall_ms};
 use crate::http::Health;
-use crate::member::data_dir::{DataDir, NodeFile};
+use crate::member::data_dir::{DataDir, NodeFile, ROSTER};
 use crate::member::handler::NodeHandler;
 use crate::member::moments::PeerMoments;
 use crate::member::ports::{self, Ports};
-use crate::member::voting::VotingSlot;
+use crate::member::shared::{Shared, VotingSlot};
 use crate::member::{MemberError, alone, renewal, voting};
-use crate::mesh::authority::Authority;
-use crate::mesh::client::Peers;
-use crate::mesh::credentials::{Credentials, NODE};
-use crate::mesh::roster::RosterBook;
-use crate::mesh::server;
-use crate::mesh::tls::Tls;
-use crate::pca;
-use crate::storage::S3Options;
-use crate::story::Story;
 use crate::tasks::{COMPUTE_CLASS, NodeContext, NodeOptions};
-
-/// File with who there is, as the node last heard.
-pub const ROSTER: &str = "roster";
 
 /// How a node runs. Nothing here changes a byte of a result.
 #[derive(Debug, Clone)]
@@ -59,24 +57,6 @@ pub struct RunOptions {
     pub storage: S3Options,
     /// How long it may take to hand its work over when it stops.
     pub drain: Duration,
-}
-
-/// What the parts of a running node share.
-pub(super) struct Shared {
-    pub(super) me: NodeId,
-    /// This process, of all that were started on the folder.
-    pub(super) process: Process,
-    pub(super) file: NodeFile,
-    pub(super) dir: DataDir,
-    pub(super) tls: Tls,
-    pub(super) book: RosterBook,
-    pub(super) peers: Peers,
-    pub(super) voting: VotingSlot,
-    pub(super) context: Arc<NodeContext>,
-    /// Where S3 is, for what is read back.
-    pub(super) storage: S3Options,
-    /// Told when the log can no longer be trusted.
-    pub(super) failed: watch::Sender<Option<LogFailure>>,
 }
 
 /// Runs a node until it is told to stop, or cannot go on. One that has its ports already was made

@@ -5,14 +5,14 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
-use fruitnode_coordinator::ids::NodeId;
-use fruitnode_coordinator::members::Process;
-use fruitnode_proto::v1;
 use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 
-use crate::consensus::{Consensus, Outbox};
-use crate::mesh::client::Peers;
+use fruitnode_consensus::{Consensus, Outbox};
+use fruitnode_coordinator::ids::NodeId;
+use fruitnode_coordinator::members::Process;
+use fruitnode_mesh::client::Peers;
+use fruitnode_proto::v1;
 
 /// Consensus, once it runs: told what became of messages.
 #[derive(Debug, Clone, Default)]

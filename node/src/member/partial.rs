@@ -6,10 +6,10 @@ use std::sync::Arc;
 
 use fruitnode_coordinator::ids::NodeId;
 use fruitnode_coordinator::state::ClusterState;
+use fruitnode_mesh::roster::Roster;
 use fruitnode_proto::v1;
 
 use crate::member::views;
-use crate::mesh::roster::Roster;
 
 /// Milliseconds without a word in the log after which a voter is told of as silent: heartbeats are
 /// answered five times a second, and who looks for a leader asks every few seconds.

@@ -9,21 +9,22 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use fruitnode_coordinator::ids::NodeId;
-use fruitnode_proto::v1;
 use tokio::sync::watch;
 use tokio::time::sleep;
 
+use fruitnode_coordinator::ids::NodeId;
+use fruitnode_env::wall_ms;
+use fruitnode_mesh::authority::Authority;
+use fruitnode_mesh::client;
+use fruitnode_mesh::credentials::{Credentials, NODE, NodeKey};
+use fruitnode_mesh::error::MeshError;
+use fruitnode_mesh::identity::Certified;
+use fruitnode_proto::v1;
+
 use crate::actors::attend::Standing;
-use crate::env::wall_ms;
 use crate::member::MemberError;
 use crate::member::data_dir::DataDir;
-use crate::member::node::Shared;
-use crate::mesh::authority::Authority;
-use crate::mesh::client;
-use crate::mesh::credentials::{Credentials, NODE, NodeKey};
-use crate::mesh::error::MeshError;
-use crate::mesh::identity::Certified;
+use crate::member::shared::Shared;
 
 /// Longest time between two looks: a clock that was set is noticed.
 const LOOK_EVERY_MAX: Duration = Duration::from_secs(5);

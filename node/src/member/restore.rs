@@ -7,20 +7,20 @@
 use std::fs;
 use std::path::PathBuf;
 
+use prost::Message;
+
+use fruitnode_consensus::store::RedbLog;
 use fruitnode_coordinator::codec;
 use fruitnode_coordinator::command::Command;
 use fruitnode_coordinator::ids::NodeId;
-use fruitnode_coordinator::replica::{Replica, ReplicaConfig};
 use fruitnode_coordinator::state::ClusterState;
+use fruitnode_env::wall_ms;
+use fruitnode_mesh::roster::Roster;
 use fruitnode_proto::v1;
-use prost::Message;
+use fruitnode_replica::{Replica, ReplicaConfig};
 
-use crate::consensus::store::RedbLog;
-use crate::env::wall_ms;
 use crate::member::MemberError;
-use crate::member::data_dir::DataDir;
-use crate::member::node::ROSTER;
-use crate::mesh::roster::Roster;
+use crate::member::data_dir::{DataDir, ROSTER};
 
 /// The log that is to be, while it is made.
 const NEW_LOG: &str = "restored.redb";

@@ -5,18 +5,19 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use fruitnode_coordinator::ids::{JobId, NodeId};
-use fruitnode_proto::v1;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio::time::sleep;
 
+use fruitnode_coordinator::ids::{JobId, NodeId};
+use fruitnode_mesh::client::Peers;
+use fruitnode_mesh::error::Refusal;
+use fruitnode_mesh::handler::Outbound;
+use fruitnode_proto::v1;
+
 use crate::actors::spawn::spawn;
 use crate::member::control::no_job;
-use crate::member::voting::Voting;
-use crate::mesh::client::Peers;
-use crate::mesh::error::Refusal;
-use crate::mesh::handler::Outbound;
+use crate::member::shared::Voting;
 use crate::tasks::NodeContext;
 use crate::tasks::feed::FedRows;
 

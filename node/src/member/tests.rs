@@ -5,20 +5,21 @@ use std::num::NonZeroUsize;
 use std::path::Path;
 use std::time::Duration;
 
-use fruitnode_proto::v1;
 use tempfile::TempDir;
 use tokio::net::TcpStream;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
 
+use fruitnode_mesh::client::Contact;
+use fruitnode_mesh::credentials::Credentials;
+use fruitnode_mesh::error::MeshError;
+use fruitnode_mesh::token::Token;
+use fruitnode_proto::v1;
+use fruitnode_storage::S3Options;
+
 use super::{FoundOptions, Founded, JoinOptions, MemberError, RunOptions, found, join, run};
 use crate::actors::spawn::spawn;
-use crate::mesh::client::Contact;
-use crate::mesh::credentials::Credentials;
-use crate::mesh::error::MeshError;
-use crate::mesh::token::Token;
-use crate::storage::S3Options;
 use crate::tasks::NodeOptions;
 
 /// Longest wait for anything, on a machine that does much else.

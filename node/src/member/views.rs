@@ -310,7 +310,7 @@ pub(super) fn prevailing_fit_class(state: &ClusterState) -> String {
         *count.entry(&node.fit_class).or_default() += 1;
     }
     let most = count.into_iter().rev().max_by_key(|(_, nodes)| *nodes);
-    most.map_or_else(crate::pca::fit_class, |(class, _)| class.to_owned())
+    most.map_or_else(fruitnode_pca::fit_class, |(class, _)| class.to_owned())
 }
 
 #[cfg(test)]

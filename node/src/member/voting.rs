@@ -1,85 +1,34 @@
-//! What a node has besides, while it votes: the log, the leader's duties, the authority's key. And
-//! the actor that begins and ends this, around the voter's machine.
+//! The actor that begins and ends what a node has besides, while it votes: the log, the leader's
+//! duties, the authority's key. It stands around the voter's machine.
 //!
 //! A node that votes no longer lets go of the authority's key: whoever gets at the machine later
 //! finds nothing with which certificates are made. The log stays. Should the node be made a voter
 //! again, or should what it heard have been out of date, then it keeps what it promised to the
 //! others; and there is no secret in it.
 
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::Arc;
 
-use fruitnode_coordinator::control::voter::{Input, Output, Voter};
-use fruitnode_coordinator::ids::NodeId;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::MissedTickBehavior;
 
+use fruitnode_consensus as consensus;
+use fruitnode_consensus::ConsensusOptions;
+use fruitnode_consensus::store::RedbLog;
+use fruitnode_coordinator::control::voter::{Input, Output, Voter};
+use fruitnode_mesh::authority::Authority;
+use fruitnode_mesh::error::Refusal;
+
 use crate::actors::attend::Standing;
-use crate::actors::leader::{self, Admission, LeaderHandle, LeaderParts, TICK};
+use crate::actors::leader::{self, Admission, LeaderParts, TICK};
 use crate::actors::patience;
 use crate::actors::spawn::spawn;
-use crate::consensus::store::RedbLog;
-use crate::consensus::{self, Consensus, ConsensusOptions};
 use crate::member::MemberError;
 use crate::member::data_dir::AUTHORITY_KEY;
-use crate::member::node::Shared;
 use crate::member::outbox::MeshOutbox;
-use crate::mesh::authority::Authority;
-use crate::mesh::error::Refusal;
-use crate::mesh::roster::RosterBook;
+use crate::member::shared::{Shared, Voting};
 
 /// Messages that wait for the actor.
 const MAILBOX_MESSAGES_MAX: usize = 16;
-
-/// A voter's parts.
-#[derive(Debug, Clone)]
-pub(super) struct Voting {
-    pub(super) consensus: Consensus,
-    pub(super) leader: LeaderHandle,
-    pub(super) authority: Arc<Authority>,
-}
-
-/// The parts, on nodes that have them. Cheap to clone.
-#[derive(Debug, Clone, Default)]
-pub(super) struct VotingSlot(Arc<RwLock<Option<Voting>>>);
-
-impl VotingSlot {
-    /// The parts, on a voter.
-    pub(super) fn get(&self) -> Option<Voting> {
-        self.0.read().unwrap_or_else(PoisonError::into_inner).clone()
-    }
-
-    /// This node votes from now on.
-    pub(super) fn set(&self, voting: Voting) {
-        *self.0.write().unwrap_or_else(PoisonError::into_inner) = Some(voting);
-    }
-
-    /// This node votes no longer.
-    pub(super) fn take(&self) -> Option<Voting> {
-        self.0.write().unwrap_or_else(PoisonError::into_inner).take()
-    }
-
-    /// The parts, if this node is the coordinator; else where the coordinator is: as the log says,
-    /// or `attended`, at whom this node attends.
-    pub(super) fn leading(
-        &self,
-        book: &RosterBook,
-        me: NodeId,
-        attended: Option<NodeId>,
-    ) -> Result<Voting, Refusal> {
-        // The log of a node that votes no longer is out of date.
-        let votes = book.now().voters.contains(&me);
-        let Some(voting) = self.get().filter(|_| votes) else {
-            return Err(book.not_leader(attended));
-        };
-        let (serves, leader) = {
-            let status = voting.consensus.status();
-            let status = status.borrow();
-            // One that has just been elected may not know yet what its predecessor confirmed.
-            (status.serves, status.leader.filter(|leader| *leader != me))
-        };
-        if serves { Ok(voting) } else { Err(book.not_leader(leader)) }
-    }
-}
 
 /// To the actor.
 enum VotingMsg {

@@ -8,29 +8,32 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
-use fruitnode_coordinator::ids::{Digest, JobId, NodeId, PartitionId};
-use fruitnode_coordinator::retry::FailureReason;
-use fruitnode_coordinator::task::{Cut, Listing, Task};
 use tokio::sync::{OnceCell, OwnedSemaphorePermit, Semaphore};
 
-use crate::env::Moment;
-use crate::failure::Failure;
-use crate::model::Extractor;
-use crate::output::thumbnails::{self, Thumbnail};
-use crate::pipeline::compute::ComputePool;
-use crate::pipeline::{DecodeError, Limits, Preprocess, PreprocessWorkspace, Rgb};
-use crate::rows::Subject;
-use crate::storage::manifest::ManifestReader;
-use crate::storage::{Access, Entry, S3Options, Sink, Source};
-use crate::story::Story;
+use fruitnode_coordinator::failure::Failure;
+use fruitnode_coordinator::ids::{Digest, JobId, NodeId, PartitionId};
+use fruitnode_coordinator::retry::FailureReason;
+use fruitnode_coordinator::task::{Cut, Listing};
+use fruitnode_env::Moment;
+use fruitnode_result::digest::sha256;
+use fruitnode_result::rows::Subject;
+use fruitnode_result::story::Story;
+use fruitnode_result::thumbnails::{self, Thumbnail};
+use fruitnode_storage::manifest::ManifestReader;
+use fruitnode_storage::{Entry, S3Options, Sink, Source};
+use fruitnode_vision::model::Extractor;
+use fruitnode_vision::{DecodeError, Limits, Preprocess, Rgb};
+
+use crate::tasks::compute::ComputePool;
 use crate::tasks::facts::SurveyFacts;
+use crate::tasks::features::Scratch;
 use crate::tasks::feed::RowFeed;
 use crate::tasks::given::GivenModel;
 use crate::tasks::held::HeldMoments;
 use crate::tasks::meter::{Meter, Running};
 use crate::tasks::network::Networks;
 use crate::tasks::peers::{MomentsSource, NoPeers};
-use crate::tasks::{Lease, Settings, infer, objects, sha256};
+use crate::tasks::{Settings, features, objects};
 
 /// Bytes of photographs that may be in memory at a time, fetched and not yet inferred.
 pub(super) const PHOTOGRAPH_BYTES_MAX: u64 = 128 << 20;
@@ -48,13 +51,6 @@ pub struct NodeOptions {
     pub threads: NonZeroUsize,
     /// Photographs handed to a thread at a time.
     pub batch: NonZeroUsize,
-}
-
-/// Scratch space of one compute thread.
-#[derive(Debug, Default)]
-pub struct Scratch {
-    pub(super) prepare: PreprocessWorkspace,
-    pub(super) tensor: Vec<f32>,
 }
 
 /// What every task of a node shares.
@@ -78,7 +74,7 @@ pub struct NodeContext {
     storage: S3Options,
     room: Arc<Semaphore>,
     opened: Mutex<BTreeMap<JobId, Arc<JobContext>>>,
-    networks: Arc<Networks>,
+    pub(super) networks: Arc<Networks>,
 }
 
 impl NodeContext {
@@ -136,25 +132,6 @@ impl NodeContext {
     pub(super) fn prepared(&self, job: &JobId) -> Option<Arc<JobContext>> {
         let opened = self.opened.lock().unwrap_or_else(PoisonError::into_inner);
         opened.get(job).cloned()
-    }
-
-    /// The job of a lease, opened here if it has not been.
-    ///
-    /// # Errors
-    /// When its options cannot be read, or its source, target or weights cannot be opened.
-    pub async fn open(&self, lease: &Lease) -> Result<Arc<JobContext>, Failure> {
-        if let Some(job) = self.prepared(&lease.job) {
-            return Ok(job);
-        }
-        let settings = Settings::of_spec(&lease.spec).map_err(|error| error.failure())?;
-        let settings = Settings { storage: self.storage.clone(), ..settings };
-        let (networks, wanted) = (Arc::clone(&self.networks), settings.clone());
-        let load = move |_: &mut Scratch| networks.get(&wanted).map_err(|error| error.failure());
-        let extractor = self.compute(load).await?;
-        let access = if lease.task == Task::List { Access::Prepare } else { Access::Join };
-        let id = lease.job.clone();
-        let opened = JobContext::open_as(id, settings, Some(extractor), access).await;
-        opened.map(Arc::new).map_err(|error| error.failure())
     }
 
     /// Waits until photographs of this many bytes may be held.
@@ -279,7 +256,7 @@ impl JobContext {
         bytes: &[u8],
     ) -> Result<Result<Vec<f32>, DecodeError>, Failure> {
         let limits = (self.limits, self.dim);
-        infer::features(&self.extractor, &self.preprocess, limits, scratch, bytes)
+        features::features(&self.extractor, &self.preprocess, limits, scratch, bytes)
     }
 
     /// Photographs from bytes to pixels, none of them in this process. The inner errors are the
@@ -292,7 +269,7 @@ impl JobContext {
         photographs: &[&[u8]],
         step: &dyn Fn(),
     ) -> Result<Vec<Result<Rgb, DecodeError>>, Failure> {
-        infer::decode_suspects(&self.preprocess, self.limits, photographs, step)
+        features::decode_suspects(&self.preprocess, self.limits, photographs, step)
     }
 
     /// One of these from pixels to features.
@@ -300,7 +277,7 @@ impl JobContext {
     /// # Errors
     /// As [`JobContext::features`].
     pub fn features_of(&self, scratch: &mut Scratch, rgb: &Rgb) -> Result<Vec<f32>, Failure> {
-        infer::features_of(&self.extractor, &self.preprocess, self.dim, scratch, rgb)
+        features::features_of(&self.extractor, &self.preprocess, self.dim, scratch, rgb)
     }
 
     /// The thumbnail of the photograph whose features were computed last with this scratch space.

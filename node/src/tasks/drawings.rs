@@ -3,14 +3,15 @@
 
 use std::sync::Arc;
 
+use fruitnode_coordinator::failure::Failure;
 use fruitnode_coordinator::task::Winner;
+use fruitnode_result as output;
+use fruitnode_result::fitted_file::FittedFile;
+use fruitnode_result::html::Look;
+use fruitnode_result::plots::{Extremes, Sample, scatter};
+use fruitnode_result::thumbnails::{is_sampled, read_strip};
+use fruitnode_result::{names, scree};
 
-use crate::failure::Failure;
-use crate::fitted_file::FittedFile;
-use crate::output::html::Look;
-use crate::output::plots::{Extremes, Sample, scatter};
-use crate::output::thumbnails::{is_sampled, read_strip};
-use crate::output::{self, names, scree};
 use crate::tasks::{JobContext, NodeContext, objects};
 
 /// Names of the files, and their bytes.

@@ -4,14 +4,16 @@
 use std::io;
 
 use bytes::Bytes;
-use fruitnode_coordinator::ids::JobId;
 use serde::Serialize;
 
-use crate::output::{self, ReadError, names};
-use crate::rows::{BadRow, Subject};
-use crate::story::{AttemptLine, AttemptsError, read_attempts};
+use fruitnode_coordinator::ids::JobId;
+use fruitnode_result as output;
+use fruitnode_result::rows::{BadRow, Subject};
+use fruitnode_result::story::{AttemptLine, AttemptsError, read_attempts};
+use fruitnode_result::verify::Published;
+use fruitnode_result::{ReadError, names};
+
 use crate::tasks::objects;
-use crate::verify::Published;
 
 /// Why nothing can be told.
 #[derive(Debug, thiserror::Error)]

@@ -10,23 +10,25 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use fruitnode_coordinator::ids::{Attempt, PartitionId};
-use fruitnode_coordinator::moments::Moments;
-use fruitnode_coordinator::retry::FailureReason;
-use fruitnode_coordinator::task::{Listing, TaskResult};
 use futures_util::{StreamExt, TryStreamExt, stream};
 
-use crate::env::Moment;
-use crate::failure::Failure;
-use crate::output;
-use crate::output::thumbnails::{Thumbnail, is_sampled};
-use crate::pipeline::{DecodeError, Rgb};
-use crate::rows::{BadRow, FeatureRows, Subject};
-use crate::storage::{Entry, GetError, Place};
-use crate::story::{Story, Work};
+use fruitnode_coordinator::failure::Failure;
+use fruitnode_coordinator::ids::{Attempt, PartitionId};
+use fruitnode_coordinator::retry::FailureReason;
+use fruitnode_coordinator::task::{Listing, TaskResult};
+use fruitnode_env::Moment;
+use fruitnode_pca::moments::Moments;
+use fruitnode_result as output;
+use fruitnode_result::digest::sha256;
+use fruitnode_result::rows::{BadRow, FeatureRows, Subject};
+use fruitnode_result::story::{Story, Work};
+use fruitnode_result::thumbnails::{Thumbnail, is_sampled};
+use fruitnode_storage::{Entry, GetError, Place};
+use fruitnode_vision::{DecodeError, Rgb};
+
 use crate::tasks::feed::FedRow;
 use crate::tasks::meter::Meter;
-use crate::tasks::{JobContext, NodeContext, Scratch, max_bad, objects, sha256};
+use crate::tasks::{JobContext, NodeContext, Scratch, max_bad, objects};
 
 /// Reads of one batch that are under way together.
 const FETCHES_PER_BATCH_MAX: usize = 16;

@@ -3,14 +3,15 @@
 
 use std::sync::Arc;
 
-use fruitnode_coordinator::ids::{Attempt, RangeId};
-use fruitnode_coordinator::task::{Cut, RangePart, TaskResult};
 use futures_util::{StreamExt, TryStreamExt, stream};
 
-use crate::failure::Failure;
-use crate::storage::manifest::{Chunk, ManifestError, read_chunks, write_manifest};
-use crate::storage::{ListSummary, conclude};
-use crate::tasks::facts::{ListingFacts, PartFacts};
+use fruitnode_coordinator::failure::Failure;
+use fruitnode_coordinator::ids::{Attempt, RangeId};
+use fruitnode_coordinator::task::{Cut, RangePart, TaskResult};
+use fruitnode_storage::manifest::{Chunk, ManifestError, read_chunks, write_manifest};
+use fruitnode_storage::{ListSummary, conclude};
+
+use crate::tasks::facts::{ListingFacts, PartFacts, listed};
 use crate::tasks::meter::Meter;
 use crate::tasks::{JobContext, NodeContext, objects};
 
@@ -53,7 +54,7 @@ pub(super) async fn gather(
     )
     .await?;
     ListingFacts::of(&manifest, &summary).write(node, job, attempt).await?;
-    Ok(manifest.result())
+    Ok(listed(&manifest))
 }
 
 fn named(

@@ -1,25 +1,24 @@
-//! A fitted model that a job takes over instead of fitting one: read, compared with what this
-//! release and the job's network do, and handed to the tasks after the fit.
+//! A fitted model that a job takes over instead of fitting one: read, and compared with what this
+//! release and the job's network do.
 
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
-use fruitnode_coordinator::ids::Attempt;
+use fruitnode_coordinator::failure::Failure;
 use fruitnode_coordinator::retry::FailureReason;
-use fruitnode_coordinator::task::TaskResult;
+use fruitnode_result::digest::sha256;
+use fruitnode_result::fitted_file::FittedFile;
+use fruitnode_result::verify::figures_of_given;
+use fruitnode_result::{ReadError, WriteError, names};
+use fruitnode_storage::hub::PullError;
+use fruitnode_storage::{PlaceError, S3Error};
+use fruitnode_vision::Preprocess;
+use fruitnode_vision::model::Extractor;
+use fruitnode_vision::preprocess::PreprocessError;
 
-use crate::failure::Failure;
-use crate::fitted_file::FittedFile;
-use crate::hub::PullError;
-use crate::model::Extractor;
-use crate::output::{ReadError, WriteError, names};
-use crate::pipeline::Preprocess;
-use crate::pipeline::preprocess::PreprocessError;
-use crate::storage::{PlaceError, S3Error};
-use crate::tasks::{COMPUTE_CLASS, JobContext, NodeContext, facts, objects, sha256};
-use crate::verify::figures_of_given;
+use crate::tasks::facts;
+use crate::tasks::features::COMPUTE_CLASS;
 
 /// Largest file of a model, in bytes: 1,280 components of 1,280 columns take 13 million.
 const FILE_BYTES_MAX: u64 = 1 << 30;
@@ -313,30 +312,10 @@ impl GivenModel {
         }
     }
 
-    fn encode(&self) -> Result<Vec<u8>, WriteError> {
+    /// As an object of the job.
+    pub(super) fn encode(&self) -> Result<Vec<u8>, WriteError> {
         self.file.encode()
     }
-}
-
-/// Takes the given model over, in place of a fit: the tasks after this one see no difference.
-pub(super) async fn adopt(
-    node: &Arc<NodeContext>,
-    job: &Arc<JobContext>,
-    attempt: Attempt,
-) -> Result<TaskResult, Failure> {
-    let context = Arc::clone(job);
-    let (object, components) = node
-        .compute(move |_| {
-            let given = context.given.as_ref().ok_or_else(|| {
-                let words = "a given fit was leased of a job without a model";
-                Failure::new(FailureReason::InvalidJob, words)
-            })?;
-            Ok((given.encode()?, given.file.facts.k))
-        })
-        .await?;
-    let digest = sha256(&object);
-    job.put(&objects::fit(&job.id, attempt), object).await?;
-    Ok(TaskResult::Fitted { digest, components })
 }
 
 fn read(path: PathBuf) -> Result<Vec<u8>, GivenError> {

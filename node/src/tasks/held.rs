@@ -10,10 +10,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use fruitnode_coordinator::ids::{Digest, JobId};
-use fruitnode_coordinator::moments::Moments;
-use fruitnode_coordinator::tree::{ReducePlan, TreeNode};
 use tokio::sync::Notify;
+
+use fruitnode_coordinator::ids::{Digest, JobId};
+use fruitnode_coordinator::tree::{ReducePlan, TreeNode};
+use fruitnode_pca::moments::Moments;
 
 type Key = (JobId, TreeNode);
 

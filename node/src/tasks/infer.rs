@@ -4,16 +4,17 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use fruitnode_coordinator::failure::Failure;
 use fruitnode_coordinator::retry::FailureReason;
+use fruitnode_pca as pca;
+use fruitnode_pca::Fitted;
+use fruitnode_vision::model::Extractor;
+use fruitnode_vision::model::profile::Filter;
+use fruitnode_vision::preprocess::Flags;
+use fruitnode_vision::{DecodeError, Limits, Preprocess};
 
-use crate::failure::Failure;
-use crate::model::Extractor;
-use crate::model::profile::Filter;
-use crate::pca::{self, Fitted};
-use crate::pipeline::preprocess::Flags;
-use crate::pipeline::suspect::{self, Order, Shrink, SuspectError};
-use crate::pipeline::{DecodeError, Limits, Preprocess, Rgb};
-use crate::tasks::{GivenModel, NodeContext, Scratch, model_place, network};
+use crate::tasks::features::features;
+use crate::tasks::{GivenModel, NodeContext, model_place, network};
 
 /// What to do with photographs, in the words of the command line; empty means what the weights say.
 #[derive(Debug, Clone, Default)]
@@ -136,65 +137,4 @@ fn flags(words: &InferWords) -> Result<Flags, Failure> {
         filter: word(&words.resize).map(filter).transpose()?,
         profile: profile.map_err(|error| invalid(&error))?,
     })
-}
-
-/// One photograph from bytes to features. The inner error is the photograph's fault.
-///
-/// # Errors
-/// When the network refuses its input, or the child that decodes a huge one cannot be started.
-pub(super) fn features(
-    extractor: &Extractor,
-    preprocess: &Preprocess,
-    (limits, dim): (Limits, usize),
-    scratch: &mut Scratch,
-    bytes: &[u8],
-) -> Result<Result<Vec<f32>, DecodeError>, Failure> {
-    let rgb = match suspect::decode_guarded(bytes, &order(preprocess, limits)) {
-        Ok(rgb) => rgb,
-        Err(SuspectError::Photograph(error)) => return Ok(Err(error)),
-        Err(error) => return Err(Failure::of(FailureReason::OutOfMemory, &error)),
-    };
-    features_of(extractor, preprocess, dim, scratch, &rgb).map(Ok)
-}
-
-/// Photographs from bytes to pixels, in another process. The inner errors are the photographs'
-/// fault. `step` is called when one is done.
-///
-/// # Errors
-/// When the child that decodes them cannot be started.
-pub(super) fn decode_suspects(
-    preprocess: &Preprocess,
-    limits: Limits,
-    photographs: &[&[u8]],
-    step: &dyn Fn(),
-) -> Result<Vec<Result<Rgb, DecodeError>>, Failure> {
-    suspect::decode_suspects(None, photographs, &order(preprocess, limits), step)
-        .map_err(|error| Failure::of(FailureReason::OutOfMemory, &error))
-}
-
-/// One photograph from pixels to features: whole, or shrunk already to the size of the network.
-///
-/// # Errors
-/// When the network refuses its input.
-pub(super) fn features_of(
-    extractor: &Extractor,
-    preprocess: &Preprocess,
-    dim: usize,
-    scratch: &mut Scratch,
-    rgb: &Rgb,
-) -> Result<Vec<f32>, Failure> {
-    let size = preprocess.size;
-    let Scratch { prepare, tensor } = scratch;
-    preprocess.apply(rgb, prepare, tensor);
-    let mut features = vec![0.0; dim];
-    extractor
-        .features(tensor, size.height as usize, size.width as usize, &mut features)
-        .map_err(|error| invalid(&error))?;
-    Ok(features)
-}
-
-fn order(preprocess: &Preprocess, limits: Limits) -> Order {
-    let (size, filter) = (preprocess.size, preprocess.filter);
-    let shrink = Some(Shrink { width: size.width, height: size.height, filter });
-    Order { limits, shrink }
 }

@@ -3,17 +3,19 @@
 
 use std::sync::Arc;
 
-use fruitnode_coordinator::ids::Attempt;
-use fruitnode_coordinator::task::TaskResult;
 use tokio::sync::mpsc;
 
-use crate::failure::Failure;
-use crate::storage::manifest::{write_chunks, write_manifest};
-use crate::storage::{Entry, KeyRange, ListError, ListSummary, Survey, conclude};
-use crate::story::Told;
-use crate::tasks::facts::{ListingFacts, PartFacts, SurveyFacts};
+use fruitnode_coordinator::failure::Failure;
+use fruitnode_coordinator::ids::Attempt;
+use fruitnode_coordinator::task::TaskResult;
+use fruitnode_result::digest::sha256;
+use fruitnode_result::story::{Told, Work};
+use fruitnode_storage::manifest::{write_chunks, write_manifest};
+use fruitnode_storage::{Entry, KeyRange, ListError, ListSummary, Survey, conclude};
+
+use crate::tasks::facts::{ListingFacts, PartFacts, SurveyFacts, listed};
 use crate::tasks::meter::Meter;
-use crate::tasks::{JobContext, NodeContext, objects, sha256};
+use crate::tasks::{JobContext, NodeContext, objects};
 
 /// Looks at the source, and writes the manifest or the survey.
 pub(super) async fn list(
@@ -44,7 +46,7 @@ pub(super) async fn list(
             )
             .await?;
             ListingFacts::of(&manifest, &summary).write(node, job, attempt).await?;
-            manifest.result()
+            listed(&manifest)
         }
     };
     told.keep();
@@ -92,4 +94,22 @@ async fn send(
     let stopped = |_| ListError::Stopped { from: job.source.uri().to_owned() };
     blocks.send(survey.entries).await.map_err(stopped)?;
     Ok(survey.summary)
+}
+
+impl ListingFacts {
+    /// Writes them beside the manifest of the same attempt.
+    ///
+    /// # Errors
+    /// As the sink says.
+    pub(super) async fn write(
+        &self,
+        node: &NodeContext,
+        job: &JobContext,
+        attempt: Attempt,
+    ) -> Result<(), Failure> {
+        Work::add(&node.story.work.skipped, self.skipped);
+        Work::add(&node.story.work.untimely, self.untimely);
+        let bytes = serde_json::to_vec(self).expect("numbers and strings are always JSON");
+        job.put(&objects::listing(&job.id, attempt), bytes).await
+    }
 }

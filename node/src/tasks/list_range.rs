@@ -2,16 +2,17 @@
 
 use std::sync::Arc;
 
+use fruitnode_coordinator::failure::Failure;
 use fruitnode_coordinator::ids::{Attempt, RangeId};
 use fruitnode_coordinator::retry::FailureReason;
 use fruitnode_coordinator::task::{Cut, TaskResult};
+use fruitnode_result::digest::sha256;
+use fruitnode_result::story::Told;
+use fruitnode_storage::manifest::write_chunks;
 
-use crate::failure::Failure;
-use crate::storage::manifest::write_chunks;
-use crate::story::Told;
 use crate::tasks::facts::PartFacts;
 use crate::tasks::meter::Meter;
-use crate::tasks::{JobContext, NodeContext, objects, sha256};
+use crate::tasks::{JobContext, NodeContext, objects};
 
 /// Lists a range and writes what it holds.
 pub(super) async fn list_range(

@@ -5,11 +5,10 @@
 
 use std::collections::BTreeMap;
 
+use fruitnode_coordinator::failure::Failure;
 use fruitnode_coordinator::max_bad::{MaxBad, WHOLE};
 use fruitnode_coordinator::retry::FailureReason;
-
-use crate::failure::Failure;
-use crate::rows::BadRow;
+use fruitnode_result::rows::BadRow;
 
 /// Codes that the words of a failure name, the most frequent first.
 const CODES_TOLD_MAX: usize = 3;
@@ -74,8 +73,9 @@ fn kinds(bad: &[BadRow]) -> String {
 
 #[cfg(test)]
 mod tests {
+    use fruitnode_result::rows::Subject;
+
     use super::*;
-    use crate::rows::Subject;
 
     fn bad(count: usize) -> Vec<BadRow> {
         let row = |n: usize| BadRow {

@@ -15,8 +15,8 @@ use std::time::Duration;
 
 use fruitnode_coordinator::ids::NodeId;
 use fruitnode_coordinator::leases::LeaseName;
+use fruitnode_env::{Moment, wall_ms};
 
-use crate::env::{Moment, wall_ms};
 use crate::tasks::AttemptFacts;
 
 tokio::task_local! {

@@ -1,12 +1,13 @@
 //! What a lease makes a node do: one file per kind of task, each an async function from inputs to a
 //! result. Nothing here decides what comes next.
 
+mod compute;
 mod context;
 mod drawings;
 pub mod explain;
 mod extract;
 mod facts;
-mod failure;
+mod features;
 pub mod feed;
 mod fit;
 mod gather;
@@ -18,6 +19,7 @@ mod list_range;
 pub mod max_bad;
 pub mod meter;
 pub mod model_place;
+mod moments;
 pub mod network;
 pub mod objects;
 mod open;
@@ -27,6 +29,7 @@ pub mod plan;
 mod project;
 mod publish;
 mod reduce;
+mod report;
 mod settings;
 pub mod when;
 
@@ -34,19 +37,19 @@ use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
-use fruitnode_coordinator::ids::Digest;
-use fruitnode_coordinator::retry::FailureReason;
-use fruitnode_coordinator::task::{Inputs, Task, TaskResult};
-use sha2::{Digest as _, Sha256};
 use tokio::time::sleep;
 
-use crate::failure::Failure;
-use crate::storage::outages;
+use fruitnode_coordinator::failure::Failure;
+use fruitnode_coordinator::retry::FailureReason;
+use fruitnode_coordinator::task::{Inputs, Task, TaskResult};
+use fruitnode_storage::outages;
+
 use crate::tasks::meter::Meter;
 use crate::tasks::publish::Wanted;
 
-pub use context::{JobContext, NodeContext, NodeOptions, Scratch};
+pub use context::{JobContext, NodeContext, NodeOptions};
 pub use explain::{ExplainError, Fate, explain, explain_key};
+pub use features::{COMPUTE_CLASS, Scratch};
 pub use feed::{FedRow, FedRows, RowFeed, RowWatcher};
 pub use fruitnode_coordinator::control::message::Lease;
 pub use fruitnode_coordinator::story::AttemptFacts;
@@ -55,10 +58,6 @@ pub use meter::Running;
 pub use open::{OpenError, abandon};
 pub use peers::{MomentsSource, NoPeers};
 pub use settings::{Settings, SettingsError};
-
-/// What the bits of features depend on beside photographs, weights and options: the kind of
-/// processor, and a number that is raised by whoever changes a bit.
-pub const COMPUTE_CLASS: &str = "cpu-2";
 
 /// How often an attempt that waits for a store says that it does.
 const STEP_EVERY: Duration = Duration::from_secs(5);
@@ -120,7 +119,7 @@ async fn by_kind(
         (Task::Fit, Inputs::Fit(root, holding)) => {
             fit::fit(node, job, attempt, root, holding).await
         }
-        (Task::Fit, Inputs::Adopt) => given::adopt(node, job, attempt).await,
+        (Task::Fit, Inputs::Adopt) => fit::adopt(node, job, attempt).await,
         (Task::Project(partition), Inputs::Project(winner, fit)) => {
             project::project(node, job, partition, attempt, winner, fit).await
         }
@@ -132,9 +131,4 @@ async fn by_kind(
             Err(Failure::new(FailureReason::InvalidJob, words))
         }
     }
-}
-
-/// SHA-256 of bytes.
-pub(crate) fn sha256(bytes: &[u8]) -> Digest {
-    Digest(Sha256::digest(bytes).into())
 }

@@ -6,11 +6,13 @@ use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
 
-use crate::env::unique_name;
-use crate::hub::Surroundings;
-use crate::output::names::{MODEL_JSON, MODEL_SAFETENSORS};
-use crate::storage::{Place, S3Error, S3Options, S3Result};
-use crate::tasks::{GivenError, sha256};
+use fruitnode_env::unique_name;
+use fruitnode_result::digest::sha256;
+use fruitnode_result::names::{MODEL_JSON, MODEL_SAFETENSORS};
+use fruitnode_storage::hub::Surroundings;
+use fruitnode_storage::{Place, S3Error, S3Options, S3Result};
+
+use crate::tasks::GivenError;
 
 /// The folder of a model that is named as a folder or as `s3://BUCKET/PREFIX`; of one in a bucket
 /// both files are read and kept in the cache, under a name that follows from what they hold.

@@ -6,12 +6,12 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
+use fruitnode_coordinator::failure::Failure;
 use fruitnode_coordinator::retry::FailureReason;
+use fruitnode_storage::hub::{FILE_BYTES_MAX, PullError, Source, Surroundings};
+use fruitnode_vision::model::{self, Extractor, Kernel, Pooling, WeightsError};
 
-use crate::failure::Failure;
-use crate::hub::{FILE_BYTES_MAX, PullError, Source, Surroundings};
-use crate::model::{self, Extractor, Kernel, Pooling, WeightsError};
-use crate::tasks::{OpenError, Settings};
+use crate::tasks::Settings;
 
 /// Why there is no network.
 #[derive(Debug, thiserror::Error)]
@@ -56,6 +56,17 @@ pub enum NetworkError {
         #[source]
         source: WeightsError,
     },
+    /// Other weights than those the job was submitted with.
+    #[error(
+        "the weights have SHA-256 {found}, and the job was submitted with {expected}: give this \
+         node the same file"
+    )]
+    OtherWeights {
+        /// What is here.
+        found: String,
+        /// What it should be.
+        expected: String,
+    },
 }
 
 impl NetworkError {
@@ -69,7 +80,9 @@ impl NetworkError {
             },
             Self::NotPulled { .. } => FailureReason::InputMissing,
             Self::Cache(error) => return error.failure(),
-            Self::TooLarge { .. } | Self::Weights { .. } => FailureReason::InvalidJob,
+            Self::TooLarge { .. } | Self::Weights { .. } | Self::OtherWeights { .. } => {
+                FailureReason::InvalidJob
+            }
         };
         Failure::of(reason, self)
     }
@@ -86,7 +99,7 @@ impl Networks {
     ///
     /// # Errors
     /// When its weights are not on this machine, or are others than the job was submitted with.
-    pub fn get(&self, settings: &Settings) -> Result<Arc<Extractor>, OpenError> {
+    pub fn get(&self, settings: &Settings) -> Result<Arc<Extractor>, NetworkError> {
         let sha256 = &settings.options.weights_sha256;
         let name = (sha256.clone(), settings.pooling.to_string());
         // Whoever needs the same network meanwhile waits instead of loading it as well.
@@ -107,13 +120,13 @@ impl Networks {
 ///
 /// # Errors
 /// When they have another digest.
-pub fn check(extractor: &Extractor, expected: &str) -> Result<(), OpenError> {
+pub fn check(extractor: &Extractor, expected: &str) -> Result<(), NetworkError> {
     let found = extractor.sha256();
     if found == expected {
         return Ok(());
     }
     let (found, expected) = (found.to_owned(), expected.to_owned());
-    Err(OpenError::OtherWeights { found, expected })
+    Err(NetworkError::OtherWeights { found, expected })
 }
 
 /// The file of a job's weights on this machine: what was named, or, of a source, what the cache

@@ -3,25 +3,28 @@
 
 use std::sync::Arc;
 
+use tokio::sync::OnceCell;
+
+use fruitnode_coordinator::failure::Failure;
 use fruitnode_coordinator::ids::JobId;
 use fruitnode_coordinator::job::JobSpec;
 use fruitnode_coordinator::retry::FailureReason;
-use tokio::sync::OnceCell;
-
-use crate::failure::Failure;
-use crate::memory::available_memory;
-use crate::model::Extractor;
-use crate::output::names;
-use crate::pca::{self, GuardError};
-use crate::pipeline::Limits;
-use crate::pipeline::preprocess::{Preprocess, PreprocessError};
-use crate::storage::{
+use fruitnode_coordinator::task::Task;
+use fruitnode_env::memory::available_memory;
+use fruitnode_pca as pca;
+use fruitnode_pca::GuardError;
+use fruitnode_result::names;
+use fruitnode_storage::{
     Access, FolderSink, FolderSource, FolderTarget, ListError, NoSink, Place, S3Sink, S3Source,
     S3Target, Sink, SinkError, Source, Standing, look, look_s3,
 };
+use fruitnode_vision::Limits;
+use fruitnode_vision::model::Extractor;
+use fruitnode_vision::preprocess::{Preprocess, PreprocessError};
+
 use crate::tasks::given::{GivenError, GivenModel};
 use crate::tasks::network::{self, NetworkError};
-use crate::tasks::{JobContext, NodeContext, Settings, model_place};
+use crate::tasks::{JobContext, Lease, NodeContext, Scratch, Settings, model_place};
 
 /// Depth of the reduction that the memory is reckoned for: a thousand million photographs.
 const TREE_DEPTH: u32 = 20;
@@ -50,17 +53,6 @@ pub enum OpenError {
     /// The network.
     #[error(transparent)]
     Network(#[from] NetworkError),
-    /// Other weights than those the job was submitted with.
-    #[error(
-        "the weights have SHA-256 {found}, and the job was submitted with {expected}: give this \
-         node the same file"
-    )]
-    OtherWeights {
-        /// What is here.
-        found: String,
-        /// What it should be.
-        expected: String,
-    },
     /// The model that is to be taken over.
     #[error(transparent)]
     Given(#[from] GivenError),
@@ -76,9 +68,7 @@ impl OpenError {
     /// As the failure of an attempt.
     pub fn failure(&self) -> Failure {
         let reason = match self {
-            Self::OtherWeights { .. } | Self::Preprocess(_) | Self::NotShared => {
-                FailureReason::InvalidJob
-            }
+            Self::Preprocess(_) | Self::NotShared => FailureReason::InvalidJob,
             Self::Source(error) => error.reason(),
             Self::Target(error) => error.reason(),
             Self::Network(error) => return error.failure(),
@@ -86,6 +76,27 @@ impl OpenError {
             Self::Memory(_) => FailureReason::OutOfMemory,
         };
         Failure::of(reason, self)
+    }
+}
+
+impl NodeContext {
+    /// The job of a lease, opened here if it has not been.
+    ///
+    /// # Errors
+    /// When its options cannot be read, or its source, target or weights cannot be opened.
+    pub async fn open(&self, lease: &Lease) -> Result<Arc<JobContext>, Failure> {
+        if let Some(job) = self.prepared(&lease.job) {
+            return Ok(job);
+        }
+        let settings = Settings::of_spec(&lease.spec).map_err(|error| error.failure())?;
+        let settings = Settings { storage: self.storage().clone(), ..settings };
+        let (networks, wanted) = (Arc::clone(&self.networks), settings.clone());
+        let load = move |_: &mut Scratch| networks.get(&wanted).map_err(|error| error.failure());
+        let extractor = self.compute(load).await?;
+        let access = if lease.task == Task::List { Access::Prepare } else { Access::Join };
+        let id = lease.job.clone();
+        let opened = JobContext::open_as(id, settings, Some(extractor), access).await;
+        opened.map(Arc::new).map_err(|error| error.failure())
     }
 }
 

@@ -5,21 +5,23 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use fruitnode_coordinator::ids::Digest;
-use fruitnode_coordinator::retry::FailureReason;
-use fruitnode_coordinator::tree::ReducePlan;
 use futures_util::{StreamExt, TryStreamExt, stream};
 use serde::Serialize;
 use tokio::sync::mpsc;
 
-use crate::env::Moment;
-use crate::failure::Failure;
-use crate::pca;
-use crate::pipeline::suspect::ALONE_BYTES;
-use crate::storage::{Entry, ListSummary, list_whole};
-use crate::story::{Told, Work};
+use fruitnode_coordinator::failure::Failure;
+use fruitnode_coordinator::ids::Digest;
+use fruitnode_coordinator::retry::FailureReason;
+use fruitnode_coordinator::tree::ReducePlan;
+use fruitnode_env::Moment;
+use fruitnode_pca as pca;
+use fruitnode_result::digest::sha256;
+use fruitnode_result::story::{Told, Work};
+use fruitnode_storage::{Entry, ListSummary, list_whole};
+use fruitnode_vision::suspect::ALONE_BYTES;
+
 use crate::tasks::context::PHOTOGRAPH_BYTES_MAX;
-use crate::tasks::{JobContext, NodeContext, sha256};
+use crate::tasks::{JobContext, NodeContext};
 
 /// Photographs that are tried.
 pub const SAMPLE_MAX: usize = 64;

@@ -2,15 +2,16 @@
 
 use std::sync::Arc;
 
+use fruitnode_coordinator::failure::Failure;
 use fruitnode_coordinator::ids::{Attempt, PartitionId};
 use fruitnode_coordinator::task::{FitRecord, TaskResult, Winner};
+use fruitnode_pca as pca;
+use fruitnode_result as output;
+use fruitnode_result::digest::sha256;
+use fruitnode_result::fitted_file::FittedFile;
+use fruitnode_result::rows::ScoreRows;
 
-use crate::failure::Failure;
-use crate::fitted_file::FittedFile;
-use crate::output;
-use crate::pca;
-use crate::rows::ScoreRows;
-use crate::tasks::{JobContext, NodeContext, objects, sha256};
+use crate::tasks::{JobContext, NodeContext, objects};
 
 /// Projects the accepted features with the accepted fit.
 pub(super) async fn project(

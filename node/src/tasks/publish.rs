@@ -6,25 +6,29 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use sha2::{Digest as _, Sha256};
+use tokio::time::sleep;
+
+use fruitnode_coordinator::failure::Failure;
 use fruitnode_coordinator::ids::Digest;
 use fruitnode_coordinator::retry::FailureReason;
 use fruitnode_coordinator::story::AttemptRecord;
 use fruitnode_coordinator::task::{FitRecord, Listing, TaskResult, Winner};
-use sha2::{Digest as _, Sha256};
-use tokio::time::sleep;
+use fruitnode_env::host_name;
+use fruitnode_result as output;
+use fruitnode_result::digest::sha256;
+use fruitnode_result::fitted_file::FittedFile;
+use fruitnode_result::html::{Look, report_html};
+use fruitnode_result::report::{Counts, File};
+use fruitnode_result::story::{Bad, Quarantined, attempts_jsonl, story_html};
+use fruitnode_result::success::Success;
+use fruitnode_result::{model, names, scree};
 
-use crate::env::host_name;
-use crate::failure::Failure;
-use crate::fitted_file::FittedFile;
-use crate::output::html::{Look, report_html};
-use crate::output::report::{Counts, File};
-use crate::output::success::Success;
-use crate::output::{self, model, names, scree};
-use crate::story::{Bad, Quarantined, attempts_jsonl, story_html};
 use crate::tasks::drawings::draw;
-use crate::tasks::facts::{self, ListingFacts};
+use crate::tasks::facts::ListingFacts;
 use crate::tasks::meter::Meter;
-use crate::tasks::{JobContext, NodeContext, objects, sha256};
+use crate::tasks::report::report;
+use crate::tasks::{JobContext, NodeContext, objects};
 
 /// Wait before a publication that failed is taken for one: another node may be ending it.
 const OTHERS_PAUSE: Duration = Duration::from_secs(1);
@@ -99,7 +103,7 @@ async fn carry_out(
     let name = objects::listing(&job.id, listing.attempt);
     let listed = ListingFacts::decode(&job.sink.get(&name).await?)?;
     let files = press.files.clone();
-    let mut report = facts::report(job, listing, &listed, counts, fitted.as_deref(), files);
+    let mut report = report(job, listing, &listed, counts, fitted.as_deref(), files);
     press.put(names::REPORT_HTML, report_html(&report, &look)).await?;
     report.files.clone_from(&press.files);
     press.put(names::REPORT, report.to_bytes()).await?;

@@ -2,17 +2,18 @@
 
 use std::sync::Arc;
 
-use fruitnode_coordinator::ids::PartitionId;
-use fruitnode_coordinator::moments::Moments;
-use fruitnode_coordinator::retry::FailureReason;
-use fruitnode_coordinator::task::{Holding, TaskResult, Winner};
-use fruitnode_coordinator::tree::{ReducePlan, Step, TreeNode};
 use futures_util::StreamExt;
 use futures_util::stream::{self, BoxStream};
 
-use crate::failure::Failure;
-use crate::output;
-use crate::tasks::peers::moments;
+use fruitnode_coordinator::failure::Failure;
+use fruitnode_coordinator::ids::PartitionId;
+use fruitnode_coordinator::retry::FailureReason;
+use fruitnode_coordinator::task::{Holding, TaskResult, Winner};
+use fruitnode_coordinator::tree::{ReducePlan, Step, TreeNode};
+use fruitnode_pca::moments::Moments;
+use fruitnode_result as output;
+
+use crate::tasks::moments::moments;
 use crate::tasks::{JobContext, NodeContext, objects};
 
 /// Merges two neighbours. Where nothing stands between nodes, the left one is here, since a merge
@@ -121,11 +122,11 @@ mod tests {
 
     use fruitnode_coordinator::ids::{Attempt, JobId, NodeId};
     use fruitnode_coordinator::task::Task;
+    use fruitnode_env::Moment;
+    use fruitnode_result::rows::{FeatureRows, Subject};
+    use fruitnode_result::story::Story;
 
     use super::*;
-    use crate::env::Moment;
-    use crate::rows::{FeatureRows, Subject};
-    use crate::story::Story;
     use crate::tasks::NodeOptions;
     use crate::tasks::meter::measured;
 

@@ -3,19 +3,19 @@
 use std::path::PathBuf;
 use std::str::FromStr;
 
+use fruitnode_coordinator::failure::Failure;
 use fruitnode_coordinator::job::JobSpec;
 use fruitnode_coordinator::max_bad::MaxBad;
 use fruitnode_coordinator::retry::FailureReason;
-
-use crate::failure::Failure;
-use crate::model::profile::Filter;
-use crate::model::{Pooling, UnknownPooling};
-use crate::pca::{Convention, FitOptions, Standardize, Target};
-use crate::pipeline::preprocess::{Flags, PreprocessError};
-use crate::storage::{
+use fruitnode_pca::{Convention, FitOptions, Standardize, Target};
+use fruitnode_storage::{
     LabelError, LabelRule, Mode, Pattern, PatternError, Place, PlaceError, S3Options, Selection,
     Window,
 };
+use fruitnode_vision::model::profile::Filter;
+use fruitnode_vision::model::{Pooling, UnknownPooling};
+use fruitnode_vision::preprocess::{Flags, PreprocessError};
+
 use crate::tasks::max_bad::{self, MaxBadError};
 use crate::tasks::options::{JobOptions, OptionsError};
 use crate::tasks::when::{self, WhenError};

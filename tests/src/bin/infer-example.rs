@@ -8,12 +8,13 @@ use std::error::Error;
 use std::io::Write;
 use std::path::Path;
 
-use fruitnode::mesh::client::Contact;
-use fruitnode::mesh::credentials::Credentials;
-use fruitnode_proto::v1::{InferOptions, InferRequest};
 use serde_json::json;
 use tokio::runtime::Runtime;
 use tokio::sync::mpsc;
+
+use fruitnode_mesh::client::Contact;
+use fruitnode_mesh::credentials::Credentials;
+use fruitnode_proto::v1::{InferOptions, InferRequest};
 
 /// Photographs that are under way: the node makes the client wait when it has enough.
 const UNDER_WAY_MAX: usize = 8;

@@ -6,8 +6,8 @@ use crate::control::leader::{Happening, Leader, Output, Voting};
 use crate::control::message::{Roster, ToMember};
 use crate::ids::NodeId;
 use crate::leases;
-use crate::replica::Status;
 use crate::state::ClusterState;
+use crate::status::Status;
 
 /// Ticks between two signs of life, and between two looks at everything.
 const BEAT_TICKS: u64 = 10;

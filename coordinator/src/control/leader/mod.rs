@@ -20,8 +20,8 @@ use crate::control::message::{FromMember, Hello, Roster, StreamId, ToMember};
 use crate::control::office::News;
 use crate::ids::{JobId, NodeId};
 use crate::leases::{Leases, Overdue, Terms};
-use crate::replica::Status;
 use crate::state::ClusterState;
+use crate::status::Status;
 use crate::story::AttemptRecord;
 use crate::voters::{Admissions, VoterChange};
 

@@ -6,9 +6,9 @@ use crate::control::leader::{Happening, Leader, Output, Refusal};
 use crate::control::message::{FromMember, Hello, Lease, Order, StreamId, ToMember, Welcome};
 use crate::ids::{Attempt, JobId, NodeId};
 use crate::members::Process;
-use crate::replica::Status;
 use crate::retry::FailureReason;
 use crate::state::ClusterState;
+use crate::status::Status;
 use crate::story::AttemptFacts;
 use crate::task::Task;
 

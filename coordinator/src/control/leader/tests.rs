@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::*;
 use crate::control::message::Order;
 use crate::ids::Digest;
-use crate::replica::Role;
+use crate::status::Role;
 use crate::voters::UNFIT_TICKS;
 
 const ONE: NodeId = NodeId(1);

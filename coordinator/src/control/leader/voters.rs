@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 
 use crate::control::leader::{Happening, Leader, Output, Voting};
 use crate::ids::NodeId;
-use crate::replica::Status;
 use crate::state::ClusterState;
+use crate::status::Status;
 use crate::voters::{self, Candidate, VoterChange, VoterStep, VotersNow};
 
 /// Ticks for a node to take what it needs to vote: 5 s at ten a second.

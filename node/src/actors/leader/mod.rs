@@ -11,25 +11,26 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio::time::MissedTickBehavior;
+
+use fruitnode_consensus::{Consensus, Event, LogFailure, Stopped};
 use fruitnode_coordinator::control::leader::{Input, Leader, Output};
 use fruitnode_coordinator::control::message::{FromMember, StreamId, ToMember};
 use fruitnode_coordinator::control::office::News;
 use fruitnode_coordinator::ids::{JobId, NodeId};
 use fruitnode_coordinator::leases::{Overdue, Terms};
+use fruitnode_env::wall_ms;
+use fruitnode_mesh::client::Peers;
+use fruitnode_mesh::error::Refusal;
+use fruitnode_mesh::handler::Inbound;
+use fruitnode_mesh::roster::RosterBook;
 use fruitnode_proto::v1;
 use fruitnode_proto::v1::from_member::{Beat, Hello, Message};
-use tokio::sync::{mpsc, oneshot, watch};
-use tokio::time::MissedTickBehavior;
 
 use crate::actors::envelope;
 use crate::actors::proposer::Proposer;
 use crate::actors::spawn::spawn;
-use crate::consensus::{Consensus, Event, LogFailure, Stopped};
-use crate::env::wall_ms;
-use crate::mesh::client::Peers;
-use crate::mesh::error::Refusal;
-use crate::mesh::handler::Inbound;
-use crate::mesh::roster::RosterBook;
 
 pub use stories::EndedStory;
 use stories::Stories;

@@ -2,9 +2,8 @@
 
 use fruitnode_coordinator::control::leader::Refusal as Why;
 use fruitnode_coordinator::ids::NodeId;
-
-use crate::mesh::error::{Refusal, RefusalKind};
-use crate::mesh::roster::RosterBook;
+use fruitnode_mesh::error::{Refusal, RefusalKind};
+use fruitnode_mesh::roster::RosterBook;
 
 /// Why the node may not attend, and what to do.
 pub(super) fn words(why: Why, node: NodeId, book: &RosterBook) -> Refusal {

@@ -2,6 +2,8 @@
 
 use clap::{Parser, Subcommand};
 
+use fruitnode_vision::suspect::DECODE_ONE;
+
 use crate::cli::args::cluster::{INIT_EXAMPLES, JOIN_EXAMPLES, LEAVE_EXAMPLES, RECOVER_EXAMPLES};
 use crate::cli::args::job::{RUN_EXAMPLES, TRANSFORM_EXAMPLES};
 use crate::cli::args::program::COMPLETION_EXAMPLES;
@@ -10,7 +12,6 @@ use crate::cli::args::{
     JobCommand, JoinArgs, LeaveArgs, ManArgs, ModelCommand, NodeCommand, RecoverArgs, RunArgs,
     StartArgs, StatusArgs, TerminalArgs, TokenCommand, TransformArgs, VerifyArgs,
 };
-use crate::pipeline::suspect::DECODE_ONE;
 
 /// Features and principal components of fruit photographs, with the same bytes out every time.
 #[derive(Debug, Parser)]

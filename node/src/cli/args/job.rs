@@ -5,10 +5,11 @@ use std::num::{NonZeroU32, NonZeroU64};
 use std::path::PathBuf;
 
 use clap::Args;
+
 use fruitnode_coordinator::partition::ROWS_PER_PART_DEFAULT;
+use fruitnode_storage::DEFAULT_PATTERN;
 
 use crate::cli::args::{MachineArgs, ReachArgs, StorageArgs};
-use crate::storage::DEFAULT_PATTERN;
 
 pub(super) const RUN_EXAMPLES: &str = "\
 Examples:
@@ -196,7 +197,7 @@ pub struct VerifyArgs {
     pub storage: StorageArgs,
 }
 
-/// Words of `decode-one`, which [`crate::pipeline::suspect::Order`] writes and reads.
+/// Words of `decode-one`, which [`fruitnode_vision::suspect::Order`] writes and reads.
 #[derive(Debug, Clone, Args)]
 pub struct DecodeOneArgs {
     /// The order.

@@ -4,7 +4,7 @@ use std::num::NonZeroUsize;
 
 use clap::Args;
 
-use crate::storage::S3Options;
+use fruitnode_storage::S3Options;
 
 /// Where S3 is. Credentials are found as by every other tool: environment, profile, single sign-on,
 /// container or instance role. No byte of a result depends on any of it.

@@ -3,8 +3,11 @@
 
 use std::time::Duration;
 
-use fruitnode_proto::v1::{ClusterStatus, NodeRequest, NodeStatus};
 use tokio::time::sleep;
+
+use fruitnode_env::Moment;
+use fruitnode_mesh::error::MeshError;
+use fruitnode_proto::v1::{ClusterStatus, NodeRequest, NodeStatus};
 
 use crate::cli::args::{DepartureArgs, TerminalArgs};
 use crate::cli::cluster::follow::{self, Signals};
@@ -15,8 +18,6 @@ use crate::cli::cluster::show::node;
 use crate::cli::exit::Exit;
 use crate::cli::message::CliError;
 use crate::cli::progress::WatchLine;
-use crate::env::Moment;
-use crate::mesh::error::MeshError;
 
 /// Between two looks at a node that goes.
 const LOOK: Duration = Duration::from_millis(500);

@@ -3,12 +3,15 @@
 
 use std::time::Duration;
 
-use fruitnode_coordinator::retry::FailureReason;
-use fruitnode_proto::v1::{JobStatus, NameRequest};
 use serde_json::Value;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::task::spawn_blocking;
 use tokio::time::{sleep, timeout};
+
+use fruitnode_coordinator::retry::FailureReason;
+use fruitnode_env::{Moment, wall_ms};
+use fruitnode_mesh::error::MeshError;
+use fruitnode_proto::v1::{JobStatus, NameRequest};
 
 use crate::cli::args::{Format, TerminalArgs};
 use crate::cli::cluster::reach::{Reach, passing};
@@ -17,8 +20,6 @@ use crate::cli::cluster::show::job::{self, End};
 use crate::cli::exit::Exit;
 use crate::cli::message::CliError;
 use crate::cli::progress::{At, REDRAW, WatchLine};
-use crate::env::{Moment, wall_ms};
-use crate::mesh::error::MeshError;
 
 /// How long a job is followed while nobody tells anything of it.
 const PATIENCE: Duration = Duration::from_secs(120);

@@ -8,6 +8,8 @@ use std::time::Duration;
 
 use serde_json::json;
 
+use fruitnode_mesh::token::{Token, TokenError};
+
 use crate::cli::args::parse::{self, HttpPlace};
 use crate::cli::args::{
     DataArgs, InitArgs, JoinArgs, NodeArgs, PlaceArgs, StartArgs, TerminalArgs,
@@ -16,13 +18,12 @@ use crate::cli::cluster::say::{done, say};
 use crate::cli::cluster::secret;
 use crate::cli::cluster::show::founded;
 use crate::cli::exit::Exit;
+use crate::cli::machine::{interrupted, reactor};
 use crate::cli::message::CliError;
-use crate::cli::run::{interrupted, reactor};
 use crate::config::user_folder;
 use crate::member::{
     self, DataDir, DataDirError, FoundOptions, JoinOptions, MemberError, Ports, RunOptions,
 };
-use crate::mesh::token::{Token, TokenError};
 use crate::tasks::NodeOptions;
 
 /// Shortest life of nodes' certificates that a person may choose.

@@ -2,9 +2,11 @@
 
 use std::io::{Write, stdout};
 
+use serde_json::json;
+
+use fruitnode_env::wall_ms;
 use fruitnode_proto::v1::explanation::Explanation;
 use fruitnode_proto::v1::{ExplainRequest, JobStatus, NameRequest, row_batch};
-use serde_json::json;
 
 use crate::cli::args::{
     Format, JobCancelArgs, JobCommand, JobExplainArgs, JobStatusArgs, JobWatchArgs, TerminalArgs,
@@ -18,7 +20,6 @@ use crate::cli::cluster::show::{explain, job, row, task};
 use crate::cli::cluster::submit;
 use crate::cli::exit::Exit;
 use crate::cli::message::CliError;
-use crate::env::wall_ms;
 
 /// What is asked of jobs.
 pub(in crate::cli) fn job(command: &JobCommand, terminal: &TerminalArgs) -> Result<Exit, CliError> {

@@ -3,8 +3,11 @@
 use std::io::{IsTerminal, stdout};
 use std::time::Duration;
 
-use fruitnode_proto::v1;
 use serde_json::json;
+
+use fruitnode_env::{Moment, wall_ms};
+use fruitnode_mesh::error::MeshError;
+use fruitnode_proto::v1;
 
 use crate::cli::args::{Format, NodeCommand, NodeRemoveArgs, StatusArgs, TerminalArgs};
 use crate::cli::cluster::departure::{self, Departure, Standing, Went};
@@ -15,10 +18,8 @@ use crate::cli::cluster::show::health::{State, health};
 use crate::cli::cluster::show::node::{self, Rates};
 use crate::cli::cluster::show::table::{plain, plain_lines};
 use crate::cli::exit::Exit;
+use crate::cli::machine::interrupted;
 use crate::cli::message::CliError;
-use crate::cli::run::interrupted;
-use crate::env::{Moment, wall_ms};
-use crate::mesh::error::MeshError;
 
 /// Between two looks at the cluster.
 const EVERY: Duration = Duration::from_secs(1);

@@ -4,10 +4,14 @@ use std::num::NonZeroUsize;
 use std::path::Path;
 use std::time::Duration;
 
-use fruitnode_proto::v1;
 use prost::Message;
 use serde_json::json;
 use tokio::time::{sleep, timeout};
+
+use fruitnode_mesh::client::CALL_LIMIT;
+use fruitnode_mesh::credentials::{Credentials, NODE, PERSON};
+use fruitnode_mesh::error::MeshError;
+use fruitnode_proto::v1;
 
 use crate::cli::args::{LeaveArgs, ReachArgs, RecoverArgs, TerminalArgs};
 use crate::cli::cluster::departure::{self, Departure, Standing, Went};
@@ -18,14 +22,10 @@ use crate::cli::cluster::show::founded::word;
 use crate::cli::cluster::show::node;
 use crate::cli::cluster::show::table::plain;
 use crate::cli::exit::Exit;
+use crate::cli::machine::reactor;
 use crate::cli::message::CliError;
-use crate::cli::run::reactor;
-use crate::member::data_dir::{self, NodeFile};
-use crate::member::node::ROSTER;
+use crate::member::data_dir::{self, NodeFile, ROSTER};
 use crate::member::{self, DataDirError, RestoreOptions, Restored};
-use crate::mesh::client::CALL_LIMIT;
-use crate::mesh::credentials::{Credentials, NODE, PERSON};
-use crate::mesh::error::MeshError;
 
 /// Between two looks at a node that ends its leases.
 const LOOK: Duration = Duration::from_millis(500);

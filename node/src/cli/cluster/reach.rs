@@ -5,19 +5,20 @@ use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use fruitnode_proto::v1;
 use tokio::time::timeout;
+
+use fruitnode_env::Moment;
+use fruitnode_mesh::client::{CALL_LIMIT, Contact};
+use fruitnode_mesh::credentials::{Credentials, HOSTS, PERSON};
+use fruitnode_mesh::error::MeshError;
+use fruitnode_proto::v1;
 
 use crate::cli::args::ReachArgs;
 use crate::cli::args::parse;
 use crate::cli::exit::Exit;
+use crate::cli::machine::reactor;
 use crate::cli::message::CliError;
-use crate::cli::run::reactor;
 use crate::config::user_folder;
-use crate::env::Moment;
-use crate::mesh::client::{CALL_LIMIT, Contact};
-use crate::mesh::credentials::{Credentials, HOSTS, PERSON};
-use crate::mesh::error::MeshError;
 
 /// Share of what is left of `--timeout` after which a call says why it came to nothing.
 const LAST_WORD: f64 = 0.9;

@@ -3,9 +3,13 @@
 
 use std::path::Path;
 
-use fruitnode_coordinator::codec::wire::spec_to_proto;
-use fruitnode_proto::v1::{self, JobStatus};
 use serde_json::json;
+
+use fruitnode_coordinator::codec::wire::spec_to_proto;
+use fruitnode_env::unique_name;
+use fruitnode_proto::v1::{self, JobStatus};
+use fruitnode_storage::hub::Source;
+use fruitnode_storage::{Place, PlaceError};
 
 use crate::cli::args::{
     JobSubmitArgs, JobTransformArgs, ReachArgs, RunArgs, SubmissionArgs, TerminalArgs,
@@ -15,11 +19,9 @@ use crate::cli::cluster::follow::{self, Follow, Signals};
 use crate::cli::cluster::reach::{Reach, reaching};
 use crate::cli::cluster::say::done;
 use crate::cli::exit::Exit;
+use crate::cli::machine::kernel;
 use crate::cli::message::CliError;
-use crate::cli::{run, transform};
-use crate::env::unique_name;
-use crate::hub::Source;
-use crate::storage::{Place, PlaceError};
+use crate::cli::{prepare, run, transform};
 use crate::tasks::Settings;
 
 /// Submits what `run` does and, unless told otherwise, waits for its end.
@@ -107,8 +109,8 @@ pub(super) fn spec(
     everywhere("--from", &args.from, shared)?;
     everywhere("--to", &args.to, shared)?;
     weights(args.job.weights.as_deref(), shared)?;
-    let kernel = run::kernel(&args.machine)?;
-    let (mut settings, _) = run::prepare(&args, terminal, kernel)?;
+    let kernel = kernel(&args.machine)?;
+    let (mut settings, _) = prepare::prepare(&args, terminal, kernel)?;
     settings.options.shared = shared;
     Ok(wire(&settings))
 }
@@ -126,7 +128,7 @@ fn transform_spec(
     everywhere("--to", &args.to, shared)?;
     everywhere("--model", &model, shared)?;
     weights(args.weights.as_deref(), shared)?;
-    let kernel = run::kernel(&args.machine)?;
+    let kernel = kernel(&args.machine)?;
     let (mut settings, _) = transform::prepare(&args, terminal, kernel)?;
     settings.options.shared = shared;
     // What was read here may be a copy in this machine's cache.

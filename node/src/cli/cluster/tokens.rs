@@ -6,8 +6,11 @@ use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::Path;
 
-use fruitnode_proto::v1;
 use serde_json::json;
+
+use fruitnode_env::{unique_name, wall_ms};
+use fruitnode_mesh::credentials::{NodeKey, PERSON};
+use fruitnode_proto::v1;
 
 use crate::cli::args::{
     BackupArgs, ClientCommand, ClientCreateArgs, TerminalArgs, TokenCommand, TokenCreateArgs,
@@ -20,9 +23,7 @@ use crate::cli::cluster::show::{person, token};
 use crate::cli::exit::Exit;
 use crate::cli::message::CliError;
 use crate::cli::summary::shell_word;
-use crate::env::{unique_name, wall_ms};
 use crate::member::save_person;
-use crate::mesh::credentials::{NodeKey, PERSON};
 
 /// What is asked of tokens.
 pub(in crate::cli) fn token(

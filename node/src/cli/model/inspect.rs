@@ -7,13 +7,14 @@ use indicatif::{HumanBytes, HumanCount};
 use serde::Serialize;
 use serde_json::json;
 
+use fruitnode_result::model::{ModelFacts, Setting};
+use fruitnode_vision::Preprocess;
+use fruitnode_vision::model::{About, Extractor, Options};
+use fruitnode_vision::preprocess::Flags;
+
 use crate::cli::args::{Format, InspectArgs, TerminalArgs};
 use crate::cli::exit::Exit;
 use crate::cli::message::CliError;
-use crate::model::{About, Extractor, Options};
-use crate::output::model::{ModelFacts, Setting};
-use crate::pipeline::Preprocess;
-use crate::pipeline::preprocess::Flags;
 use crate::tasks::{GivenModel, network};
 
 /// What is said of a file of weights.

@@ -17,13 +17,3 @@ pub(super) fn model(command: &ModelCommand, terminal: &TerminalArgs) -> Result<E
         ModelCommand::Pull(args) => pull::pull(args, terminal),
     }
 }
-
-/// A digest as a user wrote it: 64 hexadecimal digits.
-fn digest(flag: &str, text: &str) -> Result<String, CliError> {
-    let plain = text.len() == 64 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
-    if plain {
-        return Ok(text.to_ascii_lowercase());
-    }
-    let words = format!("{flag}: `{text}` is no SHA-256: 64 hexadecimal digits, as sha256sum says");
-    Err(CliError::new(Exit::Usage, "bad_flag", words))
-}

@@ -8,14 +8,14 @@ use indicatif::{HumanBytes, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde_json::json;
 use tokio::runtime::Builder;
 
+use fruitnode_env::unique_name;
+use fruitnode_storage::hub::{self, Event, Patience, Pulled, Source, Surroundings};
+
 use crate::cli::args::{Format, PullArgs, TerminalArgs};
 use crate::cli::exit::Exit;
+use crate::cli::machine::interrupted;
 use crate::cli::message::CliError;
-use crate::cli::model::digest;
-use crate::cli::run::interrupted;
 use crate::cli::summary::shell_word;
-use crate::env::unique_name;
-use crate::hub::{self, Event, Patience, Pulled, Source, Surroundings};
 
 /// Fetches, and says where it is.
 pub(super) fn pull(args: &PullArgs, terminal: &TerminalArgs) -> Result<Exit, CliError> {
@@ -61,6 +61,16 @@ pub(in crate::cli) fn fetch(
             }
         }
     })
+}
+
+/// A digest as a user wrote it: 64 hexadecimal digits.
+pub(super) fn digest(flag: &str, text: &str) -> Result<String, CliError> {
+    let plain = text.len() == 64 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
+    if plain {
+        return Ok(text.to_ascii_lowercase());
+    }
+    let words = format!("{flag}: `{text}` is no SHA-256: 64 hexadecimal digits, as sha256sum says");
+    Err(CliError::new(Exit::Usage, "bad_flag", words))
 }
 
 /// Writes the weights to a file, whole or not at all. The same file there already is no conflict.

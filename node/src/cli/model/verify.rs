@@ -3,14 +3,15 @@
 
 use serde_json::json;
 
+use fruitnode_vision::demo;
+use fruitnode_vision::model::{self, Extractor, Options, PARITY_MAX, parity};
+use fruitnode_vision::preprocess::Flags;
+use fruitnode_vision::{Preprocess, PreprocessWorkspace};
+
 use crate::cli::args::{Format, TerminalArgs, VerifyModelArgs};
 use crate::cli::exit::Exit;
 use crate::cli::message::CliError;
-use crate::cli::model::digest;
-use crate::demo;
-use crate::model::{self, Extractor, Options, PARITY_MAX, parity};
-use crate::pipeline::preprocess::Flags;
-use crate::pipeline::{Preprocess, PreprocessWorkspace};
+use crate::cli::model::pull::digest;
 use crate::tasks::network::{self, NetworkError};
 
 /// Checks, and says what was found.

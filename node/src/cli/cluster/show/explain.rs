@@ -2,9 +2,11 @@
 
 use std::collections::BTreeMap;
 
+use serde::Serialize;
+
 use fruitnode_coordinator::retry::FailureReason;
 use fruitnode_proto::v1::{AttemptStory, PhotographFate};
-use serde::Serialize;
+use fruitnode_result::story::ACCEPTED;
 
 use crate::cli::cluster::show::ended::Ended;
 use crate::cli::cluster::show::job::reason;
@@ -12,7 +14,6 @@ use crate::cli::cluster::show::node;
 use crate::cli::cluster::show::overdue::Late;
 use crate::cli::cluster::show::table::{NOTHING, Set, Table, bytes, count, line, span, time};
 use crate::cli::cluster::show::task::{partition, stage_of, task_words};
-use crate::story::ACCEPTED;
 
 /// Attempts that took longest, so many of each stage.
 const SLOWEST_TOLD: usize = 3;

@@ -3,7 +3,8 @@
 
 use fruitnode_proto::v1::{ClusterStatus, Outage, SetAside, UnreachablePair};
 
-use super::{Notice, State, names};
+use super::nodes::names;
+use super::notice::{Notice, State};
 use crate::cli::cluster::show::node;
 use crate::cli::cluster::show::table::{plain, span, time};
 

@@ -2,7 +2,8 @@
 
 use fruitnode_proto::v1::{ClusterStatus, NodeStatus};
 
-use super::{Notice, State, names, plural, present};
+use super::nodes::{names, plural, present};
+use super::notice::{Notice, State};
 use crate::cli::cluster::show::node;
 use crate::cli::cluster::show::table::span;
 

@@ -2,7 +2,8 @@
 
 use fruitnode_proto::v1::{ClusterStatus, NodeStatus};
 
-use super::{Notice, State, answers, names, place, present, votes};
+use super::nodes::{answers, names, place, present, votes};
+use super::notice::{Notice, State};
 use crate::cli::cluster::show::node;
 use crate::cli::cluster::show::table::{plain, span};
 use crate::member::SILENT_MS;

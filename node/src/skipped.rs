@@ -1,8 +1,0 @@
-//! Says aloud that a test was skipped: past the test harness, which keeps what passing tests print.
-
-use std::io::Write;
-
-/// Prints `skipped: WORDS` on the real standard error.
-pub(crate) fn say(words: &str) {
-    let _ = writeln!(std::io::stderr(), "skipped: {words}");
-}

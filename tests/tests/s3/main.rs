@@ -1,0 +1,10 @@
+//! Jobs over S3: what stores do, refuse and lose; and the store of these tests itself.
+
+mod errors;
+mod frozen;
+mod job;
+mod killed;
+mod members;
+mod outages;
+mod store;
+mod weights;
