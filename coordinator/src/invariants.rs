@@ -115,10 +115,10 @@ fn check_ended(state: &ClusterState, broken: &mut Vec<String>) {
 /// has what it begins with, and nothing is kept of a job that is over.
 fn check_shape(job: &Job, broken: &mut Vec<String>) {
     let count = job.partitions.len() as u32;
-    let leased = job.granted.keys().map(|(task, _)| task);
-    let told = job.story.iter().map(|record| &record.task);
+    let leased = job.granted.keys().map(|(task, _)| *task);
+    let told = job.story().map(|record| record.task);
     let counted = job.failures.keys().chain(job.turns.keys()).chain(job.faults.waits.keys());
-    let mut tasks = job.ready.iter().chain(leased).chain(counted).chain(told);
+    let mut tasks = job.ready.iter().chain(leased).chain(counted.copied()).chain(told);
     if job.ended() {
         let moments = job.held.len() + job.uncovered.len() + job.suspects.len();
         let remade = job.rebuilds.len() + job.turns.len();
@@ -169,6 +169,9 @@ fn check_shape(job: &Job, broken: &mut Vec<String>) {
     if !listed && !job.all_extracted() {
         broken.push(format!("SHAPE: {:?} before all is extracted", job.phase));
     }
+    if job.projected.len() != job.fit.map_or(0, |_| job.partitions.len()) {
+        broken.push("SHAPE: scores are kept of other partitions".to_owned());
+    }
     let fitted = job.phase == Phase::Projecting || (job.phase == Phase::Publishing && job.spec.pca);
     if fitted != job.fit.is_some() {
         broken.push(format!("SHAPE: {:?} and the fit do not go together", job.phase));
@@ -181,7 +184,7 @@ fn check_story(job: &Job, broken: &mut Vec<String>) {
         return;
     }
     let (mut extracted, mut projected, mut failed) = (0, 0, 0);
-    for record in &job.story {
+    for record in job.story() {
         match (record.reason, record.task) {
             (None, Task::Extract(_)) => extracted += 1,
             (None, Task::Project(_)) => projected += 1,
@@ -227,14 +230,12 @@ fn check_partitions(job: &Job, broken: &mut Vec<String>) {
     if job.ended() {
         return;
     }
-    let pending = |partition: &PartitionId| {
-        let record = job.partitions.get(partition.0 as usize);
-        record.is_some_and(|record| record.status == Status::Pending)
-    };
+    let pending = |partition: &PartitionId| job.status(*partition) == Some(Status::Pending);
     if !job.suspects.iter().all(pending) {
         broken.push("ONCE: a partition is suspected that is extracted, or that is none".to_owned());
     }
-    let with = |status| job.partitions.iter().filter(|record| record.status >= status).count();
+    let each = || (0..job.partitions.len() as u32).map(PartitionId);
+    let with = |status| each().filter(|p| job.status(*p) >= Some(status)).count();
     if with(Status::Extracted) != job.counts.extracted as usize
         || with(Status::Projected) != job.counts.projected as usize
     {
@@ -245,14 +246,14 @@ fn check_partitions(job: &Job, broken: &mut Vec<String>) {
     if Some(rows) != job.counts.good.checked_add(job.counts.bad) {
         broken.push("ONCE: rows differ from the partitions".to_owned());
     }
-    let leased = job.granted.keys().map(|(task, _)| task);
+    let leased = job.granted.keys().map(|(task, _)| *task);
     for task in job.ready.iter().chain(leased) {
-        let done = match *task {
-            Task::Extract(p) => job.partitions[p.0 as usize].status != Status::Pending,
-            Task::Project(p) => job.partitions[p.0 as usize].status != Status::Extracted,
+        let done = match task {
+            Task::Extract(p) => job.status(p) != Some(Status::Pending),
+            Task::Project(p) => job.status(p) != Some(Status::Extracted),
             Task::List => job.listing.is_some() || job.cut.is_some(),
             Task::ListRange(range) => !matches!(job.ranges.get(range.0 as usize), Some(None)),
-            Task::Gather => job.inputs(*task).is_none(),
+            Task::Gather => job.inputs(task).is_none(),
             Task::Fit => job.fit.is_some(),
             Task::Publish | Task::Merge(_) | Task::Remake(_) | Task::Rebuild(_) => false,
         };
@@ -286,7 +287,7 @@ fn check_moments(state: &ClusterState, job: &Job, broken: &mut Vec<String>) {
     for (partition, record) in job.partitions.iter().enumerate() {
         let id = PartitionId(partition as u32);
         let uncovered = u32::from(job.uncovered.contains(&id));
-        let expected = u32::from(record.status != Status::Pending);
+        let expected = u32::from(record.features_attempt > 0);
         if told[partition] + uncovered != expected {
             broken.push(format!(
                 "COVER: {id} is told of {} times, uncovered {uncovered} times",
@@ -356,7 +357,7 @@ fn check_progress(job: &Job, broken: &mut Vec<String>) {
         .chain(merges)
         .filter(|task| job.is_due(*task) && !job.is_granted(*task))
         .collect();
-    if let Some(task) = due.symmetric_difference(&job.ready).next() {
+    if let Some(task) = due.symmetric_difference(&job.ready.iter().collect()).next() {
         broken.push(format!("LIVE: {task} is due and not offered, or the other way round"));
     }
 }

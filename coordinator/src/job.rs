@@ -6,6 +6,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::ids::{Attempt, Digest, JobId, NodeId, PartitionId, RangeId};
 use crate::max_bad::MaxBad;
+use crate::packed_story::PackedStory;
+use crate::ready_tasks::ReadyTasks;
 use crate::retry::FailureReason;
 use crate::slots::Class;
 use crate::store_faults::StoreFaults;
@@ -98,25 +100,30 @@ pub enum Outcome {
     Cancelled,
 }
 
-/// What is kept of a partition. There may be a hundred thousand of them: 128 bytes at most.
+/// What is kept of a partition from the listing on. There may be a hundred thousand of them.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct PartitionRecord {
     pub(crate) features: Digest,
-    pub(crate) scores: Digest,
-    pub(crate) csv: Digest,
+    /// 0 before its features are accepted.
     pub(crate) features_attempt: u32,
-    pub(crate) scores_attempt: u32,
     pub(crate) good: u32,
     pub(crate) bad: u32,
-    pub(crate) status: Status,
 }
 
-const _: () = assert!(size_of::<PartitionRecord>() <= 128);
+/// What is kept of a partition besides, from the fit on.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct ScoresRecord {
+    pub(crate) scores: Digest,
+    pub(crate) csv: Digest,
+    /// 0 before its scores are accepted.
+    pub(crate) scores_attempt: u32,
+}
+
+const _: () = assert!(size_of::<PartitionRecord>() + size_of::<ScoresRecord>() <= 128);
 
 /// How far a partition is. That it is leased is seen in the job's grants.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Status {
-    #[default]
     Pending,
     Extracted,
     Projected,
@@ -170,7 +177,7 @@ pub struct Job {
     pub(crate) fit: Option<FitRecord>,
     pub(crate) next_attempt: Attempt,
     /// Tasks that can be leased now.
-    pub(crate) ready: BTreeSet<Task>,
+    pub(crate) ready: ReadyTasks,
     /// Every attempt that would still be accepted.
     pub(crate) granted: BTreeMap<(Task, Attempt), NodeId>,
     /// Counted failures of tasks that are not done.
@@ -187,6 +194,8 @@ pub struct Job {
     /// What was met with at the stores.
     pub(crate) faults: StoreFaults,
     pub(crate) partitions: Vec<PartitionRecord>,
+    /// One for each partition, once the fit is accepted.
+    pub(crate) projected: Vec<ScoresRecord>,
     /// Digests of quarantine objects: few partitions have one.
     pub(crate) quarantine: BTreeMap<PartitionId, Digest>,
     /// Moments in the memory of nodes.
@@ -199,7 +208,7 @@ pub struct Job {
     /// Partition last leased to a node, for locality.
     pub(crate) last: BTreeMap<NodeId, PartitionId>,
     /// Attempts that ended, in this order.
-    pub(crate) story: Vec<AttemptRecord>,
+    pub(crate) story: PackedStory,
     pub(crate) submitted_ms: u64,
     /// 0 while it is not over.
     pub(crate) ended_ms: u64,
@@ -218,7 +227,7 @@ impl Job {
             listing: None,
             fit: None,
             next_attempt: Attempt(1),
-            ready: BTreeSet::from([Task::List]),
+            ready: ReadyTasks::from_iter([Task::List]),
             granted: BTreeMap::new(),
             failures: BTreeMap::new(),
             spared: BTreeMap::new(),
@@ -227,12 +236,13 @@ impl Job {
             rebuilt: 0,
             faults: StoreFaults::default(),
             partitions: Vec::new(),
+            projected: Vec::new(),
             quarantine: BTreeMap::new(),
             held: BTreeMap::new(),
             uncovered: BTreeSet::new(),
             suspects: BTreeSet::new(),
             last: BTreeMap::new(),
-            story: Vec::new(),
+            story: PackedStory::default(),
             submitted_ms,
             ended_ms: 0,
         }
@@ -295,8 +305,13 @@ impl Job {
     }
 
     /// Attempts that ended, in this order; nothing once the job is over.
-    pub fn story(&self) -> &[AttemptRecord] {
-        &self.story
+    pub fn story(&self) -> impl Iterator<Item = AttemptRecord> {
+        self.story.iter()
+    }
+
+    /// Memory that these take, bytes.
+    pub fn story_bytes(&self) -> usize {
+        self.story.bytes()
     }
 
     /// Attempts granted so far.
@@ -374,7 +389,7 @@ impl Job {
                 let count = self.partitions.len();
                 let winners: Option<Vec<_>> =
                     (0..count).map(|p| self.winner(PartitionId(p as u32))).collect();
-                let story = self.story.clone();
+                let story = self.story.iter().collect();
                 let listing = self.listing?;
                 Some(Inputs::Publish { listing, fit: self.fit, winners: winners?, story })
             }
@@ -384,10 +399,11 @@ impl Job {
     /// What won for a partition. `None` before its features are accepted.
     pub fn winner(&self, partition: PartitionId) -> Option<Winner> {
         let record = self.partitions.get(partition.0 as usize)?;
-        if record.status == Status::Pending {
+        if record.features_attempt == 0 {
             return None;
         }
-        let projected = record.status == Status::Projected;
+        let scores = self.projected.get(partition.0 as usize);
+        let scores = scores.filter(|scores| scores.scores_attempt > 0);
         Some(Winner {
             partition,
             features_attempt: Attempt(record.features_attempt),
@@ -395,11 +411,7 @@ impl Job {
             good: record.good,
             bad: record.bad,
             quarantine: self.quarantine.get(&partition).copied(),
-            scores: projected.then_some((
-                Attempt(record.scores_attempt),
-                record.scores,
-                record.csv,
-            )),
+            scores: scores.map(|made| (Attempt(made.scores_attempt), made.scores, made.csv)),
         })
     }
 
@@ -407,20 +419,20 @@ impl Job {
     pub(crate) fn remember(&mut self, record: AttemptRecord) {
         let kept = RECORDS_KEPT_ANYWAY + 8 * self.partitions.len();
         if self.story.len() < kept || record.is_bounded() {
-            self.story.push(record);
+            self.story.push(&record);
         }
     }
 
     /// Finds out from the story who is spared which task.
     pub(crate) fn recall_spared(&mut self) {
         self.spared.clear();
-        for AttemptRecord { task, node, reason, .. } in &self.story {
+        for AttemptRecord { task, node, reason, .. } in self.story.iter() {
             match reason {
                 None => {
-                    self.spared.remove(task);
+                    self.spared.remove(&task);
                 }
                 Some(reason) if reason.counts() => {
-                    self.spared.entry(*task).or_default().insert(*node);
+                    self.spared.entry(task).or_default().insert(node);
                 }
                 Some(_) => {}
             }
@@ -448,6 +460,11 @@ impl Job {
         }
     }
 
+    /// Whether a node has this attempt, and it would still be accepted.
+    pub(crate) fn is_leased(&self, attempt: (Task, Attempt), node: NodeId) -> bool {
+        self.granted.get(&attempt) == Some(&node)
+    }
+
     pub(crate) fn is_granted(&self, task: Task) -> bool {
         self.attempts_at(task).next().is_some()
     }
@@ -456,6 +473,18 @@ impl Job {
     pub(crate) fn attempts_at(&self, task: Task) -> impl Iterator<Item = (Attempt, NodeId)> {
         let granted = self.granted.range((task, Attempt(0))..=(task, Attempt(u32::MAX)));
         granted.map(|(&(_, attempt), &node)| (attempt, node))
+    }
+
+    /// How far a partition is. `None` of one that there is not.
+    pub(crate) fn status(&self, partition: PartitionId) -> Option<Status> {
+        let at = partition.0 as usize;
+        let is_extracted = self.partitions.get(at)?.features_attempt > 0;
+        let is_projected = self.projected.get(at).is_some_and(|made| made.scores_attempt > 0);
+        Some(match (is_extracted, is_projected) {
+            (false, _) => Status::Pending,
+            (true, false) => Status::Extracted,
+            (true, true) => Status::Projected,
+        })
     }
 
     pub(crate) fn record(&mut self, partition: PartitionId) -> &mut PartitionRecord {

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use crate::effect::{Effect, Outbox};
 use crate::ids::{Attempt, NodeId, PartitionId, RangeId};
-use crate::job::{Job, Outcome, PartitionRecord, Phase, Status};
+use crate::job::{Job, Outcome, PartitionRecord, Phase, ScoresRecord, Status};
 use crate::members::Membership;
 use crate::partition::{self, PARTITIONS_MAX};
 use crate::reach::Reach;
@@ -118,14 +118,12 @@ impl Job {
                 self.fit = Some(FitRecord { attempt, components, digest });
                 self.end_reduction(out);
                 self.phase = Phase::Projecting;
+                self.projected = vec![ScoresRecord::default(); self.partitions.len()];
                 self.ready.extend((0..self.partitions.len()).map(project));
             }
             (Task::Project(p), TaskResult::Projected { scores, csv, .. }) => {
-                let record = self.record(p);
-                record.status = Status::Projected;
-                record.scores_attempt = attempt.0;
-                record.scores = scores;
-                record.csv = csv;
+                let scores_attempt = attempt.0;
+                self.projected[p.0 as usize] = ScoresRecord { scores, csv, scores_attempt };
                 self.counts.projected += 1;
             }
             (Task::Publish, TaskResult::Published { digest }) => {
@@ -214,7 +212,7 @@ impl Job {
 
     /// Ends the job: nothing of it is wanted any more.
     pub(crate) fn end(&mut self, outcome: Outcome, out: &mut Outbox) {
-        let mut story = std::mem::take(&mut self.story);
+        let mut story: Vec<_> = std::mem::take(&mut self.story).iter().collect();
         for ((task, attempt), node) in std::mem::take(&mut self.granted) {
             self.free(task, node, out);
             let (reason, facts) = (Some(FailureReason::Cancelled), AttemptFacts::default());
@@ -234,6 +232,7 @@ impl Job {
         self.cut = None;
         self.ranges = Vec::new();
         self.partitions = Vec::new();
+        self.projected = Vec::new();
         self.quarantine.clear();
         out.effects.push(Effect::End { job: self.id.clone(), outcome: outcome.clone(), story });
         // A job of which no attempt was ever made has left nothing anywhere.
@@ -306,7 +305,6 @@ impl Job {
         };
         self.suspects.remove(&partition);
         let record = self.record(partition);
-        record.status = Status::Extracted;
         record.features_attempt = attempt.0;
         record.features = features;
         (record.good, record.bad) = (good, bad);
@@ -404,12 +402,11 @@ impl Job {
 
     /// Whether the task can be done now and has not been done.
     pub(crate) fn is_due(&self, task: Task) -> bool {
-        let status = |p: PartitionId| self.partitions.get(p.0 as usize).map(|record| record.status);
         match task {
             Task::List => self.phase == Phase::Listing && self.cut.is_none(),
             Task::ListRange(range) => matches!(self.ranges.get(range.0 as usize), Some(None)),
             Task::Gather => self.inputs(task).is_some(),
-            Task::Extract(p) => status(p) == Some(Status::Pending),
+            Task::Extract(p) => self.status(p) == Some(Status::Pending),
             Task::Remake(p) => {
                 self.uncovered.contains(&p) && self.reduces_now() && !self.is_rebuilt(p)
             }
@@ -419,7 +416,7 @@ impl Job {
             Task::Merge(_) => self.inputs(task).is_some(),
             Task::Fit => self.phase == Phase::Fitting && self.inputs(task).is_some(),
             Task::Project(p) => {
-                self.phase == Phase::Projecting && status(p) == Some(Status::Extracted)
+                self.phase == Phase::Projecting && self.status(p) == Some(Status::Extracted)
             }
             Task::Publish => self.phase == Phase::Publishing,
         }

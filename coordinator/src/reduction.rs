@@ -98,7 +98,7 @@ impl Job {
         let leased: BTreeSet<Task> =
             self.granted.keys().map(|(task, _)| *task).filter(is_reduction).collect();
         leased.into_iter().for_each(|task| self.withdraw(task, out));
-        self.ready.retain(|task| !is_reduction(task));
+        self.ready.remove_reductions();
         self.failures.retain(|task, _| !is_reduction(task));
         self.spared.retain(|task, _| !is_reduction(task));
         self.faults.waits.retain(|task, _| !is_reduction(task));

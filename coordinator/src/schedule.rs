@@ -8,7 +8,7 @@
 //! anybody else; a node that a store refused or did not answer is given nothing that needs a store
 //! until it has waited, and then one task at a time.
 
-use std::cmp::Reverse;
+use std::cell::{Cell, OnceCell};
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::RangeInclusive;
 
@@ -16,7 +16,8 @@ use crate::command::Command;
 use crate::ids::{Attempt, JobId, NodeId, PartitionId, RangeId};
 use crate::job::Job;
 use crate::leases::{LeaseName, OverdueNames};
-use crate::slots::{Class, Free};
+use crate::room::Room;
+use crate::slots::Class;
 use crate::state::ClusterState;
 use crate::task::{Task, TaskKind};
 use crate::tree::TreeNode;
@@ -101,10 +102,9 @@ pub fn turn_at(state: &ClusterState, overdue: &OverdueNames, now_ms: u64) -> Tur
 struct Round<'a> {
     state: &'a ClusterState,
     now_ms: u64,
-    /// Free slots by class, where they differ from the state's.
-    free: BTreeMap<&'a Class, Free>,
-    /// Slots taken in this round.
-    used: BTreeMap<NodeId, u32>,
+    room: Room<'a>,
+    /// Nodes of each class by their ids, once somebody begins at its share of the partitions.
+    in_order: OnceCell<Vec<(&'a Class, Vec<NodeId>)>>,
     /// Nodes by the ranges that they list, the idle first; nobody while no range is ready.
     listers: BTreeSet<(u32, NodeId)>,
     jobs: BTreeMap<&'a JobId, JobRound>,
@@ -113,6 +113,9 @@ struct Round<'a> {
 #[derive(Default)]
 struct JobRound {
     taken: BTreeSet<Task>,
+    /// Partitions before which nothing is to be given away any more.
+    extracts: Cell<u32>,
+    projects: Cell<u32>,
     last: BTreeMap<NodeId, PartitionId>,
     /// Moments that each node makes again now.
     remakes: BTreeMap<NodeId, usize>,
@@ -144,8 +147,8 @@ impl<'a> Round<'a> {
         Self {
             state,
             now_ms,
-            free: BTreeMap::new(),
-            used: BTreeMap::new(),
+            room: Room::new(&state.slots),
+            in_order: OnceCell::new(),
             listers: listers(state),
             jobs: jobs.collect(),
         }
@@ -187,7 +190,7 @@ impl<'a> Round<'a> {
     }
 
     /// One more node for a task, beside those that are at it.
-    fn another(&self, job: &Job, task: Task) -> Option<NodeId> {
+    fn another(&self, job: &'a Job, task: Task) -> Option<NodeId> {
         let at: BTreeSet<NodeId> = job.attempts_at(task).map(|(_, node)| node).collect();
         if at.len() >= NODES_PER_TASK_MAX {
             return None;
@@ -205,7 +208,7 @@ impl<'a> Round<'a> {
 
     fn take(&mut self, job: &JobId, task: Task, node: NodeId) -> Attempt {
         if task.takes_slot() {
-            self.take_slot(node);
+            self.room.take(node);
         }
         let round = self.jobs.get_mut(job).expect("a job that was assigned from is in the round");
         let taken = round.taken.len() as u32;
@@ -229,30 +232,13 @@ impl<'a> Round<'a> {
         attempt
     }
 
-    fn take_slot(&mut self, node: NodeId) {
-        let Some((class, free)) = self.state.slots.of(node) else {
-            return;
-        };
-        let known = self.state.slots.classes().find(|(known, _)| *known == class);
-        let offers = self
-            .free
-            .entry(class)
-            .or_insert_with(|| known.map(|(_, offers)| offers.free.clone()).unwrap_or_default());
-        let used = self.used.entry(node).or_default();
-        offers.remove(&(Reverse(free - *used), node));
-        *used += 1;
-        if free > *used {
-            offers.insert((Reverse(free - *used), node));
-        }
-    }
-
-    fn assign(&self, job: &Job, round: &JobRound, kind: TaskKind) -> Option<(Task, NodeId)> {
+    fn assign(&self, job: &'a Job, round: &JobRound, kind: TaskKind) -> Option<(Task, NodeId)> {
         if matches!(kind, TaskKind::Extract | TaskKind::Project) {
             let task = if kind == TaskKind::Extract { Task::Extract } else { Task::Project };
             return self.neighbour(job, round, kind, task);
         }
-        let open = job.ready.range(span(kind)).filter(|task| self.is_open(job, round, **task));
-        open.take(LOOKED_AT_MAX).copied().find_map(|task| {
+        let open = job.ready.range(span(kind)).filter(|task| self.is_open(job, round, *task));
+        open.take(LOOKED_AT_MAX).find_map(|task| {
             let node = match task {
                 Task::Merge(tree_node) => self.merger(job, tree_node)?,
                 Task::Fit => self.fitter(job)?,
@@ -272,7 +258,7 @@ impl<'a> Round<'a> {
     /// Who merges two moments: whoever holds the left ones, so that only the right ones travel, or
     /// the right ones, or a third node that reaches both. A node that drains is to be rid of what
     /// it holds.
-    fn merger(&self, job: &Job, tree_node: TreeNode) -> Option<NodeId> {
+    fn merger(&self, job: &'a Job, tree_node: TreeNode) -> Option<NodeId> {
         let task = Task::Merge(tree_node);
         let (left, right) = job.plan().children(tree_node)?;
         let (left, right) = (job.held.get(&left)?.node, job.held.get(&right)?.node);
@@ -294,7 +280,7 @@ impl<'a> Round<'a> {
     }
 
     /// Who fits: whoever holds the root, if it may and has room, or somebody who may reach it.
-    fn fitter(&self, job: &Job) -> Option<NodeId> {
+    fn fitter(&self, job: &'a Job) -> Option<NodeId> {
         if job.spec.given_fit {
             return self.best(job, Task::Fit, |_| true);
         }
@@ -316,7 +302,7 @@ impl<'a> Round<'a> {
     /// Who makes moments again: where that matters, a node on which they come together with those
     /// next to them. One that is busy is waited for; one that may not, or does not reach the store,
     /// is not.
-    fn maker(&self, job: &Job, round: &JobRound, task: Task) -> Option<NodeId> {
+    fn maker(&self, job: &'a Job, round: &JobRound, task: Task) -> Option<NodeId> {
         let wanted = match task {
             Task::Rebuild(tree_node) => job.rebuilds.get(&tree_node).copied().flatten(),
             _ => None,
@@ -363,64 +349,62 @@ impl<'a> Round<'a> {
     }
 
     /// The emptiest of the nodes that may be given a task, those that reach the stores first.
-    fn best(&self, job: &Job, task: Task, may: impl Fn(NodeId) -> bool) -> Option<NodeId> {
+    fn best(&self, job: &'a Job, task: Task, may: impl Fn(NodeId) -> bool) -> Option<NodeId> {
         let may = |node: NodeId| may(node) && self.may_try(job, task, node);
-        self.emptiest(job, task.kind(), may)
+        self.candidates(job, task.kind()).find(|node| may(*node))
     }
 
-    /// The node with the most free slots among those that fit; the lowest id breaks ties. Those
+    /// Who may be given something of a kind, the emptiest first; the lowest id breaks ties. Those
     /// that reach the stores come first.
-    fn emptiest(&self, job: &Job, kind: TaskKind, may: impl Fn(NodeId) -> bool) -> Option<NodeId> {
-        let emptiest = |may: &dyn Fn(NodeId) -> bool| {
-            let classes = self.state.slots.classes();
-            let fitting = classes.filter(|(class, _)| job.fits(kind, class));
-            let free = fitting.map(|(class, offers)| self.free.get(class).unwrap_or(&offers.free));
-            let best = free.filter_map(|free| free.iter().find(|(_, node)| may(*node)));
-            best.min().map(|(_, node)| *node)
-        };
-        if !kind.needs_store() {
-            return emptiest(&may);
-        }
-        let trusted = emptiest(&|node| job.faults.trusts(node) && may(node));
-        trusted.or_else(|| match job.faults.nodes().next() {
-            None => None,
-            Some(_) => emptiest(&|node| self.may_probe(job, node) && may(node)),
-        })
+    fn candidates(&self, job: &'a Job, kind: TaskKind) -> impl Iterator<Item = NodeId> {
+        let fitting = move || self.room.emptiest_first(move |class| job.fits(kind, class));
+        let (store, faults) = (kind.needs_store(), &job.faults);
+        let trusted = fitting().filter(move |node| !store || faults.trusts(*node));
+        let others = (store && faults.nodes().next().is_some()).then(fitting);
+        let others = others.into_iter().flatten();
+        let may = move |node: &NodeId| !faults.trusts(*node) && self.may_probe(job, *node);
+        trusted.chain(others.filter(may))
     }
 
+    /// The emptiest node that has something to do next to what it did last, or else where its share
+    /// begins, or else anywhere.
     fn neighbour(
         &self,
-        job: &Job,
+        job: &'a Job,
         round: &JobRound,
         kind: TaskKind,
         task: fn(PartitionId) -> Task,
     ) -> Option<(Task, NodeId)> {
-        let (low, high) = (task(PartitionId(0)), task(PartitionId(u32::MAX)));
-        let mut unsuited = BTreeSet::new();
-        // Ends soon: a node is passed over only if it failed at whatever is left.
-        loop {
-            let node = self.emptiest(job, kind, |node| !unsuited.contains(&node))?;
+        let high = task(PartitionId(u32::MAX));
+        // Where nothing is left, nobody is looked for.
+        let passed = if kind == TaskKind::Project { &round.projects } else { &round.extracts };
+        let low = task(PartitionId(passed.get()));
+        let first = job.ready.range(low..=high).find(|task| self.is_open(job, round, *task));
+        passed.set(first.and_then(Task::partition).map_or(u32::MAX, |partition| partition.0));
+        let first = first?;
+        // A node is passed over only if it failed at whatever is left.
+        self.candidates(job, kind).find_map(|node| {
             let last = round.last.get(&node).or_else(|| job.last.get(&node));
             let from = match last {
                 Some(last) => last.0.saturating_add(1),
                 None => self.share(job, kind, node),
             };
             let open =
-                |task: &&Task| self.is_open(job, round, **task) && self.may_try(job, **task, node);
+                |task: &Task| self.is_open(job, round, *task) && self.may_try(job, *task, node);
             let onward = job.ready.range(task(PartitionId(from))..=high).find(open);
-            if let Some(task) = onward.or_else(|| job.ready.range(low..=high).find(open)) {
-                return Some((*task, node));
-            }
-            unsuited.insert(node);
-        }
+            Some((onward.or_else(|| job.ready.range(first..=high).find(open))?, node))
+        })
     }
 
     /// Where the node's share of the partitions begins.
     fn share(&self, job: &Job, kind: TaskKind, node: NodeId) -> u32 {
-        let classes = self.state.slots.classes();
-        let fitting = classes.filter(|(class, _)| job.fits(kind, class));
-        let (rank, count) = fitting.fold((0, 0), |(rank, count), (_, offers)| {
-            (rank + offers.nodes.range(..node).count(), count + offers.nodes.len())
+        let in_order = self.in_order.get_or_init(|| {
+            let classes = self.state.slots.classes();
+            classes.map(|(class, offers)| (class, offers.nodes.iter().copied().collect())).collect()
+        });
+        let fitting = in_order.iter().filter(|(class, _)| job.fits(kind, class));
+        let (rank, count) = fitting.fold((0, 0), |(rank, count), (_, nodes)| {
+            (rank + nodes.partition_point(|other| *other < node), count + nodes.len())
         });
         let partitions = job.partitions.len() as u64;
         (partitions * rank as u64 / count.max(1) as u64) as u32

@@ -61,6 +61,11 @@ impl Slots {
         }
     }
 
+    /// The nodes of a class.
+    pub(crate) fn offers(&self, class: &Class) -> Option<&Offers> {
+        self.classes.get(class)
+    }
+
     /// Every class with its nodes.
     pub(crate) fn classes(&self) -> impl Iterator<Item = (&Class, &Offers)> {
         self.classes.iter()

@@ -17,13 +17,12 @@ use crate::codec::parts::{
 };
 use crate::codec::{CodecError, faults};
 use crate::ids::{Attempt, JobId, NodeId, PartitionId};
-use crate::job::{Counts, Job, Outcome, PartitionRecord, Phase, Status};
+use crate::job::{Counts, Job, Outcome, PartitionRecord, Phase, ScoresRecord};
 use crate::task::Task;
 use crate::tree::TreeNode;
 
 /// The protobuf form of a job.
 pub(super) fn to_proto(job: &Job) -> JobRecord {
-    let task = |task: &Task| task_to_proto(*task);
     let partitions = (0..job.partitions.len() as u32).map(PartitionId);
     JobRecord {
         job: job.id.0.clone(),
@@ -34,7 +33,7 @@ pub(super) fn to_proto(job: &Job) -> JobRecord {
         listing: job.listing.map(listing_to_proto),
         fit: job.fit.map(fit_to_proto),
         next_attempt: job.next_attempt.0,
-        ready: job.ready.iter().map(task).collect(),
+        ready: job.ready.iter().map(task_to_proto).collect(),
         granted: job.granted().map(grant_to_proto).collect(),
         failures: job.failures.iter().map(failure_to_proto).collect(),
         partitions: partitions.map(|partition| partition_to_proto(job, partition)).collect(),
@@ -52,7 +51,7 @@ pub(super) fn to_proto(job: &Job) -> JobRecord {
             .iter()
             .map(|(node, partition)| LastRecord { node: node.0, partition: partition.0 })
             .collect(),
-        story: job.story.iter().map(record_to_proto).collect(),
+        story: job.story().map(|record| record_to_proto(&record)).collect(),
         submitted_ms: job.submitted_ms,
         ended_ms: job.ended_ms,
         cut: job.cut.map(cut_to_proto),
@@ -85,6 +84,8 @@ pub(super) fn from_proto(record: JobRecord) -> Result<Job, CodecError> {
     job.granted = granted.collect::<Result<_, _>>()?;
     let failures = record.failures.into_iter().map(failure_from_proto);
     job.failures = failures.collect::<Result<_, _>>()?;
+    job.partitions.reserve_exact(record.partitions.len());
+    job.projected.reserve_exact(job.fit.map_or(0, |_| record.partitions.len()));
     for (position, winner) in record.partitions.into_iter().enumerate() {
         take_partition(&mut job, position, &winner)?;
     }
@@ -231,24 +232,28 @@ fn take_partition(job: &mut Job, position: usize, record: &v1::Winner) -> Result
     if record.partition as usize != position {
         return Err(CodecError::Field("partition"));
     }
+    let is_fitted = job.fit.is_some();
     if record.features_attempt == 0 {
         job.partitions.push(PartitionRecord::default());
+        job.projected.extend(is_fitted.then(ScoresRecord::default));
         return Ok(());
     }
     let winner = winner_from_proto(record)?;
-    let mut taken = PartitionRecord {
+    let taken = PartitionRecord {
         features: winner.features,
         features_attempt: winner.features_attempt.0,
         good: winner.good,
         bad: winner.bad,
-        status: Status::Extracted,
-        ..PartitionRecord::default()
     };
-    if let Some((attempt, scores, csv)) = winner.scores {
-        (taken.scores_attempt, taken.scores, taken.csv) = (attempt.0, scores, csv);
-        taken.status = Status::Projected;
+    let scores = winner.scores.map(|(attempt, scores, csv)| {
+        let scores_attempt = attempt.0;
+        ScoresRecord { scores, csv, scores_attempt }
+    });
+    if scores.is_some() && !is_fitted {
+        return Err(CodecError::Field("scores_attempt"));
     }
     job.quarantine.extend(winner.quarantine.map(|digest| (winner.partition, digest)));
     job.partitions.push(taken);
+    job.projected.extend(is_fitted.then(|| scores.unwrap_or_default()));
     Ok(())
 }

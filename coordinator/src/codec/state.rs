@@ -42,8 +42,8 @@ pub(super) fn to_proto(state: &ClusterState) -> v1::ClusterSnapshot {
 /// made again as one, and would wait for it for ever.
 fn version(state: &ClusterState) -> u32 {
     let rebuilds = |job: &Job| {
-        let tasks = job.ready.iter().chain(job.granted.keys().map(|(task, _)| task));
-        let mut tasks = tasks.chain(job.story.iter().map(|record| &record.task));
+        let tasks = job.ready.iter().chain(job.granted.keys().map(|(task, _)| *task));
+        let mut tasks = tasks.chain(job.story().map(|record| record.task));
         !job.rebuilds.is_empty() || tasks.any(|task| task.kind() == TaskKind::Rebuild)
     };
     if state.live_jobs().any(rebuilds) { SNAPSHOT_VERSION } else { 1 }

@@ -227,7 +227,7 @@ fn a_busy_state_comes_back_as_it_was() {
     let cut = state.job(&JobId("cut".into())).expect("submitted");
     assert!(cut.cut.is_some() && cut.ranges.iter().any(Option::is_some));
     assert!(cut.ranges.iter().any(Option::is_none) && !cut.granted.is_empty());
-    assert!(!job.uncovered.is_empty() && job.story.iter().any(|record| record.reason.is_some()));
+    assert!(!job.uncovered.is_empty() && job.story().any(|record| record.reason.is_some()));
 }
 
 #[test]

@@ -88,3 +88,100 @@ impl Office {
 fn other_leader(status: &Status) -> Option<NodeId> {
     status.leader.filter(|leader| *leader != status.id)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::{BTreeMap, BTreeSet};
+
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::ids::JobId;
+
+    const ME: NodeId = NodeId(1);
+
+    /// What may happen to a replica.
+    #[derive(Debug, Clone, Copy)]
+    enum Step {
+        /// It is elected, in a term of its own, or follows somebody in a later one.
+        Leads,
+        Follows(u64),
+        /// Entries were applied: of the present term, or of an earlier one.
+        Applied(bool),
+        /// It has nothing to do, and shows where it stands.
+        Stands,
+        /// Whoever listens has no room from now on, and is told where things stand when it has.
+        Full(bool),
+    }
+
+    fn step() -> impl Strategy<Value = Step> {
+        prop_oneof![
+            Just(Step::Leads),
+            (1..3_u64).prop_map(Step::Follows),
+            any::<bool>().prop_map(Step::Applied),
+            any::<bool>().prop_map(Step::Applied),
+            Just(Step::Stands),
+            any::<bool>().prop_map(Step::Full),
+        ]
+    }
+
+    fn entry(index: u64, term: u64) -> Applied {
+        let effects = vec![Effect::Abandon { job: JobId("j".to_owned()) }];
+        Applied { index, term, command: None, effects }
+    }
+
+    proptest! {
+        #[test]
+        fn effects_are_told_of_the_term_that_whoever_listens_was_told_to_lead_in(
+            steps in proptest::collection::vec(step(), 0..60),
+        ) {
+            let mut status = Status {
+                id: ME,
+                role: Role::Follower,
+                serves: false,
+                leader: None,
+                term: 1,
+                committed: 0,
+                applied: 0,
+                voters: vec![ME],
+                learners: Vec::new(),
+                changing: false,
+                matched: BTreeMap::new(),
+                recent_active: BTreeSet::new(),
+            };
+            let (mut office, mut full, mut tenure) = (Office::default(), false, None);
+            for (index, step) in (1..).zip(steps) {
+                let mut news = Vec::new();
+                match step {
+                    Step::Leads => {
+                        status.term += 1;
+                        (status.role, status.leader) = (Role::Leader, Some(ME));
+                    }
+                    Step::Follows(node) => {
+                        status.term += 1;
+                        (status.role, status.leader) = (Role::Follower, Some(NodeId(1 + node)));
+                    }
+                    Step::Applied(own) => {
+                        let first = entry(2 * index, status.term - u64::from(!own));
+                        let entries = vec![first, entry(2 * index + 1, status.term)];
+                        news = office.applied(&status, entries);
+                    }
+                    Step::Stands => news.extend(office.stands(&status)),
+                    Step::Full(now) => {
+                        if full && !now {
+                            news.push(office.summary(&status));
+                        }
+                        full = now;
+                    }
+                }
+                for news in news.into_iter().filter(|_| !full) {
+                    match news {
+                        News::Leading { term } => tenure = Some(term),
+                        News::Following { .. } => tenure = None,
+                        News::Applied { term, .. } => prop_assert_eq!(tenure, Some(term)),
+                    }
+                }
+            }
+        }
+    }
+}

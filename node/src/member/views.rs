@@ -236,7 +236,7 @@ pub(super) fn story(job: &Job, overdue: &[Overdue]) -> Vec<Part> {
         node: late.node.0,
         still_ms: late.still_ticks * TICK_MS,
     });
-    let ended = job.story().iter().map(wire::record_to_proto).map(Part::Attempt);
+    let ended = job.story().map(|record| Part::Attempt(wire::record_to_proto(&record)));
     ended.chain(late.map(Part::Overdue)).collect()
 }
 

@@ -82,8 +82,7 @@ impl Leader {
         attempt: Attempt,
         node: NodeId,
     ) {
-        let found = state.job(&job);
-        let found = found.filter(|job| job.granted().any(|at| at == (task, attempt, node)));
+        let found = state.job(&job).filter(|job| job.is_leased((task, attempt), node));
         let (Some(found), Some(tenure)) = (found, &self.tenure) else {
             self.reached.at("leader: a lease that was called back before it was sent");
             return;

@@ -1,5 +1,7 @@
 //! Members' streams: how one begins, what is said on it, and how it ends.
 
+use std::collections::BTreeSet;
+
 use crate::attendance;
 use crate::command::Command;
 use crate::control::leader::{Happening, Leader, Output, Refusal};
@@ -113,14 +115,16 @@ impl Leader {
         }
         session.told = Some(state.applied());
         let believed = attendance::welcome(state, node);
-        let (mut leases, mut impossible) = (Vec::new(), Vec::new());
-        for (job, task, attempt) in &believed.attempts {
-            let (job, task, attempt) = (job.clone(), *task, *attempt);
+        let (mut attempts, mut leases) = (BTreeSet::new(), Vec::new());
+        let mut impossible = Vec::new();
+        for (job, task, attempt) in believed.attempts {
             let spec = state.job(&job).map(|job| job.spec().clone());
             match (spec, state.inputs(&job, task)) {
                 (Some(spec), Some(inputs)) => {
+                    attempts.insert((job.clone(), task, attempt));
                     leases.push(Lease { job, spec, task, attempt, inputs });
                 }
+                // Not named in the greeting: it may run there, in a slot that is free for the log.
                 _ => impossible.push((job, task, attempt)),
             }
         }
@@ -136,7 +140,7 @@ impl Leader {
             node,
             term,
             roster,
-            attempts: believed.attempts.into_iter().collect(),
+            attempts,
             held: believed.held.into_iter().collect(),
             draining: believed.draining,
         };

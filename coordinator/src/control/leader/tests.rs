@@ -3,9 +3,12 @@
 use std::collections::BTreeSet;
 
 use super::*;
-use crate::control::message::Order;
+use crate::control::message::{Order, Report};
 use crate::ids::Digest;
+use crate::job::Job;
 use crate::status::Role;
+use crate::story::AttemptFacts;
+use crate::task::{Task, TaskKind, TaskResult};
 use crate::voters::UNFIT_TICKS;
 
 const ONE: NodeId = NodeId(1);
@@ -334,20 +337,8 @@ fn leases_are_granted_once_everything_before_is_settled_and_sent_again_with_a_gr
     let mut room = Room::elected();
     let stream = room.attend(hello(TWO, 1), TWO);
     room.wanted();
-    let spec = crate::job::JobSpec {
-        from: "in".to_owned(),
-        to: "out".to_owned(),
-        rows_per_part: 4,
-        pca: true,
-        given_fit: false,
-        compute_class: "cpu".to_owned(),
-        fit_class: "fit".to_owned(),
-        max_bad: None,
-        options: Vec::new(),
-    };
     room.status.applied += 1;
-    let submit = Command::SubmitJob { job: JobId("j".to_owned()), spec };
-    room.state.apply(room.status.applied, 0, &submit);
+    room.state.apply(room.status.applied, 0, &submit());
     room.hold = true;
     room.step(Input::Said(stream, FromMember::Report(dropped())));
     room.step(Input::Moved);
@@ -368,9 +359,77 @@ fn leases_are_granted_once_everything_before_is_settled_and_sent_again_with_a_gr
     assert_eq!(leases(room.said(again)), 1);
 }
 
-fn dropped() -> crate::control::message::Report {
+#[test]
+fn a_lease_whose_inputs_are_lost_is_void_at_the_greeting_as_it_is_for_the_log() {
+    let mut room = Room::elected();
+    let first = room.attend(hello(TWO, 1), TWO);
+    room.attend(hello(THREE, 1), THREE);
+    room.step(Input::Moved);
+    room.status.applied += 1;
+    room.state.apply(room.status.applied, 0, &submit());
+    room.step(Input::Moved);
+    let digest = Digest([1; 32]);
+    let listed = TaskResult::Listed { keys: 8, bytes: 8, partitions: 2, digest };
+    let extracted = TaskResult::Extracted {
+        good: 4,
+        bad: 0,
+        features: digest,
+        quarantine: None,
+        moments: Some(digest),
+        gets: 4,
+        inferences: 4,
+    };
+    let done = |room: &mut Room, wanted: fn(Task) -> bool, result: TaskResult| {
+        let job = room.state.job(&JobId("j".to_owned())).expect("it was submitted");
+        let leases: Vec<_> = job.granted().filter(|(task, _, _)| wanted(*task)).collect();
+        for (task, attempt, node) in leases {
+            let name = (JobId("j".to_owned()), task, attempt);
+            let report = Report::Done { name, result, facts: AttemptFacts::default() };
+            let stream = room.leader.sessions[&node].stream;
+            room.step(Input::Said(stream, FromMember::Report(report)));
+        }
+        room.step(Input::Moved);
+    };
+    done(&mut room, |task| task == Task::List, listed);
+    done(&mut room, |task| matches!(task, Task::Extract(_)), extracted);
+    let merge = room.state.live_jobs().flat_map(Job::granted).next();
+    let (task, attempt, node) = merge.expect("both partitions are there to be merged");
+    assert_eq!((task.kind(), node), (TaskKind::Merge, TWO));
+    // The other side of the merge goes, and whoever merges comes anew.
+    room.status.applied += 1;
+    let lost = Command::LoseNode { node: THREE, incarnation: 0 };
+    room.state.apply(room.status.applied, 0, &lost);
+    room.wanted();
+    let again = room.attend(hello(TWO, 1), TWO);
+    assert_ne!(again, first);
+    let welcome = room.said(again).into_iter().find_map(|message| match message {
+        ToMember::Welcome(welcome) => Some(welcome),
+        _ => None,
+    });
+    assert_eq!(welcome.expect("it is greeted").attempts, BTreeSet::new());
+    let job = room.state.job(&JobId("j".to_owned())).expect("it is under way");
+    assert!(!job.is_leased((task, attempt), TWO), "the log waits for what is void");
+    assert!(job.granted().all(|(task, _, _)| task.kind() == TaskKind::Remake));
+}
+
+fn submit() -> Command {
+    let spec = crate::job::JobSpec {
+        from: "in".to_owned(),
+        to: "out".to_owned(),
+        rows_per_part: 4,
+        pca: true,
+        given_fit: false,
+        compute_class: "cpu".to_owned(),
+        fit_class: "fit".to_owned(),
+        max_bad: None,
+        options: Vec::new(),
+    };
+    Command::SubmitJob { job: JobId("j".to_owned()), spec }
+}
+
+fn dropped() -> Report {
     let leaf = crate::tree::TreeNode::leaf(0);
-    crate::control::message::Report::Dropped((JobId("j".to_owned()), leaf))
+    Report::Dropped((JobId("j".to_owned()), leaf))
 }
 
 #[test]

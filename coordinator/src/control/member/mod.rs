@@ -50,7 +50,7 @@ pub const ANY_TERM: u64 = u64::MAX;
 pub struct Member {
     tick: u64,
     phase: Phase,
-    /// Highest term heard of: who speaks for a lower one leads no longer.
+    /// Term of the leader that greeted the node last: nobody else gives orders.
     term: u64,
     /// Who was named as the leader.
     named: Option<NodeId>,
@@ -160,7 +160,7 @@ impl Member {
             }
             Input::Opened(stream) => self.opened(stream),
             Input::Ended(stream, why) => self.ended(known, stream, why),
-            Input::Said(stream, said) => self.heard(known, stream, said),
+            Input::Said(stream, said) => self.heard(stream, said),
             Input::Report(report) => {
                 if let Phase::Following(at) = &self.phase {
                     self.out.push(Output::Say(at.stream, FromMember::Report(report)));
@@ -181,7 +181,7 @@ impl Member {
                     self.out.push(Output::Close(stream));
                     self.turned(known, stream, Turned::Away(format!("{node} does not answer")));
                 }
-                self.ask_next();
+                self.ask_next(known);
             }
             Phase::Following(at) => {
                 if self.tick >= at.heard + SILENCE_TICKS_MAX {
@@ -223,22 +223,24 @@ impl Member {
         }
         voters.retain(|voter| Some(*voter) != named);
         let waiting: VecDeque<_> = named.into_iter().chain(voters).collect();
-        if waiting.is_empty() {
-            self.reached.at("member: nobody is known");
-            self.rest(known, Turned::Away("no voter is known".to_owned()));
-            return;
-        }
         self.phase = Phase::Looking(Look { waiting, ..Look::default() });
-        self.ask_next();
+        self.ask_next(known);
     }
 
     /// Asks the next node, once the one before has turned the member away or has had its moment.
-    fn ask_next(&mut self) {
+    /// The look is over when nobody is left.
+    fn ask_next(&mut self, known: Known<'_>) {
         let Phase::Looking(look) = &mut self.phase else { return };
         if !look.opening.is_empty() && self.tick < look.next_at {
             return;
         }
-        let Some(node) = look.waiting.pop_front() else { return };
+        let Some(node) = look.waiting.pop_front() else {
+            if look.opening.is_empty() {
+                let look = std::mem::take(look);
+                self.found_nobody(known, look);
+            }
+            return;
+        };
         self.streams += 1;
         let stream = StreamId(self.streams);
         look.next_at = self.tick + STAGGER_TICKS;
@@ -287,12 +289,7 @@ impl Member {
             return;
         }
         look.turned.push(why);
-        self.ask_next();
-        let Phase::Looking(look) = &mut self.phase else { return };
-        if look.opening.is_empty() && look.waiting.is_empty() {
-            let look = std::mem::take(look);
-            self.found_nobody(known, look);
-        }
+        self.ask_next(known);
     }
 
     /// None of those that were asked leads.
@@ -339,7 +336,7 @@ impl Member {
         }
     }
 
-    fn heard(&mut self, known: Known<'_>, stream: StreamId, said: ToMember) {
+    fn heard(&mut self, stream: StreamId, said: ToMember) {
         let Phase::Following(at) = &mut self.phase else { return };
         if at.stream != stream {
             self.reached.at("member: words on a stream that is wanted no longer");
@@ -350,13 +347,10 @@ impl Member {
             ToMember::Beat => {}
             ToMember::Roster(roster) => self.out.push(Output::Roster(roster)),
             ToMember::Welcome(welcome) => {
-                if welcome.term < self.term {
-                    self.reached.at("member: greeted by one who leads no longer");
-                    let words = format!("{} is no longer the coordinator", at.node);
-                    self.out.push(Output::Close(stream));
-                    self.over(known, Turned::Away(words));
-                    return;
-                }
+                // Never that of an earlier term than the last one's. Who greets has seen the hello
+                // committed in its term, and a majority that has elected somebody in a later term
+                // commits nothing in an earlier one: that leader was elected before it greeted, it
+                // greeted before this stream began, and the hello came after.
                 self.term = welcome.term;
                 self.rounds = 0;
                 at.greeted = true;

@@ -183,8 +183,9 @@ fn a_leader_that_is_silent_is_looked_for_elsewhere_and_one_of_the_past_is_not_he
 
     let (next, _) = room.asked();
     room.step(Input::Opened(next));
-    let outputs = room.welcome(next, 4);
-    assert!(outputs.contains(&Output::Close(next)), "{outputs:?}");
+    room.welcome(next, 6);
+    let order = Box::new(Order::Forget(crate::ids::JobId("a".to_owned())));
+    assert_eq!(room.step(Input::Said(next, ToMember::Order { term: 5, order })), []);
     assert_eq!(room.step(Input::Said(stream, ToMember::Beat)), [], "the old stream");
 }
 
