@@ -12,10 +12,12 @@ use fruitnode_coordinator::retry::FailureReason;
 use fruitnode_coordinator::story::AttemptFacts;
 use fruitnode_coordinator::task::TaskResult;
 
+use crate::book::Book;
 use crate::bug::Bug;
-use crate::events::{Down, Event, Up, Wire};
+use crate::events::{Down, Event, Life, Up, Wire};
 use crate::leading::{address, storage};
-use crate::node::{Book, Running};
+use crate::node::Running;
+use crate::within::Mistake;
 use crate::world::World;
 
 /// When a process is started again that was told to end, milliseconds.
@@ -85,15 +87,23 @@ impl World {
     }
 
     fn hello(&mut self, id: NodeId) -> Hello {
-        let life = self.node(id).life;
+        let (life, mistake) = (self.node(id).life, self.node(id).mistake);
+        let starts = match mistake {
+            Some(Mistake::OldCopy) => life.saturating_sub(2).max(1),
+            _ => life,
+        };
+        let mut storage = storage(id.0);
+        if mistake == Some(Mistake::OtherStore) {
+            storage.push_str("-of-others");
+        }
         Hello {
             incarnation: id.0 * 1_000 + life,
-            starts: life,
+            starts,
             slots: self.plan.slots,
             compute_class: "cpu".to_owned(),
             fit_class: "fit".to_owned(),
             address: address(id.0),
-            storage: storage(id.0),
+            storage,
             release: "0.1.0".to_owned(),
         }
     }
@@ -106,14 +116,33 @@ impl World {
         }
         if is_final {
             self.count("process that the cluster let go");
-            self.voter_step(id, voter::Input::Stop);
-            self.crash(id);
-            // One that was only told to end is started again some day.
-            let node = self.node(id);
-            (node.buried, node.gone) = (!comes_back, !comes_back);
-            if comes_back {
-                self.schedule(RESTART_AFTER, Event::Start(id));
+            match self.more.below(self.plan.within.end_max + 1) {
+                0 => self.end(id, comes_back),
+                after => {
+                    let life = self.node(id).life;
+                    self.schedule(after, Event::End(id, life, comes_back));
+                }
             }
+        }
+    }
+
+    pub(crate) fn on_end(&mut self, id: NodeId, life: Life, comes_back: bool) {
+        if self.lives(id, life) {
+            self.end(id, comes_back);
+        }
+    }
+
+    /// A process ends in good order.
+    fn end(&mut self, id: NodeId, comes_back: bool) {
+        self.voter_step(id, voter::Input::Stop);
+        self.crash(id);
+        // One that was only told to end is started again some day, and so is one whose people see
+        // what they have mixed up.
+        let node = self.node(id);
+        let comes_back = node.mistake.take().is_some() || comes_back;
+        (node.buried, node.gone) = (!comes_back, !comes_back);
+        if comes_back {
+            self.schedule(RESTART_AFTER, Event::Start(id));
         }
     }
 
@@ -140,12 +169,35 @@ impl World {
         };
         let Some(stream) = self.wires.get(&wire).map(|wire| wire.stream) else { return };
         match said {
-            Down::Taken => self.member_step(id, Input::Opened(stream)),
-            Down::Said(message) => self.member_step(id, Input::Said(stream, message)),
+            Down::Taken => self.tell_member(id, Input::Opened(stream)),
+            Down::Said(message) => self.tell_member(id, Input::Said(stream, message)),
             Down::Refused(refusal) => {
                 self.break_wire(wire);
-                self.member_step(id, Input::Ended(stream, turned(refusal)));
+                self.tell_member(id, Input::Ended(stream, turned(refusal)));
             }
+        }
+    }
+
+    /// Leaves something that came on a stream in the mailbox of the member's actor, which may have
+    /// given up the stream when it turns to it.
+    pub(crate) fn tell_member(&mut self, id: NodeId, input: Input) {
+        if self.plan.within.inbox_max == 0 {
+            return self.member_step(id, input);
+        }
+        let after = self.more.below(self.plan.within.inbox_max);
+        let life = self.node(id).life;
+        let Some(process) = &mut self.node(id).process else { return };
+        process.inbox.push_back(input);
+        if process.inbox.len() == 1 {
+            self.schedule(after, Event::Inbox(id, life));
+        }
+    }
+
+    pub(crate) fn on_inbox(&mut self, id: NodeId, life: Life) {
+        while self.lives(id, life) {
+            let Some(process) = &mut self.node(id).process else { return };
+            let Some(input) = process.inbox.pop_front() else { return };
+            self.member_step(id, input);
         }
     }
 
@@ -216,8 +268,13 @@ impl World {
         if let Some(process) = &mut self.node(id).process {
             process.running.insert(name.clone(), running);
         }
+        self.check_room(id);
         if hangs {
             self.count("task that hung");
+            if self.more.chance(self.plan.within.hang_ends) {
+                let after = self.more.between(29_000, 34_000);
+                self.schedule(after, Event::Work { node: id, life, name });
+            }
         } else {
             self.schedule(takes, Event::Work { node: id, life, name });
         }

@@ -4,20 +4,23 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use fruitnode_coordinator::codec;
 use fruitnode_coordinator::command::Command;
-use fruitnode_coordinator::ids::{Digest, JobId, NodeId, PartitionId, RangeId};
+use fruitnode_coordinator::ids::{JobId, NodeId, PartitionId, RangeId};
 use fruitnode_coordinator::invariants;
 use fruitnode_coordinator::job::{Job, Outcome, Phase};
 use fruitnode_coordinator::leases::Overdue;
 use fruitnode_coordinator::retry::FailureReason;
 use fruitnode_coordinator::state::ClusterState;
-use fruitnode_coordinator::task::{Cut, RangePart, Task, Winner};
+use fruitnode_coordinator::task::Winner;
 use fruitnode_replica::{Applied, Role};
 
+use crate::book::Book;
 use crate::events::Wish;
-use crate::node::{Book, Node, Voting};
+use crate::keys::final_key;
+use crate::known::Checks;
+use crate::node::{Node, Voting};
 use crate::objects::Object;
-use crate::plan::{JobPlan, Plan, Time};
-use crate::tasks::final_key;
+use crate::plan::JobPlan;
+use crate::time::Time;
 use crate::work;
 use crate::world::World;
 
@@ -29,61 +32,6 @@ const SETTLED_AFTER: Time = 40_000;
 
 /// Longest time without a leader while nothing goes wrong.
 const LEADERLESS_MAX: Time = 10_000;
-
-/// What is known for ever, once anybody has seen it.
-pub(crate) struct Checks {
-    /// Entries that somebody applied: term and command.
-    history: BTreeMap<u64, (u64, String)>,
-    /// States after the last applied command, by its index.
-    states: BTreeMap<u64, u64>,
-    leaders: BTreeMap<u64, NodeId>,
-    winners: BTreeMap<(JobId, u32), Winner>,
-    cuts: BTreeMap<JobId, Cut>,
-    ranges: BTreeMap<(JobId, RangeId), RangePart>,
-    ended: BTreeMap<JobId, Outcome>,
-    /// What lies at the target of a job that succeeded.
-    finals: BTreeMap<JobId, Vec<(String, Object)>>,
-    /// Failures made up so far.
-    pub(crate) failures: BTreeMap<(JobId, Task), u8>,
-    expected: BTreeMap<JobId, Digest>,
-}
-
-impl Checks {
-    pub(crate) fn new(plan: &Plan) -> Self {
-        let expected = plan.jobs.iter().map(|job| (job.id.clone(), work::outcome(job)));
-        Self {
-            history: BTreeMap::new(),
-            states: BTreeMap::new(),
-            leaders: BTreeMap::new(),
-            winners: BTreeMap::new(),
-            cuts: BTreeMap::new(),
-            ranges: BTreeMap::new(),
-            ended: BTreeMap::new(),
-            finals: BTreeMap::new(),
-            failures: BTreeMap::new(),
-            expected: expected.collect(),
-        }
-    }
-
-    pub(crate) fn has_ended(&self, job: &JobId) -> bool {
-        self.ended.contains_key(job)
-    }
-
-    /// How many entries were committed.
-    pub(crate) fn committed(&self) -> u64 {
-        self.history.len() as u64
-    }
-
-    /// Index of the newest entry that anybody has applied.
-    pub(crate) fn newest(&self) -> u64 {
-        self.history.last_key_value().map_or(0, |(index, _)| *index)
-    }
-
-    pub(crate) fn succeeded(&self) -> u64 {
-        let succeeded = |outcome: &&Outcome| matches!(outcome, Outcome::Succeeded { .. });
-        self.ended.values().filter(succeeded).count() as u64
-    }
-}
 
 impl World {
     /// TERM: nobody leads in a term in which another has led.
@@ -109,6 +57,17 @@ impl World {
             if wire.is_some() && wire == stream && !has {
                 self.violate(format!("LEASE: {name:?} is overdue at {node}, which has it not"));
             }
+        }
+    }
+
+    /// ROOM: no node is at more than it has slots for. What is void was called back before.
+    pub(crate) fn check_room(&mut self, id: NodeId) {
+        let slots = self.plan.slots as usize;
+        let Some(process) = &self.node(id).process else { return };
+        let running = process.running.iter().filter(|(_, running)| !running.void);
+        let taken = running.filter(|((_, task, _), _)| task.takes_slot()).count();
+        if taken > slots {
+            self.violate(format!("ROOM: {id} is at {taken} tasks with {slots} slots"));
         }
     }
 

@@ -6,6 +6,10 @@ use fruitnode_coordinator::control::voter::Opening;
 use fruitnode_coordinator::ids::NodeId;
 use fruitnode_coordinator::leases::LeaseName;
 
+use crate::book::Book;
+use crate::operation::Operation;
+use crate::within::Mistake;
+
 /// Counts the starts of a node's process: what belongs to an earlier one finds nobody.
 pub(crate) type Life = u64;
 
@@ -34,16 +38,6 @@ pub(crate) enum Wish {
     Cancel,
 }
 
-/// What people do with the members of a cluster.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Operation {
-    Drain,
-    Undo,
-    Leave,
-    /// A process is told to end, and hands over what it does.
-    Stop,
-}
-
 #[derive(Debug, Clone)]
 pub(crate) enum Event {
     Tick(NodeId, Life),
@@ -51,6 +45,12 @@ pub(crate) enum Event {
     Step(NodeId, Life),
     /// The leader's actor empties its mailbox.
     Mail(NodeId, Life),
+    /// The member's actor empties its own.
+    Inbox(NodeId, Life),
+    /// A process ends that the cluster let go; it may come back.
+    End(NodeId, Life, bool),
+    /// People start a node anew, and mix something up.
+    Mistake(Mistake),
     Raft {
         from: (NodeId, Life),
         to: NodeId,
@@ -68,7 +68,7 @@ pub(crate) enum Event {
         to: NodeId,
         asker: (NodeId, Life),
         term: u64,
-        roster: crate::node::Book,
+        roster: Book,
     },
     /// And the answer comes back.
     Admitted {
@@ -131,6 +131,8 @@ impl Event {
             Self::Tick(node, _)
             | Self::Step(node, _)
             | Self::Mail(node, _)
+            | Self::Inbox(node, _)
+            | Self::End(node, _, _)
             | Self::LogOpen(node, _, _)
             | Self::LogClosed(node, _)
             | Self::Work { node, .. } => Some(*node),

@@ -8,11 +8,14 @@ use fruitnode_coordinator::ids::NodeId;
 use fruitnode_coordinator::state::ClusterState;
 use fruitnode_replica::{MemoryLog, Replica};
 
+use crate::book::Book;
 use crate::bug::Bug;
-use crate::events::{Event, Operation, Wish};
+use crate::events::{Event, Wish};
 use crate::leading::founding;
-use crate::node::{Book, Node, Process};
-use crate::plan::Time;
+use crate::node::{Node, Process, Voting};
+use crate::operation::Operation;
+use crate::time::Time;
+use crate::within::Mistake;
 use crate::world::World;
 
 /// Time until a client asks again.
@@ -34,6 +37,7 @@ impl World {
                 process: None,
                 buried: false,
                 gone: false,
+                mistake: None,
             };
             self.nodes.insert(id, node);
         }
@@ -60,6 +64,9 @@ impl World {
         self.schedule_around(self.plan.drop_mean, Event::Drop);
         for (at, operation) in self.plan.operations.clone() {
             self.schedule(at, Event::Operate(operation));
+        }
+        for (at, mistake) in self.plan.within.mistakes.clone() {
+            self.schedule(at, Event::Mistake(mistake));
         }
         self.schedule(self.plan.calm_at, Event::Calm);
     }
@@ -145,7 +152,12 @@ impl World {
     }
 
     pub(crate) fn on_pause(&mut self) {
-        let (id, now, pause_max) = (self.pick_node(), self.now, self.plan.pause_max);
+        let (mut id, now, pause_max) = (self.pick_node(), self.now, self.plan.pause_max);
+        if self.more.chance(self.plan.within.pause_leader) {
+            let leads = |node: &Node| node.voting().is_some_and(Voting::serves);
+            let leader = self.nodes.iter().find(|(_, node)| leads(node));
+            id = leader.map_or(id, |(leader, _)| *leader);
+        }
         // Never earlier than it was: what waits already would be overtaken.
         let until = (now + self.dice.between(100, pause_max)).max(self.node(id).paused_until);
         if !self.calm {
@@ -154,6 +166,25 @@ impl World {
             self.node(id).paused_until = until;
         }
         self.schedule_around(self.plan.pause_mean, Event::Pause);
+    }
+
+    /// A node is started anew, and not as it was. Of one that may vote no old copy is started: what
+    /// it had promised others would be forgotten.
+    pub(crate) fn on_mistake(&mut self, mistake: Mistake) {
+        let fit = |node: &&Node| {
+            let votes = node.has_log || node.has_key;
+            node.up() && node.mistake.is_none() && (mistake == Mistake::OtherStore || !votes)
+        };
+        let fit: Vec<_> =
+            self.nodes.iter().filter(|(_, node)| fit(node)).map(|(id, _)| *id).collect();
+        if self.calm || fit.is_empty() {
+            return;
+        }
+        let id = self.more.pick(&fit);
+        self.note(format_args!("{id} is started anew: {mistake:?}"));
+        self.count("node that was mixed up");
+        self.crash(id);
+        self.node(id).mistake = Some(mistake);
     }
 
     /// Some cannot reach others, in one direction or in both.
@@ -249,6 +280,10 @@ impl World {
         self.plan.still();
         self.blocked.clear();
         for id in self.nodes.keys().copied().collect::<Vec<_>>() {
+            if self.node(id).mistake.is_some() {
+                self.crash(id);
+                self.node(id).mistake = None;
+            }
             self.schedule(1, Event::Start(id));
         }
         if self.plan.leave_dead {

@@ -8,27 +8,63 @@ use fruitnode_coordinator::retry::FailureReason;
 use fruitnode_coordinator::state::ClusterState;
 use fruitnode_coordinator::task::TaskKind;
 
+use crate::book::Book;
 use crate::bug::Bug;
 use crate::events::{Down, Event, Life, Up, Wire, Wish};
-use crate::node::{Book, Proposal};
+use crate::node::Proposal;
 use crate::world::World;
 
 const TOKEN: &str = "token";
-
-/// How long the leader's actor may take to turn to its mailbox, milliseconds.
-const MAIL_MAX: u64 = 20;
 
 impl World {
     /// Leaves something in the mailbox of the leader's actor, which turns to it a little later: the
     /// state may be newer by then than what it hears of.
     pub(crate) fn mail(&mut self, id: NodeId, input: Input) {
-        let after = self.dice.below(MAIL_MAX);
+        let after = self.dice.below(self.plan.within.mail_max);
+        let first = self.more.chance(self.plan.within.lost_first);
         let life = self.node(id).life;
         let Some(voting) = self.node(id).voting_mut() else { return };
-        voting.mail.push_back(input);
+        // It comes another way than news of the office, and may overtake them.
+        match input {
+            Input::Settled { applied: false, .. } if first => voting.mail.push_front(input),
+            input => voting.mail.push_back(input),
+        }
         if !std::mem::replace(&mut voting.mail_is_due, true) {
             self.schedule(after, Event::Mail(id, life));
         }
+    }
+
+    /// The same with news of the office, for which there is not always room: then they are left
+    /// out, and where things stand is told when there is.
+    pub(crate) fn mail_news(&mut self, id: NodeId, news: Input) {
+        if self.has_room_for_news(id) {
+            self.mail(id, news);
+        } else if let Some(voting) = self.node(id).voting_mut() {
+            voting.left_out = true;
+            self.count("news left out");
+        }
+    }
+
+    /// After something was left out: tells where things stand, if there is room.
+    pub(crate) fn catch_up(&mut self, id: NodeId) {
+        let Some(voting) = self.node(id).voting_mut() else { return };
+        if std::mem::take(&mut voting.left_out) {
+            if self.has_room_for_news(id) {
+                let Some(voting) = self.node(id).voting_mut() else { return };
+                let news = voting.office.summary(&voting.replica.status());
+                self.mail(id, Input::News(news));
+            } else if let Some(voting) = self.node(id).voting_mut() {
+                voting.left_out = true;
+            }
+        }
+    }
+
+    fn has_room_for_news(&self, id: NodeId) -> bool {
+        let is_news = |input: &&Input| matches!(input, Input::News(_) | Input::Installed);
+        self.nodes[&id].voting().is_some_and(|voting| {
+            let waiting = voting.mail.iter().filter(is_news).count();
+            !voting.left_out && waiting < self.plan.within.news_max
+        })
     }
 
     pub(crate) fn on_mail(&mut self, id: NodeId, life: Life) {

@@ -11,25 +11,33 @@
 //! what the node decides that is not seen here.
 
 mod attending;
+mod book;
+mod branches;
 mod bug;
 mod checks;
 mod dice;
 mod events;
 mod faults;
+mod keys;
+mod known;
 mod leading;
 mod network;
 mod node;
 mod objects;
+mod operation;
 mod plan;
 mod reads;
 pub mod storm;
 mod tasks;
+mod time;
 mod voting;
+mod within;
 mod work;
 mod world;
 
 use std::collections::{BTreeMap, BTreeSet};
 
+pub use branches::{SEEDS_FOR_ALL, branches};
 pub use bug::Bug;
 
 use dice::Dice;
@@ -82,12 +90,12 @@ impl Verdict {
 
 /// One run.
 pub fn run(seed: u64, options: Options) -> Verdict {
-    let mut dice = Dice::new(seed);
-    let mut plan = Plan::draw(&mut dice);
+    let (mut dice, mut more) = (Dice::new(seed), Dice::new(!seed));
+    let mut plan = Plan::draw(&mut dice, &mut more);
     if options.calm {
         plan = plan.without_faults();
     }
-    let mut world = World::new(plan, dice, options.bug, options.trace);
+    let mut world = World::new(plan, (dice, more), options.bug, options.trace);
     world.run();
     world.take_notes();
     Verdict {

@@ -8,7 +8,7 @@ use fruitnode_replica::{Outgoing, StepError};
 
 use crate::bug::Bug;
 use crate::events::{Down, Event, Life, Up, Wire};
-use crate::plan::Time;
+use crate::time::Time;
 use crate::world::{Stream, World};
 
 /// Time within which an end learns that its stream is broken.
@@ -183,7 +183,7 @@ impl World {
         if process.wires.get(&stream) == Some(&wire) {
             process.wires.remove(&stream);
             let words = "the stream broke".to_owned();
-            self.member_step(at, Input::Ended(stream, Turned::Away(words)));
+            self.tell_member(at, Input::Ended(stream, Turned::Away(words)));
         }
         self.mail(at, leader::Input::Broken(StreamId(wire)));
     }

@@ -1,11 +1,11 @@
 //! One node: what lies in its folder, and what its process remembers.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 
 use fruitnode_coordinator::command::Command;
 use fruitnode_coordinator::control::leader::{Input, Leader};
 use fruitnode_coordinator::control::member::{self, Known, Member, Standing};
-use fruitnode_coordinator::control::message::{Lease, MomentsName, Report, Roster, StreamId};
+use fruitnode_coordinator::control::message::{Lease, MomentsName, Report, StreamId};
 use fruitnode_coordinator::control::office::Office;
 use fruitnode_coordinator::control::voter::{Opening, Voter};
 use fruitnode_coordinator::control::worker::Attempts;
@@ -15,40 +15,13 @@ use fruitnode_coordinator::retry::FailureReason;
 use fruitnode_coordinator::voters::VoterChange;
 use fruitnode_replica::{MemoryLog, Replica, Status};
 
+use crate::book::Book;
 use crate::events::{Life, Wire, Wish};
-use crate::plan::Time;
+use crate::time::Time;
+use crate::within::Mistake;
 
 /// Who waits for a command.
 pub(crate) type Client = Option<(usize, Wish)>;
-
-/// Who there is, as a node last heard, and keeps in its folder.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(crate) struct Book {
-    pub(crate) index: u64,
-    pub(crate) members: BTreeSet<NodeId>,
-    pub(crate) voters: BTreeSet<NodeId>,
-    pub(crate) removed: BTreeSet<NodeId>,
-}
-
-impl Book {
-    /// Takes a roster if it is newer.
-    pub(crate) fn take(&mut self, other: Self) {
-        if other.index > self.index {
-            *self = other;
-        }
-    }
-}
-
-impl From<&Roster> for Book {
-    fn from(roster: &Roster) -> Self {
-        Self {
-            index: roster.index,
-            members: roster.members.members.iter().map(|listed| listed.node).collect(),
-            voters: roster.voters.clone(),
-            removed: roster.members.removed.iter().copied().collect(),
-        }
-    }
-}
 
 /// A node, whether its process runs or not.
 pub(crate) struct Node {
@@ -65,6 +38,8 @@ pub(crate) struct Node {
     pub(crate) buried: bool,
     /// Its process has left the cluster, or was refused by it.
     pub(crate) gone: bool,
+    /// What is not as it was, while nobody has noticed.
+    pub(crate) mistake: Option<Mistake>,
 }
 
 /// What one process remembers.
@@ -79,6 +54,8 @@ pub(crate) struct Process {
     pub(crate) running: BTreeMap<LeaseName, Running>,
     pub(crate) held: BTreeMap<MomentsName, Digest>,
     /// Reports that wait until the member is greeted.
+    /// What came on its streams, and was not taken in yet.
+    pub(crate) inbox: VecDeque<member::Input>,
     pub(crate) outbox: VecDeque<Report>,
     /// Leaders that wait for an answer to their admission.
     pub(crate) admitting: Vec<((NodeId, Life), u64)>,
@@ -96,6 +73,8 @@ pub(crate) struct Voting {
     pub(crate) leader: Leader,
     pub(crate) mail: VecDeque<Input>,
     pub(crate) mail_is_due: bool,
+    /// Whether news did not go into the mailbox, and where things stand is to be told instead.
+    pub(crate) left_out: bool,
     /// What was shown last.
     pub(crate) shown: Option<Status>,
     pub(crate) queue: VecDeque<Proposal>,
@@ -140,6 +119,7 @@ impl Process {
             running: BTreeMap::new(),
             held: BTreeMap::new(),
             outbox: VecDeque::new(),
+            inbox: VecDeque::new(),
             admitting: Vec::new(),
             exchanges: BTreeMap::new(),
         }
@@ -169,6 +149,7 @@ impl Voting {
             leader,
             mail: VecDeque::new(),
             mail_is_due: false,
+            left_out: false,
             shown: None,
             queue: VecDeque::new(),
             proposed: BTreeMap::new(),

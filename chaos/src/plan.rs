@@ -10,10 +10,9 @@ use fruitnode_coordinator::job::JobSpec;
 use fruitnode_coordinator::max_bad::{MaxBad, WHOLE};
 
 use crate::dice::Dice;
-use crate::events::Operation;
-
-/// Milliseconds of virtual time.
-pub(crate) type Time = u64;
+use crate::operation::{OPERATIONS_MAX, Operation};
+use crate::time::Time;
+use crate::within::Within;
 
 /// One job, and what its client does.
 #[derive(Debug, Clone)]
@@ -68,18 +67,18 @@ pub(crate) struct Plan {
     pub(crate) joins: Vec<Time>,
     /// What people do with its members, and when.
     pub(crate) operations: Vec<(Time, Operation)>,
+    /// What goes wrong within a node.
+    pub(crate) within: Within,
 }
 
 /// Longest time for which the store answers nobody.
 const OUTAGE_MAX: Time = 60_000;
 
-/// Operations of a run in which people have much to do.
-const OPERATIONS_MAX: u64 = 12;
-
 const KINDS: u64 = 15;
 
 impl Plan {
-    pub(crate) fn draw(dice: &mut Dice) -> Self {
+    /// What was added later is drawn from `more`, so that it does not shift the rest.
+    pub(crate) fn draw(dice: &mut Dice, more: &mut Dice) -> Self {
         let extreme = if dice.chance(250) { dice.below(KINDS) } else { KINDS };
         let mut kind = 0;
         let mut rate = |dice: &mut Dice, none: u64, mild: u64, worst: u64| {
@@ -129,6 +128,7 @@ impl Plan {
             outages: Vec::new(),
             joins: Vec::new(),
             operations: Vec::new(),
+            within: Within::draw(more, calm_at),
         };
         plan.walls = walls(dice, plan.nodes);
         if dice.chance(200) {
@@ -152,7 +152,19 @@ impl Plan {
         for job in 0..dice.between(1, 2) {
             plan.jobs.push(JobPlan::draw(dice, job, calm_at));
         }
+        plan.cancel_when_somebody_leaves(more);
         plan
+    }
+
+    /// In some runs a client gives up its job just when people have done something to a node.
+    fn cancel_when_somebody_leaves(&mut self, more: &mut Dice) {
+        let cancels = more.chance(300);
+        for job in &mut self.jobs {
+            let (at, after) = (more.below(OPERATIONS_MAX) as usize, more.between(1, 5_000));
+            if let Some((when, _)) = self.operations.get(at).filter(|_| cancels) {
+                job.cancel_at.get_or_insert(when + after);
+            }
+        }
     }
 
     /// The same jobs, and nothing that goes wrong.
@@ -167,6 +179,7 @@ impl Plan {
         self.walls.clear();
         self.refused.clear();
         self.outages.clear();
+        self.within = Within::default();
         self.still();
         self
     }
@@ -195,6 +208,7 @@ impl Plan {
         self.delay_max = self.delay_max.min(60);
         self.disk_max = self.disk_max.min(20);
         self.task_max = self.task_max.min(1_000);
+        self.within.still();
     }
 }
 
@@ -221,20 +235,6 @@ fn walls(dice: &mut Dice, nodes: u64) -> BTreeSet<(NodeId, NodeId)> {
         }
     }
     walls
-}
-
-impl Operation {
-    /// In half of all runs none; in others some, each a moment or half a minute after the last.
-    fn draw(dice: &mut Dice, calm_at: Time) -> Vec<(Time, Self)> {
-        let count = if dice.chance(500) { dice.between(1, OPERATIONS_MAX) } else { 0 };
-        let mut at = dice.between(5_000, calm_at);
-        let mut draw = |_| {
-            let longest = dice.pick(&[500, 3_000, 20_000, 30_000]);
-            at += dice.between(10, longest);
-            (at, dice.pick(&[Self::Drain, Self::Undo, Self::Undo, Self::Leave, Self::Stop]))
-        };
-        (0..count).map(&mut draw).collect()
-    }
 }
 
 impl JobPlan {

@@ -11,9 +11,10 @@ use fruitnode_coordinator::tree::{ReducePlan, Step, TreeNode};
 
 use crate::bug::Bug;
 use crate::events::{Event, Life};
+use crate::keys::{features_key, final_key, fit_key, listing_key, range_key, scores_key};
 use crate::node::Running;
 use crate::objects::{Object, Put};
-use crate::plan::Time;
+use crate::time::Time;
 use crate::work;
 use crate::world::World;
 
@@ -393,29 +394,4 @@ impl World {
         *failures += 1;
         *failures <= FAILURES_MAX
     }
-}
-
-pub(crate) fn final_key(spec: &JobSpec, what: &str, partition: PartitionId) -> String {
-    format!("{}/{what}/{:04}", spec.to, partition.0)
-}
-
-/// A survey, or a whole listing.
-fn listing_key(job: &JobId, attempt: Attempt) -> String {
-    format!("{job}/listing/{:06}", attempt.0)
-}
-
-fn range_key(job: &JobId, range: RangeId, attempt: Attempt) -> String {
-    format!("{job}/range/{:04}/{:06}", range.0, attempt.0)
-}
-
-fn features_key(job: &JobId, winner: &Winner) -> String {
-    format!("{job}/features/{:04}/{:06}", winner.partition.0, winner.features_attempt.0)
-}
-
-fn scores_key(job: &JobId, partition: PartitionId, attempt: Attempt) -> String {
-    format!("{job}/scores/{:04}/{:06}", partition.0, attempt.0)
-}
-
-fn fit_key(job: &JobId, attempt: Attempt) -> String {
-    format!("{job}/fit/{:06}", attempt.0)
 }

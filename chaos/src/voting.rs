@@ -7,9 +7,10 @@ use fruitnode_coordinator::ids::NodeId;
 use fruitnode_coordinator::leases::Terms;
 use fruitnode_replica::{MemoryLog, ProposeError, Replica, ReplicaConfig, Step};
 
+use crate::book::Book;
 use crate::bug::Bug;
 use crate::events::{Event, Life};
-use crate::node::{Book, Proposal, Voting};
+use crate::node::{Proposal, Voting};
 use crate::world::World;
 
 /// A tick, milliseconds.
@@ -142,6 +143,13 @@ impl World {
     }
 
     fn answer_admission(&mut self, id: NodeId, taken: bool) {
+        if taken && self.more.chance(self.plan.within.pause_admitted) {
+            let until = self.now + self.more.between(12_000, 25_000);
+            let node = self.node(id);
+            node.paused_until = node.paused_until.max(until);
+            self.note(format_args!("{id} is stopped until {until}"));
+            self.count("process stopped that was to vote");
+        }
         let Some(process) = &mut self.node(id).process else { return };
         for (asker, term) in std::mem::take(&mut process.admitting) {
             let delay = self.delay();
@@ -216,13 +224,13 @@ impl World {
                 let Some(voting) = self.node(id).voting_mut() else { return };
                 let status = voting.replica.status();
                 let news = voting.office.applied(&status, entries);
-                news.into_iter().for_each(|news| self.mail(id, Input::News(news)));
+                news.into_iter().for_each(|news| self.mail_news(id, Input::News(news)));
             }
             Step::Installed { index } => {
                 self.note(format_args!("{id} installs a snapshot up to {index}"));
                 self.count("snapshot installed");
                 self.check_state(id);
-                self.mail(id, Input::Installed);
+                self.mail_news(id, Input::Installed);
             }
             Step::Advanced => {
                 // The mistake is in the order alone: at the end of a round all is durable.
@@ -248,10 +256,11 @@ impl World {
         let moved = voting.shown.as_ref() != Some(&status);
         voting.shown = Some(status);
         if let Some(news) = news.filter(|_| !deaf) {
-            self.mail(id, Input::News(news));
+            self.mail_news(id, Input::News(news));
         } else if moved {
             self.mail(id, Input::Moved);
         }
+        self.catch_up(id);
     }
 
     /// What waits for the entry at this index is told whether it is there.

@@ -8,12 +8,13 @@ use fruitnode_coordinator::control::message::StreamId;
 use fruitnode_coordinator::ids::NodeId;
 
 use crate::bug::Bug;
-use crate::checks::Checks;
 use crate::dice::Dice;
 use crate::events::{Event, Life, Wire, Wish};
+use crate::known::Checks;
 use crate::node::Node;
 use crate::objects::Objects;
-use crate::plan::{Plan, Time};
+use crate::plan::Plan;
+use crate::time::Time;
 
 /// Virtual time that a healed cluster has to end every job.
 const LIVENESS_MAX: Time = 5 * 60_000;
@@ -41,6 +42,8 @@ pub(crate) struct World {
     pub(crate) now: Time,
     pub(crate) plan: Plan,
     pub(crate) dice: Dice,
+    /// For what was added later, so that it does not shift the rest.
+    pub(crate) more: Dice,
     pub(crate) bug: Option<Bug>,
     pub(crate) nodes: BTreeMap<NodeId, Node>,
     pub(crate) wires: BTreeMap<Wire, Stream>,
@@ -72,12 +75,14 @@ pub(crate) struct World {
 }
 
 impl World {
-    pub(crate) fn new(plan: Plan, dice: Dice, bug: Option<Bug>, show: bool) -> Self {
+    pub(crate) fn new(plan: Plan, chance: (Dice, Dice), bug: Option<Bug>, show: bool) -> Self {
+        let (dice, more) = chance;
         let mut world = Self {
             now: 0,
             checks: Checks::new(&plan),
             plan,
             dice,
+            more,
             bug,
             nodes: BTreeMap::new(),
             wires: BTreeMap::new(),
@@ -187,6 +192,9 @@ impl World {
             Event::Tick(id, life) => self.on_tick(id, life),
             Event::Step(id, life) => self.on_step(id, life),
             Event::Mail(id, life) => self.on_mail(id, life),
+            Event::Inbox(id, life) => self.on_inbox(id, life),
+            Event::End(id, life, comes_back) => self.on_end(id, life, comes_back),
+            Event::Mistake(mistake) => self.on_mistake(mistake),
             Event::Raft { from, to, bytes, snapshot } => self.on_raft(from, to, &bytes, snapshot),
             Event::SnapshotFate { at, life, to, arrived } => {
                 self.on_snapshot_fate(at, life, to, arrived);

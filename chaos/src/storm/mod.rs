@@ -21,6 +21,7 @@ mod result;
 mod rules;
 mod run;
 mod script;
+mod script_error;
 mod shrink;
 mod site;
 mod supply;
@@ -33,7 +34,7 @@ pub use arguments::{OpsArgs, StormArgs, StormCommand};
 pub use needs::check;
 pub use report::Report;
 pub use run::{command, replay};
-pub use script::ScriptError;
+pub use script_error::ScriptError;
 
 use clock::Time;
 

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::str::FromStr;
 
-use super::script::ScriptError;
+use super::script_error::ScriptError;
 
 /// A machine's number, from 1.
 pub(crate) type Machine = u8;

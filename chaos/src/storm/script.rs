@@ -9,6 +9,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use super::rules::{Cut, Machine, machine};
+use super::script_error::ScriptError;
 
 /// Most machines of a cluster: each has an address.
 pub(crate) const MACHINES_MAX: Machine = 9;
@@ -89,20 +90,6 @@ pub(crate) struct Script {
     /// Jobs run all the time, with so long a pause between two; else only to settle.
     pub(crate) pause: Option<Duration>,
     pub(crate) steps: Vec<Step>,
-}
-
-/// A script that cannot be read.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum ScriptError {
-    /// An operation that does not exist.
-    #[error("`{0}` is no operation: a line is `+SECONDS OPERATION [WHOM]`, as a failure prints it")]
-    Operation(String),
-    /// A partition that does not exist.
-    #[error("`{0}` is no partition: say drop or reject, a shape, and whom it is about")]
-    Partition(String),
-    /// A line that sets nothing.
-    #[error("`{0}` says nothing: a script begins with `nodes N`, `voters N` and `jobs …`")]
-    Head(String),
 }
 
 impl Operation {

@@ -1,0 +1,4 @@
+//! Virtual time.
+
+/// Milliseconds of virtual time.
+pub(crate) type Time = u64;
