@@ -1,7 +1,7 @@
 //! Names of objects.
 
 use fruitnode_coordinator::ids::{Attempt, JobId, PartitionId, RangeId};
-use fruitnode_coordinator::job::JobSpec;
+use fruitnode_coordinator::spec::JobSpec;
 use fruitnode_coordinator::task::Winner;
 
 pub(crate) fn final_key(spec: &JobSpec, what: &str, partition: PartitionId) -> String {

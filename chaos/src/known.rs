@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use fruitnode_coordinator::ids::{Digest, JobId, NodeId, RangeId};
-use fruitnode_coordinator::job::Outcome;
+use fruitnode_coordinator::phase::Outcome;
 use fruitnode_coordinator::task::{Cut, RangePart, Task, Winner};
 
 use crate::objects::Object;

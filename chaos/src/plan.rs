@@ -6,8 +6,8 @@
 use std::collections::BTreeSet;
 
 use fruitnode_coordinator::ids::{JobId, NodeId};
-use fruitnode_coordinator::job::JobSpec;
 use fruitnode_coordinator::max_bad::{MaxBad, WHOLE};
+use fruitnode_coordinator::spec::JobSpec;
 
 use crate::dice::Dice;
 use crate::operation::{OPERATIONS_MAX, Operation};

@@ -2,11 +2,12 @@
 
 use fruitnode_coordinator::control::message::MomentsName;
 use fruitnode_coordinator::ids::{Attempt, Digest, JobId, NodeId, PartitionId, RangeId};
-use fruitnode_coordinator::job::JobSpec;
+use fruitnode_coordinator::inputs::Inputs;
 use fruitnode_coordinator::leases::LeaseName;
 use fruitnode_coordinator::retry::FailureReason;
+use fruitnode_coordinator::spec::JobSpec;
 use fruitnode_coordinator::story::AttemptFacts;
-use fruitnode_coordinator::task::{Cut, Holding, Inputs, RangePart, Task, TaskResult, Winner};
+use fruitnode_coordinator::task::{Cut, Holding, RangePart, Task, TaskResult, Winner};
 use fruitnode_coordinator::tree::{ReducePlan, Step, TreeNode};
 
 use crate::bug::Bug;

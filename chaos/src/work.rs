@@ -4,8 +4,8 @@
 use sha2::{Digest as _, Sha256};
 
 use fruitnode_coordinator::ids::{Attempt, Digest, PartitionId, RangeId};
-use fruitnode_coordinator::job::JobSpec;
 use fruitnode_coordinator::partition;
+use fruitnode_coordinator::spec::JobSpec;
 use fruitnode_coordinator::task::{Cut, RangePart, TaskResult};
 use fruitnode_coordinator::tree::{ReducePlan, TreeNode};
 

@@ -12,13 +12,13 @@ use crate::task::Task;
 use crate::tree::TreeNode;
 
 /// Ticks without a word after which a node is lost: 5 s at ten a second.
-pub const SILENT_TICKS_MAX: u64 = 50;
+pub(crate) const SILENT_TICKS_MAX: u64 = 50;
 
 /// Ticks that a node has to come back when its stream broke.
-pub const BROKEN_TICKS_MAX: u64 = 25;
+pub(crate) const BROKEN_TICKS_MAX: u64 = 25;
 
 /// Ticks that every known node has to come to a new leader.
-pub const ELECTED_TICKS_MAX: u64 = 80;
+pub(crate) const ELECTED_TICKS_MAX: u64 = 80;
 
 /// Ticks after which a loss is told again, should the first proposal have come to nothing.
 const TELL_AGAIN_TICKS: u64 = 20;
@@ -35,39 +35,39 @@ struct Seen {
 
 /// Who attends at the leader.
 #[derive(Debug, Clone, Default)]
-pub struct Attendance {
+pub(crate) struct Attendance {
     nodes: BTreeMap<NodeId, Seen>,
 }
 
 impl Attendance {
     /// Begins at the leader's first tick, with the nodes that it knows.
-    pub fn begin(state: &ClusterState, tick: u64) -> Self {
+    pub(crate) fn begin(state: &ClusterState, tick: u64) -> Self {
         let due = tick + ELECTED_TICKS_MAX;
         let seen = |incarnation| Seen { incarnation, heard: None, due };
         Self { nodes: state.nodes().map(|(id, node)| (id, seen(node.incarnation))).collect() }
     }
 
     /// A process of a node said something, be it a beat.
-    pub fn heard(&mut self, node: NodeId, incarnation: u64, tick: u64) {
+    pub(crate) fn heard(&mut self, node: NodeId, incarnation: u64, tick: u64) {
         let due = tick + SILENT_TICKS_MAX;
         self.nodes.insert(node, Seen { incarnation, heard: Some(tick), due });
     }
 
     /// A node's stream broke. If another one of it is up already, its next beat mends this.
-    pub fn broken(&mut self, node: NodeId, tick: u64) {
+    pub(crate) fn broken(&mut self, node: NodeId, tick: u64) {
         if let Some(seen) = self.nodes.get_mut(&node) {
             seen.due = seen.due.min(tick + BROKEN_TICKS_MAX);
         }
     }
 
     /// A node left, or its loss was applied: nobody waits for it.
-    pub fn forget(&mut self, node: NodeId) {
+    pub(crate) fn forget(&mut self, node: NodeId) {
         self.nodes.remove(&node);
     }
 
     /// Processes that are lost by now, to be proposed. Each is told again after a while unless it
     /// is forgotten or heard.
-    pub fn lost(&mut self, tick: u64) -> Vec<(NodeId, u64)> {
+    pub(crate) fn lost(&mut self, tick: u64) -> Vec<(NodeId, u64)> {
         let mut lost = Vec::new();
         for (node, seen) in &mut self.nodes {
             if seen.due <= tick {
@@ -79,24 +79,24 @@ impl Attendance {
     }
 
     /// Ticks since the last word of a node. `None` of one that has not said any to this leader.
-    pub fn silent_ticks(&self, node: NodeId, tick: u64) -> Option<u64> {
+    pub(crate) fn silent_ticks(&self, node: NodeId, tick: u64) -> Option<u64> {
         Some(tick.saturating_sub(self.nodes.get(&node)?.heard?))
     }
 }
 
 /// What the coordinator believes of a node. Whatever else the node is at or holds is void.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Welcome {
+pub(crate) struct Welcome {
     /// Attempts that would still be accepted.
-    pub attempts: Vec<(JobId, Task, Attempt)>,
+    pub(crate) attempts: Vec<(JobId, Task, Attempt)>,
     /// Moments that it holds.
-    pub held: Vec<(JobId, TreeNode)>,
+    pub(crate) held: Vec<(JobId, TreeNode)>,
     /// It is given nothing new.
-    pub draining: bool,
+    pub(crate) draining: bool,
 }
 
 /// What the state believes of a node.
-pub fn welcome(state: &ClusterState, node: NodeId) -> Welcome {
+pub(crate) fn welcome(state: &ClusterState, node: NodeId) -> Welcome {
     let draining = state.membership().member(node).is_some_and(|member| member.draining);
     let mut welcome = Welcome { draining, ..Welcome::default() };
     for job in state.live_jobs() {
@@ -185,7 +185,7 @@ mod tests {
     fn a_node_is_welcomed_with_what_the_state_believes_of_it() {
         let mut state = cluster_of(1);
         let job = JobId("j".into());
-        let spec = crate::job::JobSpec {
+        let spec = crate::spec::JobSpec {
             from: "in".into(),
             to: "out".into(),
             rows_per_part: 4,

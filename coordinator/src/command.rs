@@ -2,8 +2,8 @@
 //! or one that arrives too late, changes nothing.
 
 use crate::ids::{Attempt, Digest, JobId, NodeId};
-use crate::job::JobSpec;
 use crate::retry::FailureReason;
+use crate::spec::JobSpec;
 use crate::story::AttemptFacts;
 use crate::task::{Task, TaskResult};
 use crate::tree::TreeNode;

@@ -2,7 +2,7 @@
 //! leader derives what is outstanding from the state.
 
 use crate::ids::{Attempt, JobId, NodeId};
-use crate::job::Outcome;
+use crate::phase::Outcome;
 use crate::story::AttemptRecord;
 use crate::task::Task;
 use crate::tree::TreeNode;

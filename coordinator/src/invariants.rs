@@ -4,7 +4,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::ids::{Attempt, JobId, NodeId, PartitionId, RangeId};
-use crate::job::{Job, Phase, Status};
+use crate::job::{Job, Status};
+use crate::phase::Phase;
 use crate::reach::WAYS_MAX;
 use crate::retry::{COUNTED_FAILURES_MAX, FailureReason};
 use crate::slots::Slots;

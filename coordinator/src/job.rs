@@ -5,100 +5,16 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::ids::{Attempt, Digest, JobId, NodeId, PartitionId, RangeId};
-use crate::max_bad::MaxBad;
+use crate::inputs::Inputs;
 use crate::packed_story::PackedStory;
+use crate::phase::Phase;
 use crate::ready_tasks::ReadyTasks;
-use crate::retry::FailureReason;
 use crate::slots::Class;
+use crate::spec::JobSpec;
 use crate::store_faults::StoreFaults;
 use crate::story::{AttemptRecord, RECORDS_KEPT_ANYWAY};
-use crate::task::{Cut, FitRecord, Holding, Inputs, Listing, RangePart, Task, TaskKind, Winner};
+use crate::task::{Cut, FitRecord, Holding, Listing, RangePart, Task, TaskKind, Winner};
 use crate::tree::{ReducePlan, TreeNode};
-
-/// What a user asked for.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct JobSpec {
-    /// URI or folder of the photographs.
-    pub from: String,
-    /// URI or folder of the result.
-    pub to: String,
-    /// Consecutive keys that make one partition. At least 1.
-    pub rows_per_part: u32,
-    /// Whether a PCA follows the features.
-    pub pca: bool,
-    /// Whether that PCA is not fitted but given: its node takes over a model that the options name.
-    pub given_fit: bool,
-    /// Nodes of another compute class extract nothing of this job.
-    pub compute_class: String,
-    /// Nodes of another fit class neither fit nor project, unless the fit is given.
-    pub fit_class: String,
-    /// How many bad photographs it endures, if not any number of them.
-    pub max_bad: Option<MaxBad>,
-    /// Further options, opaque to every decision here.
-    pub options: Vec<u8>,
-}
-
-impl JobSpec {
-    /// Whether moments are made and merged: only for a fit of one's own.
-    pub fn reduces(&self) -> bool {
-        self.pca && !self.given_fit
-    }
-
-    /// Whether a node of this fit class may fit and project. A given fit has its bits already, and
-    /// scores have the same bits everywhere, given the fit.
-    pub fn suits_fit_class(&self, fit_class: &str) -> bool {
-        self.given_fit || self.fit_class == fit_class
-    }
-}
-
-/// How far a job is.
-///
-/// ```text
-/// Listing -> Extracting -> Reducing <-> Fitting -> Projecting -> Publishing -> Ended
-///                 |\_____ given fit ____/                       /
-///                  \______________ without a PCA ______________/
-/// ```
-///
-/// `Fitting` falls back to `Reducing` when the node that holds the root moments is lost.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Phase {
-    /// The source is being listed: by the survey alone, or by it, by ranges and by whoever gathers
-    /// what they listed.
-    Listing,
-    /// Photographs become features; moments merge meanwhile.
-    Extracting,
-    /// All features are accepted, the root moments are not held yet.
-    Reducing,
-    /// The root moments are held, or the fit is given.
-    Fitting,
-    /// The fit is accepted.
-    Projecting,
-    /// All objects are accepted; they get their final names.
-    Publishing,
-    /// Over.
-    Ended(Outcome),
-}
-
-/// How a job ended.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Outcome {
-    /// The result is published.
-    Succeeded {
-        /// SHA-256 of `_SUCCESS`.
-        digest: Digest,
-    },
-    /// A task failed for good.
-    Failed {
-        /// The task.
-        task: Task,
-        /// Why.
-        reason: FailureReason,
-        /// Why, in words.
-        detail: String,
-    },
-    /// A client cancelled it.
-    Cancelled,
-}
 
 /// What is kept of a partition from the listing on. There may be a hundred thousand of them.
 #[derive(Debug, Clone, Copy, Default)]

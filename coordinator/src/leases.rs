@@ -13,10 +13,10 @@ use crate::task::{Task, TaskKind};
 /// Term of tasks that read and write objects: 150 s at ten ticks a second. Storage waits 120 s for
 /// one reply, and what it gives up itself is a failure with a reason and no case for this. A fit is
 /// one of them: while it computes it makes progress every second.
-pub const OBJECTS_TERM_TICKS: u64 = 1_500;
+pub(crate) const OBJECTS_TERM_TICKS: u64 = 1_500;
 
 /// Term of a merge, whose moments come from the memory of another node: 60 s.
-pub const MERGE_TERM_TICKS: u64 = 600;
+pub(crate) const MERGE_TERM_TICKS: u64 = 600;
 
 /// An attempt by its full name.
 pub type LeaseName = (JobId, Task, Attempt);

@@ -8,21 +8,25 @@
 //! Architecture invariant: nothing here reads a clock, a file, a socket or a random source, and
 //! nothing is async. The crate's dependency tree is checked by `tests/tests/rules/layering.rs`.
 
-pub mod attendance;
+mod apply;
+pub(crate) mod attendance;
 pub mod codec;
 pub mod command;
 pub mod control;
 pub mod effect;
 pub mod failure;
 pub mod ids;
+pub mod inputs;
 pub mod invariants;
 pub mod job;
 pub mod leases;
 mod lineage;
 pub mod max_bad;
 pub mod members;
+pub mod node;
 mod packed_story;
 pub mod partition;
+pub mod phase;
 pub mod reach;
 mod ready_tasks;
 mod reduction;
@@ -30,6 +34,7 @@ pub mod retry;
 mod room;
 pub mod schedule;
 mod slots;
+pub mod spec;
 pub mod state;
 pub mod status;
 pub mod store_faults;

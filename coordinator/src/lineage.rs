@@ -7,13 +7,14 @@ use std::collections::BTreeMap;
 
 use crate::effect::{Effect, Outbox};
 use crate::ids::{Attempt, NodeId, PartitionId, RangeId};
-use crate::job::{Job, Outcome, PartitionRecord, Phase, ScoresRecord, Status};
+use crate::job::{Job, PartitionRecord, ScoresRecord, Status};
 use crate::members::Membership;
+use crate::node::Node;
 use crate::partition::{self, PARTITIONS_MAX};
+use crate::phase::{Outcome, Phase};
 use crate::reach::Reach;
 use crate::retry::{Decision, FailureReason, after_failure};
 use crate::slots::Slots;
-use crate::state::Node;
 use crate::store_faults::{REFUSALS_WITHOUT_OTHERS, StoreFaults};
 use crate::story::{AttemptFacts, AttemptRecord};
 use crate::task::{Cut, FitRecord, Holding, Listing, RANGES_MAX, RangePart, Task, TaskResult};

@@ -5,12 +5,12 @@ use std::collections::BTreeMap;
 use thiserror::Error;
 
 use crate::ids::{Digest, NodeId};
-use crate::state::Node;
+use crate::node::Node;
 
 /// People's certificates that are remembered; those that ended first are forgotten first. Not by
 /// time: a clock that was wrong once must not cost anybody a certificate, nor make good one that
 /// was revoked.
-pub const CLIENTS_MAX: usize = 1_000;
+pub(crate) const CLIENTS_MAX: usize = 1_000;
 
 /// How long a token that has expired is still remembered, milliseconds: for lists, and for words
 /// that say why.
@@ -55,7 +55,7 @@ impl Process {
     /// Whether another one of the same node may take its place: itself, or one that was started on
     /// this folder, or on a copy of it, later. Of two copies the one that came second has been
     /// started as often as the first at most.
-    pub fn yields_to(&self, other: &Self) -> bool {
+    pub(crate) fn yields_to(&self, other: &Self) -> bool {
         other.starts == 0 || other.starts > self.starts || other == self
     }
 }
@@ -145,7 +145,7 @@ pub struct Membership {
 
 impl Membership {
     /// Whether there is a cluster.
-    pub fn is_founded(&self) -> bool {
+    pub(crate) fn is_founded(&self) -> bool {
         !self.cluster.is_empty()
     }
 

@@ -15,7 +15,7 @@ pub const SHUT_BELIEVED_MS: u64 = 600_000;
 
 /// Ways that are remembered. Of more, those that are open are forgotten first, then those that were
 /// seen shut longest ago.
-pub const WAYS_MAX: usize = 4_096;
+pub(crate) const WAYS_MAX: usize = 4_096;
 
 /// What the last fetch from one node by another showed.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -12,8 +12,9 @@ use std::collections::BTreeSet;
 
 use crate::effect::{Effect, Outbox};
 use crate::ids::{NodeId, PartitionId};
-use crate::job::{Job, Phase};
+use crate::job::Job;
 use crate::lineage::Around;
+use crate::phase::Phase;
 use crate::slots::Class;
 use crate::task::{Holding, Task, TaskKind};
 use crate::tree::TreeNode;

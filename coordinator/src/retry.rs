@@ -5,7 +5,7 @@
 //! the patience that a broken task deserves.)
 
 /// Failed attempts of one task that count before its job fails.
-pub const COUNTED_FAILURES_MAX: u8 = 4;
+pub(crate) const COUNTED_FAILURES_MAX: u8 = 4;
 
 /// Why an attempt failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -67,7 +67,7 @@ impl FailureReason {
 
     /// Whether another attempt may end otherwise: perhaps only on another node.
     #[deny(clippy::wildcard_enum_match_arm)]
-    pub fn retryable(self) -> bool {
+    pub(crate) fn retryable(self) -> bool {
         match self {
             Self::NodeLost
             | Self::Cancelled
@@ -168,7 +168,7 @@ pub enum Decision {
 }
 
 /// Decides between another attempt and the end of the job.
-pub fn after_failure(reason: FailureReason, counted_before: u8) -> Decision {
+pub(crate) fn after_failure(reason: FailureReason, counted_before: u8) -> Decision {
     let counted = counted_before.saturating_add(u8::from(reason.counts()));
     if reason.retryable() && counted < COUNTED_FAILURES_MAX {
         Decision::Again(counted)

@@ -105,7 +105,7 @@ fn places(free: &BTreeSet<Place>, passed: Option<Place>) -> btree_set::Range<'_,
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::state::Node;
+    use crate::node::Node;
 
     fn node(slots: u32, used: u32, class: &str) -> Node {
         let (compute_class, fit_class) = (class.to_owned(), "f".to_owned());

@@ -27,7 +27,7 @@ const REMAKES_PER_NODE_MAX: usize = 1;
 
 /// Ranges listed at a time by one node, of whatever jobs: each waits for one page of the store, and
 /// occupies the memory of a few.
-pub const RANGES_PER_NODE_MAX: u32 = 8;
+pub(crate) const RANGES_PER_NODE_MAX: u32 = 8;
 
 /// Nodes that are at one task at a time, because each before the last is overdue.
 const NODES_PER_TASK_MAX: usize = 3;

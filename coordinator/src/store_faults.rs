@@ -14,10 +14,10 @@ use crate::task::Task;
 
 /// How long a node is set aside that a store refuses: 1 min at first, twice as long each time after
 /// that.
-pub const SET_ASIDE_MS: u64 = 60_000;
+pub(crate) const SET_ASIDE_MS: u64 = 60_000;
 
 /// The longest that it is set aside: 10 min.
-pub const SET_ASIDE_MS_MAX: u64 = 600_000;
+pub(crate) const SET_ASIDE_MS_MAX: u64 = 600_000;
 
 /// Refusals in a row, of every node that is present, before a job is given up while members are
 /// away that might be served: for 3 min.
@@ -25,13 +25,13 @@ pub(crate) const REFUSALS_WITHOUT_OTHERS: u32 = 3;
 
 /// How long a node waits that a store did not answer, and the task that it was at: half a second at
 /// first, twice as long each time after that.
-pub const WAIT_MS: u64 = 500;
+pub(crate) const WAIT_MS: u64 = 500;
 
 /// The longest that it waits: 8 s.
-pub const WAIT_MS_MAX: u64 = 8_000;
+pub(crate) const WAIT_MS_MAX: u64 = 8_000;
 
 /// Bytes of a store's words that are kept.
-pub const DETAIL_BYTES_MAX: usize = 300;
+pub(crate) const DETAIL_BYTES_MAX: usize = 300;
 
 /// What is wrong between a store and one node.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -1,9 +1,8 @@
-//! Units of work, what an attempt needs to do one, and what it says when it is done.
+//! Units of work, what comes of them, and what an attempt says when it is done.
 
 use std::fmt;
 
 use crate::ids::{Attempt, Digest, NodeId, PartitionId, RangeId};
-use crate::story::AttemptRecord;
 use crate::tree::TreeNode;
 
 /// One unit of work of a job. The order of the variants is the order in which ready tasks are
@@ -81,7 +80,7 @@ impl TaskKind {
     }
 
     /// Whether such a task makes moments of what was accepted before: nothing but a fit needs them.
-    pub fn is_reduction(self) -> bool {
+    pub(crate) fn is_reduction(self) -> bool {
         matches!(self, Self::Merge | Self::Remake | Self::Rebuild)
     }
 
@@ -223,55 +222,6 @@ pub struct Winner {
     pub quarantine: Option<Digest>,
     /// Attempt whose scores were accepted, with the SHA-256 of the scores and of the CSV rows.
     pub scores: Option<(Attempt, Digest, Digest)>,
-}
-
-/// Everything that an attempt needs beside the job's specification.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Inputs {
-    /// Nothing.
-    List,
-    /// The survey that names the range.
-    ListRange(Cut),
-    /// The survey, and what won for each range in key order.
-    Gather(Cut, Vec<RangePart>),
-    /// A partition to be visited.
-    Extract {
-        /// The listing, whose block has the partition's number.
-        listing: Listing,
-        /// Whether its photographs are suspects: each is decoded in another process.
-        careful: bool,
-        /// Photographs of other partitions that are known to be bad.
-        bad_elsewhere: u64,
-    },
-    /// The accepted features.
-    Remake(Winner),
-    /// The accepted features of everything below a node of the tree.
-    Rebuild {
-        /// Partitions of the job: the tree's shape follows from them.
-        partitions: u32,
-        /// One per partition below the node, in key order.
-        winners: Vec<Winner>,
-    },
-    /// Both sides, left first.
-    Merge((TreeNode, Holding), (TreeNode, Holding)),
-    /// The root.
-    Fit(TreeNode, Holding),
-    /// Of a fit that is given: nothing beside the specification.
-    Adopt,
-    /// The accepted features and the accepted fit.
-    Project(Winner, FitRecord),
-    /// The complete list of winners in key order: recorded here, by the log, before the first
-    /// final write.
-    Publish {
-        /// The listing.
-        listing: Listing,
-        /// The fit, unless the job has no PCA.
-        fit: Option<FitRecord>,
-        /// One per partition.
-        winners: Vec<Winner>,
-        /// Every attempt that ended, in this order: for people, never for a published byte.
-        story: Vec<AttemptRecord>,
-    },
 }
 
 /// What a finished attempt says.

@@ -76,7 +76,7 @@ impl ReducePlan {
     }
 
     /// Complete blocks that no larger complete block holds, from left to right.
-    pub fn peaks(self) -> impl DoubleEndedIterator<Item = TreeNode> {
+    pub(crate) fn peaks(self) -> impl DoubleEndedIterator<Item = TreeNode> {
         let partitions = self.partitions;
         (0..32u8).rev().filter(move |level| partitions >> level & 1 == 1).map(move |level| {
             // Everything left of this peak is made of larger blocks.

@@ -40,15 +40,18 @@ use fruitnode_coordinator::codec;
 use fruitnode_coordinator::command::Command;
 use fruitnode_coordinator::effect::Effect;
 use fruitnode_coordinator::ids::{Attempt, Digest, JobId, NodeId, PartitionId, RangeId};
-use fruitnode_coordinator::job::{JobSpec, ListingProgress, Outcome, Phase};
+use fruitnode_coordinator::inputs::Inputs;
+use fruitnode_coordinator::job::ListingProgress;
 use fruitnode_coordinator::max_bad::{MaxBad, WHOLE};
 use fruitnode_coordinator::members::{Listed, Roster};
 use fruitnode_coordinator::partition;
+use fruitnode_coordinator::phase::{Outcome, Phase};
 use fruitnode_coordinator::retry::FailureReason;
 use fruitnode_coordinator::schedule;
+use fruitnode_coordinator::spec::JobSpec;
 use fruitnode_coordinator::state::ClusterState;
 use fruitnode_coordinator::story::AttemptFacts;
-use fruitnode_coordinator::task::{Inputs, Task, TaskResult};
+use fruitnode_coordinator::task::{Task, TaskResult};
 use fruitnode_coordinator::tree::TreeNode;
 
 #[test]

@@ -14,7 +14,9 @@ use fruitnode_consensus::{Consensus, ConsensusOptions, Outbox, StartError};
 use fruitnode_coordinator::command::Command;
 use fruitnode_coordinator::control::message::Hello;
 use fruitnode_coordinator::ids::{Digest, JobId, NodeId};
-use fruitnode_coordinator::job::{Counts, Job, JobSpec, ListingProgress, Outcome, Phase};
+use fruitnode_coordinator::job::{Counts, Job, ListingProgress};
+use fruitnode_coordinator::phase::{Outcome, Phase};
+use fruitnode_coordinator::spec::JobSpec;
 use fruitnode_coordinator::state::ClusterState;
 use fruitnode_coordinator::task::Listing;
 use fruitnode_env::wall_ms;
@@ -35,7 +37,7 @@ use crate::tasks::{COMPUTE_CLASS, JobContext, NodeContext};
 const SLOTS: u32 = 2;
 
 /// The only member.
-pub const NODE: NodeId = NodeId(1);
+pub(crate) const NODE: NodeId = NodeId(1);
 
 /// Its process: there is never another.
 const INCARNATION: u64 = 1;
@@ -48,7 +50,7 @@ const FOUNDED_INDEX: u64 = 1;
 
 /// Why the cluster does not start.
 #[derive(Debug, Error)]
-pub enum LocalError {
+pub(crate) enum LocalError {
     /// The log.
     #[error(transparent)]
     Log(#[from] StartError),
@@ -59,13 +61,13 @@ pub enum LocalError {
 
 /// What a client sees of the jobs.
 #[derive(Debug, Clone, Default)]
-pub struct View {
+pub(crate) struct View {
     jobs: Vec<JobView>,
 }
 
 /// What a client sees of one job.
 #[derive(Debug, Clone)]
-pub struct JobView {
+pub(crate) struct JobView {
     /// The job.
     pub id: JobId,
     /// How far it is.
@@ -82,7 +84,7 @@ pub struct JobView {
 
 /// Handles to the cluster, which runs for as long as the reactor.
 #[derive(Debug, Clone)]
-pub struct LocalCluster {
+pub(crate) struct LocalCluster {
     consensus: Consensus,
     view: watch::Receiver<Arc<View>>,
     node: Arc<NodeContext>,
@@ -93,7 +95,7 @@ impl LocalCluster {
     ///
     /// # Errors
     /// When the system gives no thread for the log.
-    pub async fn start(node: NodeContext) -> Result<Self, LocalError> {
+    pub(crate) async fn start(node: NodeContext) -> Result<Self, LocalError> {
         let node = Arc::new(node);
         let mut options = ConsensusOptions::new(NODE, founded());
         let view = options.view(View::of);
@@ -134,24 +136,24 @@ impl LocalCluster {
     }
 
     /// Submits a job whose context is open already.
-    pub async fn submit(&self, job: Arc<JobContext>, spec: JobSpec) {
+    pub(crate) async fn submit(&self, job: Arc<JobContext>, spec: JobSpec) {
         let id = job.id.clone();
         self.node.prepare(job);
         self.propose(Command::SubmitJob { job: id, spec }).await;
     }
 
     /// Cancels a job.
-    pub async fn cancel(&self, job: &JobId) {
+    pub(crate) async fn cancel(&self, job: &JobId) {
         self.propose(Command::CancelJob { job: job.clone() }).await;
     }
 
     /// What a client sees, now and whenever it changes.
-    pub fn watch(&self) -> watch::Receiver<Arc<View>> {
+    pub(crate) fn watch(&self) -> watch::Receiver<Arc<View>> {
         self.view.clone()
     }
 
     /// Waits until a job is over. `None` when the coordinator stopped before.
-    pub async fn wait(&self, job: &JobId) -> Option<(Outcome, JobView)> {
+    pub(crate) async fn wait(&self, job: &JobId) -> Option<(Outcome, JobView)> {
         let mut view = self.watch();
         let ended = |view: &Arc<View>| {
             view.job(job).is_some_and(|job| matches!(job.phase, Phase::Ended(_)))
@@ -174,7 +176,7 @@ impl LocalCluster {
 
 impl View {
     /// One job.
-    pub fn job(&self, id: &JobId) -> Option<&JobView> {
+    pub(crate) fn job(&self, id: &JobId) -> Option<&JobView> {
         self.jobs.iter().find(|job| job.id == *id)
     }
 

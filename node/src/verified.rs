@@ -16,7 +16,7 @@ use fruitnode_storage::S3Result;
 
 /// A result in a folder.
 #[derive(Debug)]
-pub struct ResultFolder {
+pub(crate) struct ResultFolder {
     root: PathBuf,
 }
 
@@ -25,7 +25,7 @@ impl ResultFolder {
     ///
     /// # Errors
     /// When there is none, or it may not be read.
-    pub fn open(root: &Path) -> io::Result<Self> {
+    pub(crate) fn open(root: &Path) -> io::Result<Self> {
         fs::read_dir(root)?;
         Ok(Self { root: root.to_owned() })
     }
@@ -60,7 +60,7 @@ impl Published for ResultFolder {
 
 /// A result on S3. Its reads block, on a thread that is none of the reactor's.
 #[derive(Debug)]
-pub struct ResultBucket {
+pub(crate) struct ResultBucket {
     result: S3Result,
     reactor: Handle,
 }
@@ -79,7 +79,7 @@ const RANGE_BYTES: u64 = 8 << 20;
 
 impl ResultBucket {
     /// Reads through a reactor that runs elsewhere.
-    pub fn new(result: S3Result, reactor: Handle) -> Self {
+    pub(crate) fn new(result: S3Result, reactor: Handle) -> Self {
         Self { result, reactor }
     }
 }
@@ -120,7 +120,7 @@ impl Read for Ranges<'_> {
 
 /// The computations that made the result.
 #[derive(Debug, Clone, Copy)]
-pub struct OwnArithmetic;
+pub(crate) struct OwnArithmetic;
 
 impl Arithmetic for OwnArithmetic {
     type Moments = Moments;

@@ -11,7 +11,7 @@ use fruitnode_coordinator::effect::Effect;
 use fruitnode_coordinator::state::ClusterState;
 
 /// Bytes of one command.
-pub const COMMAND_BYTES_MAX: usize = 1024 * 1024;
+pub(crate) const COMMAND_BYTES_MAX: usize = 1024 * 1024;
 
 /// For the store.
 pub(super) fn to_log(entry: &Entry) -> LogEntry {

@@ -16,7 +16,7 @@ use fruitnode_coordinator::ids::NodeId;
 /// size.
 pub const MESSAGE_BYTES_MAX: usize = 4 * 1024 * 1024;
 /// Bytes of a message with a snapshot.
-pub const SNAPSHOT_BYTES_MAX: usize = 512 * 1024 * 1024;
+pub(crate) const SNAPSHOT_BYTES_MAX: usize = 512 * 1024 * 1024;
 /// Terms and indexes above this are nobody's: room for arithmetic is left.
 const NUMBER_MAX: u64 = u64::MAX >> 2;
 

@@ -47,7 +47,7 @@ use std::collections::VecDeque;
 use raft::eraftpb::{ConfState, Message};
 use raft::{RawNode, SnapshotStatus, StateRole};
 
-pub use entry::COMMAND_BYTES_MAX;
+use entry::COMMAND_BYTES_MAX;
 pub use error::{Fatal, ProposeError, ReplicaError};
 use fruitnode_coordinator::codec;
 use fruitnode_coordinator::command::Command;
@@ -55,7 +55,7 @@ use fruitnode_coordinator::ids::NodeId;
 use fruitnode_coordinator::state::ClusterState;
 pub use fruitnode_coordinator::status::{Applied, Role, Status};
 pub use fruitnode_coordinator::voters::VoterChange;
-pub use guard::{MESSAGE_BYTES_MAX, SNAPSHOT_BYTES_MAX, StepError};
+pub use guard::{MESSAGE_BYTES_MAX, StepError};
 use hand::Hand;
 pub use memory::{MemoryLog, MemoryLogError};
 pub use step::{Confirmed, Outgoing, Proposed, Step};
@@ -63,7 +63,7 @@ pub use store::{LogEntry, LogStore, Snapshot, Vote};
 use tail::Tail;
 
 /// Ticks between two heartbeats of a leader. A tick is 100 ms.
-pub const HEARTBEAT_TICKS: usize = 2;
+pub(crate) const HEARTBEAT_TICKS: usize = 2;
 /// Ticks without a leader until the first voter campaigns; each further one waits a tick longer.
 pub const ELECTION_TICKS: usize = 20;
 

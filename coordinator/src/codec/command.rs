@@ -3,7 +3,7 @@
 use fruitnode_proto::v1;
 use fruitnode_proto::v1::command::Command as Wire;
 
-use crate::codec::CodecError;
+use crate::codec::error::CodecError;
 use crate::codec::parts::{
     bytes, digest, facts_from_proto, facts_to_proto, reason_from_proto, reason_to_proto,
     result_from_proto, result_to_proto, spec_from_proto, spec_to_proto, task_from_proto,

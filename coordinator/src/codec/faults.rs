@@ -2,7 +2,7 @@
 
 use fruitnode_proto::v1::cluster_snapshot::{NodeFaultRecord, WaitRecord, WayRecord};
 
-use crate::codec::CodecError;
+use crate::codec::error::CodecError;
 use crate::codec::parts::{reason_from_proto, reason_to_proto, task_from_proto, task_to_proto};
 use crate::ids::{JobId, NodeId};
 use crate::reach::{Reach, Shut, Way};

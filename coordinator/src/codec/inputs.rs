@@ -3,14 +3,15 @@
 use fruitnode_proto::v1;
 use fruitnode_proto::v1::inputs::{Gather, Held, Inputs as Wire, Merge, Project, Publish, Rebuild};
 
-use crate::codec::CodecError;
+use crate::codec::error::CodecError;
 use crate::codec::parts::{
     cut_from_proto, cut_to_proto, fit_from_proto, fit_to_proto, holding_from_proto,
     holding_to_proto, listing_from_proto, listing_to_proto, range_part_from_proto,
     range_part_to_proto, record_from_proto, record_to_proto, tree_node_from_proto,
     tree_node_to_proto, winner_from_proto, winner_to_proto,
 };
-use crate::task::{Holding, Inputs};
+use crate::inputs::Inputs;
+use crate::task::Holding;
 use crate::tree::TreeNode;
 
 /// The protobuf form of a lease's inputs.

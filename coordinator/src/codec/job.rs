@@ -8,6 +8,8 @@ use fruitnode_proto::v1::cluster_snapshot::{
     RebuildRecord,
 };
 
+use crate::codec::error::CodecError;
+use crate::codec::faults;
 use crate::codec::parts::{
     bytes, cut_from_proto, cut_to_proto, digest, fit_from_proto, fit_to_proto, holding_from_proto,
     holding_to_proto, listing_from_proto, listing_to_proto, range_part_from_proto,
@@ -15,9 +17,9 @@ use crate::codec::parts::{
     spec_from_proto, spec_to_proto, task_from_proto, task_to_proto, tree_node_from_proto,
     tree_node_to_proto, winner_from_proto, winner_to_proto,
 };
-use crate::codec::{CodecError, faults};
 use crate::ids::{Attempt, JobId, NodeId, PartitionId};
-use crate::job::{Counts, Job, Outcome, PartitionRecord, Phase, ScoresRecord};
+use crate::job::{Counts, Job, PartitionRecord, ScoresRecord};
+use crate::phase::{Outcome, Phase};
 use crate::task::Task;
 use crate::tree::TreeNode;
 

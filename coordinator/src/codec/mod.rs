@@ -4,6 +4,7 @@
 //! The forms of the parts that commands share with the messages of the mesh are in [`wire`].
 
 mod command;
+mod error;
 mod faults;
 mod inputs;
 mod job;
@@ -12,54 +13,23 @@ mod state;
 
 use fruitnode_proto::v1;
 use prost::Message;
-use thiserror::Error;
 
 use crate::command::Command;
 use crate::retry::FailureReason;
 use crate::state::ClusterState;
 use crate::task::{Task, TaskResult};
 
+pub use error::CodecError;
+pub(crate) use error::{FORMAT_VERSION, SNAPSHOT_VERSION};
+
 /// Parts of commands, as the messages of the mesh carry them too.
 pub mod wire {
     pub use super::inputs::{inputs_from_proto, inputs_to_proto};
     pub use super::parts::{
-        facts_from_proto, facts_to_proto, fit_from_proto, fit_to_proto, holding_from_proto,
-        holding_to_proto, listing_from_proto, listing_to_proto, reason_from_proto, reason_to_proto,
-        record_from_proto, record_to_proto, result_from_proto, result_to_proto, spec_from_proto,
-        spec_to_proto, task_from_proto, task_to_proto, tree_node_from_proto, tree_node_to_proto,
-        winner_from_proto, winner_to_proto,
+        facts_from_proto, facts_to_proto, reason_from_proto, reason_to_proto, record_to_proto,
+        result_from_proto, result_to_proto, spec_from_proto, spec_to_proto, task_from_proto,
+        task_to_proto, tree_node_from_proto, tree_node_to_proto,
     };
-}
-
-/// Newest version that this release reads and writes. An entry carries the oldest version that can
-/// carry it out: 1, or 2 for a job with a given fit, or 3 for what makes a cluster of nodes, or 4
-/// for the listing of a source that is cut into ranges, for an attempt that stalled, and for a
-/// limit of bad photographs, or 5 for what is endured: moments that cannot be fetched, and stores
-/// that refuse a node or do not answer.
-pub const FORMAT_VERSION: u32 = 5;
-
-/// Newest version of the snapshots that this release writes and reads. A snapshot carries the
-/// oldest version whose releases can go on from it.
-pub const SNAPSHOT_VERSION: u32 = 2;
-
-/// Why bytes are not what they should be.
-#[derive(Debug, Error)]
-pub enum CodecError {
-    /// Not protobuf, or not of this message.
-    #[error("message is malformed: {0}")]
-    Malformed(#[from] prost::DecodeError),
-    /// A log entry of a release that does more than this one can.
-    #[error("log entry has format version {0}, newer than {FORMAT_VERSION}: upgrade this node")]
-    TooNew(u32),
-    /// A snapshot of a release that keeps more than this one can.
-    #[error("snapshot has format version {0}, newer than {SNAPSHOT_VERSION}: upgrade this node")]
-    SnapshotTooNew(u32),
-    /// A snapshot of a state that cannot be.
-    #[error("snapshot contradicts itself, take an older one: {0}")]
-    Contradiction(String),
-    /// A field that no release leaves out is missing or out of range.
-    #[error("message lacks a usable `{0}`")]
-    Field(&'static str),
 }
 
 /// One entry of the log.

@@ -5,11 +5,11 @@
 
 use fruitnode_proto::v1;
 
-use crate::codec::CodecError;
+use crate::codec::error::CodecError;
 use crate::ids::{Attempt, Digest, NodeId, PartitionId, RangeId};
-use crate::job::JobSpec;
 use crate::max_bad::MaxBad;
 use crate::retry::FailureReason;
+use crate::spec::JobSpec;
 use crate::story::{AttemptFacts, AttemptRecord};
 use crate::task::{Cut, FitRecord, Holding, Listing, RangePart, Task, TaskResult, Winner};
 use crate::tree::TreeNode;
@@ -195,12 +195,12 @@ pub fn result_from_proto(result: Option<v1::TaskResult>) -> Result<TaskResult, C
 }
 
 /// The protobuf form of a holding.
-pub fn holding_to_proto(holding: Holding) -> v1::Holding {
+pub(crate) fn holding_to_proto(holding: Holding) -> v1::Holding {
     v1::Holding { node: holding.node.0, digest: bytes(holding.digest) }
 }
 
 /// The holding in its protobuf form.
-pub fn holding_from_proto(holding: Option<v1::Holding>) -> Result<Holding, CodecError> {
+pub(crate) fn holding_from_proto(holding: Option<v1::Holding>) -> Result<Holding, CodecError> {
     let holding = holding.ok_or(CodecError::Field("holding"))?;
     Ok(Holding { node: NodeId(holding.node), digest: digest(&holding.digest)? })
 }
@@ -239,7 +239,7 @@ pub(super) fn range_part_from_proto(part: &v1::RangePart) -> Result<Option<Range
 }
 
 /// The protobuf form of a listing.
-pub fn listing_to_proto(listing: Listing) -> v1::Listing {
+pub(crate) fn listing_to_proto(listing: Listing) -> v1::Listing {
     v1::Listing {
         attempt: listing.attempt.0,
         keys: listing.keys,
@@ -250,7 +250,7 @@ pub fn listing_to_proto(listing: Listing) -> v1::Listing {
 }
 
 /// The listing in its protobuf form.
-pub fn listing_from_proto(listing: Option<v1::Listing>) -> Result<Listing, CodecError> {
+pub(crate) fn listing_from_proto(listing: Option<v1::Listing>) -> Result<Listing, CodecError> {
     let listing = listing.ok_or(CodecError::Field("listing"))?;
     Ok(Listing {
         attempt: Attempt(listing.attempt),
@@ -262,12 +262,12 @@ pub fn listing_from_proto(listing: Option<v1::Listing>) -> Result<Listing, Codec
 }
 
 /// The protobuf form of a fit.
-pub fn fit_to_proto(fit: FitRecord) -> v1::FitRecord {
+pub(crate) fn fit_to_proto(fit: FitRecord) -> v1::FitRecord {
     v1::FitRecord { attempt: fit.attempt.0, components: fit.components, digest: bytes(fit.digest) }
 }
 
 /// The fit in its protobuf form.
-pub fn fit_from_proto(fit: Option<v1::FitRecord>) -> Result<FitRecord, CodecError> {
+pub(crate) fn fit_from_proto(fit: Option<v1::FitRecord>) -> Result<FitRecord, CodecError> {
     let fit = fit.ok_or(CodecError::Field("fit"))?;
     Ok(FitRecord {
         attempt: Attempt(fit.attempt),
@@ -277,7 +277,7 @@ pub fn fit_from_proto(fit: Option<v1::FitRecord>) -> Result<FitRecord, CodecErro
 }
 
 /// The protobuf form of a winner: digests that are not there are empty.
-pub fn winner_to_proto(winner: &Winner) -> v1::Winner {
+pub(crate) fn winner_to_proto(winner: &Winner) -> v1::Winner {
     let (scores_attempt, scores, csv) = match winner.scores {
         Some((attempt, scores, csv)) => (attempt.0, bytes(scores), bytes(csv)),
         None => (0, Vec::new(), Vec::new()),
@@ -296,7 +296,7 @@ pub fn winner_to_proto(winner: &Winner) -> v1::Winner {
 }
 
 /// The winner in its protobuf form.
-pub fn winner_from_proto(winner: &v1::Winner) -> Result<Winner, CodecError> {
+pub(crate) fn winner_from_proto(winner: &v1::Winner) -> Result<Winner, CodecError> {
     let scores = match (winner.scores_attempt, winner.scores.len() + winner.csv.len()) {
         (0, 0) => None,
         (0, _) => return Err(CodecError::Field("scores_attempt")),
@@ -355,7 +355,7 @@ pub fn record_to_proto(record: &AttemptRecord) -> v1::AttemptStory {
 }
 
 /// The attempt that ended in its protobuf form.
-pub fn record_from_proto(record: v1::AttemptStory) -> Result<AttemptRecord, CodecError> {
+pub(crate) fn record_from_proto(record: v1::AttemptStory) -> Result<AttemptRecord, CodecError> {
     let reason = match record.reason {
         0 => None,
         code => Some(reason_from_proto(code)?),

@@ -7,14 +7,16 @@ use std::collections::BTreeMap;
 use fruitnode_proto::v1;
 use fruitnode_proto::v1::cluster_snapshot::{ClientRecord, MemberRecord, NodeRecord, TokenRecord};
 
+use crate::codec::error::{CodecError, SNAPSHOT_VERSION};
 use crate::codec::parts::{bytes, digest};
-use crate::codec::{CodecError, SNAPSHOT_VERSION, faults, job};
+use crate::codec::{faults, job};
 use crate::ids::{JobId, NodeId};
 use crate::invariants;
 use crate::job::Job;
 use crate::members::{Client, Member, Membership, Process, Token};
+use crate::node::Node;
 use crate::slots::Slots;
-use crate::state::{ClusterState, Node};
+use crate::state::ClusterState;
 use crate::task::TaskKind;
 
 /// The protobuf form of a state.

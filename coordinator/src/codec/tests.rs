@@ -7,11 +7,12 @@ use crate::codec::wire::{inputs_from_proto, inputs_to_proto, reason_from_proto, 
 use crate::codec::{FORMAT_VERSION, decode, encode};
 use crate::command::Command;
 use crate::ids::{Attempt, Digest, JobId, NodeId, PartitionId, RangeId};
-use crate::job::JobSpec;
+use crate::inputs::Inputs;
 use crate::max_bad::MaxBad;
 use crate::retry::FailureReason;
+use crate::spec::JobSpec;
 use crate::story::AttemptFacts;
-use crate::task::{Cut, Inputs, RangePart, Task, TaskResult, Winner};
+use crate::task::{Cut, RangePart, Task, TaskResult, Winner};
 use crate::tree::TreeNode;
 
 const KEY: Digest = Digest([9; 32]);

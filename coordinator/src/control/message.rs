@@ -4,12 +4,13 @@ use std::collections::BTreeSet;
 
 use crate::command::Command;
 use crate::ids::{Attempt, JobId, NodeId};
-use crate::job::JobSpec;
+use crate::inputs::Inputs;
 use crate::leases::LeaseName;
 use crate::members;
 use crate::retry::FailureReason;
+use crate::spec::JobSpec;
 use crate::story::AttemptFacts;
-use crate::task::{Inputs, Task, TaskResult};
+use crate::task::{Task, TaskResult};
 use crate::tree::TreeNode;
 
 /// Longest words of a failure that go to the log, bytes: they stay there as long as the job is

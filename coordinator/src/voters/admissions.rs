@@ -6,11 +6,11 @@ use crate::ids::NodeId;
 
 /// Ticks for which a node that could not be made a voter is passed over: 10 s at ten a second. Long
 /// enough for another one to be made one, and short where there is no other.
-pub const UNFIT_TICKS: u64 = 100;
+pub(crate) const UNFIT_TICKS: u64 = 100;
 
 /// Ticks after which a voter that attends but does not answer in the log is asked to take part, and
 /// then again: 5 s at ten a second. One that starts looks for the leader first.
-pub const MUTE_TICKS: u64 = 50;
+pub(crate) const MUTE_TICKS: u64 = 50;
 
 /// What a leader knows of those that it made voters, or tried to.
 #[derive(Debug, Clone, Default)]
@@ -44,7 +44,7 @@ impl Admissions {
     }
 
     /// Whether a node is passed over.
-    pub fn is_unfit(&self, node: NodeId, tick: u64) -> bool {
+    pub(crate) fn is_unfit(&self, node: NodeId, tick: u64) -> bool {
         self.unfit.get(&node).is_some_and(|until| tick < *until)
     }
 

@@ -9,24 +9,26 @@ mod admissions;
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::ids::NodeId;
-pub use admissions::{Admissions, MUTE_TICKS, UNFIT_TICKS};
+pub use admissions::Admissions;
+#[cfg(test)]
+pub(crate) use admissions::UNFIT_TICKS;
 
 /// Ticks without a word after which a voter is replaced: 10 s at ten a second.
 pub const LOST_TICKS: u64 = 100;
 
 /// Ticks within which a member must have been heard to be made a voter.
-pub const PRESENT_TICKS_MAX: u64 = 20;
+pub(crate) const PRESENT_TICKS_MAX: u64 = 20;
 
 /// Entries that a learner may be behind when it gets its vote.
 pub const LAG_ENTRIES_MAX: u64 = 256;
 
 /// Ticks within which a learner must have answered in the log to get its vote, and a voter to be
 /// handed the office: raft tells of answers for two seconds.
-pub const ANSWERS_TICKS_MAX: u64 = 30;
+pub(crate) const ANSWERS_TICKS_MAX: u64 = 30;
 
 /// Ticks without an answer in the log after which a voter is replaced though it attends: 20 s. By
 /// then it was asked twice to take part.
-pub const MUTE_LOST_TICKS: u64 = 200;
+pub(crate) const MUTE_LOST_TICKS: u64 = 200;
 
 /// One change to the set of voters, made in one step: by a joint configuration where voters come
 /// and go together.

@@ -1,5 +1,6 @@
 //! The only door to real time and chance. Everything else takes what it needs as arguments, so
-//! that neither can slip into a decision or a published byte.
+//! that neither can slip into a decision or a published byte. Besides, how much memory this process
+//! may use ([`memory`]), and how a test says aloud that it was skipped ([`skipped`]).
 
 pub mod memory;
 pub mod skipped;

@@ -27,10 +27,10 @@ pub const PERSON: &str = "client";
 pub const HOSTS: &str = "host";
 
 /// Name of the file with the authority's certificate.
-pub const CA_FILE: &str = "ca.pem";
+pub(crate) const CA_FILE: &str = "ca.pem";
 
 /// Name of the file with the authority's key, which voters alone have.
-pub const AUTHORITY_KEY_FILE: &str = "authority.key";
+pub(crate) const AUTHORITY_KEY_FILE: &str = "authority.key";
 
 /// A private key on P-256, made here and never sent.
 pub struct NodeKey(KeyPair);
@@ -200,7 +200,7 @@ impl Authority {
 }
 
 /// Writes a secret so that its owner alone can read it, in one step and durably.
-pub fn save_secret(path: &Path, text: &str) -> Result<(), CredentialsError> {
+pub(crate) fn save_secret(path: &Path, text: &str) -> Result<(), CredentialsError> {
     save(path, text, 0o600)
 }
 

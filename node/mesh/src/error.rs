@@ -137,7 +137,7 @@ impl Refusal {
     }
 
     /// The node does not answer this call.
-    pub fn unimplemented(method: &str) -> Self {
+    pub(crate) fn unimplemented(method: &str) -> Self {
         let words = format!("this node does not know the call {method}: its release is another");
         Self::new(RefusalKind::Unimplemented, words)
     }

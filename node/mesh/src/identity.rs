@@ -16,7 +16,7 @@ use fruitnode_env as env;
 pub(super) const DOMAIN: &str = "fruitnode";
 
 /// Longest name of a person, in characters.
-pub const PERSON_CHARS_MAX: usize = 40;
+pub(crate) const PERSON_CHARS_MAX: usize = 40;
 
 /// How far certificates are dated back, for clocks that are behind.
 pub(super) const BACKDATED: Duration = Duration::from_mins(5);

@@ -4,8 +4,7 @@ use std::future::Future;
 use std::pin::Pin;
 
 use futures_util::{Stream, StreamExt};
-use tokio::sync::{mpsc, watch};
-use tokio_stream::wrappers::ReceiverStream;
+use tokio::sync::watch;
 use tonic::Streaming;
 
 use crate::error::{MeshError, Refusal, RefusalKind};
@@ -27,14 +26,6 @@ enum Source<T> {
 }
 
 impl<T> Inbound<T> {
-    /// Messages of this process: what a test, or the node itself, sends.
-    pub fn from_channel(messages: mpsc::Receiver<Result<T, MeshError>>) -> Self
-    where
-        T: Send + 'static,
-    {
-        Self::from_stream(ReceiverStream::new(messages))
-    }
-
     /// Messages of this process, whatever they come by.
     pub fn from_stream(
         messages: impl Stream<Item = Result<T, MeshError>> + Send + 'static,

@@ -5,7 +5,7 @@
 //! may be used for stands in one table (`permitted`). The rest of the node sees plain types: it
 //! answers calls as a [`handler::Handler`] and makes them through [`client`].
 //!
-//! Architecture invariant: tonic, rustls and rcgen are named nowhere else.
+//! Architecture invariant: tonic and rcgen are named nowhere else.
 
 pub mod authority;
 pub mod client;

@@ -1,6 +1,9 @@
 //! Standardisation and principal components in f64, from moments to scores.
 //!
-//! Architecture invariant: no file, no clock, no thread; `faer` types never leave this module. The
+//! [`moments`] are what partitions add up to; [`fit`] makes scaler and components of them,
+//! [`certificate`] proves these, [`project`] applies them to rows.
+//!
+//! Architecture invariant: no file, no clock, no thread; `faer` types never leave this crate. The
 //! fit runs sequentially, so its bits depend on the moments and on the fit class alone. Scores are
 //! the same bits on every processor, given the same components.
 

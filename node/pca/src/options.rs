@@ -80,7 +80,7 @@ impl Convention {
     }
 
     /// Whether scores have the mean subtracted.
-    pub fn centres(self, standardize: Standardize) -> bool {
+    pub(crate) fn centres(self, standardize: Standardize) -> bool {
         !matches!((self, standardize), (Self::Spark, Standardize::None))
     }
 }

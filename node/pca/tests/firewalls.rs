@@ -11,12 +11,14 @@ use fruitnode_coordinator::codec;
 use fruitnode_coordinator::command::Command;
 use fruitnode_coordinator::effect::Effect;
 use fruitnode_coordinator::ids::{Attempt, Digest, JobId, NodeId, PartitionId};
-use fruitnode_coordinator::job::{JobSpec, Outcome, Phase};
+use fruitnode_coordinator::inputs::Inputs;
+use fruitnode_coordinator::phase::{Outcome, Phase};
 use fruitnode_coordinator::retry::FailureReason;
 use fruitnode_coordinator::schedule;
+use fruitnode_coordinator::spec::JobSpec;
 use fruitnode_coordinator::state::ClusterState;
 use fruitnode_coordinator::story::AttemptFacts;
-use fruitnode_coordinator::task::{Holding, Inputs, Task, TaskResult};
+use fruitnode_coordinator::task::{Holding, Task, TaskResult};
 use fruitnode_coordinator::tree::{ReducePlan, Step, TreeNode};
 use fruitnode_pca::moments::Moments;
 

@@ -4,20 +4,20 @@
 /// Appends a finite single as the shortest decimal that reads back to it, `-0` as `0.0`. Of two
 /// that are equally near, the one with an even last digit. The very small and the very large have
 /// an exponent (`1.5e-7`, `1e+16`).
-pub fn push_f32(out: &mut Vec<u8>, value: f32) {
+pub(crate) fn push_f32(out: &mut Vec<u8>, value: f32) {
     debug_assert!(value.is_finite(), "JSON would say null");
     // Adding zero turns -0 into 0 and changes nothing else.
     serde_json::to_writer(out, &(value + 0.0)).expect("a Vec takes every number");
 }
 
 /// The shortest decimal of a finite double, by the rules of [`push_f32`].
-pub fn shortest(value: f64) -> String {
+pub(crate) fn shortest(value: f64) -> String {
     debug_assert!(value.is_finite(), "JSON would say null");
     serde_json::to_string(&(value + 0.0)).expect("a String takes every number")
 }
 
 /// A double with a fixed number of decimals, correctly rounded; never `-0`.
-pub fn fixed(value: f64, decimals: usize) -> String {
+pub(crate) fn fixed(value: f64, decimals: usize) -> String {
     let text = format!("{value:.decimals$}");
     match text.strip_prefix('-') {
         Some(rest) if rest.bytes().all(|byte| matches!(byte, b'0' | b'.')) => rest.to_owned(),

@@ -2,10 +2,12 @@
 //!
 //! Pure functions from data to bytes: equal input gives equal bytes, whatever the host, the time,
 //! the number of threads or the order of arrival. Where the bytes go is the storage's affair.
+//! [`verify`] checks a published result from its files alone; [`story`] is what is told beside it,
+//! and never part of it.
 
 pub mod columns;
 pub mod csv;
-pub mod decimal;
+pub(crate) mod decimal;
 pub mod digest;
 pub mod error;
 pub mod fitted_file;

@@ -4,7 +4,7 @@
 /// Written last: the SHA-256 of every other published file.
 pub const SUCCESS: &str = "_SUCCESS";
 /// Everything below is the story of runs: never part of the result.
-pub const RUN_PREFIX: &str = "_run/";
+pub(crate) const RUN_PREFIX: &str = "_run/";
 /// What was done, to what, and how well.
 pub const REPORT: &str = "report.json";
 /// All scores in one table.

@@ -14,10 +14,10 @@
 //! No actor waits for one to its right: the leader never waits for a member, and a worker's mailbox
 //! is always emptied, so no cycle of full mailboxes can stand still.
 
-pub mod attend;
-pub mod envelope;
-pub mod leader;
-pub mod patience;
-pub mod proposer;
-pub mod spawn;
-pub mod worker;
+pub(crate) mod attend;
+pub(crate) mod envelope;
+pub(crate) mod leader;
+pub(crate) mod patience;
+pub(crate) mod proposer;
+pub(crate) mod spawn;
+pub(crate) mod worker;

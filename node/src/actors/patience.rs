@@ -6,7 +6,7 @@ use fruitnode_coordinator::leases::Terms;
 pub const LEASE_TICKS: &str = "FRUITNODE_TEST_LEASE_TICKS";
 
 /// What each kind of task needs, unless a test says less.
-pub fn terms() -> Terms {
+pub(crate) fn terms() -> Terms {
     let ticks = std::env::var(LEASE_TICKS).ok().and_then(|ticks| ticks.parse().ok());
     ticks.map_or_else(Terms::default, Terms::uniform)
 }

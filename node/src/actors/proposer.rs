@@ -18,7 +18,7 @@ const BUSY_WAIT: Duration = Duration::from_millis(50);
 
 /// Where commands are left. Giving one never waits.
 #[derive(Debug)]
-pub struct Proposer {
+pub(crate) struct Proposer {
     queue: mpsc::UnboundedSender<(u64, Command)>,
 }
 
@@ -28,7 +28,10 @@ impl Proposer {
     ///
     /// The queue has no bound of its own: what fills it is bounded, leases by the slots of the
     /// cluster and reports by the leases.
-    pub fn start(consensus: Consensus, settled: mpsc::UnboundedSender<Vec<(u64, bool)>>) -> Self {
+    pub(crate) fn start(
+        consensus: Consensus,
+        settled: mpsc::UnboundedSender<Vec<(u64, bool)>>,
+    ) -> Self {
         let (queue, mut given) = mpsc::unbounded_channel();
         spawn("proposer", async move {
             let mut batch: Vec<(u64, Command)> = Vec::new();
@@ -45,7 +48,7 @@ impl Proposer {
     }
 
     /// Leaves a command, by its number.
-    pub fn give(&self, number: u64, command: Command) {
+    pub(crate) fn give(&self, number: u64, command: Command) {
         // It ends with the log alone, and then nobody waits for anything.
         let _ = self.queue.send((number, command));
     }

@@ -7,7 +7,7 @@ use tracing::Instrument;
 
 /// Starts a task on the reactor. What it logs carries its name.
 #[allow(clippy::disallowed_methods, reason = "this is the one place")]
-pub fn spawn<F>(name: &'static str, future: F) -> JoinHandle<F::Output>
+pub(crate) fn spawn<F>(name: &'static str, future: F) -> JoinHandle<F::Output>
 where
     F: Future + Send + 'static,
     F::Output: Send + 'static,

@@ -11,9 +11,9 @@ use fruitnode_coordinator::control::message::{MomentsName, Order, Report};
 use fruitnode_coordinator::control::worker::{Attempts, Input, Output};
 use fruitnode_coordinator::failure::Failure;
 use fruitnode_coordinator::ids::JobId;
-use fruitnode_coordinator::job::JobSpec;
 use fruitnode_coordinator::leases::LeaseName;
 use fruitnode_coordinator::retry::FailureReason;
+use fruitnode_coordinator::spec::JobSpec;
 use fruitnode_env::Moment;
 
 use crate::actors::spawn::spawn;
@@ -21,17 +21,21 @@ use crate::tasks::meter::measured;
 use crate::tasks::{self, AttemptFacts, JobContext, Lease, NodeContext};
 
 /// Messages that wait for a worker.
-pub const MAILBOX_MESSAGES_MAX: usize = 256;
+pub(crate) const MAILBOX_MESSAGES_MAX: usize = 256;
 
 /// Reports that wait for whoever hands them on.
-pub const MAILBOX_REPORTS_MAX: usize = 256;
+pub(crate) const MAILBOX_REPORTS_MAX: usize = 256;
 
 /// A job's context, opened by the first lease that comes so far. While it is being opened the other
 /// leases wait; when that fails the next of them tries.
 type Opening = Arc<OnceCell<Arc<JobContext>>>;
 
 /// Starts the worker of a node. It stops when its mailbox is closed.
-pub fn start(node: Arc<NodeContext>, reports: mpsc::Sender<Report>, inbox: mpsc::Receiver<Order>) {
+pub(crate) fn start(
+    node: Arc<NodeContext>,
+    reports: mpsc::Sender<Report>,
+    inbox: mpsc::Receiver<Order>,
+) {
     let worker = Worker {
         node,
         machine: Attempts::default(),
@@ -202,7 +206,8 @@ mod tests {
     use std::num::NonZeroUsize;
 
     use fruitnode_coordinator::ids::{Attempt, Digest, NodeId};
-    use fruitnode_coordinator::task::{Inputs, Task};
+    use fruitnode_coordinator::inputs::Inputs;
+    use fruitnode_coordinator::task::Task;
     use fruitnode_coordinator::tree::TreeNode;
     use fruitnode_result::story::Story;
 

@@ -10,7 +10,7 @@ use indicatif::{HumanCount, ProgressBar, ProgressStyle};
 use tokio::sync::watch;
 
 use fruitnode_coordinator::ids::JobId;
-use fruitnode_coordinator::job::Phase;
+use fruitnode_coordinator::phase::Phase;
 use fruitnode_result::story::{Story, Work};
 use fruitnode_storage as storage;
 

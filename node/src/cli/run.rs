@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use fruitnode_coordinator::failure::Failure;
 use fruitnode_coordinator::ids::JobId;
-use fruitnode_coordinator::job::Outcome;
+use fruitnode_coordinator::phase::Outcome;
 use fruitnode_coordinator::retry::FailureReason;
 use fruitnode_env::{Moment, unique_name, wall_ms};
 use fruitnode_pca as pca;

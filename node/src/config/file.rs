@@ -12,7 +12,7 @@ use toml::de::{DeTable, DeValue};
 use crate::config::{ConfigError, ConfigFile, Kind, Known, Layer, Line, Value};
 
 /// Longest file, in bytes.
-pub const FILE_BYTES_MAX: u64 = 1 << 20;
+pub(crate) const FILE_BYTES_MAX: u64 = 1 << 20;
 
 /// Parts of names that tell a secret. A name that ends so names only where a secret lies.
 const SECRETS: [&str; 7] =
@@ -31,7 +31,7 @@ struct Reader<'a> {
 ///
 /// # Errors
 /// What is wrong first, with its line. [`ConfigError::Missing`] where there is no file.
-pub fn read(layer: Layer, path: &Path, known: &Known) -> Result<ConfigFile, ConfigError> {
+pub(crate) fn read(layer: Layer, path: &Path, known: &Known) -> Result<ConfigFile, ConfigError> {
     let text = text_of(path)?;
     let mut reader = Reader { path, text: &text, known, values: BTreeMap::new() };
     let parsed = DeTable::parse(&text).map_err(|error| ConfigError::Syntax {

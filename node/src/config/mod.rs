@@ -18,18 +18,18 @@ use std::path::PathBuf;
 
 use thiserror::Error;
 
-pub use file::{FILE_BYTES_MAX, read};
-pub use places::{Layer, Places, user_folder};
+pub(crate) use file::read;
+pub(crate) use places::{Layer, Places, user_folder};
 
 /// The tables and keys that may stand in a file.
 #[derive(Debug, Clone, Default)]
-pub struct Known {
+pub(crate) struct Known {
     tables: BTreeMap<String, BTreeMap<String, Kind>>,
 }
 
 /// What a value may be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
+pub(crate) enum Kind {
     /// `true` or `false`.
     Switch,
     /// A number.
@@ -42,7 +42,7 @@ pub enum Kind {
 
 /// A value as the command line would take it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Value {
+pub(crate) struct Value {
     /// One word; several, or none, where the key takes a list.
     pub words: Vec<String>,
     /// Line of the key, from 1.
@@ -51,7 +51,7 @@ pub struct Value {
 
 /// One file that was read.
 #[derive(Debug, Clone)]
-pub struct ConfigFile {
+pub(crate) struct ConfigFile {
     /// Which of the files it is.
     pub layer: Layer,
     /// Where it lies, as messages say it.
@@ -62,7 +62,7 @@ pub struct ConfigFile {
 
 /// A place in a file: shown as `path:line`.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Line {
+pub(crate) struct Line {
     /// The file.
     pub path: PathBuf,
     /// The line, from 1.
@@ -71,13 +71,13 @@ pub struct Line {
 
 /// All files that were read, the one that counts most first.
 #[derive(Debug, Clone, Default)]
-pub struct Config {
+pub(crate) struct Config {
     files: Vec<ConfigFile>,
 }
 
 /// Why a file cannot be used.
 #[derive(Debug, Error)]
-pub enum ConfigError {
+pub(crate) enum ConfigError {
     /// A file that was named is not there.
     #[error("the configuration file {} does not exist: check --config", path.display())]
     Missing {
@@ -187,13 +187,8 @@ pub enum ConfigError {
 
 impl Known {
     /// Adds a key to a table.
-    pub fn add(&mut self, table: &str, key: &str, kind: Kind) {
+    pub(crate) fn add(&mut self, table: &str, key: &str, kind: Kind) {
         self.tables.entry(table.to_owned()).or_default().insert(key.to_owned(), kind);
-    }
-
-    /// The names of the tables, in order.
-    pub fn tables(&self) -> impl Iterator<Item = &str> {
-        self.tables.keys().map(String::as_str)
     }
 
     fn kind(&self, table: &str, key: &str) -> Option<Kind> {
@@ -236,12 +231,12 @@ impl Kind {
 
 impl ConfigFile {
     /// Every value, by table and key.
-    pub fn values(&self) -> impl Iterator<Item = (&str, &str, &Value)> {
+    pub(crate) fn values(&self) -> impl Iterator<Item = (&str, &str, &Value)> {
         self.values.iter().map(|((table, key), value)| (table.as_str(), key.as_str(), value))
     }
 
     /// Where a value stands.
-    pub fn at(&self, value: &Value) -> Line {
+    pub(crate) fn at(&self, value: &Value) -> Line {
         Line { path: self.path.clone(), line: value.line }
     }
 }
@@ -251,7 +246,7 @@ impl Config {
     ///
     /// # Errors
     /// The first file that cannot be used; that a file which was named is not there.
-    pub fn read(places: &Places, known: &Known) -> Result<Self, ConfigError> {
+    pub(crate) fn read(places: &Places, known: &Known) -> Result<Self, ConfigError> {
         let mut files = Vec::new();
         for (layer, path) in places.iter() {
             match read(layer, path, known) {
@@ -264,13 +259,13 @@ impl Config {
     }
 
     /// The files, the one that counts most first.
-    pub fn files(&self) -> &[ConfigFile] {
+    pub(crate) fn files(&self) -> &[ConfigFile] {
         &self.files
     }
 
     /// The value that counts: of the first file that has the key in one of these tables, where the
     /// first table counts most.
-    pub fn find(&self, tables: &[String], key: &str) -> Option<(&Value, Line)> {
+    pub(crate) fn find(&self, tables: &[String], key: &str) -> Option<(&Value, Line)> {
         self.files.iter().find_map(|file| {
             let mut found =
                 tables.iter().filter_map(|table| file.values.get(&(table.clone(), key.to_owned())));

@@ -14,7 +14,7 @@ const USER: &str = "fruitnode/config.toml";
 
 /// Which file it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Layer {
+pub(crate) enum Layer {
     /// Named by `--config`, in the place of the project's.
     Named,
     /// `fruitnode.toml` in the folder where the command is started.
@@ -27,11 +27,11 @@ pub enum Layer {
 
 /// The files of one command, whether they are there or not: the one that counts most first.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Places(Vec<(Layer, PathBuf)>);
+pub(crate) struct Places(Vec<(Layer, PathBuf)>);
 
 impl Layer {
     /// In one word, for programs.
-    pub fn name(self) -> &'static str {
+    pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Named => "named",
             Self::Project => "project",
@@ -43,7 +43,7 @@ impl Layer {
 
 impl Places {
     /// Those of this process.
-    pub fn of_this_process(named: Option<&Path>) -> Self {
+    pub(crate) fn of_this_process(named: Option<&Path>) -> Self {
         let folder = |name| std::env::var_os(name);
         Self::of(named, folder("XDG_CONFIG_HOME"), folder("HOME"))
     }
@@ -61,13 +61,13 @@ impl Places {
     }
 
     /// Each with its layer.
-    pub fn iter(&self) -> impl Iterator<Item = (Layer, &Path)> {
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (Layer, &Path)> {
         self.0.iter().map(|(layer, path)| (*layer, path.as_path()))
     }
 }
 
 /// The folder of a user's configuration files, if the environment says where it is.
-pub fn user_folder() -> Option<PathBuf> {
+pub(crate) fn user_folder() -> Option<PathBuf> {
     user_folder_of(std::env::var_os("XDG_CONFIG_HOME"), std::env::var_os("HOME"))
 }
 

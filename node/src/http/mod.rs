@@ -33,7 +33,7 @@ const DREGS_BYTES_MAX: u64 = 64 << 10;
 
 /// How the node is, as whoever runs it knows it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Health {
+pub(crate) struct Health {
     /// Whether the process does its work; why not, in words.
     pub live: Result<(), String>,
     /// Whether the node takes part in its cluster; why not, in words.
@@ -46,15 +46,8 @@ struct Answer {
     words: String,
 }
 
-impl Health {
-    /// Of a process that has begun, and is not yet a part of its cluster.
-    pub fn starting() -> Self {
-        Self { live: Ok(()), ready: Err("starting".to_owned()) }
-    }
-}
-
 /// Answers until the returned future is dropped.
-pub async fn serve(listener: TcpListener, health: watch::Receiver<Health>) {
+pub(crate) async fn serve(listener: TcpListener, health: watch::Receiver<Health>) {
     serve_within(LIMIT, listener, health).await;
 }
 

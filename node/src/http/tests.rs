@@ -11,6 +11,11 @@ use tokio::task::JoinSet;
 use super::{CONNECTIONS_MAX, Health, LIMIT, serve_within};
 use crate::http::request::HEAD_BYTES_MAX;
 
+/// Of a process that has begun, and is not yet a part of its cluster.
+fn starting() -> Health {
+    Health { live: Ok(()), ready: Err("starting".to_owned()) }
+}
+
 /// A server on a free port, for as long as the set lives.
 async fn server(health: Health) -> (SocketAddr, watch::Sender<Health>, JoinSet<()>) {
     server_within(LIMIT, health).await
@@ -43,7 +48,7 @@ async fn get(address: SocketAddr, path: &str) -> String {
 
 #[tokio::test]
 async fn a_node_is_live_at_once_and_ready_when_it_is_attended() {
-    let (address, health, _server) = server(Health::starting()).await;
+    let (address, health, _server) = server(starting()).await;
     assert!(get(address, "/livez").await.starts_with("HTTP/1.1 200 OK\r\n"));
     let starting = get(address, "/readyz").await;
     assert!(starting.starts_with("HTTP/1.1 503 ") && starting.ends_with("\r\n\r\nstarting\n"));
@@ -63,7 +68,7 @@ async fn a_node_is_live_at_once_and_ready_when_it_is_attended() {
 
 #[tokio::test]
 async fn whatever_else_is_asked_is_refused_in_words() {
-    let (address, _health, _server) = server(Health::starting()).await;
+    let (address, _health, _server) = server(starting()).await;
     let long = [b"GET /livez HTTP/1.1\r\nX: ".to_vec(), vec![b'x'; 4 * HEAD_BYTES_MAX]].concat();
     for (bytes, status) in [
         (&b"GET /metrics HTTP/1.1\r\n\r\n"[..], "404"),
@@ -80,7 +85,7 @@ async fn whatever_else_is_asked_is_refused_in_words() {
 #[tokio::test]
 async fn callers_that_say_nothing_keep_nobody_waiting_for_ever() {
     let limit = Duration::from_millis(50);
-    let (address, _health, _server) = server_within(limit, Health::starting()).await;
+    let (address, _health, _server) = server_within(limit, starting()).await;
     let mut silent = Vec::new();
     for _ in 0..2 * CONNECTIONS_MAX {
         silent.push(TcpStream::connect(address).await.unwrap());

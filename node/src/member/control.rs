@@ -8,7 +8,7 @@ use tokio::sync::mpsc;
 use fruitnode_coordinator::codec::{self, wire};
 use fruitnode_coordinator::command::Command;
 use fruitnode_coordinator::ids::{Digest, JobId, NodeId};
-use fruitnode_coordinator::job::JobSpec;
+use fruitnode_coordinator::spec::JobSpec;
 use fruitnode_env::wall_ms;
 use fruitnode_mesh::PIECE_BYTES_MAX;
 use fruitnode_mesh::error::{Refusal, RefusalKind};
@@ -124,7 +124,7 @@ async fn silent_ms(voting: &Voting) -> BTreeMap<NodeId, u64> {
 ///
 /// # Errors
 /// In words.
-pub fn check_token(uses: u32, life_ms: u64) -> Result<(), String> {
+pub(crate) fn check_token(uses: u32, life_ms: u64) -> Result<(), String> {
     if uses == 0 || uses > TOKEN_USES_MAX {
         return Err(format!("a token has 1 to {TOKEN_USES_MAX} uses"));
     }

@@ -26,14 +26,14 @@ pub(super) const JOINING_KEY: &str = "joining.key";
 pub(super) const AUTHORITY_KEY: &str = "authority.key";
 
 /// File with who there is, as the node last heard.
-pub const ROSTER: &str = "roster";
+pub(crate) const ROSTER: &str = "roster";
 
 /// Says that the node is to leave its cluster for good, since whoever runs it wants that.
 const LEAVING: &str = "leaving";
 
 /// Why a node's folder cannot be used.
 #[derive(Debug, Error)]
-pub enum DataDirError {
+pub(crate) enum DataDirError {
     /// Nothing was ever set up there.
     #[error(
         "{} is no node's folder: set one up with `fruitnode init` or `fruitnode join`, or name \
@@ -113,7 +113,7 @@ impl DataDirError {
 
 /// Who the node is. Nothing here is secret.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct NodeFile {
+pub(crate) struct NodeFile {
     /// Version of this form.
     pub schema_version: u32,
     /// Id of the node, the raft id too.
@@ -136,7 +136,13 @@ pub struct NodeFile {
 
 impl NodeFile {
     /// Of a node that was just given its id.
-    pub fn new(node: u64, cluster: &str, storage: &str, listen: &str, advertise: &str) -> Self {
+    pub(crate) fn new(
+        node: u64,
+        cluster: &str,
+        storage: &str,
+        listen: &str,
+        advertise: &str,
+    ) -> Self {
         Self {
             schema_version: VERSION,
             node,
@@ -152,7 +158,7 @@ impl NodeFile {
 
 /// A node's folder, held by this process.
 #[derive(Debug)]
-pub struct DataDir {
+pub(crate) struct DataDir {
     path: PathBuf,
     /// Held while the process lives, however it dies.
     _lock: File,
@@ -163,7 +169,7 @@ impl DataDir {
     ///
     /// # Errors
     /// When it holds anything.
-    pub fn check_vacant(path: &Path) -> Result<(), DataDirError> {
+    pub(crate) fn check_vacant(path: &Path) -> Result<(), DataDirError> {
         if let Ok(file) = identity(path) {
             let (path, node, cluster) = (path.to_owned(), file.node, file.cluster);
             return Err(DataDirError::Taken { path, node, cluster });
@@ -186,7 +192,7 @@ impl DataDir {
     ///
     /// # Errors
     /// When it is in use, or holds anything.
-    pub fn create(path: &Path) -> Result<Self, DataDirError> {
+    pub(crate) fn create(path: &Path) -> Result<Self, DataDirError> {
         let trouble = DataDirError::io(path);
         DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(trouble)?;
         let dir = Self::lock(path)?;
@@ -198,7 +204,7 @@ impl DataDir {
     ///
     /// # Errors
     /// When there is none, or another process works in it.
-    pub fn open(path: &Path) -> Result<Self, DataDirError> {
+    pub(crate) fn open(path: &Path) -> Result<Self, DataDirError> {
         if !path.join(IDENTITY).is_file() {
             return Err(DataDirError::NotANode { path: path.to_owned() });
         }
@@ -216,17 +222,17 @@ impl DataDir {
     }
 
     /// A file in the folder.
-    pub fn file(&self, name: &str) -> PathBuf {
+    pub(crate) fn file(&self, name: &str) -> PathBuf {
         self.path.join(name)
     }
 
     /// The folder itself.
-    pub fn path(&self) -> &Path {
+    pub(crate) fn path(&self) -> &Path {
         &self.path
     }
 
     /// The log of a voter.
-    pub fn log(&self) -> PathBuf {
+    pub(crate) fn log(&self) -> PathBuf {
         self.file("log.redb")
     }
 
@@ -234,7 +240,7 @@ impl DataDir {
     ///
     /// # Errors
     /// As the system says.
-    pub fn keep_log_aside(&self) -> Result<PathBuf, DataDirError> {
+    pub(crate) fn keep_log_aside(&self) -> Result<PathBuf, DataDirError> {
         let log = self.log();
         let aside = log.with_extension(format!("lost-{}.redb", wall_ms()));
         fs::hard_link(&log, &aside).map_err(DataDirError::io(&log))?;
@@ -246,13 +252,13 @@ impl DataDir {
     ///
     /// # Errors
     /// As the system says.
-    pub fn set_log_aside(&self) -> Result<(), DataDirError> {
+    pub(crate) fn set_log_aside(&self) -> Result<(), DataDirError> {
         self.keep_log_aside()?;
         fs::remove_file(self.log()).map_err(DataDirError::io(&self.log()))
     }
 
     /// The key of the cluster's authority: on voters alone.
-    pub fn authority_key(&self) -> PathBuf {
+    pub(crate) fn authority_key(&self) -> PathBuf {
         self.file(AUTHORITY_KEY)
     }
 
@@ -260,7 +266,7 @@ impl DataDir {
     ///
     /// # Errors
     /// When nobody wrote it, or nobody can read it.
-    pub fn identity(&self) -> Result<NodeFile, DataDirError> {
+    pub(crate) fn identity(&self) -> Result<NodeFile, DataDirError> {
         identity(&self.path)
     }
 
@@ -268,7 +274,7 @@ impl DataDir {
     ///
     /// # Errors
     /// As the system says.
-    pub fn set_identity(&self, file: &NodeFile) -> Result<(), DataDirError> {
+    pub(crate) fn set_identity(&self, file: &NodeFile) -> Result<(), DataDirError> {
         let bytes = serde_json::to_vec_pretty(file).expect("strings and numbers are always JSON");
         self.write(IDENTITY, &bytes)
     }
@@ -277,7 +283,7 @@ impl DataDir {
     ///
     /// # Errors
     /// As the system says.
-    pub fn is_leaving(&self) -> Result<bool, DataDirError> {
+    pub(crate) fn is_leaving(&self) -> Result<bool, DataDirError> {
         Ok(self.read(LEAVING)?.is_some())
     }
 
@@ -285,7 +291,7 @@ impl DataDir {
     ///
     /// # Errors
     /// As the system says.
-    pub fn set_staying(&self) -> Result<(), DataDirError> {
+    pub(crate) fn set_staying(&self) -> Result<(), DataDirError> {
         self.remove(LEAVING)
     }
 
@@ -293,7 +299,7 @@ impl DataDir {
     ///
     /// # Errors
     /// As the system says.
-    pub fn read(&self, name: &str) -> Result<Option<Vec<u8>>, DataDirError> {
+    pub(crate) fn read(&self, name: &str) -> Result<Option<Vec<u8>>, DataDirError> {
         let path = self.file(name);
         match fs::read(&path) {
             Ok(bytes) => Ok(Some(bytes)),
@@ -306,7 +312,7 @@ impl DataDir {
     ///
     /// # Errors
     /// As the system says.
-    pub fn write(&self, name: &str, bytes: &[u8]) -> Result<(), DataDirError> {
+    pub(crate) fn write(&self, name: &str, bytes: &[u8]) -> Result<(), DataDirError> {
         write_private(&self.file(name), bytes)
     }
 
@@ -314,7 +320,7 @@ impl DataDir {
     ///
     /// # Errors
     /// As the system says.
-    pub fn remove(&self, name: &str) -> Result<(), DataDirError> {
+    pub(crate) fn remove(&self, name: &str) -> Result<(), DataDirError> {
         let path = self.file(name);
         match fs::remove_file(&path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
@@ -327,7 +333,7 @@ impl DataDir {
 ///
 /// # Errors
 /// When nobody wrote it, or nobody can read it.
-pub fn identity(folder: &Path) -> Result<NodeFile, DataDirError> {
+pub(crate) fn identity(folder: &Path) -> Result<NodeFile, DataDirError> {
     let path = folder.join(IDENTITY);
     let bytes = fs::read(&path).map_err(DataDirError::io(&path))?;
     let file: NodeFile = serde_json::from_slice(&bytes)
@@ -343,7 +349,7 @@ pub fn identity(folder: &Path) -> Result<NodeFile, DataDirError> {
 ///
 /// # Errors
 /// As the system says.
-pub fn set_leaving(folder: &Path) -> Result<(), DataDirError> {
+pub(crate) fn set_leaving(folder: &Path) -> Result<(), DataDirError> {
     write_private(&folder.join(LEAVING), b"")
 }
 

@@ -10,8 +10,9 @@ use tokio::sync::mpsc;
 
 use fruitnode_coordinator::codec::wire;
 use fruitnode_coordinator::ids::JobId;
-use fruitnode_coordinator::job::{JobSpec, Outcome, Phase};
+use fruitnode_coordinator::phase::{Outcome, Phase};
 use fruitnode_coordinator::retry::FailureReason;
+use fruitnode_coordinator::spec::JobSpec;
 use fruitnode_mesh::error::{Refusal, RefusalKind};
 use fruitnode_mesh::handler::Outbound;
 use fruitnode_proto::v1;

@@ -28,11 +28,11 @@ use crate::member::join::check_address;
 const FIRST: NodeId = NodeId(1);
 
 /// The person for whom a certificate is made.
-pub const PERSON: &str = "admin";
+pub(crate) const PERSON: &str = "admin";
 
 /// How a cluster is to be.
 #[derive(Debug, Clone)]
-pub struct FoundOptions {
+pub(crate) struct FoundOptions {
     /// Folder of the first node: empty, or not there yet.
     pub data_dir: PathBuf,
     /// Where the node listens.
@@ -56,7 +56,7 @@ pub struct FoundOptions {
 
 /// A cluster that was founded.
 #[derive(Debug)]
-pub struct Founded {
+pub(crate) struct Founded {
     /// The folder, still held.
     pub dir: DataDir,
     /// Id of the cluster.
@@ -73,7 +73,7 @@ pub struct Founded {
 ///
 /// # Errors
 /// When the folder holds anything, or an address is none.
-pub fn found(options: &FoundOptions) -> Result<Founded, MemberError> {
+pub(crate) fn found(options: &FoundOptions) -> Result<Founded, MemberError> {
     check_address(&options.advertise)?;
     let dir = DataDir::create(&options.data_dir)?;
     let cluster = new_cluster();
@@ -148,7 +148,11 @@ fn person(authority: &Authority) -> Result<(Credentials, Certified), MemberError
 ///
 /// # Errors
 /// As the system says.
-pub fn save_person(person: &Credentials, folder: &Path, hosts: &str) -> Result<(), MemberError> {
+pub(crate) fn save_person(
+    person: &Credentials,
+    folder: &Path,
+    hosts: &str,
+) -> Result<(), MemberError> {
     use std::os::unix::fs::DirBuilderExt;
     let trouble =
         |source| MemberError::DataDir(super::DataDirError::Io { path: folder.to_owned(), source });

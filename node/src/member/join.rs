@@ -18,7 +18,7 @@ use crate::member::data_dir::{DataDir, JOINING_KEY, NodeFile, ROSTER};
 
 /// How a node joins.
 #[derive(Debug)]
-pub struct JoinOptions {
+pub(crate) struct JoinOptions {
     /// Nodes to ask: the first that answers decides.
     pub addresses: Vec<String>,
     /// What proves that the node is wanted.
@@ -35,7 +35,7 @@ pub struct JoinOptions {
 ///
 /// # Errors
 /// When the folder holds anything, nobody answers, or the token lets nobody in.
-pub async fn join(options: &JoinOptions) -> Result<DataDir, MemberError> {
+pub(crate) async fn join(options: &JoinOptions) -> Result<DataDir, MemberError> {
     check_address(&options.advertise)?;
     let dir = DataDir::create(&options.data_dir)?;
     // Kept before it is asked with: when the answer is lost, the next try gets it.

@@ -11,20 +11,20 @@
 //! besides, and the coordinator is whichever voter leads.
 
 mod alone;
-pub mod control;
-pub mod data_dir;
+pub(crate) mod control;
+pub(crate) mod data_dir;
 mod enrolment;
 mod explain;
 mod found;
 mod handler;
 mod infer;
-pub mod join;
+pub(crate) mod join;
 mod leaderless;
 mod moments;
-pub mod node;
+pub(crate) mod node;
 mod outbox;
 mod partial;
-pub mod ports;
+pub(crate) mod ports;
 mod renewal;
 mod restore;
 mod rows;
@@ -48,17 +48,17 @@ use fruitnode_mesh::credentials::CredentialsError;
 use fruitnode_mesh::error::MeshError;
 use fruitnode_mesh::tls::TlsError;
 
-pub use data_dir::{DataDir, DataDirError};
-pub use found::{FoundOptions, Founded, PERSON, found, save_person};
-pub use join::{JoinOptions, join};
-pub use node::{RunOptions, run};
-pub use partial::SILENT_MS;
-pub use ports::Ports;
-pub use restore::{RestoreOptions, Restored, look, restore};
+pub(crate) use data_dir::{DataDir, DataDirError};
+pub(crate) use found::{FoundOptions, found, save_person};
+pub(crate) use join::{JoinOptions, join};
+pub(crate) use node::{RunOptions, run};
+pub(crate) use partial::SILENT_MS;
+pub(crate) use ports::Ports;
+pub(crate) use restore::{RestoreOptions, Restored, look, restore};
 
 /// Why a node cannot be set up, or cannot run.
 #[derive(Debug, Error)]
-pub enum MemberError {
+pub(crate) enum MemberError {
     /// Its folder.
     #[error(transparent)]
     DataDir(#[from] DataDirError),

@@ -42,7 +42,7 @@ use crate::tasks::{COMPUTE_CLASS, NodeContext, NodeOptions};
 
 /// How a node runs. Nothing here changes a byte of a result.
 #[derive(Debug, Clone)]
-pub struct RunOptions {
+pub(crate) struct RunOptions {
     /// Where it listens, if not where it did.
     pub listen: Option<String>,
     /// Where others reach it, if not where they did.
@@ -64,7 +64,7 @@ pub struct RunOptions {
 ///
 /// # Errors
 /// When the folder, the port or the log cannot be had, or the cluster refuses the node.
-pub async fn run(
+pub(crate) async fn run(
     dir: DataDir,
     options: RunOptions,
     ports: Option<Ports>,

@@ -13,7 +13,7 @@ use crate::member::views;
 
 /// Milliseconds without a word in the log after which a voter is told of as silent: heartbeats are
 /// answered five times a second, and who looks for a leader asks every few seconds.
-pub const SILENT_MS: u64 = 5_000;
+pub(crate) const SILENT_MS: u64 = 5_000;
 
 /// What the node knows beside the state of its log.
 #[derive(Debug, Clone, Default)]

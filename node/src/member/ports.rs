@@ -10,7 +10,7 @@ use crate::member::MemberError;
 
 /// Ports that this process listens at, and does not answer yet.
 #[derive(Debug)]
-pub struct Ports {
+pub(crate) struct Ports {
     mesh: Bound,
     health: Option<Bound>,
 }
@@ -34,7 +34,10 @@ impl Ports {
     ///
     /// # Errors
     /// When an address is none of this machine, or another process has its port.
-    pub async fn take(listen: &str, health: Option<SocketAddr>) -> Result<Self, MemberError> {
+    pub(crate) async fn take(
+        listen: &str,
+        health: Option<SocketAddr>,
+    ) -> Result<Self, MemberError> {
         let mesh = Bound::at(resolve(listen).await?).await?;
         let health = match health {
             Some(address) => Some(Bound::at(address).await?),

@@ -27,7 +27,7 @@ const NEW_LOG: &str = "restored.redb";
 
 /// What a cluster is restored from.
 #[derive(Debug, Clone)]
-pub struct RestoreOptions {
+pub(crate) struct RestoreOptions {
     /// Folder of the node that goes on.
     pub data_dir: PathBuf,
     /// A backup, instead of the node's own log.
@@ -36,7 +36,7 @@ pub struct RestoreOptions {
 
 /// What was restored.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Restored {
+pub(crate) struct Restored {
     /// Name of the cluster.
     pub name: String,
     /// The node that votes alone now.
@@ -53,7 +53,7 @@ pub struct Restored {
 ///
 /// # Errors
 /// When the node never voted, or its log or the backup cannot be read.
-pub fn look(options: &RestoreOptions) -> Result<Restored, MemberError> {
+pub(crate) fn look(options: &RestoreOptions) -> Result<Restored, MemberError> {
     let dir = DataDir::open(&options.data_dir)?;
     let found = Found::read(&dir, options)?;
     Ok(found.restored(None))
@@ -63,7 +63,7 @@ pub fn look(options: &RestoreOptions) -> Result<Restored, MemberError> {
 ///
 /// # Errors
 /// When the node never voted, or its log or the backup cannot be read.
-pub fn restore(options: &RestoreOptions) -> Result<Restored, MemberError> {
+pub(crate) fn restore(options: &RestoreOptions) -> Result<Restored, MemberError> {
     let dir = DataDir::open(&options.data_dir)?;
     let mut found = Found::read(&dir, options)?;
     for node in found.lost.clone() {

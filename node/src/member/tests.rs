@@ -18,7 +18,8 @@ use fruitnode_mesh::token::Token;
 use fruitnode_proto::v1;
 use fruitnode_storage::S3Options;
 
-use super::{FoundOptions, Founded, JoinOptions, MemberError, RunOptions, found, join, run};
+use super::found::Founded;
+use super::{FoundOptions, JoinOptions, MemberError, RunOptions, found, join, run};
 use crate::actors::spawn::spawn;
 use crate::tasks::NodeOptions;
 

@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 
 use fruitnode_coordinator::codec::wire;
 use fruitnode_coordinator::ids::NodeId;
-use fruitnode_coordinator::job::{Job, Outcome, Phase};
+use fruitnode_coordinator::job::Job;
 use fruitnode_coordinator::leases::Overdue;
 use fruitnode_coordinator::members::Client;
+use fruitnode_coordinator::phase::{Outcome, Phase};
 use fruitnode_coordinator::state::ClusterState;
 use fruitnode_proto::v1;
 use fruitnode_proto::v1::explanation::Explanation as Part;
@@ -317,9 +318,9 @@ pub(super) fn prevailing_fit_class(state: &ClusterState) -> String {
 mod tests {
     use fruitnode_coordinator::command::Command;
     use fruitnode_coordinator::ids::{Attempt, Digest, JobId, PartitionId};
-    use fruitnode_coordinator::job::JobSpec;
     use fruitnode_coordinator::reach::SHUT_BELIEVED_MS;
     use fruitnode_coordinator::retry::FailureReason;
+    use fruitnode_coordinator::spec::JobSpec;
     use fruitnode_coordinator::story::AttemptFacts;
     use fruitnode_coordinator::task::{Task, TaskResult};
     use fruitnode_coordinator::tree::TreeNode;

@@ -18,7 +18,7 @@ type Work<S> = Box<dyn FnOnce(&mut S) + Send>;
 
 /// Compute threads, each with scratch space of type `S` that lives as long as the thread.
 #[derive(Debug, Clone)]
-pub struct ComputePool<S> {
+pub(crate) struct ComputePool<S> {
     queue: Sender<Work<S>>,
     threads: NonZeroUsize,
 }
@@ -26,14 +26,14 @@ pub struct ComputePool<S> {
 /// The work panicked, or the pool is gone.
 #[derive(Debug, thiserror::Error)]
 #[error("a compute thread gave no answer; this is a bug in fruitnode: report it")]
-pub struct NoAnswer;
+pub(crate) struct NoAnswer;
 
 impl<S: Default + 'static> ComputePool<S> {
     /// Starts the threads. They end when the last handle is dropped.
     ///
     /// # Errors
     /// When the system refuses a thread.
-    pub fn start(threads: NonZeroUsize) -> io::Result<Self> {
+    pub(crate) fn start(threads: NonZeroUsize) -> io::Result<Self> {
         let (queue, work): (Sender<Work<S>>, Receiver<Work<S>>) =
             crossbeam_channel::bounded(threads.get() * QUEUE_PER_THREAD);
         for number in 0..threads.get() {
@@ -53,7 +53,7 @@ impl<S: Default + 'static> ComputePool<S> {
     }
 
     /// Number of threads.
-    pub fn threads(&self) -> NonZeroUsize {
+    pub(crate) fn threads(&self) -> NonZeroUsize {
         self.threads
     }
 
@@ -61,7 +61,7 @@ impl<S: Default + 'static> ComputePool<S> {
     ///
     /// # Errors
     /// [`NoAnswer`] when the work panicked.
-    pub async fn run<T, F>(&self, work: F) -> Result<T, NoAnswer>
+    pub(crate) async fn run<T, F>(&self, work: F) -> Result<T, NoAnswer>
     where
         T: Send + 'static,
         F: FnOnce(&mut S) -> T + Send + 'static,

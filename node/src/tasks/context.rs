@@ -46,7 +46,7 @@ const LONG_STEP: Duration = Duration::from_secs(1);
 
 /// How this machine works; no byte of a result depends on it.
 #[derive(Debug, Clone, Copy)]
-pub struct NodeOptions {
+pub(crate) struct NodeOptions {
     /// Compute threads.
     pub threads: NonZeroUsize,
     /// Photographs handed to a thread at a time.
@@ -55,7 +55,7 @@ pub struct NodeOptions {
 
 /// What every task of a node shares.
 #[derive(Debug)]
-pub struct NodeContext {
+pub(crate) struct NodeContext {
     /// This node.
     pub id: NodeId,
     /// Its compute threads.
@@ -82,7 +82,11 @@ impl NodeContext {
     ///
     /// # Errors
     /// When the system refuses a thread.
-    pub fn start(id: NodeId, options: NodeOptions, story: Arc<Story>) -> std::io::Result<Self> {
+    pub(crate) fn start(
+        id: NodeId,
+        options: NodeOptions,
+        story: Arc<Story>,
+    ) -> std::io::Result<Self> {
         Ok(Self {
             id,
             pool: ComputePool::start(options.threads)?,
@@ -101,13 +105,13 @@ impl NodeContext {
 
     /// With a way to the moments of other nodes.
     #[must_use]
-    pub fn with_peers(self, peers: Arc<dyn MomentsSource>) -> Self {
+    pub(crate) fn with_peers(self, peers: Arc<dyn MomentsSource>) -> Self {
         Self { peers, ..self }
     }
 
     /// With this node's way to S3, for the jobs that it opens by itself.
     #[must_use]
-    pub fn with_storage(self, storage: S3Options) -> Self {
+    pub(crate) fn with_storage(self, storage: S3Options) -> Self {
         Self { storage, ..self }
     }
 
@@ -123,7 +127,7 @@ impl NodeContext {
 
     /// Hands over a job that was opened before its first lease, as its client does to find every
     /// error before anything is submitted.
-    pub fn prepare(&self, job: Arc<JobContext>) {
+    pub(crate) fn prepare(&self, job: Arc<JobContext>) {
         let mut opened = self.opened.lock().unwrap_or_else(PoisonError::into_inner);
         opened.insert(job.id.clone(), job);
     }
@@ -135,7 +139,7 @@ impl NodeContext {
     }
 
     /// Waits until photographs of this many bytes may be held.
-    pub async fn room_for(&self, bytes: u64) -> OwnedSemaphorePermit {
+    pub(crate) async fn room_for(&self, bytes: u64) -> OwnedSemaphorePermit {
         let units = bytes.clamp(ROOM_BYTES, PHOTOGRAPH_BYTES_MAX).div_ceil(ROOM_BYTES) as u32;
         let permit = Arc::clone(&self.room).acquire_many_owned(units).await;
         permit.expect("the semaphore is never closed")
@@ -145,7 +149,7 @@ impl NodeContext {
     ///
     /// # Errors
     /// What the work returns, or that it panicked.
-    pub async fn compute<T, F>(&self, work: F) -> Result<T, Failure>
+    pub(crate) async fn compute<T, F>(&self, work: F) -> Result<T, Failure>
     where
         T: Send + 'static,
         F: FnOnce(&mut Scratch) -> Result<T, Failure> + Send + 'static,
@@ -166,7 +170,7 @@ impl NodeContext {
     ///
     /// # Errors
     /// As [`Self::compute`].
-    pub async fn compute_long<T, F>(&self, work: F) -> Result<T, Failure>
+    pub(crate) async fn compute_long<T, F>(&self, work: F) -> Result<T, Failure>
     where
         T: Send + 'static,
         F: FnOnce(&mut Scratch) -> Result<T, Failure> + Send + 'static,
@@ -193,7 +197,7 @@ impl NodeContext {
 }
 
 /// What every task of a job shares on one node.
-pub struct JobContext {
+pub(crate) struct JobContext {
     /// The job.
     pub id: JobId,
     /// What was asked for, parsed.
@@ -226,17 +230,17 @@ impl fmt::Debug for JobContext {
 
 impl JobContext {
     /// Whether the job fits a PCA.
-    pub fn reduces(&self) -> bool {
+    pub(crate) fn reduces(&self) -> bool {
         self.settings.pca.is_some()
     }
 
     /// Whether the job gives its rows coordinates, by its own PCA or a given one.
-    pub fn projects(&self) -> bool {
+    pub(crate) fn projects(&self) -> bool {
         self.reduces() || self.given.is_some()
     }
 
     /// A photograph before it is opened, with its label.
-    pub fn subject(&self, entry: &Entry) -> Subject {
+    pub(crate) fn subject(&self, entry: &Entry) -> Subject {
         Subject {
             path: entry.key.clone(),
             label: self.settings.labels.label(&entry.key),
@@ -250,7 +254,7 @@ impl JobContext {
     /// # Errors
     /// When the network refuses its input: the job's fault, since all photographs are prepared
     /// alike.
-    pub fn features(
+    pub(crate) fn features(
         &self,
         scratch: &mut Scratch,
         bytes: &[u8],
@@ -264,7 +268,7 @@ impl JobContext {
     ///
     /// # Errors
     /// When no process can be had to decode them in.
-    pub fn decode_suspects(
+    pub(crate) fn decode_suspects(
         &self,
         photographs: &[&[u8]],
         step: &dyn Fn(),
@@ -276,12 +280,16 @@ impl JobContext {
     ///
     /// # Errors
     /// As [`JobContext::features`].
-    pub fn features_of(&self, scratch: &mut Scratch, rgb: &Rgb) -> Result<Vec<f32>, Failure> {
+    pub(crate) fn features_of(
+        &self,
+        scratch: &mut Scratch,
+        rgb: &Rgb,
+    ) -> Result<Vec<f32>, Failure> {
         features::features_of(&self.extractor, &self.preprocess, self.dim, scratch, rgb)
     }
 
     /// The thumbnail of the photograph whose features were computed last with this scratch space.
-    pub fn thumbnail(scratch: &mut Scratch) -> Thumbnail {
+    pub(crate) fn thumbnail(scratch: &mut Scratch) -> Thumbnail {
         scratch.prepare.seen(thumbnails::SIDE, thumbnails::SIDE).pixels
     }
 
@@ -301,7 +309,7 @@ impl JobContext {
     ///
     /// # Errors
     /// When the manifest cannot be read or is not the one that was accepted.
-    pub async fn manifest_block(
+    pub(crate) async fn manifest_block(
         &self,
         listing: Listing,
         partition: PartitionId,
@@ -316,7 +324,7 @@ impl JobContext {
     ///
     /// # Errors
     /// As the sink says.
-    pub async fn put(&self, name: &str, bytes: Vec<u8>) -> Result<(), Failure> {
+    pub(crate) async fn put(&self, name: &str, bytes: Vec<u8>) -> Result<(), Failure> {
         let began = Moment::now();
         self.sink.put(name, Bytes::from(bytes)).await?;
         Meter::here().wrote(began.elapsed());
@@ -327,7 +335,7 @@ impl JobContext {
     ///
     /// # Errors
     /// As the sink says, or that the bytes are others.
-    pub async fn get_checked(&self, name: &str, digest: Digest) -> Result<Bytes, Failure> {
+    pub(crate) async fn get_checked(&self, name: &str, digest: Digest) -> Result<Bytes, Failure> {
         let began = Moment::now();
         let bytes = self.sink.get(name).await?;
         Meter::here().fetched(bytes.len(), began.elapsed());
@@ -336,5 +344,39 @@ impl JobContext {
         }
         let words = format!("`{name}` no longer holds the bytes that were accepted");
         Err(Failure::new(FailureReason::DigestMismatch, words))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use fruitnode_coordinator::ids::Attempt;
+    use fruitnode_coordinator::task::Task;
+
+    use super::*;
+    use crate::tasks::meter::measured;
+
+    #[tokio::test]
+    async fn a_long_computation_makes_progress_while_a_thread_is_at_it() {
+        let story = Arc::new(Story::begin(Moment::now(), 0));
+        let options = NodeOptions { threads: NonZeroUsize::MIN, batch: NonZeroUsize::MIN };
+        let node = NodeContext::start(NodeId(7), options, story).unwrap();
+        let (release, held) = std::sync::mpsc::channel();
+        let work = node.compute_long(move |_| {
+            let _ = held.recv();
+            Ok(())
+        });
+        let seen = async {
+            for _ in 0..1_200 {
+                if node.running.steps().iter().any(|(_, steps)| *steps > 0) {
+                    release.send(()).unwrap();
+                    return;
+                }
+                tokio::time::sleep(LONG_STEP / 20).await;
+            }
+            panic!("nobody sees that it is at work");
+        };
+        let name = (JobId("a".to_owned()), Task::Fit, Attempt(1));
+        let ((done, _), ()) = tokio::join!(measured(&node.running, name, work), seen);
+        done.unwrap();
     }
 }

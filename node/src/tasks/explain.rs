@@ -17,7 +17,7 @@ use crate::tasks::objects;
 
 /// Why nothing can be told.
 #[derive(Debug, thiserror::Error)]
-pub enum ExplainError {
+pub(crate) enum ExplainError {
     /// A file of the result cannot be read.
     #[error("`{name}` of the result cannot be read: it was not published, or was moved")]
     File {
@@ -38,7 +38,7 @@ pub enum ExplainError {
 /// What became of a photograph.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(rename_all = "snake_case", tag = "became")]
-pub enum Fate {
+pub(crate) enum Fate {
     /// A row of the features.
     Features {
         /// The partition.
@@ -72,7 +72,10 @@ const FIRST: usize = 8;
 ///
 /// # Errors
 /// When the story is not there, or damaged.
-pub fn explain(result: &dyn Published, job: &JobId) -> Result<Vec<AttemptLine>, ExplainError> {
+pub(crate) fn explain(
+    result: &dyn Published,
+    job: &JobId,
+) -> Result<Vec<AttemptLine>, ExplainError> {
     Ok(read_attempts(&read(result, &objects::attempts(job))?)?)
 }
 
@@ -80,7 +83,7 @@ pub fn explain(result: &dyn Published, job: &JobId) -> Result<Vec<AttemptLine>, 
 ///
 /// # Errors
 /// When a part cannot be read, or is damaged.
-pub fn explain_key(result: &dyn Published, key: &str) -> Result<Fate, ExplainError> {
+pub(crate) fn explain_key(result: &dyn Published, key: &str) -> Result<Fate, ExplainError> {
     let listed = result.list().map_err(|source| file("features/", source))?;
     let holds = |name: &str| listed.iter().any(|listed| listed == name);
     let (mut first, mut end) = (0, 0);

@@ -9,11 +9,11 @@ use fruitnode_vision::{DecodeError, Limits, Preprocess, PreprocessWorkspace, Rgb
 
 /// What the bits of features depend on beside photographs, weights and options: the kind of
 /// processor, and a number that is raised by whoever changes a bit.
-pub const COMPUTE_CLASS: &str = "cpu-2";
+pub(crate) const COMPUTE_CLASS: &str = "cpu-2";
 
 /// Scratch space of one compute thread.
 #[derive(Debug, Default)]
-pub struct Scratch {
+pub(crate) struct Scratch {
     pub(super) prepare: PreprocessWorkspace,
     pub(super) tensor: Vec<f32>,
 }

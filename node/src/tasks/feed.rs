@@ -13,7 +13,7 @@ const BATCHES_MAX: usize = 64;
 
 /// One row as a watcher sees it.
 #[derive(Debug, Clone, PartialEq)]
-pub struct FedRow {
+pub(crate) struct FedRow {
     /// Its key.
     pub path: String,
     /// Its label, if it has one.
@@ -26,7 +26,7 @@ pub struct FedRow {
 
 /// Rows that were finished together.
 #[derive(Debug, Clone, PartialEq)]
-pub struct FedRows {
+pub(crate) struct FedRows {
     /// The rows.
     pub rows: Arc<Vec<FedRow>>,
     /// Rows that were left out since the last time.
@@ -48,13 +48,13 @@ struct Feed {
 
 /// The rows of every job that is watched at this node.
 #[derive(Debug, Default)]
-pub struct RowFeed {
+pub(crate) struct RowFeed {
     jobs: Mutex<BTreeMap<JobId, Feed>>,
 }
 
 /// Somebody who watches one job. Dropped, it costs nothing more.
 #[derive(Debug)]
-pub struct RowWatcher {
+pub(crate) struct RowWatcher {
     receiver: broadcast::Receiver<Batch>,
     /// Rows that were fed before the next ones that it is to see.
     due: u64,
@@ -62,7 +62,7 @@ pub struct RowWatcher {
 
 impl RowFeed {
     /// Watches a job from now on.
-    pub fn watch(&self, job: &JobId) -> RowWatcher {
+    pub(crate) fn watch(&self, job: &JobId) -> RowWatcher {
         let mut jobs = self.lock();
         let new = || Feed { sender: broadcast::channel(BATCHES_MAX).0, fed: 0 };
         let feed = jobs.entry(job.clone()).or_insert_with(new);
@@ -84,7 +84,7 @@ impl RowFeed {
     }
 
     /// Ends the feed of a job: its watchers see what waits for them, and then its end.
-    pub fn end(&self, job: &JobId) {
+    pub(crate) fn end(&self, job: &JobId) {
         self.lock().remove(job);
     }
 
@@ -95,7 +95,7 @@ impl RowFeed {
 
 impl RowWatcher {
     /// The next rows; nothing when the job has ended.
-    pub async fn next(&mut self) -> Option<FedRows> {
+    pub(crate) async fn next(&mut self) -> Option<FedRows> {
         loop {
             match self.receiver.recv().await {
                 Ok(Batch { before, rows }) => {

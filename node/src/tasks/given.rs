@@ -25,7 +25,7 @@ const FILE_BYTES_MAX: u64 = 1 << 30;
 
 /// Why a model cannot be taken over.
 #[derive(Debug, thiserror::Error)]
-pub enum GivenError {
+pub(crate) enum GivenError {
     /// Where it should lie is no place.
     #[error(transparent)]
     Place(#[from] PlaceError),
@@ -155,7 +155,7 @@ pub enum GivenError {
 
 impl GivenError {
     /// As the failure of an attempt.
-    pub fn failure(&self) -> Failure {
+    pub(crate) fn failure(&self) -> Failure {
         let reason = match self {
             Self::S3(error) => error.reason(),
             Self::NoCache(error) => return error.failure(),
@@ -175,7 +175,7 @@ impl GivenError {
 
 /// A fitted model that was read from its files and can be used.
 #[derive(Debug, Clone)]
-pub struct GivenModel {
+pub(crate) struct GivenModel {
     /// The folder of its files.
     pub folder: PathBuf,
     /// What they hold. The certificate is that of the model alone.
@@ -187,7 +187,7 @@ impl GivenModel {
     ///
     /// # Errors
     /// As [`GivenModel::read_any`] and [`GivenModel::usable`] say.
-    pub fn read(place: &Path) -> Result<Self, GivenError> {
+    pub(crate) fn read(place: &Path) -> Result<Self, GivenError> {
         let given = Self::read_any(place)?;
         given.usable()?;
         Ok(given)
@@ -197,7 +197,7 @@ impl GivenModel {
     ///
     /// # Errors
     /// When it cannot be read, or is damaged.
-    pub fn read_any(place: &Path) -> Result<Self, GivenError> {
+    pub(crate) fn read_any(place: &Path) -> Result<Self, GivenError> {
         let below = place.join("model");
         let folder = if below.is_dir() { below } else { place.to_owned() };
         let file = |name: &str| {
@@ -220,7 +220,7 @@ impl GivenModel {
     ///
     /// # Errors
     /// When their bits or their preparation are those of another release.
-    pub fn usable(&self) -> Result<(), GivenError> {
+    pub(crate) fn usable(&self) -> Result<(), GivenError> {
         let found = &self.file.facts.compute_class;
         if found != COMPUTE_CLASS {
             return Err(GivenError::Class { found: found.clone() });
@@ -232,7 +232,7 @@ impl GivenModel {
     ///
     /// # Errors
     /// As [`GivenModel::read`], or that it is another one.
-    pub fn open(place: &Path, expected: Option<&str>) -> Result<Self, GivenError> {
+    pub(crate) fn open(place: &Path, expected: Option<&str>) -> Result<Self, GivenError> {
         let given = Self::read(place)?;
         let found = given.digest()?;
         match expected {
@@ -248,7 +248,7 @@ impl GivenModel {
     ///
     /// # Errors
     /// None, for a model that was read.
-    pub fn digest(&self) -> Result<String, GivenError> {
+    pub(crate) fn digest(&self) -> Result<String, GivenError> {
         let bytes = self.encode().map_err(|error| GivenError::Damaged {
             folder: self.folder.clone(),
             source: ReadError::new("model", error),
@@ -260,7 +260,7 @@ impl GivenModel {
     ///
     /// # Errors
     /// When it was fitted to photographs prepared in a way that this release does not do.
-    pub fn preprocess(&self) -> Result<Preprocess, GivenError> {
+    pub(crate) fn preprocess(&self) -> Result<Preprocess, GivenError> {
         let said = &self.file.facts.preprocessing;
         let preprocess = Preprocess::described(|name| {
             let setting = said.iter().find(|setting| setting.name == name)?;
@@ -287,7 +287,7 @@ impl GivenModel {
     ///
     /// # Errors
     /// When its weights have another digest.
-    pub fn check_weights(&self, extractor: &Extractor) -> Result<(), GivenError> {
+    pub(crate) fn check_weights(&self, extractor: &Extractor) -> Result<(), GivenError> {
         let weights = &self.file.facts.weights;
         if extractor.sha256() == weights.sha256 {
             return Ok(());
@@ -303,7 +303,7 @@ impl GivenModel {
     ///
     /// # Errors
     /// When weights or width of the rows are others.
-    pub fn check(&self, extractor: &Extractor, dim: usize) -> Result<(), GivenError> {
+    pub(crate) fn check(&self, extractor: &Extractor, dim: usize) -> Result<(), GivenError> {
         self.check_weights(extractor)?;
         let expected = self.file.facts.dim;
         match expected as usize == dim {

@@ -20,7 +20,7 @@ type Key = (JobId, TreeNode);
 
 /// The moments in this node's memory.
 #[derive(Debug, Default)]
-pub struct HeldMoments {
+pub(crate) struct HeldMoments {
     held: Mutex<Held>,
     news: Notify,
 }
@@ -94,7 +94,7 @@ impl Held {
 impl HeldMoments {
     /// Holds the moments of one of the job's partitions if there is room, and says whether it does.
     /// Those that find none are made again when the others have merged.
-    pub fn hold_leaf(
+    pub(crate) fn hold_leaf(
         &self,
         job: &JobId,
         partitions: u32,
@@ -113,7 +113,7 @@ impl HeldMoments {
 
     /// Holds a partition's moments that were asked for. If there are too many, the last leaf in
     /// order goes.
-    pub fn hold_remade(&self, job: &JobId, leaf: u32, digest: Digest, moments: Moments) {
+    pub(crate) fn hold_remade(&self, job: &JobId, leaf: u32, digest: Digest, moments: Moments) {
         let mut held = self.lock();
         let node = TreeNode::leaf(leaf);
         held.learn(job, leaf.saturating_add(1));
@@ -135,7 +135,7 @@ impl HeldMoments {
     }
 
     /// Holds moments that were merged, of which the left side is `left`.
-    pub fn hold_merged(
+    pub(crate) fn hold_merged(
         &self,
         job: &JobId,
         (into, left): (TreeNode, TreeNode),
@@ -156,7 +156,7 @@ impl HeldMoments {
 
     /// The moments at a node of the tree, if they are held and are those that are meant. If they
     /// are not, the coordinator will be told.
-    pub fn get(&self, job: &JobId, node: TreeNode, digest: Digest) -> Option<Arc<Moments>> {
+    pub(crate) fn get(&self, job: &JobId, node: TreeNode, digest: Digest) -> Option<Arc<Moments>> {
         let mut held = self.lock();
         let key = (job.clone(), node);
         match held.moments.get(&key) {
@@ -170,12 +170,12 @@ impl HeldMoments {
     }
 
     /// Whether moments are held for a node of the tree.
-    pub fn holds(&self, job: &JobId, node: TreeNode) -> bool {
+    pub(crate) fn holds(&self, job: &JobId, node: TreeNode) -> bool {
         self.lock().moments.contains_key(&(job.clone(), node))
     }
 
     /// Lets go of moments that have been merged.
-    pub fn release(&self, job: &JobId, node: TreeNode) {
+    pub(crate) fn release(&self, job: &JobId, node: TreeNode) {
         let key = (job.clone(), node);
         let mut held = self.lock();
         held.moments.remove(&key);
@@ -183,7 +183,7 @@ impl HeldMoments {
     }
 
     /// Lets go of everything that belongs to a job.
-    pub fn forget(&self, job: &JobId) {
+    pub(crate) fn forget(&self, job: &JobId) {
         let mut held = self.lock();
         held.moments.retain(|(of, _), _| of != job);
         held.dropped.retain(|(of, _)| of != job);
@@ -191,7 +191,7 @@ impl HeldMoments {
     }
 
     /// Lets go of all that is not to be kept.
-    pub fn keep(&self, kept: impl Fn(&JobId, TreeNode) -> bool) {
+    pub(crate) fn keep(&self, kept: impl Fn(&JobId, TreeNode) -> bool) {
         let mut held = self.lock();
         held.moments.retain(|(job, node), _| kept(job, *node));
         let jobs: BTreeSet<JobId> = held.moments.keys().map(|(job, _)| job.clone()).collect();
@@ -199,12 +199,12 @@ impl HeldMoments {
     }
 
     /// What was dropped, or asked for in vain, since the last time.
-    pub fn take_dropped(&self) -> BTreeSet<(JobId, TreeNode)> {
+    pub(crate) fn take_dropped(&self) -> BTreeSet<(JobId, TreeNode)> {
         std::mem::take(&mut self.lock().dropped)
     }
 
     /// Waits until something was dropped or asked for in vain.
-    pub async fn dropped(&self) {
+    pub(crate) async fn dropped(&self) {
         self.news.notified().await;
     }
 

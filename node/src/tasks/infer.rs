@@ -18,7 +18,7 @@ use crate::tasks::{GivenModel, NodeContext, model_place, network};
 
 /// What to do with photographs, in the words of the command line; empty means what the weights say.
 #[derive(Debug, Clone, Default)]
-pub struct InferWords {
+pub(crate) struct InferWords {
     /// `avg`, `max` or `none`.
     pub pooling: String,
     /// `N` or `WIDTHxHEIGHT`.
@@ -37,7 +37,7 @@ impl InferWords {
     ///
     /// # Errors
     /// When the place is none, nothing lies there, or the bucket or the cache cannot be used.
-    pub async fn at_hand(self, node: &NodeContext) -> Result<Self, Failure> {
+    pub(crate) async fn at_hand(self, node: &NodeContext) -> Result<Self, Failure> {
         if self.model.is_empty() {
             return Ok(self);
         }
@@ -49,7 +49,7 @@ impl InferWords {
 
 /// A network, a preparation, and maybe a fit.
 #[derive(Debug)]
-pub struct Inference {
+pub(crate) struct Inference {
     extractor: Arc<Extractor>,
     preprocess: Preprocess,
     dim: usize,
@@ -65,7 +65,7 @@ impl Inference {
     ///
     /// # Errors
     /// When a word is not understood, or the model is for other weights.
-    pub fn open(words: &InferWords) -> Result<Self, Failure> {
+    pub(crate) fn open(words: &InferWords) -> Result<Self, Failure> {
         let word = |word: &str| (!word.is_empty()).then(|| word.to_owned());
         let given = word(&words.model).map(|folder| GivenModel::read(Path::new(&folder)));
         let given = given.transpose().map_err(|error| error.failure())?;
@@ -101,7 +101,7 @@ impl Inference {
     ///
     /// # Errors
     /// When the node cannot: memory, threads, or a network that refuses its input.
-    pub async fn row(
+    pub(crate) async fn row(
         self: &Arc<Self>,
         node: &Arc<NodeContext>,
         photograph: Vec<u8>,

@@ -22,13 +22,13 @@ pub(crate) const EXAMPLE: &str = ", such as `";
     "--max-bad: `{0}` is neither a number of photographs such as 10, nor a share of them from 0% \
      to 100% such as 5%"
 )]
-pub struct MaxBadError(String);
+pub(crate) struct MaxBadError(String);
 
 /// Reads a limit as the flag is written.
 ///
 /// # Errors
 /// When it is neither a number nor a share.
-pub fn parse(word: &str) -> Result<MaxBad, MaxBadError> {
+pub(crate) fn parse(word: &str) -> Result<MaxBad, MaxBadError> {
     let unclear = || MaxBadError(word.to_owned());
     let Some(share) = word.strip_suffix('%') else {
         return word.parse().map(MaxBad::Photographs).map_err(|_| unclear());

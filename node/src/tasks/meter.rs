@@ -37,7 +37,7 @@ pub(super) struct Meter {
 
 /// The attempts that run on a node, and how far each is.
 #[derive(Debug, Default)]
-pub struct Running(Mutex<BTreeMap<LeaseName, Arc<Meter>>>);
+pub(crate) struct Running(Mutex<BTreeMap<LeaseName, Arc<Meter>>>);
 
 /// An attempt among those that run, until it ends or is dropped.
 struct Entered<'a> {
@@ -47,7 +47,7 @@ struct Entered<'a> {
 
 impl Running {
     /// Steps that each attempt has done so far.
-    pub fn steps(&self) -> Vec<(LeaseName, u64)> {
+    pub(crate) fn steps(&self) -> Vec<(LeaseName, u64)> {
         let running = self.lock();
         let steps = running.iter();
         steps.map(|(name, meter)| (name.clone(), meter.steps.load(Ordering::Relaxed))).collect()
@@ -108,7 +108,7 @@ impl Meter {
 }
 
 /// Carries an attempt out, which is among those that run meanwhile, and says what it took.
-pub async fn measured<F: Future>(
+pub(crate) async fn measured<F: Future>(
     running: &Running,
     name: LeaseName,
     attempt: F,

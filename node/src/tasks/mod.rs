@@ -4,34 +4,34 @@
 mod compute;
 mod context;
 mod drawings;
-pub mod explain;
+pub(crate) mod explain;
 mod extract;
 mod facts;
 mod features;
-pub mod feed;
+pub(crate) mod feed;
 mod fit;
 mod gather;
 mod given;
-pub mod held;
-pub mod infer;
+pub(crate) mod held;
+pub(crate) mod infer;
 mod list;
 mod list_range;
-pub mod max_bad;
-pub mod meter;
-pub mod model_place;
+pub(crate) mod max_bad;
+pub(crate) mod meter;
+pub(crate) mod model_place;
 mod moments;
-pub mod network;
-pub mod objects;
+pub(crate) mod network;
+pub(crate) mod objects;
 mod open;
-pub mod options;
+pub(crate) mod options;
 mod peers;
-pub mod plan;
+pub(crate) mod plan;
 mod project;
 mod publish;
 mod reduce;
 mod report;
 mod settings;
-pub mod when;
+pub(crate) mod when;
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -40,24 +40,23 @@ use std::time::Duration;
 use tokio::time::sleep;
 
 use fruitnode_coordinator::failure::Failure;
+use fruitnode_coordinator::inputs::Inputs;
 use fruitnode_coordinator::retry::FailureReason;
-use fruitnode_coordinator::task::{Inputs, Task, TaskResult};
+use fruitnode_coordinator::task::{Task, TaskResult};
 use fruitnode_storage::outages;
 
 use crate::tasks::meter::Meter;
 use crate::tasks::publish::Wanted;
 
-pub use context::{JobContext, NodeContext, NodeOptions};
-pub use explain::{ExplainError, Fate, explain, explain_key};
-pub use features::{COMPUTE_CLASS, Scratch};
-pub use feed::{FedRow, FedRows, RowFeed, RowWatcher};
-pub use fruitnode_coordinator::control::message::Lease;
-pub use fruitnode_coordinator::story::AttemptFacts;
-pub use given::{GivenError, GivenModel};
-pub use meter::Running;
-pub use open::{OpenError, abandon};
-pub use peers::{MomentsSource, NoPeers};
-pub use settings::{Settings, SettingsError};
+pub(crate) use context::{JobContext, NodeContext, NodeOptions};
+pub(crate) use features::{COMPUTE_CLASS, Scratch};
+pub(crate) use fruitnode_coordinator::control::message::Lease;
+pub(crate) use fruitnode_coordinator::story::AttemptFacts;
+pub(crate) use given::{GivenError, GivenModel};
+pub(crate) use meter::Running;
+pub(crate) use open::abandon;
+pub(crate) use peers::MomentsSource;
+pub(crate) use settings::Settings;
 
 /// How often an attempt that waits for a store says that it does.
 const STEP_EVERY: Duration = Duration::from_secs(5);
@@ -66,7 +65,7 @@ const STEP_EVERY: Duration = Duration::from_secs(5);
 ///
 /// # Errors
 /// A failure whose reason tells the coordinator what follows.
-pub async fn carry_out(
+pub(crate) async fn carry_out(
     node: &Arc<NodeContext>,
     job: &Arc<JobContext>,
     lease: Lease,

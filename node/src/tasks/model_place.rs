@@ -19,7 +19,7 @@ use crate::tasks::GivenError;
 ///
 /// # Errors
 /// When the place is none, or the bucket or the cache cannot be used.
-pub async fn folder_of(model: &Path, storage: &S3Options) -> Result<PathBuf, GivenError> {
+pub(crate) async fn folder_of(model: &Path, storage: &S3Options) -> Result<PathBuf, GivenError> {
     let text = model.display().to_string();
     if !text.contains("://") {
         return Ok(model.to_owned());

@@ -13,7 +13,7 @@ use fruitnode_coordinator::task::Holding;
 use fruitnode_coordinator::tree::TreeNode;
 use fruitnode_env::Moment;
 use fruitnode_pca::moments::Moments;
-use fruitnode_pca::moments::wire::{decode_moments, encode_moments};
+use fruitnode_pca::moments::wire::decode_moments;
 
 use crate::tasks::NodeContext;
 use crate::tasks::meter::Meter;
@@ -23,20 +23,6 @@ use crate::tasks::meter::Meter;
 const MISSING_PAUSE: Duration = Duration::from_millis(500);
 
 impl NodeContext {
-    /// What another node asked for, as bytes of [`fruitnode_pca::moments::wire`]. If it is not
-    /// here, the coordinator will be told.
-    ///
-    /// # Errors
-    /// When these moments are not held here.
-    pub fn moments_for_peer(
-        &self,
-        job: &JobId,
-        tree_node: TreeNode,
-        digest: Digest,
-    ) -> Result<Vec<u8>, Failure> {
-        Ok(encode_moments(&*self.held(job, tree_node, digest)?))
-    }
-
     fn held(
         &self,
         job: &JobId,
@@ -97,11 +83,13 @@ mod tests {
 
     use fruitnode_coordinator::ids::{Attempt, NodeId};
     use fruitnode_coordinator::task::Task;
+    use fruitnode_pca::moments::wire::encode_moments;
     use fruitnode_result::story::Story;
 
     use super::*;
     use crate::tasks::meter::measured;
-    use crate::tasks::{MomentsSource, NoPeers, NodeOptions};
+    use crate::tasks::peers::NoPeers;
+    use crate::tasks::{MomentsSource, NodeOptions};
 
     /// Another node in this process, whose answers may be bent on the way.
     #[derive(Debug)]
@@ -117,7 +105,7 @@ mod tests {
             digest: Digest,
         ) -> Result<Vec<u8>, Failure> {
             assert_eq!(node, self.0.id);
-            Ok((self.1)(self.0.moments_for_peer(job, tree_node, digest)?))
+            Ok((self.1)(encode_moments(&*self.0.held(job, tree_node, digest)?)))
         }
     }
 

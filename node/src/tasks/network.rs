@@ -15,7 +15,7 @@ use crate::tasks::Settings;
 
 /// Why there is no network.
 #[derive(Debug, thiserror::Error)]
-pub enum NetworkError {
+pub(crate) enum NetworkError {
     /// The file cannot be read.
     #[error("cannot read the weights {}", path.display())]
     File {
@@ -71,7 +71,7 @@ pub enum NetworkError {
 
 impl NetworkError {
     /// As the failure of an attempt.
-    pub fn failure(&self) -> Failure {
+    pub(crate) fn failure(&self) -> Failure {
         let reason = match self {
             Self::File { source, .. } => match source.kind() {
                 io::ErrorKind::NotFound => FailureReason::InputMissing,
@@ -90,7 +90,7 @@ impl NetworkError {
 
 /// Networks in memory: jobs with the same weights share one, for as long as one of them is there.
 #[derive(Debug, Default)]
-pub struct Networks {
+pub(crate) struct Networks {
     loaded: Mutex<BTreeMap<(String, String), Weak<Extractor>>>,
 }
 
@@ -99,7 +99,7 @@ impl Networks {
     ///
     /// # Errors
     /// When its weights are not on this machine, or are others than the job was submitted with.
-    pub fn get(&self, settings: &Settings) -> Result<Arc<Extractor>, NetworkError> {
+    pub(crate) fn get(&self, settings: &Settings) -> Result<Arc<Extractor>, NetworkError> {
         let sha256 = &settings.options.weights_sha256;
         let name = (sha256.clone(), settings.pooling.to_string());
         // Whoever needs the same network meanwhile waits instead of loading it as well.
@@ -120,7 +120,7 @@ impl Networks {
 ///
 /// # Errors
 /// When they have another digest.
-pub fn check(extractor: &Extractor, expected: &str) -> Result<(), NetworkError> {
+pub(crate) fn check(extractor: &Extractor, expected: &str) -> Result<(), NetworkError> {
     let found = extractor.sha256();
     if found == expected {
         return Ok(());
@@ -134,7 +134,7 @@ pub fn check(extractor: &Extractor, expected: &str) -> Result<(), NetworkError> 
 ///
 /// # Errors
 /// When the weights were never fetched here.
-pub fn at_hand(named: Option<&Path>, sha256: &str) -> Result<Option<PathBuf>, NetworkError> {
+pub(crate) fn at_hand(named: Option<&Path>, sha256: &str) -> Result<Option<PathBuf>, NetworkError> {
     let Some(named) = named else { return Ok(None) };
     let text = named.display().to_string();
     if !Source::is_meant(&text) {
@@ -150,7 +150,7 @@ pub fn at_hand(named: Option<&Path>, sha256: &str) -> Result<Option<PathBuf>, Ne
 ///
 /// # Errors
 /// When the file cannot be read, or is not a network that this release knows.
-pub fn load(
+pub(crate) fn load(
     file: Option<&Path>,
     pooling: Pooling,
     kernel: Option<Kernel>,
@@ -167,7 +167,7 @@ pub fn load(
 ///
 /// # Errors
 /// When it cannot be read, or is larger than weights are.
-pub fn read(path: &Path) -> Result<Vec<u8>, NetworkError> {
+pub(crate) fn read(path: &Path) -> Result<Vec<u8>, NetworkError> {
     let trouble = |source| NetworkError::File { path: path.to_owned(), source };
     let bytes = fs::metadata(path).map_err(trouble)?.len();
     if bytes > FILE_BYTES_MAX {

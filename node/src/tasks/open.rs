@@ -7,8 +7,8 @@ use tokio::sync::OnceCell;
 
 use fruitnode_coordinator::failure::Failure;
 use fruitnode_coordinator::ids::JobId;
-use fruitnode_coordinator::job::JobSpec;
 use fruitnode_coordinator::retry::FailureReason;
+use fruitnode_coordinator::spec::JobSpec;
 use fruitnode_coordinator::task::Task;
 use fruitnode_env::memory::available_memory;
 use fruitnode_pca as pca;
@@ -37,7 +37,7 @@ enum Target<'a> {
 
 /// Why a job cannot be opened.
 #[derive(Debug, thiserror::Error)]
-pub enum OpenError {
+pub(crate) enum OpenError {
     /// The source.
     #[error(transparent)]
     Source(#[from] ListError),
@@ -66,7 +66,7 @@ pub enum OpenError {
 
 impl OpenError {
     /// As the failure of an attempt.
-    pub fn failure(&self) -> Failure {
+    pub(crate) fn failure(&self) -> Failure {
         let reason = match self {
             Self::Preprocess(_) | Self::NotShared => FailureReason::InvalidJob,
             Self::Source(error) => error.reason(),
@@ -84,7 +84,7 @@ impl NodeContext {
     ///
     /// # Errors
     /// When its options cannot be read, or its source, target or weights cannot be opened.
-    pub async fn open(&self, lease: &Lease) -> Result<Arc<JobContext>, Failure> {
+    pub(crate) async fn open(&self, lease: &Lease) -> Result<Arc<JobContext>, Failure> {
         if let Some(job) = self.prepared(&lease.job) {
             return Ok(job);
         }
@@ -105,7 +105,7 @@ impl JobContext {
     ///
     /// # Errors
     /// Whatever would make the job fail, as far as it can be known before the first photograph.
-    pub async fn open(
+    pub(crate) async fn open(
         id: JobId,
         settings: Settings,
         extractor: Option<Arc<Extractor>>,
@@ -117,7 +117,7 @@ impl JobContext {
     ///
     /// # Errors
     /// As [`JobContext::open`], and as [`Access`] says.
-    pub async fn open_as(
+    pub(crate) async fn open_as(
         id: JobId,
         settings: Settings,
         extractor: Option<Arc<Extractor>>,
@@ -134,7 +134,7 @@ impl JobContext {
     ///
     /// # Errors
     /// As [`JobContext::open`].
-    pub async fn look(
+    pub(crate) async fn look(
         settings: Settings,
         extractor: Option<Arc<Extractor>>,
     ) -> Result<(Self, Standing), OpenError> {
@@ -244,7 +244,7 @@ async fn sink(settings: &Settings, id: &JobId, access: Access) -> Result<Arc<dyn
 ///
 /// # Errors
 /// When the target cannot be reached or changed.
-pub async fn abandon(node: &NodeContext, id: &JobId, spec: &JobSpec) -> Result<(), Failure> {
+pub(crate) async fn abandon(node: &NodeContext, id: &JobId, spec: &JobSpec) -> Result<(), Failure> {
     if node.prepared(id).is_some() {
         return Ok(());
     }

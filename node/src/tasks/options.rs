@@ -8,7 +8,7 @@ const VERSION: u32 = 2;
 
 /// Everything that decides what comes out and that the coordinator need not understand.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct JobOptions {
+pub(crate) struct JobOptions {
     /// [`JobOptions::VERSION`].
     pub version: u32,
     /// Glob of the photographs.
@@ -61,7 +61,7 @@ pub struct JobOptions {
 
 /// Bytes that are no options of this release.
 #[derive(Debug, thiserror::Error)]
-pub enum OptionsError {
+pub(crate) enum OptionsError {
     /// Not JSON, or a field is missing.
     #[error("the job's options cannot be read")]
     Malformed(#[from] serde_json::Error),
@@ -74,10 +74,10 @@ pub enum OptionsError {
 
 impl JobOptions {
     /// Version that this release writes.
-    pub const VERSION: u32 = VERSION;
+    pub(crate) const VERSION: u32 = VERSION;
 
     /// As bytes of a job's specification.
-    pub fn encode(&self) -> Vec<u8> {
+    pub(crate) fn encode(&self) -> Vec<u8> {
         serde_json::to_vec(self).expect("strings and numbers are always JSON")
     }
 
@@ -85,7 +85,7 @@ impl JobOptions {
     ///
     /// # Errors
     /// When the bytes are malformed or of a newer release.
-    pub fn decode(bytes: &[u8]) -> Result<Self, OptionsError> {
+    pub(crate) fn decode(bytes: &[u8]) -> Result<Self, OptionsError> {
         let options: Self = serde_json::from_slice(bytes)?;
         if options.version > VERSION {
             return Err(OptionsError::TooNew(options.version));

@@ -11,7 +11,7 @@ use fruitnode_coordinator::tree::TreeNode;
 
 /// The way to the moments that other nodes hold.
 #[async_trait]
-pub trait MomentsSource: fmt::Debug + Send + Sync {
+pub(crate) trait MomentsSource: fmt::Debug + Send + Sync {
     /// The bytes of [`fruitnode_pca::moments::wire`] that a node has for a place in the tree.
     ///
     /// # Errors
@@ -28,7 +28,7 @@ pub trait MomentsSource: fmt::Debug + Send + Sync {
 
 /// Of a node that is alone: there is no other.
 #[derive(Debug, Clone, Copy, Default)]
-pub struct NoPeers;
+pub(crate) struct NoPeers;
 
 #[async_trait]
 impl MomentsSource for NoPeers {

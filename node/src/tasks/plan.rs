@@ -24,7 +24,7 @@ use crate::tasks::context::PHOTOGRAPH_BYTES_MAX;
 use crate::tasks::{JobContext, NodeContext};
 
 /// Photographs that are tried.
-pub const SAMPLE_MAX: usize = 64;
+pub(crate) const SAMPLE_MAX: usize = 64;
 
 /// Labels that are counted one by one; a listing with more of them has none worth the name.
 const LABELS_MAX: usize = 10_000;
@@ -43,7 +43,7 @@ const PARTITIONS_AT_ONCE: u64 = 2;
 
 /// What a job would do.
 #[derive(Debug, Clone, Serialize)]
-pub struct Plan {
+pub(crate) struct Plan {
     /// Photographs listed.
     pub photographs: u64,
     /// Sum of their sizes in bytes.
@@ -68,7 +68,7 @@ pub struct Plan {
 
 /// What a listing met and did not take.
 #[derive(Debug, Clone, Serialize)]
-pub struct LeftOut {
+pub(crate) struct LeftOut {
     /// Files that do not match the pattern.
     pub by_pattern: u64,
     /// The first few of them.
@@ -85,7 +85,7 @@ pub struct LeftOut {
 
 /// The labels of a listing.
 #[derive(Debug, Clone, Default, Serialize)]
-pub struct Labels {
+pub(crate) struct Labels {
     /// How many there are.
     pub count: usize,
     /// Whether there are still more.
@@ -98,7 +98,7 @@ pub struct Labels {
 
 /// Requests that a job makes; those that depend on what happens are estimates.
 #[derive(Debug, Clone, Copy, Serialize)]
-pub struct Requests {
+pub(crate) struct Requests {
     /// Pages of listings.
     pub list: u64,
     /// Photographs read.
@@ -109,7 +109,7 @@ pub struct Requests {
 
 /// What the sample showed.
 #[derive(Debug, Clone, Default, Serialize)]
-pub struct Sample {
+pub(crate) struct Sample {
     /// Photographs that were tried.
     pub tried: u64,
     /// Those that cannot be used.
@@ -133,7 +133,7 @@ struct Seen {
 ///
 /// # Errors
 /// Those of the listing, and that the world kept a photograph of the sample from being read.
-pub async fn plan(node: &Arc<NodeContext>, job: &Arc<JobContext>) -> Result<Plan, Failure> {
+pub(crate) async fn plan(node: &Arc<NodeContext>, job: &Arc<JobContext>) -> Result<Plan, Failure> {
     let (summary, seen) = list(node, job).await?;
     let sample = try_sample(node, job, seen.sample.into_values().collect()).await?;
     let partitions = summary.keys.div_ceil(u64::from(job.settings.rows_per_part));

@@ -16,7 +16,7 @@ const SPECTRUM_HEAD: usize = 20;
 
 impl JobContext {
     /// The network, for reports and models.
-    pub fn weights(&self) -> Weights {
+    pub(crate) fn weights(&self) -> Weights {
         Weights {
             family: self.extractor.family().name().to_owned(),
             width: self
@@ -29,7 +29,7 @@ impl JobContext {
     }
 
     /// How photographs are prepared and who said so, for reports and models.
-    pub fn preprocessing(&self) -> Vec<Setting> {
+    pub(crate) fn preprocessing(&self) -> Vec<Setting> {
         preprocessing(&self.preprocess)
     }
 

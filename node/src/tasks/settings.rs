@@ -4,9 +4,9 @@ use std::path::PathBuf;
 use std::str::FromStr;
 
 use fruitnode_coordinator::failure::Failure;
-use fruitnode_coordinator::job::JobSpec;
 use fruitnode_coordinator::max_bad::MaxBad;
 use fruitnode_coordinator::retry::FailureReason;
+use fruitnode_coordinator::spec::JobSpec;
 use fruitnode_pca::{Convention, FitOptions, Standardize, Target};
 use fruitnode_storage::{
     LabelError, LabelRule, Mode, Pattern, PatternError, Place, PlaceError, S3Options, Selection,
@@ -22,7 +22,7 @@ use crate::tasks::when::{self, WhenError};
 
 /// Everything that a job was asked for.
 #[derive(Debug, Clone)]
-pub struct Settings {
+pub(crate) struct Settings {
     /// Source, as the user wrote it.
     pub from: String,
     /// Target, as the user wrote it.
@@ -59,7 +59,7 @@ pub struct Settings {
 
 /// A word that is not understood.
 #[derive(Debug, thiserror::Error)]
-pub enum SettingsError {
+pub(crate) enum SettingsError {
     /// The whole of the options.
     #[error(transparent)]
     Options(#[from] OptionsError),
@@ -126,7 +126,7 @@ pub enum SettingsError {
 
 impl SettingsError {
     /// As the failure of an attempt.
-    pub fn failure(&self) -> Failure {
+    pub(crate) fn failure(&self) -> Failure {
         Failure::of(FailureReason::InvalidJob, self)
     }
 }
@@ -136,7 +136,7 @@ impl Settings {
     ///
     /// # Errors
     /// The first word that is not understood.
-    pub fn of_spec(spec: &JobSpec) -> Result<Self, SettingsError> {
+    pub(crate) fn of_spec(spec: &JobSpec) -> Result<Self, SettingsError> {
         let options = JobOptions::decode(&spec.options)?;
         Self::parse(spec.from.clone(), spec.to.clone(), spec.rows_per_part, options)
     }
@@ -145,7 +145,7 @@ impl Settings {
     ///
     /// # Errors
     /// The first word that is not understood.
-    pub fn parse(
+    pub(crate) fn parse(
         from: String,
         to: String,
         rows_per_part: u32,
@@ -181,13 +181,13 @@ impl Settings {
     }
 
     /// Whether the job reads or writes folders that nobody said every node sees.
-    pub fn needs_shared(&self) -> bool {
+    pub(crate) fn needs_shared(&self) -> bool {
         let folder = |place: &Place| matches!(place, Place::Folder(_));
         !self.options.shared && (folder(&self.source) || folder(&self.target))
     }
 
     /// The specification under which the job is submitted.
-    pub fn spec(&self, compute_class: &str, fit_class: &str) -> JobSpec {
+    pub(crate) fn spec(&self, compute_class: &str, fit_class: &str) -> JobSpec {
         JobSpec {
             from: self.from.clone(),
             to: self.to.clone(),

@@ -13,20 +13,20 @@ use jiff::{Span, Timestamp};
     "`{0}` is no moment: write a date such as 2026-01-31, a time such as 2026-01-31T12:00:00Z, or \
      a span before now such as 7d or 12h"
 )]
-pub struct WhenError(String);
+pub(crate) struct WhenError(String);
 
 /// The instant that somebody means who writes this at `now`, both in microseconds since 1970-01-01
 /// UTC. What names no zone is meant in UTC.
 ///
 /// # Errors
 /// When the words name no moment.
-pub fn instant(word: &str, now_us: i64) -> Result<i64, WhenError> {
+pub(crate) fn instant(word: &str, now_us: i64) -> Result<i64, WhenError> {
     let found = absolute(word).or_else(|| before(word, now_us));
     found.map(Timestamp::as_microsecond).ok_or_else(|| WhenError(word.to_owned()))
 }
 
 /// An instant as a job's options and its report say it.
-pub fn words(instant_us: i64) -> String {
+pub(crate) fn words(instant_us: i64) -> String {
     let timestamp = Timestamp::from_microsecond(instant_us);
     timestamp.map_or_else(|_| format!("{instant_us} us"), |timestamp| timestamp.to_string())
 }

@@ -2,7 +2,8 @@
 //!
 //! Two traits, [`Source`] and [`Sink`], with a folder or S3 behind each; the listing in between is
 //! kept as a [`manifest`], so that nothing ever holds all keys. Nothing here decides: what an error
-//! means for a photograph or a job is said by total functions of the error.
+//! means for a photograph or a job is said by total functions of the error. [`hub`] fetches weights
+//! that are named and not at hand.
 
 mod disk;
 mod folder;

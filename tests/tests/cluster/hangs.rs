@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 
-use fruitnode::actors::patience::LEASE_TICKS;
+use fruitnode::LEASE_TICKS;
 use fruitnode_tests::cluster::Cluster;
 use fruitnode_tests::sandbox::Ended;
 use fruitnode_tests::store::{Hold, Job};

@@ -3,8 +3,8 @@
 use std::fmt;
 
 use crate::ids::{JobId, NodeId};
-use crate::job::Outcome;
 use crate::leases::LeaseName;
+use crate::phase::Outcome;
 use crate::voters::VoterChange;
 
 /// One thing that happened, for logs.

@@ -8,6 +8,7 @@
 mod duties;
 mod happening;
 mod orders;
+mod session;
 mod sessions;
 mod voters;
 
@@ -26,7 +27,7 @@ use crate::story::AttemptRecord;
 use crate::voters::{Admissions, VoterChange};
 
 pub use happening::Happening;
-use sessions::Session;
+use session::Session;
 
 /// What the leader takes in.
 #[derive(Debug, Clone)]
@@ -253,7 +254,8 @@ impl Leader {
     }
 
     /// Whether a member attends and was greeted.
-    pub fn is_greeted(&self, node: NodeId) -> bool {
+    #[cfg(test)]
+    pub(crate) fn is_greeted(&self, node: NodeId) -> bool {
         self.sessions.get(&node).is_some_and(|session| session.told.is_some())
     }
 

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use crate::attendance;
 use crate::command::Command;
+use crate::control::leader::session::Session;
 use crate::control::leader::{Happening, Leader, Output, Refusal};
 use crate::control::message::{FromMember, Hello, Lease, Order, StreamId, ToMember, Welcome};
 use crate::ids::{Attempt, JobId, NodeId};
@@ -13,19 +14,6 @@ use crate::state::ClusterState;
 use crate::status::Status;
 use crate::story::AttemptFacts;
 use crate::task::Task;
-
-/// A stream that is open.
-#[derive(Debug)]
-pub(super) struct Session {
-    pub(super) stream: StreamId,
-    pub(super) incarnation: u64,
-    /// Effects up to this index are part of the greeting. `None` before it is sent.
-    pub(super) told: Option<u64>,
-    /// Whether the member asked to go.
-    pub(super) leaving: bool,
-    /// What the log is told then: this process takes nothing more. The next one does.
-    last_offer: Command,
-}
 
 /// Tells the log of a lease whose inputs were lost before it could begin.
 pub(super) fn unstartable(job: JobId, task: Task, attempt: Attempt) -> Command {

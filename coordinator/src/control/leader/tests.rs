@@ -413,7 +413,7 @@ fn a_lease_whose_inputs_are_lost_is_void_at_the_greeting_as_it_is_for_the_log() 
 }
 
 fn submit() -> Command {
-    let spec = crate::job::JobSpec {
+    let spec = crate::spec::JobSpec {
         from: "in".to_owned(),
         to: "out".to_owned(),
         rows_per_part: 4,

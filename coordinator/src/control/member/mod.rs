@@ -11,10 +11,10 @@ use crate::ids::NodeId;
 pub use signals::{Input, Known, Output, Standing, Turned};
 
 /// Ticks between two signs of life.
-pub const BEAT_TICKS: u64 = 10;
+pub(crate) const BEAT_TICKS: u64 = 10;
 
 /// Ticks after which a leader that is silent is looked for elsewhere: 4 s at ten a second.
-pub const SILENCE_TICKS_MAX: u64 = 40;
+pub(crate) const SILENCE_TICKS_MAX: u64 = 40;
 
 /// Ticks for a stream to open.
 const OPENING_TICKS_MAX: u64 = 50;

@@ -9,9 +9,9 @@ use std::collections::{BTreeSet, VecDeque};
 use crate::control::Reached;
 use crate::control::message::{Lease, MomentsName, Order, Report, made_by};
 use crate::ids::{JobId, NodeId};
-use crate::job::JobSpec;
 use crate::leases::LeaseName;
 use crate::retry::FailureReason;
+use crate::spec::JobSpec;
 use crate::story::AttemptFacts;
 
 /// Reports kept for a leader that did not hear them. Of an attempt whose report is no longer kept

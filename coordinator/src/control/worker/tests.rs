@@ -2,7 +2,8 @@
 
 use super::*;
 use crate::ids::{Attempt, Digest, PartitionId};
-use crate::task::{Inputs, Task, TaskResult};
+use crate::inputs::Inputs;
+use crate::task::{Task, TaskResult};
 use crate::tree::TreeNode;
 
 const NODE: NodeId = NodeId(7);

@@ -6,8 +6,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use fruitnode_coordinator::command::Command;
 use fruitnode_coordinator::effect::Effect;
 use fruitnode_coordinator::ids::JobId;
-use fruitnode_coordinator::job::{JobSpec, Outcome};
 use fruitnode_coordinator::members::Process;
+use fruitnode_coordinator::phase::Outcome;
+use fruitnode_coordinator::spec::JobSpec;
 use fruitnode_replica::{LogEntry, LogStore, MemoryLog, MemoryLogError, Role, Snapshot, Vote};
 
 use super::{

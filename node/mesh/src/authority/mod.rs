@@ -19,7 +19,7 @@ use crate::identity::{self, BACKDATED, DOMAIN, Identity, IdentityError};
 use crate::request::{RequestError, RequestedKey};
 
 /// Life of a person's certificate.
-pub const PERSON_LIFE: Duration = Duration::from_hours(365 * 24);
+pub(crate) const PERSON_LIFE: Duration = Duration::from_hours(365 * 24);
 
 /// Life of the authority.
 const AUTHORITY_LIFE: Duration = Duration::from_hours(3653 * 24);
@@ -92,7 +92,7 @@ impl Authority {
     }
 
     /// Its certificate, in DER.
-    pub fn certificate_der(&self) -> &[u8] {
+    pub(crate) fn certificate_der(&self) -> &[u8] {
         &self.certificate
     }
 

@@ -9,9 +9,9 @@ use std::fmt;
 use pulp::{Arch, Scalar, Simd, WithSimd};
 
 /// Rows of a tile.
-pub const TILE_ROWS: usize = 8;
+pub(crate) const TILE_ROWS: usize = 8;
 /// Columns of a tile: three AVX-512 vectors. With 8 rows that fills 24 of 32 registers.
-pub const TILE_COLUMNS: usize = 24;
+pub(crate) const TILE_COLUMNS: usize = 24;
 
 /// One step's values for the rows of a tile.
 pub type Left = [f64; TILE_ROWS];
@@ -29,7 +29,7 @@ pub struct Kernel {
 
 impl Kernel {
     /// The widest that this processor has.
-    pub fn detect() -> Self {
+    pub(crate) fn detect() -> Self {
         Self { arch: Some(Arch::new()) }
     }
 

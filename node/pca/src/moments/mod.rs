@@ -110,7 +110,7 @@ impl Moments {
     }
 
     /// Second moment of column `i` with itself: `count` times its variance.
-    pub fn m2_diagonal(&self, i: usize) -> f64 {
+    pub(crate) fn m2_diagonal(&self, i: usize) -> f64 {
         self.m2_row(i)[0]
     }
 
@@ -120,13 +120,6 @@ impl Moments {
         let freedom = self.count.checked_sub(ddof).filter(|&rows| rows > 0)?;
         let (low, high) = (i.min(j), i.max(j));
         Some(self.m2_row(low)[high - low] / freedom as f64)
-    }
-
-    /// Sum of the columns' variances, dividing by `count - ddof`.
-    pub fn total_variance(&self, ddof: u64) -> Option<f64> {
-        let freedom = self.count.checked_sub(ddof).filter(|&rows| rows > 0)?;
-        let sum: f64 = (0..self.dim()).map(|i| self.m2_diagonal(i)).sum();
-        Some(sum / freedom as f64)
     }
 
     /// Whether every number is finite. Rows with an infinity or a NaN leave one in the mean.
@@ -168,7 +161,7 @@ impl Moments {
 }
 
 /// Length of the packed triangle over `dim` columns.
-pub fn packed_len(dim: usize) -> usize {
+pub(crate) fn packed_len(dim: usize) -> usize {
     dim * (dim + 1) / 2
 }
 

@@ -4,7 +4,11 @@ use crate::error::WriteError;
 use crate::rows::Subject;
 
 /// Refuses rows out of key order, values that do not fill the rows, and values that are no numbers.
-pub fn check_rows(subjects: &[Subject], columns: usize, values: &[f32]) -> Result<(), WriteError> {
+pub(crate) fn check_rows(
+    subjects: &[Subject],
+    columns: usize,
+    values: &[f32],
+) -> Result<(), WriteError> {
     check_subjects(subjects.iter())?;
     if subjects.len().checked_mul(columns) != Some(values.len()) {
         return Err(WriteError::Shape { rows: subjects.len(), columns, values: values.len() });

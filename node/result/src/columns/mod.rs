@@ -12,6 +12,6 @@ mod schema;
 mod tests;
 mod write;
 
-pub use check::check_rows;
+pub(crate) use check::check_rows;
 pub use read::{read_features_part, read_quarantine_part, read_scores_part};
 pub use write::{features_part, quarantine_part, scores_part};

@@ -95,14 +95,14 @@ impl FittedView<'_> {
     }
 
     /// Lengths of the kept score columns, as scikit-learn's `singular_values_`.
-    pub fn singular_values(&self) -> Vec<f64> {
+    pub(crate) fn singular_values(&self) -> Vec<f64> {
         let freedom = self.freedom();
         let of = |eigenvalue: &f64| (eigenvalue.max(0.0) * freedom).sqrt();
         self.eigenvalues.iter().take(self.k()).map(of).collect()
     }
 
     /// Mean of the eigenvalues that were left out, as scikit-learn's `noise_variance_`.
-    pub fn noise_variance(&self) -> f64 {
+    pub(crate) fn noise_variance(&self) -> f64 {
         let rows = usize::try_from(self.facts.rows).unwrap_or(usize::MAX);
         let left_out = self.eigenvalues.get(self.k()..self.eigenvalues.len().min(rows));
         match left_out.unwrap_or_default() {

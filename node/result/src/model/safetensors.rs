@@ -49,7 +49,7 @@ pub fn model_safetensors(model: &FittedView<'_>) -> Result<Vec<u8>, WriteError> 
 }
 
 /// Reads what [`model_safetensors`] wrote.
-pub fn read_model_safetensors(bytes: &[u8]) -> Result<ModelArrays, ReadError> {
+pub(crate) fn read_model_safetensors(bytes: &[u8]) -> Result<ModelArrays, ReadError> {
     let tensors = SafeTensors::deserialize(bytes).map_err(|error| ReadError::new(FORMAT, error))?;
     let of = |name: &str| -> Result<Vec<f64>, ReadError> {
         let tensor = tensors.tensor(name).map_err(|error| ReadError::new(FORMAT, error))?;

@@ -23,7 +23,7 @@ pub fn model_json(model: &FittedView<'_>) -> Result<Vec<u8>, WriteError> {
 }
 
 /// Reads the facts that [`model_json`] wrote.
-pub fn read_model_json(bytes: &[u8]) -> Result<ModelFacts, ReadError> {
+pub(crate) fn read_model_json(bytes: &[u8]) -> Result<ModelFacts, ReadError> {
     let facts: ModelFacts =
         serde_json::from_slice(bytes).map_err(|error| ReadError::new(FORMAT, error))?;
     if facts.schema_version != SCHEMA_VERSION {

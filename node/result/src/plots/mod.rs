@@ -16,6 +16,6 @@ pub(crate) use axis::Axis;
 pub use extremes::{Ends, Extremes};
 pub use picture::Picture;
 pub(crate) use picture::{Anchor, Ink, Item};
+pub use sample::Sample;
 pub(crate) use sample::key_hash;
-pub use sample::{POINTS_MAX, Sample};
 pub use scatter::scatter;

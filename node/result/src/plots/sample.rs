@@ -8,7 +8,7 @@ use sha2::{Digest as _, Sha256};
 use crate::rows::ScoreRows;
 
 /// Photographs shown at most.
-pub const POINTS_MAX: usize = 5_000;
+pub(crate) const POINTS_MAX: usize = 5_000;
 
 /// A photograph in the plane of the first two components.
 #[derive(Debug, Clone, PartialEq)]

@@ -29,7 +29,7 @@ fn the_sample_is_the_same_whatever_the_parts_and_their_order() {
         parts.push(&rows(from, from + 3_000, label));
     }
     assert_eq!(whole, parts);
-    assert_eq!(whole.points.len(), POINTS_MAX);
+    assert_eq!(whole.points.len(), sample::POINTS_MAX);
     assert!(drawn(&whole).summary.starts_with("5,000 of 12,000 photographs"));
 }
 

@@ -13,9 +13,9 @@ pub const ORTHONORMALITY_MAX: f64 = 1e-10;
 /// Longest `covariance * component - eigenvalue * component`, in units of the largest eigenvalue.
 pub const RESIDUAL_MAX: f64 = 1e-9;
 /// Most that the sum of the eigenvalues may differ from the total variance, in units of it.
-pub const TRACE_MAX: f64 = 1e-9;
+pub(crate) const TRACE_MAX: f64 = 1e-9;
 /// Most that a scale may differ from the standard deviation, in units of it.
-pub const SCALE_MAX: f64 = 1e-12;
+pub(crate) const SCALE_MAX: f64 = 1e-12;
 
 /// Compares means, scales and count with the moments of the features.
 pub(super) fn check_moments(whole: &Whole, model: &FittedView<'_>, check: &mut Check) {

@@ -17,7 +17,7 @@ mod tests;
 mod verdict;
 
 pub use arithmetic::{Arithmetic, Whole};
-pub use certificate::{ORTHONORMALITY_MAX, RESIDUAL_MAX, SCALE_MAX, TRACE_MAX, figures_of_given};
+pub use certificate::{ORTHONORMALITY_MAX, RESIDUAL_MAX, figures_of_given};
 pub use checks::verify;
 pub use published::Published;
 pub use verdict::{Check, GIVEN_MODEL, Status, Verdict};

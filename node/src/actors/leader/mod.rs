@@ -32,14 +32,14 @@ use crate::actors::envelope;
 use crate::actors::proposer::Proposer;
 use crate::actors::spawn::spawn;
 
-pub use stories::EndedStory;
+pub(crate) use stories::EndedStory;
 use stories::Stories;
 
 /// One tick of the machines' clock, as of the consensus.
-pub const TICK: Duration = Duration::from_millis(TICK_MS);
+pub(crate) const TICK: Duration = Duration::from_millis(TICK_MS);
 
 /// The same in milliseconds.
-pub const TICK_MS: u64 = 100;
+pub(crate) const TICK_MS: u64 = 100;
 
 /// Messages that wait for the actor.
 const MAILBOX_MESSAGES_MAX: usize = 1_024;
@@ -52,7 +52,7 @@ const TURN_MESSAGES_MAX: usize = 64;
 const MESSAGES_WAITING_MAX: usize = 4_096;
 
 /// Where a member's stream begins.
-pub type Attended = Result<mpsc::Receiver<Result<v1::ToMember, Refusal>>, Refusal>;
+pub(crate) type Attended = Result<mpsc::Receiver<Result<v1::ToMember, Refusal>>, Refusal>;
 
 /// To the actor.
 #[derive(Debug)]
@@ -74,7 +74,7 @@ struct Started {
 
 /// What the leader knows beside the log.
 #[derive(Debug, Clone, Default)]
-pub struct Told {
+pub(crate) struct Told {
     /// What members last said of themselves.
     pub said: BTreeMap<NodeId, Said>,
     /// Attempts that make no progress.
@@ -83,7 +83,7 @@ pub struct Told {
 
 /// What the actor works with.
 #[derive(Debug, Clone)]
-pub struct LeaderParts {
+pub(crate) struct LeaderParts {
     /// The log.
     pub consensus: Consensus,
     /// Who there is.
@@ -98,7 +98,7 @@ pub struct LeaderParts {
 
 /// What a member last said of itself.
 #[derive(Debug, Clone, Default)]
-pub struct Said {
+pub(crate) struct Said {
     /// Its release.
     pub release: String,
     /// Its counters.
@@ -109,7 +109,7 @@ pub struct Said {
 
 /// What it takes to make voters of other nodes.
 #[derive(Debug, Clone)]
-pub struct Admission {
+pub(crate) struct Admission {
     /// The way to other nodes.
     pub peers: Peers,
     /// The key of the authority, for voters-to-be: PKCS #8, DER.
@@ -118,7 +118,7 @@ pub struct Admission {
 
 /// Where members and clients find the leader. Cheap to clone.
 #[derive(Debug, Clone)]
-pub struct LeaderHandle {
+pub(crate) struct LeaderHandle {
     mailbox: mpsc::Sender<LeaderMsg>,
 }
 
@@ -127,7 +127,7 @@ impl LeaderHandle {
     ///
     /// # Errors
     /// When this node does not lead, or the member is none.
-    pub async fn attend(
+    pub(crate) async fn attend(
         &self,
         node: NodeId,
         hello: Hello,
@@ -150,7 +150,7 @@ impl LeaderHandle {
     }
 
     /// What was told of members and attempts; nothing while this node does not lead.
-    pub async fn told(&self) -> Told {
+    pub(crate) async fn told(&self) -> Told {
         let (reply, answer) = oneshot::channel();
         if self.mailbox.send(LeaderMsg::Told { reply }).await.is_err() {
             return Told::default();
@@ -160,7 +160,7 @@ impl LeaderHandle {
 
     /// Tells everybody who there is now, without waiting for the next beat: whoever was just let in
     /// is known, and whoever was just cut off is gone, when this returns.
-    pub async fn tell_roster(&self) {
+    pub(crate) async fn tell_roster(&self) {
         let (reply, answer) = oneshot::channel();
         if self.mailbox.send(LeaderMsg::TellRoster { reply }).await.is_ok() {
             let _ = answer.await;
@@ -169,7 +169,7 @@ impl LeaderHandle {
 
     /// The attempts of a job that ended without a result. `None` of one that ended while another
     /// node led, or before too many others.
-    pub async fn ended(&self, job: JobId) -> Option<Arc<EndedStory>> {
+    pub(crate) async fn ended(&self, job: JobId) -> Option<Arc<EndedStory>> {
         let (reply, answer) = oneshot::channel();
         self.mailbox.send(LeaderMsg::Ended { job, reply }).await.ok()?;
         answer.await.ok()?
@@ -177,7 +177,7 @@ impl LeaderHandle {
 }
 
 /// Starts the actor. It stops with the consensus.
-pub fn start(parts: LeaderParts, events: mpsc::Receiver<Event>) -> LeaderHandle {
+pub(crate) fn start(parts: LeaderParts, events: mpsc::Receiver<Event>) -> LeaderHandle {
     let (mailbox, inbox) = mpsc::channel(MAILBOX_MESSAGES_MAX);
     let (settled, settlements) = mpsc::unbounded_channel();
     let actor = Actor {

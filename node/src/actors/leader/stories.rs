@@ -15,7 +15,7 @@ const STORIES_BYTES_MAX: usize = 32 << 20;
 
 /// What is remembered of one.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct EndedStory {
+pub(crate) struct EndedStory {
     /// Attempts in the order in which they ended, then those that were called back.
     pub records: Vec<AttemptRecord>,
     /// Attempts before these, which were too many to be kept.

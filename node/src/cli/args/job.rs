@@ -8,6 +8,7 @@ use clap::Args;
 
 use fruitnode_coordinator::partition::ROWS_PER_PART_DEFAULT;
 use fruitnode_storage::DEFAULT_PATTERN;
+use fruitnode_vision::demo::PER_KIND_DEFAULT;
 
 use crate::cli::args::{MachineArgs, ReachArgs, StorageArgs};
 
@@ -229,7 +230,7 @@ fn rows_default() -> NonZeroU32 {
 }
 
 fn per_kind_default() -> NonZeroU32 {
-    NonZeroU32::new(40).expect("not 0")
+    NonZeroU32::new(PER_KIND_DEFAULT).expect("not 0")
 }
 
 fn price(word: &str) -> Result<f64, String> {

@@ -43,16 +43,16 @@ pub use reader::ManifestReader;
 pub use writer::ManifestWriter;
 
 /// Longest key, in bytes: a path of 4,096 bytes of which each is escaped.
-pub const KEY_BYTES_MAX: usize = 12_288;
+pub(crate) const KEY_BYTES_MAX: usize = 12_288;
 
 /// Longest validator, in bytes.
-pub const VALIDATOR_BYTES_MAX: usize = 1_024;
+pub(crate) const VALIDATOR_BYTES_MAX: usize = 1_024;
 
 /// Most entries in a block.
-pub const ROWS_PER_PART_MAX: u32 = 65_536;
+pub(crate) const ROWS_PER_PART_MAX: u32 = 65_536;
 
 /// Largest block, in bytes.
-pub const BLOCK_BYTES_MAX: usize = 64 << 20;
+pub(crate) const BLOCK_BYTES_MAX: usize = 64 << 20;
 
 /// Most blocks: at 1,024 rows each, a thousand million keys.
 pub const PARTITIONS_MAX: u32 = 1 << 20;

@@ -29,7 +29,7 @@ use crate::decode::Rgb;
 /// Pictures per kind that a demonstration draws unless told otherwise.
 pub const PER_KIND_DEFAULT: u32 = 40;
 /// Most pictures per kind, so that file names keep four digits.
-pub const PER_KIND_MAX: u32 = 10_000;
+pub(crate) const PER_KIND_MAX: u32 = 10_000;
 
 const JPEG_QUALITY: u8 = 90;
 const SIDE: u32 = 100;

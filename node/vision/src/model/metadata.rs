@@ -7,7 +7,7 @@ use crate::model::table::Padding;
 use crate::model::weights::Archive;
 
 /// Greatest side of a photograph that a network is given, in pixels.
-pub const SIDE_MAX: usize = 2048;
+pub(crate) const SIDE_MAX: usize = 2048;
 
 /// Characters of a wrong value that an error repeats.
 const QUOTED_CHARS_MAX: usize = 64;

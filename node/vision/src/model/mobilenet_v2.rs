@@ -48,7 +48,7 @@ impl Variant {
     ///
     /// Below 1 the head keeps its 1280 channels, as in torchvision, timm, Transformers and Keras.
     #[must_use]
-    pub fn of_width(hundredths: u32) -> Self {
+    pub(crate) fn of_width(hundredths: u32) -> Self {
         Self {
             stem: scaled(STEM_CHANNELS, hundredths),
             channels: CHANNELS.map(|channels| scaled(channels, hundredths)),

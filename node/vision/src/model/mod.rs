@@ -33,7 +33,6 @@ pub use extractor::{Extractor, Network, Options, embedded};
 pub use graph::Graph;
 pub use inspect::{About, PARITY_MAX, ParityError, parity};
 pub use kernels::{Kernel, UnavailableKernel};
-pub use metadata::SIDE_MAX;
 pub use mobilenet_v2::{STAGES, Variant};
 pub use naming::Family;
 pub use pooling::{Pooling, UnknownPooling};

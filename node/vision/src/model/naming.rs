@@ -80,7 +80,7 @@ impl Family {
 
     /// Epsilon of the batch norms, where the metadata are silent.
     #[must_use]
-    pub fn epsilon(self) -> f64 {
+    pub(crate) fn epsilon(self) -> f64 {
         match self {
             Self::TorchvisionMobilenetV2 | Self::TimmMobilenetV2 => 1e-5,
             Self::TransformersMobilenetV2 => 1e-3,

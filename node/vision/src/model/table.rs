@@ -77,7 +77,7 @@ pub struct Layer {
 impl Layer {
     /// Input channels that one output channel sees.
     #[must_use]
-    pub fn channels_seen(&self) -> usize {
+    pub(crate) fn channels_seen(&self) -> usize {
         match self.groups {
             Groups::One => self.channels_in,
             Groups::PerChannel => 1,
@@ -99,7 +99,7 @@ impl Layer {
 
     /// Output side for an input side of `size` pixels, both at least 1.
     #[must_use]
-    pub fn output_side(&self, size: usize) -> usize {
+    pub(crate) fn output_side(&self, size: usize) -> usize {
         let (before, after) = self.border(size);
         (size + before + after).saturating_sub(self.kernel) / self.stride + 1
     }

@@ -45,7 +45,7 @@ impl Kernel {
 
     /// Whether this CPU has the instructions.
     #[must_use]
-    pub fn runs_here(self) -> bool {
+    pub(crate) fn runs_here(self) -> bool {
         match self {
             Self::Portable => true,
             #[cfg(target_arch = "x86_64")]
