@@ -80,6 +80,8 @@ struct Actor {
     /// What the next opening needs, and whether its log was opened before.
     authority: Option<Authority>,
     log: Option<RedbLog>,
+    /// Hears when the log is closed that was to be closed last.
+    closing: Option<oneshot::Receiver<()>>,
     /// Who waits for an admission.
     waiting: Vec<oneshot::Sender<Result<(), Refusal>>>,
 }
@@ -100,7 +102,8 @@ pub(super) async fn run(
     let votes = authority.is_some();
     let machine = Voter::new(shared.me);
     let (mailbox, waiting) = (handle.0, Vec::new());
-    let mut actor = Actor { shared, machine, standing, mailbox, authority, log, waiting };
+    let mut actor =
+        Actor { shared, machine, standing, mailbox, authority, log, closing: None, waiting };
     actor.step(Input::Start { votes, alone })?;
     actor.run(inbox.0).await
 }
@@ -118,8 +121,8 @@ impl Actor {
                     Some(VotingMsg::Closed) => self.step(Input::Closed)?,
                     Some(VotingMsg::Stop { reply }) => {
                         self.step(Input::Stop)?;
-                        if let Some(voting) = self.shared.voting.take() {
-                            voting.consensus.stop().await;
+                        if let Some(closed) = self.closing.take() {
+                            let _ = closed.await;
                         }
                         let _ = reply.send(());
                     }
@@ -220,11 +223,14 @@ impl Actor {
     }
 
     /// Ceases to vote. Messages that come from now on belong to the next opening, if there is one.
-    fn close(&self) {
+    fn close(&mut self) {
         let Some(voting) = self.shared.voting.take() else { return };
         let mailbox = self.mailbox.clone();
+        let (done, closed) = oneshot::channel();
+        self.closing = Some(closed);
         spawn("voting-end", async move {
             voting.consensus.stop().await;
+            let _ = done.send(());
             let _ = mailbox.send(VotingMsg::Closed).await;
         });
     }
