@@ -203,6 +203,8 @@ impl Arena {
         let told = supply.slow_down_every(every).and_then(|()| supply.delay_ms(delay_ms));
         told.map_err(|error| Violation::tool(&error))?;
         supply.stall(outage == Some(Outage::Stall));
+        let now = self.now();
+        self.known.supplied = outage.is_none().then_some(now);
         self.outage = match outage {
             Some(Outage::Drop) => Some(Manner::Drop),
             Some(Outage::Reject) => Some(Manner::Reject),

@@ -12,6 +12,10 @@ use super::rules::{Machine, Way, largest_clique, reach};
 /// the machine may do much else.
 pub(crate) const TOLD_AFTER: Duration = Duration::from_secs(20);
 
+/// For how long a store may have answered everybody while an outage of it is still told: a task
+/// waits eight seconds at most before it is tried again, and what is tried is an attempt.
+const FORGOTTEN_AFTER: Duration = Duration::from_secs(60);
+
 /// For how long what was answered may not be told yet: a node may be asked that knows it later.
 const ANSWERED_AFTER: Duration = Duration::from_secs(3);
 
@@ -66,6 +70,8 @@ pub(crate) struct Knowledge {
     pub(crate) ways: BTreeSet<Way>,
     /// Since when the network is as it is.
     pub(crate) ways_since: Time,
+    /// Since when the store answers as it should, if it does.
+    pub(crate) supplied: Option<Time>,
     /// Who voted at the last looks, the newest at the end.
     voters: VecDeque<(Time, BTreeSet<u64>)>,
     pub(crate) leader: Option<u64>,
@@ -87,12 +93,17 @@ pub(crate) struct Look {
     pub(crate) wanted: u32,
     /// State and role of every node.
     pub(crate) nodes: BTreeMap<u64, (String, String)>,
+    /// Outages of stores that are told.
+    pub(crate) outages: usize,
+    /// Nodes that are set aside, and pairs that do not reach each other.
+    pub(crate) troubles: usize,
 }
 
 impl Look {
     /// Reads it; `None` if it is something else.
     pub(crate) fn parse(text: &str) -> Option<Self> {
         let told: Value = serde_json::from_str(text).ok()?;
+        let count = |key: &str| told[key].as_array().map(Vec::len);
         let word = |value: &Value| value.as_str().unwrap_or_default().to_owned();
         let nodes = told["nodes"].as_array()?.iter().filter_map(|node| {
             Some((node["node"].as_u64()?, (word(&node["state"]), word(&node["role"]))))
@@ -103,6 +114,8 @@ impl Look {
             leader: told["coordinator"].as_u64().filter(|leader| *leader > 0),
             wanted: told["voters_wanted"].as_u64()?.try_into().ok()?,
             nodes: nodes.collect(),
+            outages: count("outages")?,
+            troubles: count("set_aside")? + count("unreachable_pairs")?,
         })
     }
 
@@ -121,6 +134,7 @@ impl Knowledge {
             past: BTreeMap::new(),
             ways: BTreeSet::new(),
             ways_since: Time::ZERO,
+            supplied: Some(Time::ZERO),
             voters: VecDeque::new(),
             leader: None,
         }
@@ -188,7 +202,19 @@ impl Knowledge {
         if look.wanted != self.wanted {
             wrong.push(format!("{} voters are said to be wanted of {}", look.wanted, self.wanted));
         }
+        if look.health == "healthy" && look.outages + look.troubles > 0 {
+            wrong.push(
+                "the cluster is said to be healthy, and tells of an outage, a node that is \
+                        set aside, or a pair that do not reach each other"
+                    .to_owned(),
+            );
+        }
         let long_since = |since: Time, least: Duration| since + least < began;
+        let whole = self.ways.is_empty() && long_since(self.ways_since, FORGOTTEN_AFTER);
+        let supplied = self.supplied.is_some_and(|since| long_since(since, FORGOTTEN_AFTER));
+        if look.outages > 0 && whole && supplied {
+            wrong.push("an outage is told, and the store has answered all for long".to_owned());
+        }
         for (id, past) in &self.past {
             let state = look.nodes.get(id).map_or("removed", |(state, _)| state);
             if state != "removed" && long_since(past.since, ANSWERED_AFTER) {

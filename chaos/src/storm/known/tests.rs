@@ -28,6 +28,7 @@ fn look(health: &str, leader: u64, nodes: &[(&str, &str)]) -> Look {
         .collect();
     let json = serde_json::json!({
         "health": health, "words": [], "coordinator": leader, "voters_wanted": 3, "nodes": nodes,
+        "outages": [], "set_aside": [], "unreachable_pairs": [],
     });
     Look::parse(&json.to_string()).unwrap()
 }
@@ -119,6 +120,24 @@ fn what_is_not_so_is_found_after_a_while_and_not_before() {
     assert!(known.untrue(&healthy, s(110)).join("").contains("n2 is drained"));
     known.wanted = 5;
     assert!(known.untrue(&healthy, s(110)).join("").contains("3 voters are said"));
+}
+
+#[test]
+fn an_outage_is_no_health_and_is_not_told_for_long_after_it_is_over() {
+    let mut known = four();
+    known.supplied = Some(s(100));
+    let mut told = look("degraded", 1, &[VOTER, VOTER, VOTER, ("ready", "member")]);
+    told.outages = 1;
+    assert_eq!(known.untrue(&told, s(150)), Vec::<String>::new());
+    assert!(known.untrue(&told, s(170)).join("").contains("has answered all for long"));
+    known.ways_since = s(120);
+    assert_eq!(known.untrue(&told, s(170)), Vec::<String>::new());
+    known.supplied = None;
+    assert_eq!(known.untrue(&told, s(900)), Vec::<String>::new());
+    told.health = "healthy".to_owned();
+    assert!(known.untrue(&told, s(150)).join("").contains("tells of an outage"));
+    (told.outages, told.troubles) = (0, 1);
+    assert!(known.untrue(&told, s(150)).join("").contains("tells of an outage"));
 }
 
 #[test]
