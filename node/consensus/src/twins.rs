@@ -16,16 +16,19 @@ pub(super) struct Twins(BTreeMap<NodeId, (Process, u64)>);
 impl Twins {
     /// Whether a process of a voter is to be heard: the one that the log has taken always, one
     /// before it never, and one after it once nobody else speaks as that voter. A process that does
-    /// not say which it is, of an older release, is heard.
+    /// not say which it is, of an older release, is heard. So is a voter that this node's log does
+    /// not know yet: whoever was away while it joined learns of it from that voter alone, if it
+    /// leads.
     pub(super) fn hears(
         &mut self,
         membership: &Membership,
         (voter, process): (NodeId, Process),
         tick: u64,
     ) -> bool {
-        let taken = membership.member(voter).is_some_and(|member| member.process == process);
+        let member = membership.member(voter);
+        let taken = member.is_some_and(|member| member.process == process);
         let heard = taken
-            || membership.takes(voter, &process)
+            || (member.is_none() || membership.takes(voter, &process))
                 && self.0.get(&voter).is_none_or(|(last, at)| {
                     *last == process || tick.saturating_sub(*at) > SILENT_TICKS_MAX
                 });
@@ -91,5 +94,16 @@ mod tests {
         assert!(!hears(process(5, 51), 32), "a copy of the next one, before the log has chosen");
         assert!(hears(process(4, 40), 33), "the log decides, whoever spoke last");
         assert!(hears(process(0, 0), 64), "an older release");
+    }
+
+    #[test]
+    fn a_voter_that_joined_while_this_node_was_away_is_heard_and_its_copies_are_not() {
+        let state = taken(process(4, 40));
+        let mut twins = Twins::default();
+        let newer = NodeId(2);
+        let mut hears = |process, tick| twins.hears(state.membership(), (newer, process), tick);
+        assert!(hears(process(1, 10), 0));
+        assert!(!hears(process(1, 11), 1));
+        assert!(hears(process(1, 10), 2));
     }
 }

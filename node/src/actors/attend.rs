@@ -18,7 +18,7 @@ use fruitnode_coordinator::ids::NodeId;
 use fruitnode_proto::v1;
 use fruitnode_proto::v1::from_member::{Beat, Message};
 
-pub use fruitnode_coordinator::control::member::Standing;
+pub(crate) use fruitnode_coordinator::control::member::Standing;
 
 use fruitnode_env::memory::resident_bytes;
 use fruitnode_env::wall_ms;
@@ -41,7 +41,7 @@ const INBOUND_MESSAGES_MAX: usize = 256;
 
 /// The way to the leader: over the mesh, or in this process.
 #[async_trait]
-pub trait Coordinators: fmt::Debug + Send + Sync {
+pub(crate) trait Coordinators: fmt::Debug + Send + Sync {
     /// Begins a stream at a node, which refuses with [`MeshError::NotLeader`] unless it leads. The
     /// first message is the member's hello.
     async fn attend(
@@ -74,7 +74,7 @@ impl Coordinators for Peers {
 
 /// What the actor works with.
 #[derive(Debug)]
-pub struct AttendParts {
+pub(crate) struct AttendParts {
     /// What this process says of itself.
     pub hello: Hello,
     /// The way to the leader.
@@ -94,7 +94,7 @@ pub struct AttendParts {
 }
 
 /// Starts the actor. It stops when it has left, or is refused.
-pub fn start(parts: AttendParts) -> watch::Receiver<Standing> {
+pub(crate) fn start(parts: AttendParts) -> watch::Receiver<Standing> {
     let (standing, seen) = watch::channel(Standing::Looking { words: String::new() });
     let (wires, said) = mpsc::channel(INBOUND_MESSAGES_MAX);
     let machine = Member::default();
@@ -283,7 +283,8 @@ impl Attend {
 
     fn open(&mut self, stream: StreamId, node: NodeId) {
         let (out, outbound) = mpsc::channel(OUTBOUND_MESSAGES_MAX);
-        let hello = Message::Hello(envelope::hello_to_proto(&self.parts.hello));
+        let index = self.parts.book.now().index;
+        let hello = Message::Hello(envelope::hello_to_proto(&self.parts.hello, index));
         out.try_send(v1::FromMember { message: Some(hello) }).expect("the channel is new");
         let coordinators = Arc::clone(&self.parts.coordinators);
         let wires = self.wires.clone();

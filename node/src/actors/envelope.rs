@@ -23,7 +23,7 @@ const JOINED_BYTES_MAX: usize = 512 << 20;
 
 /// Why a message of the mesh cannot be understood.
 #[derive(Debug, thiserror::Error)]
-pub enum EnvelopeError {
+pub(crate) enum EnvelopeError {
     /// A field is missing or out of range.
     #[error(transparent)]
     Codec(#[from] CodecError),
@@ -40,7 +40,7 @@ fn wire_to_member(message: Message) -> v1::ToMember {
 }
 
 /// A message of the leader, as it is sent.
-pub fn to_member(message: ToMember) -> v1::ToMember {
+pub(crate) fn to_member(message: ToMember) -> v1::ToMember {
     match message {
         ToMember::Beat => v1::ToMember { message: None },
         ToMember::Go => wire_to_member(Message::Go(v1::Unit {})),
@@ -106,7 +106,7 @@ fn named(term: u64, (job, task, attempt): LeaseName) -> v1::to_member::Cancel {
 }
 
 /// Who there is, as it is sent.
-pub fn roster_to_proto(roster: Roster) -> v1::Roster {
+pub(crate) fn roster_to_proto(roster: Roster) -> v1::Roster {
     let voters = roster.voters.into_iter().map(|node| node.0).collect();
     mesh::roster::Roster::listed(roster.members, roster.index, voters)
 }
@@ -128,8 +128,13 @@ fn roster_from_proto(roster: v1::Roster) -> Roster {
     Roster { index: roster.index, members, voters }
 }
 
+/// A roster as a member hears it, in as many parts as it needs.
+pub(crate) fn roster(roster: &mesh::roster::Roster) -> Vec<v1::ToMember> {
+    in_parts(wire_to_member(Message::Roster(roster.into())))
+}
+
 /// The message, in as many parts as it needs.
-pub fn in_parts(message: v1::ToMember) -> Vec<v1::ToMember> {
+pub(crate) fn in_parts(message: v1::ToMember) -> Vec<v1::ToMember> {
     if message.encoded_len() <= MESSAGE_BYTES_MAX {
         return vec![message];
     }
@@ -146,7 +151,7 @@ pub fn in_parts(message: v1::ToMember) -> Vec<v1::ToMember> {
 
 /// Puts messages together again that came in parts.
 #[derive(Debug, Default)]
-pub struct Joined {
+pub(crate) struct Joined {
     bytes: Vec<u8>,
 }
 
@@ -155,7 +160,10 @@ impl Joined {
     ///
     /// # Errors
     /// When the parts are too many, or no message.
-    pub fn take(&mut self, came: v1::ToMember) -> Result<Option<v1::ToMember>, EnvelopeError> {
+    pub(crate) fn take(
+        &mut self,
+        came: v1::ToMember,
+    ) -> Result<Option<v1::ToMember>, EnvelopeError> {
         let part = match came.message {
             Some(Message::Part(part)) => part,
             message => return Ok(Some(v1::ToMember { message })),
@@ -175,7 +183,7 @@ impl Joined {
 ///
 /// # Errors
 /// When a field is missing or out of range.
-pub fn from_leader(message: v1::ToMember) -> Result<ToMember, EnvelopeError> {
+pub(crate) fn from_leader(message: v1::ToMember) -> Result<ToMember, EnvelopeError> {
     let order = |term, order| ToMember::Order { term, order: Box::new(order) };
     Ok(match message.message {
         None | Some(Message::Part(_)) => ToMember::Beat,
@@ -234,7 +242,7 @@ fn understand_welcome(welcome: v1::to_member::Welcome) -> Result<Welcome, Envelo
 }
 
 /// How far attempts are, as the member says it.
-pub fn running(steps: Vec<(LeaseName, u64)>) -> Vec<v1::from_member::Running> {
+pub(crate) fn running(steps: Vec<(LeaseName, u64)>) -> Vec<v1::from_member::Running> {
     let running = steps.into_iter().map(|((job, task, attempt), progress)| {
         let task = Some(wire::task_to_proto(task));
         v1::from_member::Running { job: job.0, task, attempt: attempt.0, progress }
@@ -243,7 +251,7 @@ pub fn running(steps: Vec<(LeaseName, u64)>) -> Vec<v1::from_member::Running> {
 }
 
 /// How far attempts are, as the coordinator understands it: what names no task is left out.
-pub fn steps(running: Vec<v1::from_member::Running>) -> Vec<(LeaseName, u64)> {
+pub(crate) fn steps(running: Vec<v1::from_member::Running>) -> Vec<(LeaseName, u64)> {
     let steps = running.into_iter().filter_map(|running| {
         let task = wire::task_from_proto(running.task).ok()?;
         Some(((JobId(running.job), task, Attempt(running.attempt)), running.progress))
@@ -252,7 +260,7 @@ pub fn steps(running: Vec<v1::from_member::Running>) -> Vec<(LeaseName, u64)> {
 }
 
 /// What a process says of itself, as it is sent.
-pub fn hello_to_proto(hello: &Hello) -> v1::from_member::Hello {
+pub(crate) fn hello_to_proto(hello: &Hello, roster_index: u64) -> v1::from_member::Hello {
     let hello = hello.clone();
     v1::from_member::Hello {
         incarnation: hello.incarnation,
@@ -263,11 +271,12 @@ pub fn hello_to_proto(hello: &Hello) -> v1::from_member::Hello {
         storage: hello.storage,
         release: hello.release,
         starts: hello.starts,
+        roster_index: Some(roster_index),
     }
 }
 
 /// What a process says of itself.
-pub fn hello_from_proto(hello: v1::from_member::Hello) -> Hello {
+pub(crate) fn hello_from_proto(hello: v1::from_member::Hello) -> Hello {
     Hello {
         incarnation: hello.incarnation,
         starts: hello.starts,
@@ -281,7 +290,7 @@ pub fn hello_from_proto(hello: v1::from_member::Hello) -> Hello {
 }
 
 /// A report, as the member sends it.
-pub fn report_to_proto(report: Report) -> v1::Report {
+pub(crate) fn report_to_proto(report: Report) -> v1::Report {
     use v1::report::{Done, Failed, Report as Wire};
     let (job, report) = match report {
         Report::Done { name: (job, task, attempt), result, facts } => {
@@ -314,7 +323,7 @@ pub fn report_to_proto(report: Report) -> v1::Report {
 ///
 /// # Errors
 /// When a field is missing or out of range.
-pub fn report_from_proto(report: v1::Report) -> Result<Report, EnvelopeError> {
+pub(crate) fn report_from_proto(report: v1::Report) -> Result<Report, EnvelopeError> {
     use v1::report::Report as Wire;
     let job = JobId(report.job);
     Ok(match report.report.ok_or(CodecError::Field("report"))? {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 use tokio::time::timeout;
 
 use fruitnode_consensus::pieces::Joined;
@@ -15,10 +15,12 @@ use fruitnode_mesh::authority::Authority;
 use fruitnode_mesh::error::{Refusal, RefusalKind};
 use fruitnode_mesh::handler::{Caller, Handler, Inbound, Outbound};
 use fruitnode_mesh::identity::Identity;
+use fruitnode_mesh::roster::Roster;
 use fruitnode_proto::v1;
 use fruitnode_proto::v1::from_member::Message;
 
 use crate::actors::attend::Standing;
+use crate::actors::envelope;
 use crate::member::enrolment::{self, Tries};
 use crate::member::infer::LargeRoom;
 use crate::member::leaderless::Leaderless;
@@ -79,6 +81,25 @@ impl NodeHandler {
         })?;
         Ok(voting)
     }
+}
+
+/// Turns a member away, and first tells it who there is, if it has an older roster: the coordinator
+/// may have joined while it was away.
+fn turned_away(
+    refusal: Refusal,
+    roster: &Roster,
+    index: Option<u64>,
+) -> Result<Outbound<v1::ToMember>, Refusal> {
+    if index.is_none_or(|index| index >= roster.index) {
+        return Err(refusal);
+    }
+    let mut messages: Vec<_> = envelope::roster(roster).into_iter().map(Ok).collect();
+    messages.push(Err(refusal));
+    let (out, stream) = mpsc::channel(messages.len());
+    for message in messages {
+        out.try_send(message).expect("the channel is as long as what is said");
+    }
+    Ok(stream)
 }
 
 fn lost(words: impl std::fmt::Display) -> Refusal {
@@ -153,14 +174,16 @@ impl Handler for NodeHandler {
         mut inbound: Inbound<v1::FromMember>,
     ) -> Result<Outbound<v1::ToMember>, Refusal> {
         let node = caller.node()?;
-        let voting = self.leading()?;
         let first = timeout(HELLO_WAIT, inbound.next()).await;
         let first = first.map_err(|_| lost("a stream that says nothing is ended"))?;
         let first = first.map_err(lost)?.and_then(|first| first.message);
         let Some(Message::Hello(hello)) = first else {
             return Err(Refusal::new(RefusalKind::Invalid, "a member's first word is its hello"));
         };
-        voting.leader.attend(node, hello, inbound).await
+        match self.leading() {
+            Ok(voting) => voting.leader.attend(node, hello, inbound).await,
+            Err(refusal) => turned_away(refusal, &self.shared.book.now(), hello.roster_index),
+        }
     }
 
     async fn renew(

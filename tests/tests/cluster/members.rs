@@ -166,6 +166,20 @@ fn a_node_that_comes_back_takes_leases_again() {
 }
 
 #[test]
+fn a_node_that_was_away_finds_a_coordinator_that_joined_meanwhile() {
+    let mut cluster = Cluster::of(PROGRAM, 2);
+    let (first, away) = (0, 1);
+    cluster.terminate(away);
+    let newcomer = cluster.join();
+    cluster.until_node(newcomer, "state", "ready");
+    cluster.client("node drain n1").done();
+    cluster.until("the newcomer leads", || cluster.leader() == Some(newcomer));
+    cluster.until_node(first, "role", "member");
+    cluster.restart(away);
+    cluster.until_node(away, "state", "ready");
+}
+
+#[test]
 fn a_node_that_is_drained_by_a_person_stays_so_when_it_comes_back() {
     let (mut cluster, expected) = prepared(3);
     let at = other_than_the_leader(&cluster, "voter");
