@@ -272,6 +272,9 @@ impl World {
             false => Command::DrainNode { node, undo, leaving },
         };
         self.propose_by_anybody(command);
+        if leaving {
+            self.leave_untimely();
+        }
     }
 
     pub(crate) fn on_calm(&mut self) {

@@ -12,6 +12,7 @@ use crate::book::Book;
 use crate::bug::Bug;
 use crate::events::{Down, Event, Life, Up, Wire, Wish};
 use crate::node::Proposal;
+use crate::untimely::Turn;
 use crate::world::World;
 
 const TOKEN: &str = "token";
@@ -88,6 +89,7 @@ impl World {
             outputs.iter().any(|output| matches!(output, Output::Refuse(at, _) if at == stream))
         };
         let taken: Vec<_> = opened.into_iter().filter(|stream| !refused(stream)).collect();
+        let turn = Turn::of(&outputs, !taken.is_empty());
         taken.into_iter().for_each(|StreamId(wire)| self.say_down(wire, Down::Taken));
         let looked = |output: &Output| matches!(output, Output::Say(_, ToMember::Beat));
         if outputs.iter().any(looked) {
@@ -105,6 +107,7 @@ impl World {
             }
         }
         self.wake(id);
+        self.see_to_moments(id, turn);
     }
 
     fn do_for_leader(&mut self, id: NodeId, output: Output) {
@@ -116,7 +119,10 @@ impl World {
                     voting.queue.push_back(proposal);
                 }
             }
-            Output::Say(StreamId(wire), message) => self.say_down(wire, Down::Said(message)),
+            Output::Say(StreamId(wire), message) => {
+                self.end_untimely(wire, &message);
+                self.say_down(wire, Down::Said(message));
+            }
             Output::Refuse(StreamId(wire), refusal) => {
                 self.say_down(wire, Down::Refused(refusal));
             }

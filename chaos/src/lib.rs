@@ -30,6 +30,7 @@ mod reads;
 pub mod storm;
 mod tasks;
 mod time;
+mod untimely;
 mod voting;
 mod within;
 mod work;
@@ -42,6 +43,7 @@ pub use bug::Bug;
 
 use dice::Dice;
 use plan::Plan;
+use untimely::Untimely;
 use world::World;
 
 /// How a run is to be done.
@@ -91,11 +93,13 @@ impl Verdict {
 /// One run.
 pub fn run(seed: u64, options: Options) -> Verdict {
     let (mut dice, mut more) = (Dice::new(seed), Dice::new(!seed));
+    let mut latest = Untimely::dice(seed);
     let mut plan = Plan::draw(&mut dice, &mut more);
+    Untimely::of(seed).shape(&mut plan, &mut latest);
     if options.calm {
         plan = plan.without_faults();
     }
-    let mut world = World::new(plan, (dice, more), options.bug, options.trace);
+    let mut world = World::new(plan, (dice, more, latest), options.bug, options.trace);
     world.run();
     world.take_notes();
     Verdict {

@@ -1,6 +1,6 @@
 //! Runs seeds of the simulator, and storms of real processes.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::fmt;
 use std::io::{self, Write as _};
 use std::process::ExitCode;
@@ -48,6 +48,9 @@ struct SimulateArgs {
     /// Print every event
     #[arg(long)]
     trace: bool,
+    /// Print in how many seeds each branch of the machines was reached
+    #[arg(long)]
+    branches: bool,
 }
 
 fn main() -> ExitCode {
@@ -68,14 +71,14 @@ fn simulate(arguments: &SimulateArgs) -> ExitCode {
     let (mut failed, mut events, mut virtual_ms) = (0_u64, 0_u64, 0_u64);
     let (mut committed, mut succeeded) = (0_u64, 0_u64);
     let mut seen: BTreeMap<&str, u64> = BTreeMap::new();
-    let mut reached: BTreeSet<&str> = BTreeSet::new();
+    let mut reached: BTreeMap<&str, u64> = BTreeMap::new();
     for seed in &seeds {
         let verdict = run(*seed, options);
         events += verdict.events;
         virtual_ms += verdict.took_ms;
         committed += verdict.committed;
         succeeded += verdict.succeeded;
-        reached.extend(&verdict.reached);
+        verdict.reached.iter().for_each(|branch| *reached.entry(branch).or_default() += 1);
         for (what, times) in &verdict.seen {
             *seen.entry(what).or_default() += times;
         }
@@ -88,7 +91,8 @@ fn simulate(arguments: &SimulateArgs) -> ExitCode {
         say(format_args!("{times:>9}  {what}"));
     }
     let branches = branches();
-    let missed: Vec<_> = branches.difference(&reached).collect();
+    let missed = |branch: &&&str| !reached.contains_key(**branch);
+    let missed: Vec<_> = branches.iter().filter(missed).collect();
     say(format_args!(
         "{} seeds, {failed} failed; {events} events, {committed} entries, {succeeded} jobs done, \
          {} virtual hours, {} of {} branches of the machines reached",
@@ -97,6 +101,9 @@ fn simulate(arguments: &SimulateArgs) -> ExitCode {
         branches.len() - missed.len(),
         branches.len()
     ));
+    for (branch, seeds) in reached.iter().filter(|_| arguments.branches) {
+        say(format_args!("{seeds:>9}  {branch}"));
+    }
     for branch in &missed {
         say(format_args!("not reached: {branch}"));
     }

@@ -12,6 +12,7 @@ use fruitnode_coordinator::spec::JobSpec;
 use crate::dice::Dice;
 use crate::operation::{OPERATIONS_MAX, Operation};
 use crate::time::Time;
+use crate::untimely::Untimely;
 use crate::within::Within;
 
 /// One job, and what its client does.
@@ -69,6 +70,8 @@ pub(crate) struct Plan {
     pub(crate) operations: Vec<(Time, Operation)>,
     /// What goes wrong within a node.
     pub(crate) within: Within,
+    /// What happens just when it matters.
+    pub(crate) untimely: Untimely,
 }
 
 /// Longest time for which the store answers nobody.
@@ -129,6 +132,7 @@ impl Plan {
             joins: Vec::new(),
             operations: Vec::new(),
             within: Within::draw(more, calm_at),
+            untimely: Untimely::Never,
         };
         plan.walls = walls(dice, plan.nodes);
         if dice.chance(200) {
@@ -180,6 +184,7 @@ impl Plan {
         self.refused.clear();
         self.outages.clear();
         self.within = Within::default();
+        self.untimely = Untimely::Never;
         self.still();
         self
     }

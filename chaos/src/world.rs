@@ -44,6 +44,8 @@ pub(crate) struct World {
     pub(crate) dice: Dice,
     /// For what was added later, so that it does not shift the rest.
     pub(crate) more: Dice,
+    /// For what was added later still.
+    pub(crate) latest: Dice,
     pub(crate) bug: Option<Bug>,
     pub(crate) nodes: BTreeMap<NodeId, Node>,
     pub(crate) wires: BTreeMap<Wire, Stream>,
@@ -75,14 +77,20 @@ pub(crate) struct World {
 }
 
 impl World {
-    pub(crate) fn new(plan: Plan, chance: (Dice, Dice), bug: Option<Bug>, show: bool) -> Self {
-        let (dice, more) = chance;
+    pub(crate) fn new(
+        plan: Plan,
+        chance: (Dice, Dice, Dice),
+        bug: Option<Bug>,
+        show: bool,
+    ) -> Self {
+        let (dice, more, latest) = chance;
         let mut world = Self {
             now: 0,
             checks: Checks::new(&plan),
             plan,
             dice,
             more,
+            latest,
             bug,
             nodes: BTreeMap::new(),
             wires: BTreeMap::new(),
