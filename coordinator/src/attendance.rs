@@ -4,7 +4,7 @@
 //! This is the leader's memory and no part of the replicated state: time is its count of ticks, and
 //! a new leader begins with nothing but the names.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::ids::{Attempt, JobId, NodeId};
 use crate::state::ClusterState;
@@ -37,6 +37,8 @@ struct Seen {
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Attendance {
     nodes: BTreeMap<NodeId, Seen>,
+    /// The same by the ticks from which they are lost, so that a tick looks at no others.
+    due: BTreeSet<(u64, NodeId)>,
 }
 
 impl Attendance {
@@ -44,38 +46,56 @@ impl Attendance {
     pub(crate) fn begin(state: &ClusterState, tick: u64) -> Self {
         let due = tick + ELECTED_TICKS_MAX;
         let seen = |incarnation| Seen { incarnation, heard: None, due };
-        Self { nodes: state.nodes().map(|(id, node)| (id, seen(node.incarnation))).collect() }
+        Self {
+            nodes: state.nodes().map(|(id, node)| (id, seen(node.incarnation))).collect(),
+            due: state.nodes().map(|(id, _)| (due, id)).collect(),
+        }
     }
 
     /// A process of a node said something, be it a beat.
     pub(crate) fn heard(&mut self, node: NodeId, incarnation: u64, tick: u64) {
         let due = tick + SILENT_TICKS_MAX;
-        self.nodes.insert(node, Seen { incarnation, heard: Some(tick), due });
+        let seen = Seen { incarnation, heard: Some(tick), due };
+        if let Some(before) = self.nodes.insert(node, seen) {
+            self.due.remove(&(before.due, node));
+        }
+        self.due.insert((due, node));
     }
 
     /// A node's stream broke. If another one of it is up already, its next beat mends this.
     pub(crate) fn broken(&mut self, node: NodeId, tick: u64) {
-        if let Some(seen) = self.nodes.get_mut(&node) {
-            seen.due = seen.due.min(tick + BROKEN_TICKS_MAX);
+        if let Some(seen) = self.nodes.get(&node) {
+            self.wait(node, seen.due.min(tick + BROKEN_TICKS_MAX));
         }
     }
 
     /// A node left, or its loss was applied: nobody waits for it.
     pub(crate) fn forget(&mut self, node: NodeId) {
-        self.nodes.remove(&node);
+        if let Some(before) = self.nodes.remove(&node) {
+            self.due.remove(&(before.due, node));
+        }
     }
 
     /// Processes that are lost by now, to be proposed. Each is told again after a while unless it
     /// is forgotten or heard.
     pub(crate) fn lost(&mut self, tick: u64) -> Vec<(NodeId, u64)> {
+        let due = self.due.range(..=(tick, NodeId(u64::MAX)));
+        let due: BTreeSet<NodeId> = due.map(|(_, node)| *node).collect();
         let mut lost = Vec::new();
-        for (node, seen) in &mut self.nodes {
-            if seen.due <= tick {
-                seen.due = tick + TELL_AGAIN_TICKS;
-                lost.push((*node, seen.incarnation));
-            }
+        for node in due {
+            self.wait(node, tick + TELL_AGAIN_TICKS);
+            lost.extend(self.nodes.get(&node).map(|seen| (node, seen.incarnation)));
         }
         lost
+    }
+
+    /// A node is lost from another tick on.
+    fn wait(&mut self, node: NodeId, due: u64) {
+        if let Some(seen) = self.nodes.get_mut(&node) {
+            self.due.remove(&(seen.due, node));
+            self.due.insert((due, node));
+            seen.due = due;
+        }
     }
 
     /// Ticks since the last word of a node. `None` of one that has not said any to this leader.
@@ -100,11 +120,9 @@ pub(crate) fn welcome(state: &ClusterState, node: NodeId) -> Welcome {
     let draining = state.membership().member(node).is_some_and(|member| member.draining);
     let mut welcome = Welcome { draining, ..Welcome::default() };
     for job in state.live_jobs() {
-        let granted = job.granted().filter(|(_, _, lessee)| *lessee == node);
-        let attempts = granted.map(|(task, attempt, _)| (job.id().clone(), task, attempt));
-        welcome.attempts.extend(attempts);
-        let held = job.held().filter(|(_, holding)| holding.node == node);
-        welcome.held.extend(held.map(|(tree_node, _)| (job.id().clone(), tree_node)));
+        let granted = job.granted_to(node);
+        welcome.attempts.extend(granted.map(|(task, attempt)| (job.id().clone(), task, attempt)));
+        welcome.held.extend(job.held_by(node).map(|tree_node| (job.id().clone(), tree_node)));
     }
     welcome
 }

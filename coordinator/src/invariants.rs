@@ -22,7 +22,7 @@ pub fn check(state: &ClusterState) -> Vec<String> {
     check_reach(state, &mut broken);
     let mut used: BTreeMap<NodeId, u32> = BTreeMap::new();
     for job in state.jobs.values() {
-        for ((task, _), node) in &job.granted {
+        for ((task, _), node) in job.granted.iter() {
             *used.entry(*node).or_default() += u32::from(task.takes_slot());
         }
         let mut job_broken = Vec::new();
@@ -206,7 +206,10 @@ fn check_story(job: &Job, broken: &mut Vec<String>) {
 
 /// GRANT: attempts are below the next one, on living nodes; a task is ready or leased, not both.
 fn check_grants(state: &ClusterState, job: &Job, broken: &mut Vec<String>) {
-    for ((task, attempt), node) in &job.granted {
+    if !job.granted.is_whole() || !job.held.is_whole() {
+        broken.push("GRANT: what a node has is not what is at it".to_owned());
+    }
+    for ((task, attempt), node) in job.granted.iter() {
         if *attempt >= job.next_attempt || *attempt == Attempt(0) {
             broken.push(format!("GRANT: {task} has attempt {attempt}, next {}", job.next_attempt));
         }
@@ -277,7 +280,7 @@ fn check_moments(state: &ClusterState, job: &Job, broken: &mut Vec<String>) {
         return;
     }
     let mut told = vec![0u32; job.partitions.len()];
-    for (tree_node, held) in &job.held {
+    for (tree_node, held) in job.held.iter() {
         if !state.nodes.contains_key(&held.node) {
             broken.push(format!("COVER: {tree_node} is held by {}, which is no member", held.node));
         }

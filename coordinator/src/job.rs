@@ -4,6 +4,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::by_node::ByNode;
 use crate::ids::{Attempt, Digest, JobId, NodeId, PartitionId, RangeId};
 use crate::inputs::Inputs;
 use crate::packed_story::PackedStory;
@@ -95,7 +96,7 @@ pub struct Job {
     /// Tasks that can be leased now.
     pub(crate) ready: ReadyTasks,
     /// Every attempt that would still be accepted.
-    pub(crate) granted: BTreeMap<(Task, Attempt), NodeId>,
+    pub(crate) granted: ByNode<(Task, Attempt), NodeId>,
     /// Counted failures of tasks that are not done.
     pub(crate) failures: BTreeMap<Task, u8>,
     /// Where these happened: follows from the story, and is kept beside it for speed.
@@ -115,7 +116,7 @@ pub struct Job {
     /// Digests of quarantine objects: few partitions have one.
     pub(crate) quarantine: BTreeMap<PartitionId, Digest>,
     /// Moments in the memory of nodes.
-    pub(crate) held: BTreeMap<TreeNode, Holding>,
+    pub(crate) held: ByNode<TreeNode, Holding>,
     /// Extracted partitions of which no held moments tell.
     pub(crate) uncovered: BTreeSet<PartitionId>,
     /// Partitions that are not extracted yet and may endanger a node: one was lost, or stood still,
@@ -144,7 +145,7 @@ impl Job {
             fit: None,
             next_attempt: Attempt(1),
             ready: ReadyTasks::from_iter([Task::List]),
-            granted: BTreeMap::new(),
+            granted: ByNode::default(),
             failures: BTreeMap::new(),
             spared: BTreeMap::new(),
             turns: BTreeMap::new(),
@@ -154,7 +155,7 @@ impl Job {
             partitions: Vec::new(),
             projected: Vec::new(),
             quarantine: BTreeMap::new(),
-            held: BTreeMap::new(),
+            held: ByNode::default(),
             uncovered: BTreeSet::new(),
             suspects: BTreeSet::new(),
             last: BTreeMap::new(),
@@ -220,6 +221,11 @@ impl Job {
         self.granted.iter().map(|(&(task, attempt), &node)| (task, attempt, node))
     }
 
+    /// Those of one node, in the same order.
+    pub(crate) fn granted_to(&self, node: NodeId) -> impl Iterator<Item = (Task, Attempt)> {
+        self.granted.of(node)
+    }
+
     /// Attempts that ended, in this order; nothing once the job is over.
     pub fn story(&self) -> impl Iterator<Item = AttemptRecord> {
         self.story.iter()
@@ -248,6 +254,11 @@ impl Job {
     /// Moments in the memory of nodes.
     pub fn held(&self) -> impl Iterator<Item = (TreeNode, Holding)> {
         self.held.iter().map(|(&tree_node, &holding)| (tree_node, holding))
+    }
+
+    /// Those in the memory of one node.
+    pub(crate) fn held_by(&self, node: NodeId) -> impl Iterator<Item = TreeNode> {
+        self.held.of(node)
     }
 
     /// What was met with at the job's stores; nothing once it is over.

@@ -10,6 +10,7 @@
 
 mod apply;
 pub(crate) mod attendance;
+mod by_node;
 pub mod codec;
 pub mod command;
 pub mod control;

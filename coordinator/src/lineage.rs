@@ -186,10 +186,8 @@ impl Job {
 
     /// A node is gone: its attempts end, and what it held is lost.
     pub(crate) fn lose_node(&mut self, node: NodeId, out: &mut Outbox) {
-        let attempts: Vec<_> =
-            self.granted.iter().filter(|(_, on)| **on == node).map(|(key, _)| *key).collect();
-        let moments: Vec<_> =
-            self.held.iter().filter(|(_, held)| held.node == node).map(|(key, _)| *key).collect();
+        let attempts: Vec<_> = self.granted_to(node).collect();
+        let moments: Vec<_> = self.held_by(node).collect();
         for tree_node in moments {
             self.lose_moments(tree_node);
         }
@@ -214,7 +212,7 @@ impl Job {
     /// Ends the job: nothing of it is wanted any more.
     pub(crate) fn end(&mut self, outcome: Outcome, out: &mut Outbox) {
         let mut story: Vec<_> = std::mem::take(&mut self.story).iter().collect();
-        for ((task, attempt), node) in std::mem::take(&mut self.granted) {
+        for ((task, attempt), node) in self.granted.take() {
             self.free(task, node, out);
             let (reason, facts) = (Some(FailureReason::Cancelled), AttemptFacts::default());
             story.push(AttemptRecord { task, attempt, node, reason, facts });

@@ -110,7 +110,7 @@ impl Job {
     }
 
     pub(crate) fn release_all(&mut self, out: &mut Outbox) {
-        for (tree_node, held) in std::mem::take(&mut self.held) {
+        for (tree_node, held) in self.held.take() {
             self.release(tree_node, held.node, out);
         }
     }

@@ -117,33 +117,15 @@ struct JobRound {
     extracts: Cell<u32>,
     projects: Cell<u32>,
     last: BTreeMap<NodeId, PartitionId>,
-    /// Moments that each node makes again now.
+    /// Moments that each node is given to make again.
     remakes: BTreeMap<NodeId, usize>,
-    /// Nodes that something is wrong with, and that are at a task which needs a store.
+    /// Nodes that something is wrong with, and that are given a task which needs a store.
     probing: BTreeSet<NodeId>,
-}
-
-impl JobRound {
-    fn begin(job: &Job) -> Self {
-        let mut round = Self::default();
-        for kind in [TaskKind::Remake, TaskKind::Rebuild] {
-            let (low, high) = span(kind).into_inner();
-            let leased = job.granted.range((low, Attempt(0))..=(high, Attempt(u32::MAX)));
-            for node in leased.map(|(_, node)| *node) {
-                *round.remakes.entry(node).or_default() += 1;
-            }
-        }
-        if job.faults.nodes().next().is_some() {
-            let at_store = job.granted.iter().filter(|((task, _), _)| task.kind().needs_store());
-            round.probing = at_store.map(|(_, node)| *node).collect();
-        }
-        round
-    }
 }
 
 impl<'a> Round<'a> {
     fn new(state: &'a ClusterState, now_ms: u64) -> Self {
-        let jobs = state.live_jobs().map(|job| (&job.id, JobRound::begin(job)));
+        let jobs = state.live_jobs().map(|job| (&job.id, JobRound::default()));
         Self {
             state,
             now_ms,
@@ -319,8 +301,13 @@ impl<'a> Round<'a> {
         };
         let usable =
             |node: &NodeId| self.may_try(job, task, *node) && !job.faults.bars(*node, self.now_ms);
-        let is_free =
-            |node: NodeId| round.remakes.get(&node).copied().unwrap_or(0) < REMAKES_PER_NODE_MAX;
+        let is_remake = |(task, _): &(Task, Attempt)| {
+            matches!(task.kind(), TaskKind::Remake | TaskKind::Rebuild)
+        };
+        let is_free = |node: NodeId| {
+            let given = round.remakes.get(&node).copied().unwrap_or(0);
+            given + job.granted_to(node).filter(is_remake).count() < REMAKES_PER_NODE_MAX
+        };
         let somebody_meets = job.able(task, &self.state.slots).filter(usable).any(meets);
         self.best(job, task, |node| is_free(node) && (meets(node) || !somebody_meets))
     }
@@ -345,7 +332,9 @@ impl<'a> Round<'a> {
     /// Whether a node that did not reach a store, or was refused, may try again: when it has
     /// waited, and with one task.
     fn may_probe(&self, job: &Job, node: NodeId) -> bool {
-        !job.faults.bars(node, self.now_ms) && !self.jobs[&job.id].probing.contains(&node)
+        !job.faults.bars(node, self.now_ms)
+            && !self.jobs[&job.id].probing.contains(&node)
+            && !job.granted_to(node).any(|(task, _)| task.kind().needs_store())
     }
 
     /// The emptiest of the nodes that may be given a task, those that reach the stores first.

@@ -1,7 +1,5 @@
 //! A job as snapshots hold it.
 
-use std::collections::BTreeMap;
-
 use fruitnode_proto::v1;
 use fruitnode_proto::v1::cluster_snapshot::{
     CountsRecord, FailureRecord, GrantRecord, HoldingRecord, JobRecord, LastRecord, OutcomeRecord,
@@ -97,7 +95,7 @@ pub(super) fn from_proto(record: JobRecord) -> Result<Job, CodecError> {
             holding_from_proto(held.holding)?,
         ))
     });
-    job.held = held.collect::<Result<BTreeMap<_, _>, _>>()?;
+    job.held = held.collect::<Result<_, _>>()?;
     job.uncovered = record.uncovered.into_iter().map(PartitionId).collect();
     job.suspects = record.suspects.into_iter().map(PartitionId).collect();
     let last = record.last.into_iter();

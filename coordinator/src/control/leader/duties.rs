@@ -85,9 +85,8 @@ impl Leader {
     /// Members that asked to go and have nothing left to do are lost in good order.
     fn let_go(&mut self, state: &ClusterState) {
         let leaving = self.sessions.iter().filter(|(_, session)| session.leaving);
-        let busy = |node: NodeId| {
-            state.live_jobs().any(|job| job.granted().any(|(_, _, lessee)| lessee == node))
-        };
+        let busy =
+            |node: NodeId| state.live_jobs().any(|job| job.granted_to(node).next().is_some());
         let free = leaving.filter(|(node, _)| !busy(**node));
         let free: Vec<_> =
             free.map(|(node, session)| (*node, session.stream, session.incarnation)).collect();
