@@ -27,6 +27,7 @@ mod objects;
 mod operation;
 mod plan;
 mod reads;
+pub mod scale;
 pub mod storm;
 mod tasks;
 mod time;

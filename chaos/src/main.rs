@@ -1,14 +1,21 @@
 //! Runs seeds of the simulator, and storms of real processes.
 
+use std::alloc::System;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::io::{self, Write as _};
 use std::process::ExitCode;
 
+use cap::Cap;
 use clap::{Args, Parser, Subcommand};
 
+use fruitnode_chaos::scale::{self, ScaleArgs};
 use fruitnode_chaos::storm::{self, StormCommand};
 use fruitnode_chaos::{Bug, Options, SEEDS_FOR_ALL, branches, known_seeds, run};
+
+/// Counts what is allocated, for `scale`.
+#[global_allocator]
+static HEAP: Cap<System> = Cap::new(System, usize::MAX);
 
 /// Simulates whole clusters, one for each seed, and says what was wrong
 #[derive(Parser)]
@@ -24,6 +31,7 @@ struct Arguments {
 enum Command {
     /// Simulates whole clusters, as without a command
     Simulate(SimulateArgs),
+    Scale(ScaleArgs),
     #[command(flatten)]
     Storm(StormCommand),
 }
@@ -56,6 +64,7 @@ struct SimulateArgs {
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
     match arguments.command {
+        Some(Command::Scale(arguments)) => scale::command(&arguments, || HEAP.allocated()),
         Some(Command::Storm(command)) => storm::command(&command),
         Some(Command::Simulate(arguments)) => simulate(&arguments),
         None => simulate(&arguments.simulate),
