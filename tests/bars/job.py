@@ -34,7 +34,7 @@ class Bars:
 def present(*paths):
     """Ends the script, visibly, where what it needs is not there."""
     if not os.access(FRUITNODE, os.X_OK):
-        sys.exit(f"no binary at {FRUITNODE}: run `cargo build --release`, or set FRUITNODE")
+        sys.exit(f"no binary at {FRUITNODE}: run `cargo build --release --bin fruitnode`, or set FRUITNODE")
     for path in paths:
         if not path.exists():
             print(f"skipped: {path} is not there")

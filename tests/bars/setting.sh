@@ -10,7 +10,7 @@ set -euo pipefail
 FRUITNODE=$(realpath -m "${FRUITNODE:-target/release/fruitnode}")
 TRAINING=${PHOTOGRAPHS:-../shared/data/fruits-360}/Training
 if [ ! -x "$FRUITNODE" ]; then
-    echo "no binary at $FRUITNODE: run \`cargo build --release\`, or set FRUITNODE" >&2
+    echo "no binary at $FRUITNODE: run \`cargo build --release --bin fruitnode\`, or set FRUITNODE" >&2
     exit 2
 fi
 if [ ! -d "$TRAINING" ]; then
