@@ -43,7 +43,8 @@ pub(in crate::cli) fn leave(args: &LeaveArgs, terminal: &TerminalArgs) -> Result
     };
     let departure = Departure { id: file.node, args: &args.departure, terminal };
     let reactor = reactor(NonZeroUsize::MIN)?;
-    let begun = reactor.block_on(Box::pin(begin(args, (&file, own), &addresses, &departure)))?;
+    let begun = Box::pin(begin(args, (&file, own), &addresses, &departure));
+    let (begun, drained) = reactor.block_on(begun)?;
     drop(reactor);
     if begun == Standing::Gone {
         return Ok(left(&id, &folder, file.node, terminal));
@@ -70,8 +71,18 @@ pub(in crate::cli) fn leave(args: &LeaveArgs, terminal: &TerminalArgs) -> Result
     }
     let reach = with_certificate(reach, &folder)?;
     reach::reaching(&reach, async |reach| {
-        if begun == Standing::Belongs {
-            departure.ask(&reach).await?;
+        if begun == Standing::Belongs
+            && let Err(error) = departure.ask(&reach).await
+        {
+            // A node that stays works on. If this is not heard either, `status` says what to do.
+            if drained
+                && let Ok(status) = reach.contact.status().await
+                && departure::standing(&status, file.node) == Some(Standing::Belongs)
+            {
+                let undo = v1::DrainRequest { node: file.node, undo: true };
+                let _ = reach.contact.drain_node(undo).await;
+            }
+            return Err(error);
         }
         let reach = reach.with_all_nodes().await?;
         Ok(match Box::pin(departure.wait(&reach)).await? {
@@ -85,13 +96,14 @@ pub(in crate::cli) fn leave(args: &LeaveArgs, terminal: &TerminalArgs) -> Result
     })
 }
 
-/// Looks where the node stands, asks whether it is meant, and has it hand its work over.
+/// Looks where the node stands, asks whether it is meant, and has it hand its work over. Says where
+/// it stood, and whether it is drained only since now.
 async fn begin(
     args: &LeaveArgs,
     (file, own): (&NodeFile, Credentials),
     addresses: &[String],
     departure: &Departure<'_>,
-) -> Result<Standing, CliError> {
+) -> Result<(Standing, bool), CliError> {
     let (id, terminal) = (node::id(file.node), departure.terminal);
     let others = addresses.iter().filter(|address| **address != file.advertise);
     let others: Vec<String> = others.cloned().collect();
@@ -99,7 +111,7 @@ async fn begin(
     let reach = reach.map_err(|error| unreached(&id, error))?;
     match reach.contact.look().await {
         // The cluster refuses no node that it has not removed to tell how it is.
-        Err(MeshError::Denied(_)) => return Ok(Standing::Gone),
+        Err(MeshError::Denied(_)) => return Ok((Standing::Gone, false)),
         // Its own process may have ended with that: then what the others say counts.
         Err(_) if !others.is_empty() && others.len() < addresses.len() => {
             return Box::pin(begin(args, (file, own), &others, departure)).await;
@@ -112,6 +124,7 @@ async fn begin(
         let words = format!("cluster {} knows no {id}", status.cluster);
         CliError::new(Exit::NotFound, "not_found", words)
     })?;
+    let mut drained = false;
     match standing {
         Standing::Gone => {}
         Standing::Leaving => tell(terminal, &format!("{id} is leaving already")),
@@ -130,16 +143,18 @@ async fn begin(
                 let words = "does not run, or the cluster does not reach it: what it did is done \
                              again by others";
                 tell(terminal, &format!("{id} {words}"));
-                return Ok(standing);
+                return Ok((standing, false));
             }
+            let own = status.nodes.iter().find(|at| at.node == file.node);
+            drained = own.is_some_and(|own| own.state != "draining");
             reach.contact.drain_node(v1::DrainRequest { node: file.node, undo: false }).await?;
-            let drained = timeout(args.drain_timeout, drained(&reach, file.node)).await;
-            if !drained.unwrap_or(Ok(false))? {
+            let idle = timeout(args.drain_timeout, idle(&reach, file.node)).await;
+            if !idle.unwrap_or(Ok(false))? {
                 tell(terminal, &format!("{id} still had leases: others do them again"));
             }
         }
     }
-    Ok(standing)
+    Ok((standing, drained))
 }
 
 /// That nobody can be told that the node is to leave.
@@ -164,7 +179,7 @@ fn left(id: &str, folder: &Path, node: u64, terminal: &TerminalArgs) -> Exit {
 }
 
 /// Whether the node's leases have all ended.
-async fn drained(reach: &Reach, node: u64) -> Result<bool, MeshError> {
+async fn idle(reach: &Reach, node: u64) -> Result<bool, MeshError> {
     loop {
         let status = reach.contact.status().await?;
         let own = status.nodes.iter().find(|known| known.node == node);
