@@ -6,7 +6,7 @@
 //! folders beside this one: `result`, `storage`, `vision`, `pca`, `mesh`, `consensus` and `env`.
 
 mod actors;
-pub mod cli;
+mod cli;
 mod config;
 mod http;
 mod local;
@@ -15,3 +15,4 @@ mod tasks;
 mod verified;
 
 pub use actors::patience::LEASE_TICKS;
+pub use cli::main;

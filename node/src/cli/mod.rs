@@ -1,11 +1,11 @@
 //! The command line: from words to a job, and from its end to words and an exit code.
 
-pub mod args;
-pub mod cluster;
+pub(crate) mod args;
+pub(crate) mod cluster;
 mod completion;
 mod config;
 mod demo;
-pub mod exit;
+pub(crate) mod exit;
 mod given;
 mod layered;
 mod machine;

@@ -3,5 +3,5 @@
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    fruitnode::cli::main().into()
+    fruitnode::main().into()
 }

@@ -42,7 +42,7 @@ stopped. It asks for the cluster's name first.";
 
 /// Options of `init`.
 #[derive(Debug, Clone, Args)]
-pub struct InitArgs {
+pub(crate) struct InitArgs {
     /// Name of the cluster, for people.
     #[arg(long, value_name = "NAME", default_value = "fruits", value_parser = parse::name)]
     pub cluster: String,
@@ -75,7 +75,7 @@ pub struct InitArgs {
 
 /// Options of `join`.
 #[derive(Debug, Clone, Args)]
-pub struct JoinArgs {
+pub(crate) struct JoinArgs {
     /// Any node of the cluster, or several.
     #[arg(value_name = "HOST:PORT", required = true, value_delimiter = ',',
           value_parser = parse::address)]
@@ -100,7 +100,7 @@ pub struct JoinArgs {
 
 /// Options of `start`.
 #[derive(Debug, Clone, Args)]
-pub struct StartArgs {
+pub(crate) struct StartArgs {
     /// Where the node keeps what it is.
     #[command(flatten)]
     pub data: DataArgs,
@@ -129,7 +129,7 @@ Exit codes: 0 it has left, 3 no coordinator, 4 not permitted, 6 nobody would be 
 
 /// Options of `leave`.
 #[derive(Debug, Clone, Args)]
-pub struct LeaveArgs {
+pub(crate) struct LeaveArgs {
     /// Where the node keeps what it is.
     #[command(flatten)]
     pub data: DataArgs,
@@ -150,7 +150,7 @@ pub struct LeaveArgs {
 
 /// How a node is let go for good.
 #[derive(Debug, Clone, Default, Args)]
-pub struct DepartureArgs {
+pub(crate) struct DepartureArgs {
     /// Do not wait until another node has taken its vote: it goes on leaving by itself.
     #[arg(long)]
     pub no_wait: bool,
@@ -162,7 +162,7 @@ pub struct DepartureArgs {
 
 /// Where a node keeps what it is.
 #[derive(Debug, Clone, Args)]
-pub struct DataArgs {
+pub(crate) struct DataArgs {
     /// Folder of the node: its keys, certificates and log.
     /// [default: /var/lib/fruitnode for root, else ~/.local/share/fruitnode]
     #[arg(long, value_name = "DIR", help_heading = "Node")]
@@ -171,7 +171,7 @@ pub struct DataArgs {
 
 /// Where a node keeps what it is, and where others reach it.
 #[derive(Debug, Clone, Args)]
-pub struct PlaceArgs {
+pub(crate) struct PlaceArgs {
     /// Where the node keeps what it is.
     #[command(flatten)]
     pub data: DataArgs,
@@ -186,7 +186,7 @@ pub struct PlaceArgs {
 
 /// How a node runs.
 #[derive(Debug, Clone, Args)]
-pub struct NodeArgs {
+pub(crate) struct NodeArgs {
     /// Leases that the node takes at a time.
     #[arg(long, value_name = "N", default_value_t = slots_default(), help_heading = "Node")]
     pub slots: NonZeroU32,
@@ -212,7 +212,7 @@ pub struct NodeArgs {
 
 /// How a command reaches the cluster. Any node will do.
 #[derive(Debug, Clone, Default, Args)]
-pub struct ReachArgs {
+pub(crate) struct ReachArgs {
     /// A node of the cluster, or several. [default: those in the file `host` of --certs-dir]
     #[arg(long, value_name = "HOST:PORT", value_delimiter = ',', value_parser = parse::address,
           help_heading = "Client")]
@@ -227,7 +227,7 @@ pub struct ReachArgs {
 
 /// Options of `status`.
 #[derive(Debug, Clone, Args)]
-pub struct StatusArgs {
+pub(crate) struct StatusArgs {
     /// Say it again every second.
     #[arg(long)]
     pub watch: bool,
@@ -238,7 +238,7 @@ pub struct StatusArgs {
 
 /// What can be done with nodes.
 #[derive(Debug, Clone, Subcommand)]
-pub enum NodeCommand {
+pub(crate) enum NodeCommand {
     /// Every node: where it is, what it does, how fast.
     List(NodeListArgs),
     /// One node.
@@ -267,7 +267,7 @@ again by others: where it lives, `fruitnode leave` on its machine is kinder.";
 
 /// Options of `node list`.
 #[derive(Debug, Clone, Args)]
-pub struct NodeListArgs {
+pub(crate) struct NodeListArgs {
     /// How the cluster is reached.
     #[command(flatten)]
     pub reach: ReachArgs,
@@ -275,7 +275,7 @@ pub struct NodeListArgs {
 
 /// Options of `node show`.
 #[derive(Debug, Clone, Args)]
-pub struct NodeShowArgs {
+pub(crate) struct NodeShowArgs {
     /// The node, such as n3.
     #[arg(value_name = "ID", value_parser = parse::node)]
     pub id: NodeId,
@@ -286,7 +286,7 @@ pub struct NodeShowArgs {
 
 /// Options of `node drain`.
 #[derive(Debug, Clone, Args)]
-pub struct NodeDrainArgs {
+pub(crate) struct NodeDrainArgs {
     /// The node, such as n3.
     #[arg(value_name = "ID", value_parser = parse::node)]
     pub id: NodeId,
@@ -300,7 +300,7 @@ pub struct NodeDrainArgs {
 
 /// Options of `node remove`.
 #[derive(Debug, Clone, Args)]
-pub struct NodeRemoveArgs {
+pub(crate) struct NodeRemoveArgs {
     /// The node, such as n3.
     #[arg(value_name = "ID", value_parser = parse::node)]
     pub id: NodeId,
@@ -317,7 +317,7 @@ pub struct NodeRemoveArgs {
 
 /// What can be done with tokens.
 #[derive(Debug, Clone, Subcommand)]
-pub enum TokenCommand {
+pub(crate) enum TokenCommand {
     /// Make a token with which nodes may join. It is shown once and kept nowhere.
     #[command(after_help = TOKEN_EXAMPLES)]
     Create(TokenCreateArgs),
@@ -336,7 +336,7 @@ Examples:
 
 /// Options of `token create`.
 #[derive(Debug, Clone, Args)]
-pub struct TokenCreateArgs {
+pub(crate) struct TokenCreateArgs {
     /// Nodes that may join with it.
     #[arg(long, value_name = "N", default_value_t = uses_default())]
     pub uses: NonZeroU32,
@@ -350,7 +350,7 @@ pub struct TokenCreateArgs {
 
 /// Options of `token list`.
 #[derive(Debug, Clone, Args)]
-pub struct TokenListArgs {
+pub(crate) struct TokenListArgs {
     /// How the cluster is reached.
     #[command(flatten)]
     pub reach: ReachArgs,
@@ -358,7 +358,7 @@ pub struct TokenListArgs {
 
 /// Options of `token revoke`.
 #[derive(Debug, Clone, Args)]
-pub struct TokenRevokeArgs {
+pub(crate) struct TokenRevokeArgs {
     /// Its id, as `token list` says it.
     #[arg(value_name = "ID")]
     pub id: String,
@@ -369,7 +369,7 @@ pub struct TokenRevokeArgs {
 
 /// What can be done with people's certificates.
 #[derive(Debug, Clone, Subcommand)]
-pub enum ClientCommand {
+pub(crate) enum ClientCommand {
     /// Make a certificate for a person or a program.
     #[command(after_help = CLIENT_EXAMPLES)]
     Create(ClientCreateArgs),
@@ -391,7 +391,7 @@ The folder holds a key that opens the whole cluster: hand it over as you would a
 
 /// Options of `client create`.
 #[derive(Debug, Clone, Args)]
-pub struct ClientCreateArgs {
+pub(crate) struct ClientCreateArgs {
     /// Whose it is: a-z, 0-9 and `-`.
     #[arg(value_name = "NAME", value_parser = parse::lower_name)]
     pub name: String,
@@ -405,7 +405,7 @@ pub struct ClientCreateArgs {
 
 /// Options of `client list`.
 #[derive(Debug, Clone, Args)]
-pub struct ClientListArgs {
+pub(crate) struct ClientListArgs {
     /// How the cluster is reached.
     #[command(flatten)]
     pub reach: ReachArgs,
@@ -413,7 +413,7 @@ pub struct ClientListArgs {
 
 /// Options of `client revoke`.
 #[derive(Debug, Clone, Args)]
-pub struct ClientRevokeArgs {
+pub(crate) struct ClientRevokeArgs {
     /// Whose it is.
     #[arg(value_name = "NAME", value_parser = parse::lower_name)]
     pub name: String,
@@ -424,7 +424,7 @@ pub struct ClientRevokeArgs {
 
 /// Options of `backup`.
 #[derive(Debug, Clone, Args)]
-pub struct BackupArgs {
+pub(crate) struct BackupArgs {
     /// File to write. Only you may read it.
     #[arg(long, value_name = "FILE")]
     pub to: PathBuf,
@@ -435,7 +435,7 @@ pub struct BackupArgs {
 
 /// Options of `recover`.
 #[derive(Debug, Clone, Args)]
-pub struct RecoverArgs {
+pub(crate) struct RecoverArgs {
     /// Say that you know: whatever the lost voters decided and this node did not hear is lost.
     #[arg(long = "unsafe", required = true)]
     pub aware: bool,

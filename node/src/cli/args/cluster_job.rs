@@ -6,7 +6,7 @@ use crate::cli::args::{ReachArgs, RunArgs, StorageArgs, TransformArgs, parse};
 
 /// What can be done with jobs.
 #[derive(Debug, Clone, Subcommand)]
-pub enum JobCommand {
+pub(crate) enum JobCommand {
     /// Have the cluster do what `run` does, and wait for the end.
     #[command(after_help = SUBMIT_EXAMPLES)]
     Submit(Box<JobSubmitArgs>),
@@ -71,7 +71,7 @@ Attempts of a job without a result are remembered by the coordinator that saw it
 
 /// Options of `job submit`.
 #[derive(Debug, Clone, Args)]
-pub struct JobSubmitArgs {
+pub(crate) struct JobSubmitArgs {
     /// What `run` takes.
     #[command(flatten)]
     pub run: RunArgs,
@@ -82,7 +82,7 @@ pub struct JobSubmitArgs {
 
 /// Options of `job transform`.
 #[derive(Debug, Clone, Args)]
-pub struct JobTransformArgs {
+pub(crate) struct JobTransformArgs {
     /// What `transform` takes.
     #[command(flatten)]
     pub transform: TransformArgs,
@@ -93,7 +93,7 @@ pub struct JobTransformArgs {
 
 /// Options of whatever submits a job.
 #[derive(Debug, Clone, Args)]
-pub struct SubmissionArgs {
+pub(crate) struct SubmissionArgs {
     /// Name of the job. [default: one that no other job has]
     #[arg(long, value_name = "ID", value_parser = parse::name, help_heading = "Job")]
     pub id: Option<String>,
@@ -110,7 +110,7 @@ pub struct SubmissionArgs {
 
 /// Options of `job list`.
 #[derive(Debug, Clone, Args)]
-pub struct JobListArgs {
+pub(crate) struct JobListArgs {
     /// How the cluster is reached.
     #[command(flatten)]
     pub reach: ReachArgs,
@@ -118,7 +118,7 @@ pub struct JobListArgs {
 
 /// Options of `job status`.
 #[derive(Debug, Clone, Args)]
-pub struct JobStatusArgs {
+pub(crate) struct JobStatusArgs {
     /// The job.
     #[arg(value_name = "ID", value_parser = parse::name)]
     pub id: String,
@@ -129,7 +129,7 @@ pub struct JobStatusArgs {
 
 /// Options of `job watch`.
 #[derive(Debug, Clone, Args)]
-pub struct JobWatchArgs {
+pub(crate) struct JobWatchArgs {
     /// The job.
     #[arg(value_name = "ID", value_parser = parse::name)]
     pub id: String,
@@ -143,7 +143,7 @@ pub struct JobWatchArgs {
 
 /// Options of `job cancel`.
 #[derive(Debug, Clone, Args)]
-pub struct JobCancelArgs {
+pub(crate) struct JobCancelArgs {
     /// The job.
     #[arg(value_name = "ID", value_parser = parse::name)]
     pub id: String,
@@ -154,7 +154,7 @@ pub struct JobCancelArgs {
 
 /// Options of `job explain`.
 #[derive(Debug, Clone, Args)]
-pub struct JobExplainArgs {
+pub(crate) struct JobExplainArgs {
     /// The job.
     #[arg(value_name = "ID", value_parser = parse::name)]
     pub id: String,

@@ -16,7 +16,7 @@ use crate::cli::args::{
 /// Features and principal components of fruit photographs, with the same bytes out every time.
 #[derive(Debug, Parser)]
 #[command(name = "fruitnode", version, propagate_version = true, after_help = EXAMPLES)]
-pub struct Cli {
+pub(crate) struct Cli {
     /// What to do.
     #[command(subcommand)]
     pub command: Command,
@@ -38,7 +38,7 @@ Every flag can also stand in a file or in the environment: see `fruitnode config
 
 /// The commands.
 #[derive(Debug, Subcommand)]
-pub enum Command {
+pub(crate) enum Command {
     /// Turn a folder of photographs into features, a PCA and its projection.
     #[command(after_help = RUN_EXAMPLES)]
     Run(Box<RunArgs>),
@@ -97,7 +97,7 @@ pub enum Command {
 
 impl Command {
     /// Whether this process becomes a node that runs until it is told to stop.
-    pub fn is_node(&self) -> bool {
+    pub(crate) fn is_node(&self) -> bool {
         match self {
             Self::Init(args) => !args.no_start,
             Self::Join(args) => !args.no_start,

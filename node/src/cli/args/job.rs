@@ -40,7 +40,7 @@ Exit codes: as of `fruitnode run`";
 
 /// Options of `run`.
 #[derive(Debug, Clone, Args)]
-pub struct RunArgs {
+pub(crate) struct RunArgs {
     /// Where the photographs are: a folder, or s3://BUCKET/PREFIX.
     #[arg(long, value_name = "PLACE")]
     pub from: String,
@@ -63,7 +63,7 @@ pub struct RunArgs {
 
 /// Options of `transform`.
 #[derive(Debug, Clone, Args)]
-pub struct TransformArgs {
+pub(crate) struct TransformArgs {
     /// Folder `model` of the result of a `run`: a folder, or s3://BUCKET/PREFIX.
     #[arg(long, value_name = "PLACE")]
     pub model: PathBuf,
@@ -96,7 +96,7 @@ pub struct TransformArgs {
 
 /// Options that decide which photographs there are.
 #[derive(Debug, Clone, Args)]
-pub struct PhotographArgs {
+pub(crate) struct PhotographArgs {
     /// Which files are photographs: a glob on the name, or on the whole key if it holds a `/`.
     #[arg(long, value_name = "GLOB", default_value = DEFAULT_PATTERN, help_heading = "Photographs")]
     pub pattern: String,
@@ -126,7 +126,7 @@ pub struct PhotographArgs {
 
 /// Options that decide what comes out.
 #[derive(Debug, Clone, Args)]
-pub struct JobArgs {
+pub(crate) struct JobArgs {
     /// Which photographs.
     #[command(flatten)]
     pub photographs: PhotographArgs,
@@ -167,7 +167,7 @@ pub struct JobArgs {
 
 /// Options that decide how the result is laid out.
 #[derive(Debug, Clone, Args)]
-pub struct ResultArgs {
+pub(crate) struct ResultArgs {
     /// Consecutive keys in one part of the output.
     #[arg(long, value_name = "N", default_value_t = rows_default(), help_heading = "Result")]
     pub rows_per_part: NonZeroU32,
@@ -178,7 +178,7 @@ pub struct ResultArgs {
 
 /// Options that look before they leap.
 #[derive(Debug, Clone, Args)]
-pub struct PlanArgs {
+pub(crate) struct PlanArgs {
     /// List the photographs, try a few, and say what the job would do; write nothing.
     #[arg(long, help_heading = "Plan")]
     pub dry_run: bool,
@@ -189,7 +189,7 @@ pub struct PlanArgs {
 
 /// Options of `verify`.
 #[derive(Debug, Clone, Args)]
-pub struct VerifyArgs {
+pub(crate) struct VerifyArgs {
     /// Where the result is: a folder, or s3://BUCKET/PREFIX.
     #[arg(value_name = "OUT")]
     pub out: String,
@@ -200,14 +200,14 @@ pub struct VerifyArgs {
 
 /// Words of `decode-one`, which [`fruitnode_vision::suspect::Order`] writes and reads.
 #[derive(Debug, Clone, Args)]
-pub struct DecodeOneArgs {
+pub(crate) struct DecodeOneArgs {
     /// The order.
     pub words: Vec<String>,
 }
 
 /// Options of `demo`.
 #[derive(Debug, Clone, Args)]
-pub struct DemoArgs {
+pub(crate) struct DemoArgs {
     /// Folder for the photographs and the result.
     #[arg(value_name = "DIR", default_value = "fruitnode-demo")]
     pub dir: PathBuf,

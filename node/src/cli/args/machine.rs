@@ -9,7 +9,7 @@ use fruitnode_storage::S3Options;
 /// Where S3 is. Credentials are found as by every other tool: environment, profile, single sign-on,
 /// container or instance role. No byte of a result depends on any of it.
 #[derive(Debug, Clone, Default, Args)]
-pub struct StorageArgs {
+pub(crate) struct StorageArgs {
     /// Another server than AWS: https://HOST:PORT; plain http:// on this machine alone.
     /// [default: AWS_ENDPOINT_URL, or AWS]
     #[arg(long, value_name = "URL", help_heading = "S3")]
@@ -28,7 +28,7 @@ pub struct StorageArgs {
 
 impl StorageArgs {
     /// As the storage takes them. An empty word is as good as none.
-    pub fn options(&self) -> S3Options {
+    pub(crate) fn options(&self) -> S3Options {
         let word = |word: &Option<String>| word.clone().filter(|word| !word.is_empty());
         S3Options {
             endpoint: word(&self.endpoint),
@@ -42,7 +42,7 @@ impl StorageArgs {
 
 /// Options that change how long it takes, and no byte of the result.
 #[derive(Debug, Clone, Args)]
-pub struct MachineArgs {
+pub(crate) struct MachineArgs {
     /// Compute threads. [default: the processors of this machine]
     #[arg(long, value_name = "N", help_heading = "Machine")]
     pub threads: Option<NonZeroUsize>,

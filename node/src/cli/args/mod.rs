@@ -6,24 +6,26 @@ mod command;
 mod job;
 mod machine;
 mod model;
-pub mod parse;
+pub(crate) mod parse;
 mod program;
 mod secret;
 mod terminal;
 
-pub use cluster::{
+pub(crate) use cluster::{
     BackupArgs, ClientCommand, ClientCreateArgs, DataArgs, DepartureArgs, InitArgs, JoinArgs,
     LeaveArgs, NodeArgs, NodeCommand, NodeRemoveArgs, PlaceArgs, ReachArgs, RecoverArgs, StartArgs,
     StatusArgs, TokenCommand, TokenCreateArgs,
 };
-pub use cluster_job::{
+pub(crate) use cluster_job::{
     JobCancelArgs, JobCommand, JobExplainArgs, JobStatusArgs, JobSubmitArgs, JobTransformArgs,
     JobWatchArgs, SubmissionArgs,
 };
-pub use command::{Cli, Command};
-pub use job::{DecodeOneArgs, DemoArgs, JobArgs, PlanArgs, RunArgs, TransformArgs, VerifyArgs};
-pub use machine::{MachineArgs, StorageArgs};
-pub use model::{InspectArgs, ModelCommand, PullArgs, VerifyModelArgs};
-pub use program::{CompletionArgs, ConfigArgs, ConfigCommand, ManArgs, ShowArgs};
-pub use secret::Secret;
-pub use terminal::{Format, TerminalArgs};
+pub(crate) use command::{Cli, Command};
+pub(crate) use job::{
+    DecodeOneArgs, DemoArgs, JobArgs, PlanArgs, RunArgs, TransformArgs, VerifyArgs,
+};
+pub(crate) use machine::{MachineArgs, StorageArgs};
+pub(crate) use model::{InspectArgs, ModelCommand, PullArgs, VerifyModelArgs};
+pub(crate) use program::{CompletionArgs, ConfigArgs, ConfigCommand, ManArgs, ShowArgs};
+pub(crate) use secret::Secret;
+pub(crate) use terminal::{Format, TerminalArgs};

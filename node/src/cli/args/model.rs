@@ -8,7 +8,7 @@ use crate::cli::args::StorageArgs;
 
 /// What can be done with models.
 #[derive(Debug, Clone, Subcommand)]
-pub enum ModelCommand {
+pub(crate) enum ModelCommand {
     /// Say what a file of weights is, or what a fitted model is.
     Inspect(InspectArgs),
     /// Check that a file of weights is whole, and computes the same in two ways.
@@ -35,7 +35,7 @@ Exit codes: 0 done, 1 failed, 2 wrong flags, 4 not permitted, 5 not there, 6 the
 
 /// Options of `model inspect`.
 #[derive(Debug, Clone, Args)]
-pub struct InspectArgs {
+pub(crate) struct InspectArgs {
     /// Weights as safetensors, or the folder `model` of a result.
     #[arg(value_name = "FILE|DIR")]
     pub place: PathBuf,
@@ -43,7 +43,7 @@ pub struct InspectArgs {
 
 /// Options of `model pull`.
 #[derive(Debug, Clone, Args)]
-pub struct PullArgs {
+pub(crate) struct PullArgs {
     /// hf://owner/name[@revision][/file.safetensors], https://…, or s3://BUCKET/KEY.
     #[arg(value_name = "SOURCE")]
     pub source: String,
@@ -60,7 +60,7 @@ pub struct PullArgs {
 
 /// Options of `model verify`.
 #[derive(Debug, Clone, Args)]
-pub struct VerifyModelArgs {
+pub(crate) struct VerifyModelArgs {
     /// Weights as safetensors. [default: our own, in this binary]
     #[arg(value_name = "FILE")]
     pub file: Option<PathBuf>,

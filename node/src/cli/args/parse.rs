@@ -14,7 +14,7 @@ const HTTP_PORT_OFFSET: u16 = 80;
 
 /// Where the health endpoints of a node are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum HttpPlace {
+pub(crate) enum HttpPlace {
     /// Nowhere.
     Off,
     /// There.
@@ -22,7 +22,7 @@ pub enum HttpPlace {
 }
 
 /// A span of time such as `90s`, `24h` or `7d`; a day has 24 hours.
-pub fn duration(word: &str) -> Result<Duration, String> {
+pub(crate) fn duration(word: &str) -> Result<Duration, String> {
     let unclear = || format!("`{word}` is no span of time: write one such as 90s, 24h or 7d");
     let span: Span = word.trim().parse().map_err(|_| unclear())?;
     let length = span.to_duration(SpanRelativeTo::days_are_24_hours()).map_err(|_| unclear())?;
@@ -31,7 +31,7 @@ pub fn duration(word: &str) -> Result<Duration, String> {
 }
 
 /// A node as people name it: `n3`, or `3`.
-pub fn node(word: &str) -> Result<NodeId, String> {
+pub(crate) fn node(word: &str) -> Result<NodeId, String> {
     let digits = word.strip_prefix('n').unwrap_or(word);
     let number = digits.bytes().all(|byte| byte.is_ascii_digit()).then(|| digits.parse().ok());
     match number.flatten() {
@@ -41,7 +41,7 @@ pub fn node(word: &str) -> Result<NodeId, String> {
 }
 
 /// Where others reach a node: a host or an address, and a port.
-pub fn address(word: &str) -> Result<String, String> {
+pub(crate) fn address(word: &str) -> Result<String, String> {
     let unclear = || format!("`{word}` is no address: write HOST:PORT such as 10.0.0.7:7400");
     let (host, port) = word.rsplit_once(':').ok_or_else(unclear)?;
     let port: u16 = port.parse().map_err(|_| unclear())?;
@@ -57,14 +57,14 @@ pub fn address(word: &str) -> Result<String, String> {
 }
 
 /// Where a node listens: an address of this machine, and a port.
-pub fn listen(word: &str) -> Result<SocketAddr, String> {
+pub(crate) fn listen(word: &str) -> Result<SocketAddr, String> {
     word.parse().map_err(|_| {
         format!("`{word}` is no address to listen at: write one such as 0.0.0.0:7400 or [::]:7400")
     })
 }
 
 /// `--http`: loopback alone, since what is served there is not encrypted.
-pub fn http(word: &str) -> Result<HttpPlace, String> {
+pub(crate) fn http(word: &str) -> Result<HttpPlace, String> {
     if word == "off" {
         return Ok(HttpPlace::Off);
     }
@@ -81,7 +81,7 @@ pub fn http(word: &str) -> Result<HttpPlace, String> {
 }
 
 /// Where the health endpoints of a node are that listens there, when nobody says it.
-pub fn http_beside(listen: SocketAddr) -> HttpPlace {
+pub(crate) fn http_beside(listen: SocketAddr) -> HttpPlace {
     let port = match listen.port() {
         0 => Some(0),
         port => port.checked_add(HTTP_PORT_OFFSET),
@@ -90,7 +90,7 @@ pub fn http_beside(listen: SocketAddr) -> HttpPlace {
 }
 
 /// The address that others are told, of a node that listens there.
-pub fn advertised(listen: SocketAddr, advertise: Option<&str>) -> Result<String, String> {
+pub(crate) fn advertised(listen: SocketAddr, advertise: Option<&str>) -> Result<String, String> {
     match advertise {
         Some(address) => Ok(address.to_owned()),
         None if listen.ip().is_unspecified() => Err(format!(
@@ -102,7 +102,7 @@ pub fn advertised(listen: SocketAddr, advertise: Option<&str>) -> Result<String,
 }
 
 /// Whether an address leads nowhere from another machine, as far as its words tell.
-pub fn only_here(address: &str) -> bool {
+pub(crate) fn only_here(address: &str) -> bool {
     let host = address.rsplit_once(':').map_or(address, |(host, _)| host);
     let numeric = host.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>();
     match numeric.map(|numeric| numeric.to_canonical()) {
@@ -112,7 +112,7 @@ pub fn only_here(address: &str) -> bool {
 }
 
 /// A name of a job, a cluster or a person: it becomes part of names of files and certificates.
-pub fn name(word: &str) -> Result<String, String> {
+pub(crate) fn name(word: &str) -> Result<String, String> {
     let plain = |letter: char| letter.is_ascii_alphanumeric() || "-_".contains(letter);
     let begins = word.starts_with(|letter: char| letter.is_ascii_alphanumeric());
     if begins && word.len() <= NAME_BYTES_MAX && word.chars().all(plain) {
@@ -125,7 +125,7 @@ pub fn name(word: &str) -> Result<String, String> {
 }
 
 /// The same in lower case, as names in certificates are.
-pub fn lower_name(word: &str) -> Result<String, String> {
+pub(crate) fn lower_name(word: &str) -> Result<String, String> {
     let name = name(word)?;
     match name.bytes().any(|byte| byte.is_ascii_uppercase() || byte == b'_') {
         true => Err(format!("`{word}`: names of people are of a-z, 0-9 and `-`")),
@@ -134,7 +134,7 @@ pub fn lower_name(word: &str) -> Result<String, String> {
 }
 
 /// How many voters there shall be.
-pub fn voters(word: &str) -> Result<u32, String> {
+pub(crate) fn voters(word: &str) -> Result<u32, String> {
     match word {
         "1" | "3" | "5" => Ok(word.parse().expect("a digit is a number")),
         _ => Err(format!("`{word}` voters cannot be: 1, 3 or 5, so that a majority always is one")),

@@ -13,7 +13,7 @@ Examples:
 
 /// Options of `config`.
 #[derive(Debug, Clone, Args)]
-pub struct ConfigArgs {
+pub(crate) struct ConfigArgs {
     /// What to do.
     #[command(subcommand)]
     pub command: ConfigCommand,
@@ -21,7 +21,7 @@ pub struct ConfigArgs {
 
 /// What can be asked of the configuration.
 #[derive(Debug, Clone, Subcommand)]
-pub enum ConfigCommand {
+pub(crate) enum ConfigCommand {
     /// Print every setting as a configuration file.
     #[command(after_help = ORDER)]
     Show(ShowArgs),
@@ -43,7 +43,7 @@ A file is TOML: a table per command (`[run]`) with the names of its flags as key
 
 /// Options of `config show`.
 #[derive(Debug, Clone, Args)]
-pub struct ShowArgs {
+pub(crate) struct ShowArgs {
     /// Say beside each value where it comes from.
     #[arg(long)]
     pub origin: bool,
@@ -51,7 +51,7 @@ pub struct ShowArgs {
 
 /// Options of `config validate`.
 #[derive(Debug, Clone, Args)]
-pub struct ValidateArgs {
+pub(crate) struct ValidateArgs {
     /// The file.
     #[arg(value_name = "FILE")]
     pub file: PathBuf,
@@ -59,14 +59,14 @@ pub struct ValidateArgs {
 
 /// Options of `completion`.
 #[derive(Debug, Clone, Args)]
-pub struct CompletionArgs {
+pub(crate) struct CompletionArgs {
     /// The shell.
     pub shell: Shell,
 }
 
 /// Options of `man`.
 #[derive(Debug, Clone, Args)]
-pub struct ManArgs {
+pub(crate) struct ManArgs {
     /// Write a page for every command into this folder, instead of printing the first.
     #[arg(long, value_name = "DIR")]
     pub to: Option<PathBuf>,

@@ -4,22 +4,22 @@ use std::fmt;
 
 /// A secret in words. Neither logs nor messages show it.
 #[derive(Clone, PartialEq, Eq)]
-pub struct Secret(String);
+pub(crate) struct Secret(String);
 
 impl Secret {
     /// A secret, without the space around it.
-    pub fn of(word: &str) -> Self {
+    pub(crate) fn of(word: &str) -> Self {
         Self(word.trim().to_owned())
     }
 
     /// As clap takes it: whatever it is, so that no message repeats it.
     #[allow(clippy::unnecessary_wraps, reason = "a parser of clap may fail")]
-    pub fn parse(word: &str) -> Result<Self, String> {
+    pub(crate) fn parse(word: &str) -> Result<Self, String> {
         Ok(Self::of(word))
     }
 
     /// The words themselves.
-    pub fn reveal(&self) -> &str {
+    pub(crate) fn reveal(&self) -> &str {
         &self.0
     }
 }

@@ -6,7 +6,7 @@ use clap::{Args, ColorChoice, ValueEnum};
 
 /// How a command speaks.
 #[derive(Debug, Clone, Default, Args)]
-pub struct TerminalArgs {
+pub(crate) struct TerminalArgs {
     /// Form of the result on standard output.
     #[arg(short, long, global = true, value_enum, default_value_t)]
     pub output: Format,
@@ -27,7 +27,7 @@ pub struct TerminalArgs {
 
 /// Form of what goes to standard output.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
-pub enum Format {
+pub(crate) enum Format {
     /// For people.
     #[default]
     Table,

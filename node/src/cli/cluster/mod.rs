@@ -9,7 +9,7 @@ mod parting;
 mod reach;
 mod say;
 mod secret;
-pub mod show;
+pub(crate) mod show;
 mod submit;
 mod tokens;
 

@@ -59,7 +59,7 @@ struct AsideDocument<'a> {
 }
 
 /// For people: the head, the nodes, the jobs that run.
-pub fn text(status: &ClusterStatus, rates: &Rates, now_ms: u64) -> String {
+pub(crate) fn text(status: &ClusterStatus, rates: &Rates, now_ms: u64) -> String {
     let health = health(status);
     let mut out = format!("{}  cluster {}", health.state, called(status));
     if status.partial {
@@ -128,7 +128,7 @@ fn head(out: &mut String, status: &ClusterStatus) {
 
 /// For people who let it run beside them: one line, which stays the same for as long as nothing
 /// happens.
-pub fn one_line(status: &ClusterStatus, now_ms: u64) -> String {
+pub(crate) fn one_line(status: &ClusterStatus, now_ms: u64) -> String {
     let health = health(status);
     let (of_state, are) =
         if status.partial { ("answers", "answering") } else { ("ready", "ready") };
@@ -152,7 +152,7 @@ pub fn one_line(status: &ClusterStatus, now_ms: u64) -> String {
 }
 
 /// For programs.
-pub fn json(status: &ClusterStatus, rates: &Rates) -> serde_json::Value {
+pub(crate) fn json(status: &ClusterStatus, rates: &Rates) -> serde_json::Value {
     let health = health(status);
     let document = Document {
         schema_version: 1,

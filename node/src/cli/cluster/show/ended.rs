@@ -10,7 +10,7 @@ use crate::cli::cluster::show::task::task_words;
 
 /// The end of a job.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Ended {
+pub(crate) struct Ended {
     /// `failed` or `cancelled`.
     outcome: String,
     /// What failed for good.
@@ -28,7 +28,7 @@ pub struct Ended {
 
 impl Ended {
     /// What the coordinator tells of it.
-    pub fn of(told: EndedJob) -> Self {
+    pub(crate) fn of(told: EndedJob) -> Self {
         let failed = told.outcome == "failed";
         let of_task = AttemptStory { task: told.task, ..AttemptStory::default() };
         let code = || reason(told.reason).map_or("unknown", FailureReason::code);
@@ -45,7 +45,7 @@ impl Ended {
     }
 
     /// For people.
-    pub fn text(&self) -> String {
+    pub(crate) fn text(&self) -> String {
         let mut out = String::new();
         line(&mut out, "ended", &self.outcome);
         if let (Some(task), Some(code), Some(detail)) = (&self.task, self.code, &self.detail) {
@@ -70,7 +70,7 @@ impl Ended {
     }
 
     /// What became of one of its photographs.
-    pub fn of_photograph(&self) -> String {
+    pub(crate) fn of_photograph(&self) -> String {
         let how = if self.outcome == "cancelled" { "was cancelled" } else { "failed" };
         format!("not known: the job {how}, and what it left was cleared away")
     }

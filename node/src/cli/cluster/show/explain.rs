@@ -24,7 +24,7 @@ const STAGES: [&str; 9] =
 
 /// One stage of a job.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
-pub struct Stage {
+pub(crate) struct Stage {
     stage: &'static str,
     attempts: u64,
     accepted: u64,
@@ -48,7 +48,7 @@ pub struct Stage {
 
 /// An attempt that took long.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Slow {
+pub(crate) struct Slow {
     task: String,
     node: String,
     took_ms: u32,
@@ -56,7 +56,7 @@ pub struct Slow {
 
 /// What one node did.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
-pub struct NodeShare {
+pub(crate) struct NodeShare {
     node: String,
     accepted: u64,
     failed: u64,
@@ -66,7 +66,7 @@ pub struct NodeShare {
 
 /// One attempt. One that never told of itself, as of a lost node, has zeros.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Attempt {
+pub(crate) struct Attempt {
     task: String,
     stage: &'static str,
     partition: Option<u32>,
@@ -84,7 +84,7 @@ pub struct Attempt {
 
 /// The whole story.
 #[derive(Debug, Serialize)]
-pub struct Explained {
+pub(crate) struct Explained {
     schema_version: u32,
     job: String,
     /// Of a job that ended without a result.
@@ -97,7 +97,7 @@ pub struct Explained {
 }
 
 /// Puts the story together.
-pub fn explain(
+pub(crate) fn explain(
     job: &str,
     stories: &[AttemptStory],
     overdue: Vec<Late>,
@@ -127,14 +127,14 @@ pub fn explain(
 }
 
 /// The attempts themselves, in the order in which they began.
-pub fn attempts(stories: &[AttemptStory]) -> Vec<Attempt> {
+pub(crate) fn attempts(stories: &[AttemptStory]) -> Vec<Attempt> {
     let mut attempts: Vec<_> = stories.iter().map(attempt).collect();
     attempts.sort_by_key(|attempt| (attempt.began_unix_ms, attempt.attempt));
     attempts
 }
 
 /// For people: attempts line by line.
-pub fn attempts_table<'a>(attempts: impl IntoIterator<Item = &'a Attempt>) -> String {
+pub(crate) fn attempts_table<'a>(attempts: impl IntoIterator<Item = &'a Attempt>) -> String {
     let mut table = Table::new(&[
         ("attempt", Set::Right),
         ("task", Set::Left),
@@ -159,7 +159,7 @@ pub fn attempts_table<'a>(attempts: impl IntoIterator<Item = &'a Attempt>) -> St
 }
 
 /// What became of a photograph, for programs.
-pub fn fate(fate: &PhotographFate) -> serde_json::Value {
+pub(crate) fn fate(fate: &PhotographFate) -> serde_json::Value {
     match fate.became.as_str() {
         "features" => serde_json::json!({
             "became": fate.became,
@@ -177,7 +177,7 @@ pub fn fate(fate: &PhotographFate) -> serde_json::Value {
 }
 
 /// What became of a photograph, for people.
-pub fn key_text(
+pub(crate) fn key_text(
     key: &str,
     fate: Option<&PhotographFate>,
     attempts: &[Attempt],
@@ -213,7 +213,7 @@ pub fn key_text(
 
 impl Explained {
     /// For people.
-    pub fn text(&self) -> String {
+    pub(crate) fn text(&self) -> String {
         let overdue: String = self.overdue.iter().map(Late::text).collect();
         let mut out = self.ended.as_ref().map(Ended::text).unwrap_or_default();
         match (self.stages.is_empty(), &self.ended) {
@@ -248,7 +248,7 @@ impl Explained {
     }
 
     /// For programs.
-    pub fn json(&self) -> serde_json::Value {
+    pub(crate) fn json(&self) -> serde_json::Value {
         serde_json::to_value(self).expect("strings and numbers are always JSON")
     }
 

@@ -10,7 +10,7 @@ use crate::cli::cluster::show::table::{line, span};
 use crate::cli::summary::shell_word;
 
 /// A cluster of one node. The token is shown here, and nowhere again.
-pub struct Founded<'a> {
+pub(crate) struct Founded<'a> {
     /// Name for people.
     pub name: &'a str,
     /// Its id.
@@ -32,13 +32,13 @@ pub struct Founded<'a> {
 }
 
 /// A path as a shell takes it.
-pub fn word(path: &Path) -> String {
+pub(crate) fn word(path: &Path) -> String {
     shell_word(&path.display().to_string())
 }
 
 impl Founded<'_> {
     /// For people.
-    pub fn text(&self) -> String {
+    pub(crate) fn text(&self) -> String {
         let mut out = String::new();
         line(&mut out, "cluster", format!("{} ({})", self.name, self.cluster));
         line(&mut out, "first node", format!("n1 at {}", self.address));
@@ -75,7 +75,7 @@ impl Founded<'_> {
     }
 
     /// For programs.
-    pub fn json(&self) -> Value {
+    pub(crate) fn json(&self) -> Value {
         json!({
             "schema_version": 1,
             "outcome": "founded",
@@ -97,12 +97,12 @@ impl Founded<'_> {
 }
 
 /// The command that joins there.
-pub fn join_line(address: &str, token: &str) -> String {
+pub(crate) fn join_line(address: &str, token: &str) -> String {
     format!("fruitnode join {address} --token {token}")
 }
 
 /// What is to be known of an address before somebody tries to join there from another machine.
-pub fn caution(address: &str) -> Option<String> {
+pub(crate) fn caution(address: &str) -> Option<String> {
     let (_, port) = address.rsplit_once(':').filter(|_| only_here(address))?;
     Some(format!(
         "{address} is on one machine alone: no other machine can join there. If others shall, stop \

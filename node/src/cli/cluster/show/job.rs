@@ -9,7 +9,7 @@ use crate::cli::summary::shell_word;
 
 /// A job, for programs.
 #[derive(Debug, Serialize)]
-pub struct JobDocument {
+pub(crate) struct JobDocument {
     job: String,
     from: String,
     to: String,
@@ -50,7 +50,7 @@ pub struct JobDocument {
 
 /// How far the listing is of a source that was cut, for programs.
 #[derive(Debug, Serialize)]
-pub struct ListingDocument {
+pub(crate) struct ListingDocument {
     /// Photographs in what is listed.
     photographs: u64,
     ranges: u32,
@@ -59,7 +59,7 @@ pub struct ListingDocument {
 
 /// A store that does not answer, for programs.
 #[derive(Debug, Serialize)]
-pub struct OutageDocument {
+pub(crate) struct OutageDocument {
     job: String,
     message: String,
     since_unix_ms: u64,
@@ -69,7 +69,7 @@ pub struct OutageDocument {
 
 /// How a job ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum End {
+pub(crate) enum End {
     /// Its result is published.
     Succeeded,
     /// It failed, for this reason as far as this release knows it, in these words.
@@ -79,7 +79,7 @@ pub enum End {
 }
 
 /// How a job ended; nothing of one that runs.
-pub fn end(job: &JobStatus) -> Option<End> {
+pub(crate) fn end(job: &JobStatus) -> Option<End> {
     match job.phase.as_str() {
         "succeeded" => Some(End::Succeeded),
         "failed" => Some(End::Failed(reason(job.reason), job.detail.clone())),
@@ -89,18 +89,18 @@ pub fn end(job: &JobStatus) -> Option<End> {
 }
 
 /// Whether it is over.
-pub fn ended(job: &JobStatus) -> bool {
+pub(crate) fn ended(job: &JobStatus) -> bool {
     end(job).is_some()
 }
 
 /// The reason behind a code of the wire: reasons stand in the order of their codes, from 1.
-pub fn reason(code: i32) -> Option<FailureReason> {
+pub(crate) fn reason(code: i32) -> Option<FailureReason> {
     let at = usize::try_from(code).ok()?.checked_sub(1)?;
     FailureReason::ALL.get(at).copied()
 }
 
 /// For programs.
-pub fn document(job: &JobStatus) -> JobDocument {
+pub(crate) fn document(job: &JobStatus) -> JobDocument {
     let took_ms = (job.ended_ms > 0).then(|| job.ended_ms.saturating_sub(job.submitted_ms));
     let succeeded = end(job) == Some(End::Succeeded);
     let failed = matches!(end(job), Some(End::Failed(..)));
@@ -147,7 +147,7 @@ pub fn document(job: &JobStatus) -> JobDocument {
 }
 
 /// A store that does not answer, for programs.
-pub fn outage(outage: &Outage) -> OutageDocument {
+pub(crate) fn outage(outage: &Outage) -> OutageDocument {
     OutageDocument {
         job: outage.job.clone(),
         message: outage.detail.clone(),
@@ -157,7 +157,7 @@ pub fn outage(outage: &Outage) -> OutageDocument {
 }
 
 /// That a job waits for its store, since when, and why; nothing of one that does not.
-pub fn waiting(job: &JobStatus, now_ms: u64) -> Option<String> {
+pub(crate) fn waiting(job: &JobStatus, now_ms: u64) -> Option<String> {
     let outage = job.outage.as_ref().filter(|_| !ended(job))?;
     let seconds = now_ms.saturating_sub(outage.since_ms) / 1_000;
     let since = if seconds < 60 { format!("{seconds} s") } else { span(seconds * 1_000) };
@@ -165,7 +165,7 @@ pub fn waiting(job: &JobStatus, now_ms: u64) -> Option<String> {
 }
 
 /// Where a job is, in a few words.
-pub fn progress(job: &JobStatus, _now_ms: u64) -> String {
+pub(crate) fn progress(job: &JobStatus, _now_ms: u64) -> String {
     let phase = &job.phase;
     let share = |done: u64, of: u64| match of {
         0 => phase.clone(),
@@ -185,7 +185,7 @@ pub fn progress(job: &JobStatus, _now_ms: u64) -> String {
 }
 
 /// Every job, a line each.
-pub fn table(jobs: &[JobStatus], now_ms: u64, indent: &str) -> String {
+pub(crate) fn table(jobs: &[JobStatus], now_ms: u64, indent: &str) -> String {
     let mut table = Table::new(&[
         ("job", Set::Left),
         ("phase", Set::Left),
@@ -211,7 +211,7 @@ pub fn table(jobs: &[JobStatus], now_ms: u64, indent: &str) -> String {
 }
 
 /// One job, a line for each thing that is known: also the summary of one that succeeded.
-pub fn details(job: &JobStatus, now_ms: u64) -> String {
+pub(crate) fn details(job: &JobStatus, now_ms: u64) -> String {
     let mut out = String::new();
     line(&mut out, "job", &job.job);
     line(&mut out, "phase", progress(job, now_ms));
@@ -226,7 +226,7 @@ pub fn details(job: &JobStatus, now_ms: u64) -> String {
 }
 
 /// What a job that succeeded did, and what to do next.
-pub fn summary(job: &JobStatus, now_ms: u64) -> String {
+pub(crate) fn summary(job: &JobStatus, now_ms: u64) -> String {
     let mut out = String::new();
     body(&mut out, job, now_ms);
     out.push_str(&format!(

@@ -1,15 +1,15 @@
 //! What the cluster says, as people and programs read it: functions of messages alone.
 
-pub mod cluster;
-pub mod ended;
-pub mod explain;
-pub mod founded;
-pub mod health;
-pub mod job;
-pub mod node;
-pub mod overdue;
-pub mod person;
-pub mod row;
-pub mod table;
-pub mod task;
-pub mod token;
+pub(crate) mod cluster;
+pub(crate) mod ended;
+pub(crate) mod explain;
+pub(crate) mod founded;
+pub(crate) mod health;
+pub(crate) mod job;
+pub(crate) mod node;
+pub(crate) mod overdue;
+pub(crate) mod person;
+pub(crate) mod row;
+pub(crate) mod table;
+pub(crate) mod task;
+pub(crate) mod token;

@@ -9,11 +9,11 @@ use crate::cli::cluster::show::table::{NOTHING, Set, Table, bytes, count, line, 
 use crate::member::SILENT_MS;
 
 /// Photographs a second, by node, where two looks at the cluster told them.
-pub type Rates = BTreeMap<u64, f64>;
+pub(crate) type Rates = BTreeMap<u64, f64>;
 
 /// A node, for programs.
 #[derive(Debug, Serialize)]
-pub struct NodeDocument<'a> {
+pub(crate) struct NodeDocument<'a> {
     node: u64,
     id: String,
     address: &'a str,
@@ -42,7 +42,7 @@ pub struct NodeDocument<'a> {
 }
 
 /// For programs.
-pub fn document<'a>(node: &'a NodeStatus, rates: &Rates) -> NodeDocument<'a> {
+pub(crate) fn document<'a>(node: &'a NodeStatus, rates: &Rates) -> NodeDocument<'a> {
     let beat = node.beat.clone().unwrap_or_default();
     NodeDocument {
         node: node.node,
@@ -68,12 +68,12 @@ pub fn document<'a>(node: &'a NodeStatus, rates: &Rates) -> NodeDocument<'a> {
 }
 
 /// When a node's certificate ends, milliseconds since 1970-01-01 UTC, if it has said so.
-pub fn certificate_ends_ms(node: &NodeStatus) -> Option<u64> {
+pub(crate) fn certificate_ends_ms(node: &NodeStatus) -> Option<u64> {
     node.beat.as_ref().map(|beat| beat.certificate_ends_ms).filter(|ends| *ends > 0)
 }
 
 /// A node's id as people write it.
-pub fn id(node: u64) -> String {
+pub(crate) fn id(node: u64) -> String {
     format!("n{node}")
 }
 
@@ -87,7 +87,7 @@ fn state(node: &NodeStatus) -> String {
 }
 
 /// Every node, a line each.
-pub fn table(nodes: &[NodeStatus], rates: &Rates, indent: &str) -> String {
+pub(crate) fn table(nodes: &[NodeStatus], rates: &Rates, indent: &str) -> String {
     let mut table = Table::new(&[
         ("node", Set::Left),
         ("address", Set::Left),
@@ -112,7 +112,7 @@ pub fn table(nodes: &[NodeStatus], rates: &Rates, indent: &str) -> String {
 }
 
 /// One node, a line for each thing that is known.
-pub fn details(node: &NodeStatus) -> String {
+pub(crate) fn details(node: &NodeStatus) -> String {
     let mut out = String::new();
     line(&mut out, "node", id(node.node));
     line(&mut out, "address", &node.address);
@@ -143,7 +143,7 @@ pub fn details(node: &NodeStatus) -> String {
 }
 
 /// Photographs a second between two looks at the cluster, so many seconds apart.
-pub fn rates(earlier: &[NodeStatus], later: &[NodeStatus], seconds: f64) -> Rates {
+pub(crate) fn rates(earlier: &[NodeStatus], later: &[NodeStatus], seconds: f64) -> Rates {
     let done = |node: &NodeStatus| node.beat.as_ref().map(|beat| beat.inferences + beat.bad);
     let pairs = later.iter().filter_map(|node| {
         let before = earlier.iter().find(|before| before.node == node.node)?;

@@ -9,7 +9,7 @@ use crate::cli::cluster::show::task::task_words;
 
 /// One of them.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Late {
+pub(crate) struct Late {
     task: String,
     attempt: u32,
     node: String,
@@ -18,7 +18,7 @@ pub struct Late {
 
 impl Late {
     /// What the coordinator tells of it.
-    pub fn of(told: OverdueAttempt) -> Self {
+    pub(crate) fn of(told: OverdueAttempt) -> Self {
         let story = AttemptStory { task: told.task, ..AttemptStory::default() };
         Self {
             task: task_words(&story),
@@ -29,7 +29,7 @@ impl Late {
     }
 
     /// For people.
-    pub fn text(&self) -> String {
+    pub(crate) fn text(&self) -> String {
         format!(
             "\n  overdue: {}, attempt {} on {}, without progress for {}; another one is to come\n",
             self.task,

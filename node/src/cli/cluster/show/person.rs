@@ -7,7 +7,7 @@ use crate::cli::cluster::show::table::{Set, Table, time};
 
 /// A certificate, for programs.
 #[derive(Debug, Serialize)]
-pub struct PersonDocument<'a> {
+pub(crate) struct PersonDocument<'a> {
     name: &'a str,
     serial: &'a str,
     expires_unix_ms: u64,
@@ -15,7 +15,7 @@ pub struct PersonDocument<'a> {
 }
 
 /// For programs.
-pub fn document(info: &ClientInfo) -> PersonDocument<'_> {
+pub(crate) fn document(info: &ClientInfo) -> PersonDocument<'_> {
     PersonDocument {
         name: &info.name,
         serial: &info.serial,
@@ -25,7 +25,7 @@ pub fn document(info: &ClientInfo) -> PersonDocument<'_> {
 }
 
 /// Every certificate, a line each.
-pub fn table(clients: &[ClientInfo], now_ms: u64) -> String {
+pub(crate) fn table(clients: &[ClientInfo], now_ms: u64) -> String {
     let mut table =
         Table::new(&[("person", Set::Left), ("expires", Set::Left), ("state", Set::Left)]);
     for info in clients {

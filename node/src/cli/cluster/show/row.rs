@@ -10,7 +10,7 @@ use crate::cli::cluster::show::table::{count, plain};
 const NUMBERS_SHOWN: usize = 4;
 
 /// For programs, in one line.
-pub fn json(row: &Row) -> Value {
+pub(crate) fn json(row: &Row) -> Value {
     if row.code.is_empty() {
         return json!({"path": row.path, "label": row.label, "features": row.features});
     }
@@ -18,7 +18,7 @@ pub fn json(row: &Row) -> Value {
 }
 
 /// For people, in one line.
-pub fn line(row: &Row) -> String {
+pub(crate) fn line(row: &Row) -> String {
     let (path, label) = (plain(&row.path), plain(&row.label));
     if !row.code.is_empty() {
         return format!("{path}  {label}  in quarantine: {}", plain(&row.code));
@@ -30,7 +30,7 @@ pub fn line(row: &Row) -> String {
 }
 
 /// That rows were left out.
-pub fn skipped(node: u64, rows: u64) -> String {
+pub(crate) fn skipped(node: u64, rows: u64) -> String {
     let node = node::id(node);
     format!("{} rows of {node} were left out: they were made faster than read", count(rows))
 }

@@ -8,11 +8,11 @@ use crate::tasks::when;
 const GAP: &str = "  ";
 
 /// What stands where nothing is known.
-pub const NOTHING: &str = "-";
+pub(crate) const NOTHING: &str = "-";
 
 /// How a column is set.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Set {
+pub(crate) enum Set {
     /// Words.
     Left,
     /// Numbers.
@@ -21,19 +21,19 @@ pub enum Set {
 
 /// A table, row by row.
 #[derive(Debug)]
-pub struct Table {
+pub(crate) struct Table {
     columns: Vec<(&'static str, Set)>,
     rows: Vec<Vec<String>>,
 }
 
 impl Table {
     /// Without rows.
-    pub fn new(columns: &[(&'static str, Set)]) -> Self {
+    pub(crate) fn new(columns: &[(&'static str, Set)]) -> Self {
         Self { columns: columns.to_vec(), rows: Vec::new() }
     }
 
     /// Adds a row: a cell for each column.
-    pub fn row(&mut self, cells: impl IntoIterator<Item = String>) {
+    pub(crate) fn row(&mut self, cells: impl IntoIterator<Item = String>) {
         let cells = cells.into_iter().map(|cell| plain(&cell));
         self.rows.push(
             cells.chain(std::iter::repeat_with(String::new)).take(self.columns.len()).collect(),
@@ -41,7 +41,7 @@ impl Table {
     }
 
     /// The whole, with a line end after each line; `indent` stands before each.
-    pub fn text(&self, indent: &str) -> String {
+    pub(crate) fn text(&self, indent: &str) -> String {
         let heads = self.columns.iter().map(|(head, _)| (*head).to_owned()).collect();
         let lines: Vec<&Vec<String>> = std::iter::once(&heads).chain(&self.rows).collect();
         let wide = |at: usize| lines.iter().map(|line| line[at].chars().count()).max();
@@ -63,22 +63,22 @@ impl Table {
 }
 
 /// A name and what it is, as summaries say it.
-pub fn line(out: &mut String, name: &str, text: impl AsRef<str>) {
+pub(crate) fn line(out: &mut String, name: &str, text: impl AsRef<str>) {
     out.push_str(&format!("  {name:<26}{}\n", plain(text.as_ref())));
 }
 
 /// A number with commas.
-pub fn count(number: u64) -> String {
+pub(crate) fn count(number: u64) -> String {
     HumanCount(number).to_string()
 }
 
 /// A number of bytes in words.
-pub fn bytes(number: u64) -> String {
+pub(crate) fn bytes(number: u64) -> String {
     HumanBytes(number).to_string()
 }
 
 /// A time as people read it: seconds of UTC.
-pub fn time(ms: u64) -> String {
+pub(crate) fn time(ms: u64) -> String {
     if ms == 0 {
         return NOTHING.to_owned();
     }
@@ -87,7 +87,7 @@ pub fn time(ms: u64) -> String {
 }
 
 /// A length of time, with as many digits as one wants to know.
-pub fn span(ms: u64) -> String {
+pub(crate) fn span(ms: u64) -> String {
     let (seconds, minutes) = (ms / 1_000, ms / 60_000);
     match ms {
         0..1_000 => format!("{ms} ms"),
@@ -99,7 +99,7 @@ pub fn span(ms: u64) -> String {
 }
 
 /// What others said, without what would move a cursor.
-pub fn plain(text: &str) -> String {
+pub(crate) fn plain(text: &str) -> String {
     let control = |letter: char| letter.is_control();
     if !text.contains(control) {
         return text.to_owned();
@@ -108,7 +108,7 @@ pub fn plain(text: &str) -> String {
 }
 
 /// The same of a text of several lines, each of which was put together here.
-pub fn plain_lines(text: &str) -> String {
+pub(crate) fn plain_lines(text: &str) -> String {
     text.split('\n').map(plain).collect::<Vec<_>>().join("\n")
 }
 

@@ -21,7 +21,7 @@ pub(super) fn stage_of(story: &AttemptStory) -> &'static str {
 }
 
 /// The partition that an attempt was about, if it was about one.
-pub fn partition(story: &AttemptStory) -> Option<u32> {
+pub(crate) fn partition(story: &AttemptStory) -> Option<u32> {
     match story.task.as_ref()?.task.as_ref()? {
         task::Task::Extract(at) | task::Task::Remake(at) | task::Task::Project(at) => Some(*at),
         _ => None,

@@ -8,7 +8,7 @@ use crate::cli::cluster::show::table::{Set, Table, line, span, time};
 
 /// A token without its secret, for programs.
 #[derive(Debug, Serialize)]
-pub struct TokenDocument<'a> {
+pub(crate) struct TokenDocument<'a> {
     id: &'a str,
     uses_left: u32,
     expires_unix_ms: u64,
@@ -16,7 +16,7 @@ pub struct TokenDocument<'a> {
 }
 
 /// For programs.
-pub fn document(info: &TokenInfo) -> TokenDocument<'_> {
+pub(crate) fn document(info: &TokenInfo) -> TokenDocument<'_> {
     TokenDocument {
         id: &info.id,
         uses_left: info.uses_left,
@@ -26,7 +26,7 @@ pub fn document(info: &TokenInfo) -> TokenDocument<'_> {
 }
 
 /// Every token, a line each.
-pub fn table(tokens: &[TokenInfo], now_ms: u64) -> String {
+pub(crate) fn table(tokens: &[TokenInfo], now_ms: u64) -> String {
     let mut table = Table::new(&[
         ("token", Set::Left),
         ("uses left", Set::Right),
@@ -46,7 +46,7 @@ pub fn table(tokens: &[TokenInfo], now_ms: u64) -> String {
 
 /// A token that was just made, and the line that joins with it. `node` is where others
 /// join.
-pub fn created(reply: &CreateTokenReply, node: &str, now_ms: u64) -> String {
+pub(crate) fn created(reply: &CreateTokenReply, node: &str, now_ms: u64) -> String {
     let mut out = String::new();
     if let Some(info) = &reply.info {
         line(&mut out, "token", &info.id);

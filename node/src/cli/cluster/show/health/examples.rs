@@ -3,7 +3,7 @@
 use fruitnode_proto::v1::{ClusterStatus, NodeStatus};
 
 /// A cluster of nodes n1, n2 …, each of which has this state and role.
-pub fn status(leader: u64, wanted: u32, nodes: &[(&str, &str)]) -> ClusterStatus {
+pub(crate) fn status(leader: u64, wanted: u32, nodes: &[(&str, &str)]) -> ClusterStatus {
     let node = |(at, (state, role)): (usize, &(&str, &str))| NodeStatus {
         node: at as u64 + 1,
         address: format!("10.0.0.{}:7400", at + 1),

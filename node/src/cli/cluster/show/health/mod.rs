@@ -3,7 +3,7 @@
 
 mod endured;
 #[cfg(test)]
-pub mod examples;
+pub(crate) mod examples;
 mod machines;
 mod nodes;
 mod notice;
@@ -14,12 +14,12 @@ mod votes;
 
 use fruitnode_proto::v1::ClusterStatus;
 
-pub use notice::{Notice, State};
-pub use votes::{After, after, consequence, waits_for};
+pub(crate) use notice::{Notice, State};
+pub(crate) use votes::{after, consequence, waits_for};
 
 /// How the cluster is.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Health {
+pub(crate) struct Health {
     /// In one word: the worst of what is noticed.
     pub state: State,
     /// What is wrong or could be better, and what to do.
@@ -27,7 +27,7 @@ pub struct Health {
 }
 
 /// Judges what a node says of the cluster: what stops it first, what slows it down last.
-pub fn health(status: &ClusterStatus) -> Health {
+pub(crate) fn health(status: &ClusterStatus) -> Health {
     let mut notices = Vec::new();
     if status.leader == 0 || status.partial {
         stopped::notice(status, &mut notices);

@@ -7,7 +7,7 @@ use serde::Serialize;
 /// How the cluster is, in one word.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "lowercase")]
-pub enum State {
+pub(crate) enum State {
     /// Everything that should be there is.
     Healthy,
     /// It works, with less than it should have.
@@ -18,7 +18,7 @@ pub enum State {
 
 /// One thing that is wrong or could be better.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Notice {
+pub(crate) struct Notice {
     /// What it is, for programs.
     pub code: &'static str,
     /// What the cluster is because of it; healthy, where it is as somebody wished.

@@ -4,6 +4,7 @@ use fruitnode_proto::v1::from_member::Beat;
 use fruitnode_proto::v1::{Outage, SetAside, UnreachablePair};
 
 use super::examples::status;
+use super::votes::After;
 use super::*;
 
 const VOTER: (&str, &str) = ("ready", "voter");

@@ -9,7 +9,7 @@ use crate::cli::cluster::show::table::{count, span};
 
 /// What becomes of the voters once some nodes are gone for good.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct After {
+pub(crate) struct After {
     /// How many decide then.
     pub voters: usize,
     /// How many of them may be lost; none of a cluster in which nobody is left that could decide.
@@ -21,7 +21,7 @@ pub struct After {
 /// What the coordinator makes of the voters once these nodes are gone, and those that leave
 /// already: as many as are wanted, an odd number, rather fewer than so many dead ones that nothing
 /// can be decided.
-pub fn after(status: &ClusterStatus, gone: &[u64]) -> After {
+pub(crate) fn after(status: &ClusterStatus, gone: &[u64]) -> After {
     let stays = |node: &&NodeStatus| !node.leaving && !gone.contains(&node.node);
     let members: Vec<_> = present(status).into_iter().filter(stays).collect();
     let (living, dead): (Vec<_>, Vec<_>) =
@@ -90,7 +90,7 @@ fn lost(status: &ClusterStatus, node: &NodeStatus) -> Notice {
 }
 
 /// What follows for the votes, as half a sentence.
-pub fn consequence(after: &After) -> String {
+pub(crate) fn consequence(after: &After) -> String {
     let voters = after.voters;
     let may = match after.may_be_lost {
         None => return "nobody is left then who could decide".to_owned(),
@@ -144,7 +144,7 @@ fn leaving(status: &ClusterStatus, node: &NodeStatus) -> Notice {
 }
 
 /// What a node that leaves waits for, as half a sentence.
-pub fn waits_for(status: &ClusterStatus, node: &NodeStatus) -> String {
+pub(crate) fn waits_for(status: &ClusterStatus, node: &NodeStatus) -> String {
     if !votes(node) {
         return "its work is being handed over".to_owned();
     }
