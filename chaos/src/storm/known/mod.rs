@@ -250,7 +250,9 @@ impl Knowledge {
                         (Some(true), "ready") => {
                             wrong.push(format!("n{id} is drained, and is said to be ready"));
                         }
-                        (Some(false), "draining") => {
+                        // Whoever is asked to stop takes nothing more either, and so it is told
+                        // until the next process has been heard.
+                        (Some(false), "draining") if lasts => {
                             wrong.push(format!("n{id} is not drained, and is said to be"));
                         }
                         _ => {}

@@ -120,6 +120,12 @@ fn what_is_not_so_is_found_after_a_while_and_not_before() {
     assert!(known.untrue(&healthy, s(110)).join("").contains("n2 is drained"));
     known.wanted = 5;
     assert!(known.untrue(&healthy, s(110)).join("").contains("3 voters are said"));
+
+    let mut known = four();
+    known.nodes.get_mut(&2).unwrap().since = s(100);
+    let stops = look("degraded", 1, &[VOTER, ("draining", "voter"), VOTER, ("ready", "member")]);
+    assert_eq!(known.untrue(&stops, s(110)), Vec::<String>::new());
+    assert!(known.untrue(&stops, s(130)).join("").contains("n2 is not drained"));
 }
 
 #[test]
