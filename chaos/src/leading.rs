@@ -12,7 +12,7 @@ use crate::book::Book;
 use crate::bug::Bug;
 use crate::events::{Down, Event, Life, Up, Wire, Wish};
 use crate::node::Proposal;
-use crate::untimely::Turn;
+use crate::timing::Turn;
 use crate::world::World;
 
 const TOKEN: &str = "token";

@@ -31,6 +31,7 @@ pub mod scale;
 pub mod storm;
 mod tasks;
 mod time;
+mod timing;
 mod untimely;
 mod voting;
 mod within;
