@@ -215,7 +215,8 @@ impl World {
         self.schedule_around(self.plan.partition_mean, Event::Cut);
     }
 
-    /// People drain a node, take that back, or have one leave for ever. Somebody stays.
+    /// People drain a node, take that back, or have one leave for ever. Somebody is to stay, or the
+    /// last two ask at once.
     pub(crate) fn on_operation(&mut self, operation: Operation) {
         let states = self.nodes.values().filter_map(Node::voting);
         let Some(newest) = states.max_by_key(|voting| voting.replica.status().applied) else {
@@ -238,6 +239,7 @@ impl World {
             some.map(|(node, _)| *node).collect::<Vec<_>>()
         };
         let (staying, drained) = (of(false), of(true));
+        let two = staying.len() == 2 && drained.is_empty();
         let everybody: Vec<_> = present.iter().map(|(node, _)| *node).collect();
         let among = match operation {
             Operation::Drain if staying.len() > 1 => staying,
@@ -247,7 +249,10 @@ impl World {
             Operation::Leave if staying.len() > 1 => everybody,
             _ => return,
         };
+        let at_once = operation == Operation::Leave && two && self.dice.chance(500);
         let node = self.dice.pick(&among);
+        let also = among.into_iter().filter(|other| at_once && *other != node);
+        let also: Vec<_> = also.collect();
         match operation {
             Operation::Undo => _ = self.sent_away.remove(&node),
             Operation::Stop => {
@@ -272,6 +277,11 @@ impl World {
             false => Command::DrainNode { node, undo, leaving },
         };
         self.propose_by_anybody(command);
+        for node in also {
+            self.note(format_args!("and {node} with it"));
+            self.count("the last two leave at once");
+            self.propose_by_anybody(Command::DrainNode { node, undo, leaving });
+        }
         if leaving {
             self.leave_untimely();
         }

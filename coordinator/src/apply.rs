@@ -139,14 +139,20 @@ impl ClusterState {
             }
             Command::RevokeClient { name } => self.membership.revoke_client(name, index),
             Command::DrainNode { node, undo, leaving } => {
-                self.membership.drain(*node, *undo, *leaving);
-                self.offer(*node);
+                // The log alone knows who asked first of two that would go at once.
+                if !*leaving || *undo || self.can_spare(*node) {
+                    self.membership.drain(*node, *undo, *leaving);
+                    self.offer(*node);
+                }
             }
             Command::RemoveNode { node } => {
                 self.membership.remove(*node, index);
                 if !self.membership.admits(*node) {
                     self.lose(*node, out);
                 }
+                // Another one may stay for that.
+                let ids: Vec<_> = self.nodes.keys().copied().collect();
+                ids.into_iter().for_each(|id| self.offer(id));
             }
             // The others are `transition`'s.
             _ => {}
@@ -185,6 +191,12 @@ impl ClusterState {
         // A process that is to end offers nothing more, whatever it is still at.
         node.slots = if slots == 0 { 0 } else { slots.max(node.used) };
         self.offer(id);
+    }
+
+    /// Whether somebody is there, and stays, when a node leaves for good.
+    fn can_spare(&self, node: NodeId) -> bool {
+        let mut others = self.membership.staying().filter(|other| *other != node);
+        others.any(|other| self.nodes.contains_key(&other))
     }
 
     /// Takes note of what a node offers now: nothing while it drains.

@@ -165,7 +165,8 @@ pub enum Command {
         node: NodeId,
         /// It is given leases again. Void of one that leaves for ever.
         undo: bool,
-        /// It leaves for ever: the leader removes it as soon as it has no vote.
+        /// It leaves for ever: the leader removes it as soon as it has no vote. Void where nobody
+        /// else is there who stays.
         leaving: bool,
     },
     /// A node leaves for ever.

@@ -53,7 +53,7 @@ pub fn check(state: &ClusterState) -> Vec<String> {
 }
 
 /// MEMBERS: ids are given in order and never again, so are keys; only members take leases; an odd
-/// number decides.
+/// number decides; of those that have not gone somebody stays.
 fn check_members(state: &ClusterState, broken: &mut Vec<String>) {
     let membership = &state.membership;
     if !membership.is_founded() {
@@ -76,6 +76,10 @@ fn check_members(state: &ClusterState, broken: &mut Vec<String>) {
     }
     if membership.roster_index > state.applied() {
         broken.push("MEMBERS: the roster changes later".to_owned());
+    }
+    let leaves = membership.leaving().next();
+    if let (Some(node), None) = (leaves, membership.staying().next()) {
+        broken.push(format!("MEMBERS: {node} leaves, and nobody stays"));
     }
     for node in state.nodes.keys().filter(|node| !membership.admits(**node)) {
         broken.push(format!("MEMBERS: {node} takes leases and does not belong to the cluster"));

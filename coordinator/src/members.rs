@@ -380,12 +380,25 @@ impl Membership {
         leaving.map(|(node, _)| node)
     }
 
+    /// Members that belong to the cluster for as long as nobody asks them to go.
+    pub fn staying(&self) -> impl Iterator<Item = NodeId> {
+        let staying = self.members().filter(|(_, member)| !member.leaving && !member.removed);
+        staying.map(|(node, _)| node)
+    }
+
+    /// Takes a node out for ever. Those that were to leave stay when nobody else is left: a cluster
+    /// that went on with one of them alone could never let it go.
     pub(crate) fn remove(&mut self, node: NodeId, index: u64) {
         if let Some(member) = self.members.get_mut(&node)
             && !member.removed
         {
             member.removed = true;
             self.roster_index = index;
+        }
+        if self.staying().next().is_none() {
+            for member in self.members.values_mut().filter(|member| !member.removed) {
+                (member.leaving, member.draining) = (false, false);
+            }
         }
     }
 }

@@ -1,7 +1,11 @@
-//! What a command does when whoever reads its output has gone: `fruitnode status | head -1`.
+//! What a command does when whoever reads its output has gone (`fruitnode status | head -1`), and
+//! which of its panics people need not see.
 
 use std::any::Any;
 use std::panic;
+use std::thread;
+
+use fruitnode_consensus::store::CHECK_THREAD;
 
 /// What shells say of a program that SIGPIPE ended, which is how others end then.
 const ENDED_BY_SIGPIPE: i32 = 128 + 13;
@@ -13,6 +17,10 @@ pub(super) fn end_quietly() {
     panic::set_hook(Box::new(move |panic| {
         if nobody_reads(panic.payload()) {
             std::process::exit(ENDED_BY_SIGPIPE);
+        }
+        // What is wrong with the log is told in words.
+        if thread::current().name() == Some(CHECK_THREAD) {
+            return;
         }
         before(panic);
     }));

@@ -258,21 +258,17 @@ pub(super) async fn drain(voting: &Voting, request: v1::DrainRequest) -> Result<
 /// that very decision. A cluster cannot lose the last node that could decide.
 pub(super) async fn remove(voting: &Voting, node: NodeId) -> Result<(), Refusal> {
     member(voting, node).await?;
-    let others = voting.consensus.read(move |state| {
-        let stays = |id: NodeId| {
-            let member = state.membership().member(id);
-            member.is_some_and(|member| !member.removed && !member.leaving)
-        };
-        state.nodes().any(|(id, _)| id != node && stays(id))
-    });
-    if !others.await.map_err(|_| Refusal::stopping())? {
+    propose(voting, Command::DrainNode { node, undo: false, leaving: true }).await?;
+    let stays =
+        voting.consensus.read(move |state| state.membership().staying().any(|id| id == node));
+    if stays.await.map_err(|_| Refusal::stopping())? {
         let words = format!(
             "{node} is the last node that is there: a cluster cannot lose it. Let another one join \
              first, or stop this one with Ctrl-C and start it again when it is needed"
         );
         return Err(Refusal::new(RefusalKind::Conflict, words));
     }
-    propose(voting, Command::DrainNode { node, undo: false, leaving: true }).await.map(drop)
+    Ok(())
 }
 
 /// Takes a job. The same one again is the same job.

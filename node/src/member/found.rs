@@ -124,15 +124,16 @@ pub(crate) fn found(options: &FoundOptions) -> Result<Founded, MemberError> {
     let own = dir.file(credentials::PERSON);
     save_person(&person, &own, &options.advertise)?;
     let mut client_dirs = vec![own];
+    let mut file = NodeFile::new(FIRST.0, &cluster, &storage, &options.listen, &options.advertise);
+    file.voter = true;
+    dir.finish(&file)?;
+    // Not before there is a cluster for which it is good: nothing takes its place later.
     if let Some(theirs) = &options.client_dir
         && !theirs.exists()
     {
         save_person(&person, theirs, &options.advertise)?;
         client_dirs.push(theirs.clone());
     }
-    let mut file = NodeFile::new(FIRST.0, &cluster, &storage, &options.listen, &options.advertise);
-    file.voter = true;
-    dir.set_identity(&file)?;
     let address = options.advertise.clone();
     Ok(Founded { dir, cluster, token, address, client_dirs })
 }

@@ -46,9 +46,9 @@ impl NodeHandler {
         shared: Arc<Shared>,
         standing: watch::Receiver<Standing>,
         voting: VotingHandle,
+        leaderless: Leaderless,
     ) -> Self {
         let (tries, large) = (Tries::default(), LargeRoom::default());
-        let leaderless = Leaderless::watch(standing.clone());
         Self { shared, standing, voting, leaderless, tries, large }
     }
 

@@ -55,8 +55,7 @@ pub(crate) async fn join(options: &JoinOptions) -> Result<DataDir, MemberError> 
     dir.write(ROSTER, &roster.encode_to_vec())?;
     let file =
         NodeFile::new(reply.node, &reply.cluster, &storage, &options.listen, &options.advertise);
-    dir.set_identity(&file)?;
-    dir.remove(JOINING_KEY)?;
+    dir.finish(&file)?;
     tracing::info!(node = reply.node, cluster = reply.cluster, "joined");
     Ok(dir)
 }

@@ -13,6 +13,7 @@
 mod alone;
 pub(crate) mod control;
 pub(crate) mod data_dir;
+mod elsewhere;
 mod enrolment;
 mod explain;
 mod found;
@@ -36,6 +37,7 @@ mod voting;
 
 use std::io;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 
 use thiserror::Error;
 
@@ -49,6 +51,7 @@ use fruitnode_mesh::error::MeshError;
 use fruitnode_mesh::tls::TlsError;
 
 pub(crate) use data_dir::{DataDir, DataDirError};
+pub(crate) use elsewhere::ELSEWHERE_MS;
 pub(crate) use found::{FoundOptions, found, save_person};
 pub(crate) use join::{JoinOptions, join};
 pub(crate) use node::{RunOptions, run};
@@ -103,14 +106,27 @@ pub(crate) enum MemberError {
     /// The node had a log and has none any more.
     #[error(
         "the log of node n{node} is not in {folder}: it was wiped. A node without its log must not \
-         vote again under its old name: remove it from another node (`fruitnode node remove \
-         {node}`), empty its --data-dir and join again"
+         vote again under its old name: {way_on}"
     )]
     Wiped {
         /// The node.
         node: u64,
         /// Its folder.
         folder: String,
+        /// What to do.
+        way_on: String,
+    },
+    /// The only node that decides cannot sign, and so not lead.
+    #[error(
+        "node n{node} is the only voter of its cluster, and {} is not there: without it the node \
+         cannot vote, and nobody can join. Put it back from a copy of the folder. Where there is \
+         none, found a new cluster with `fruitnode init` in an empty --data-dir", file.display()
+    )]
+    NoAuthority {
+        /// The node.
+        node: u64,
+        /// What is missing.
+        file: PathBuf,
     },
     /// Another process is this node.
     #[error(

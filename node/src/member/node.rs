@@ -34,10 +34,11 @@ use crate::actors::worker;
 use crate::http::Health;
 use crate::member::data_dir::{DataDir, NodeFile, ROSTER};
 use crate::member::handler::NodeHandler;
+use crate::member::leaderless::Leaderless;
 use crate::member::moments::PeerMoments;
 use crate::member::ports::{self, Ports};
 use crate::member::shared::{Shared, VotingSlot};
-use crate::member::{MemberError, alone, renewal, voting};
+use crate::member::{MemberError, alone, elsewhere, renewal, voting};
 use crate::tasks::{COMPUTE_CLASS, NodeContext, NodeOptions};
 
 /// How a node runs. Nothing here changes a byte of a result.
@@ -47,6 +48,8 @@ pub(crate) struct RunOptions {
     pub listen: Option<String>,
     /// Where others reach it, if not where they did.
     pub advertise: Option<String>,
+    /// Nodes that may know where the cluster is, when none that this one knows answers.
+    pub ask: Vec<String>,
     /// Where its health is told, if anywhere and if it has no ports yet.
     pub http: Option<SocketAddr>,
     /// Leases that it takes at a time.
@@ -77,7 +80,13 @@ pub(crate) async fn run(
     let authority = Authority::open(dir.path())?;
     let credentials = Credentials::load(dir.path(), NODE)?;
     let credentials = renewal::at_start(&dir, credentials, authority.as_ref())?;
-    check_log(&dir, &file)?;
+    let roster = dir.read(ROSTER)?.unwrap_or_default();
+    let roster = v1::Roster::decode(&*roster).unwrap_or_default();
+    let alone = roster.voters.iter().all(|voter| *voter == me.0);
+    check_log(&dir, &file, alone)?;
+    if file.voter && authority.is_none() && alone && !roster.voters.is_empty() {
+        return Err(MemberError::NoAuthority { node: me.0, file: dir.authority_key() });
+    }
     let log = match file.voter && authority.is_some() {
         true => Some(RedbLog::open(&dir.log(), &file.storage)?),
         false => None,
@@ -89,8 +98,7 @@ pub(crate) async fn run(
     count_start(&dir, &mut file)?;
     let ports = ports::open(ports, &file.listen, options.http).await?;
 
-    let roster = dir.read(ROSTER)?.unwrap_or_default();
-    let book = RosterBook::new(v1::Roster::decode(&*roster).unwrap_or_default());
+    let book = RosterBook::new(roster);
     let peers = Peers::new(tls.clone(), book.clone());
     let story = Arc::new(Story::begin(Moment::now(), wall_ms()));
     let context = NodeContext::start(me, options.node, Arc::clone(&story))
@@ -138,11 +146,18 @@ pub(crate) async fn run(
     let taking_part =
         voting::run(Arc::clone(&shared), (votes.clone(), inbox), voter, standing.clone());
     let taking_part = spawn("voting", taking_part);
-    let handler = Arc::new(NodeHandler::new(Arc::clone(&shared), standing.clone(), votes.clone()));
+    let leaderless = Leaderless::watch(standing.clone());
+    let handler =
+        NodeHandler::new(Arc::clone(&shared), standing.clone(), votes.clone(), leaderless.clone());
+    let handler = Arc::new(handler);
     let serving =
         spawn("server", server::serve(ports.mesh, tls, book.clone(), handler, ended.clone()));
     spawn("roster", keep_roster(Arc::clone(&shared)));
-    let cast_out = spawn("renewal", renewal::keep(Arc::clone(&shared), standing.clone()));
+    let renewing = renewal::keep(Arc::clone(&shared), standing.clone());
+    let seeking = elsewhere::seek(Arc::clone(&shared), options.ask, leaderless);
+    let cast_out = spawn("belonging", async {
+        tokio::select! { refused = renewing => refused, refused = seeking => refused }
+    });
     if let Some(listener) = ports.health {
         spawn("health", crate::http::serve(listener, health(standing.clone())));
     }
@@ -256,10 +271,19 @@ fn count_start(dir: &DataDir, file: &mut NodeFile) -> Result<(), MemberError> {
 }
 
 /// A node that had a log must have it still.
-fn check_log(dir: &DataDir, file: &NodeFile) -> Result<(), MemberError> {
+fn check_log(dir: &DataDir, file: &NodeFile, alone: bool) -> Result<(), MemberError> {
     if file.voter && !dir.log().is_file() {
-        let folder = dir.path().display().to_string();
-        return Err(MemberError::Wiped { node: file.node, folder });
+        let (node, folder) = (file.node, dir.path().display().to_string());
+        let way_on = match alone {
+            true => "it was the only voter of its cluster. Put its folder back from a copy, or go \
+                     on from a backup (`fruitnode recover --unsafe --from BACKUP`)"
+                .to_owned(),
+            false => format!(
+                "remove it from another node (`fruitnode node remove {node}`), empty its \
+                 --data-dir and join again"
+            ),
+        };
+        return Err(MemberError::Wiped { node, folder, way_on });
     }
     Ok(())
 }

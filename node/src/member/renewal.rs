@@ -91,9 +91,15 @@ async fn come_back(shared: &Shared) -> Result<(), MemberError> {
     let addresses: Vec<_> =
         voters.into_iter().chain(members).map(|(_, address)| address.clone()).collect();
     tracing::info!("the certificate has ended: the cluster is asked for another one");
+    readmit(shared, &addresses).await
+}
+
+/// Has the cluster that lives at one of these addresses take this node for its own by its key, and
+/// takes what it says: who there is, and a new certificate.
+pub(super) async fn readmit(shared: &Shared, addresses: &[String]) -> Result<(), MemberError> {
     let key = own_key(&shared.dir)?;
     let request = v1::RenewRequest { request: key.request_der()? };
-    let reply = client::readmit(&addresses, shared.tls.ca(), request).await;
+    let reply = client::readmit(addresses, shared.tls.ca(), request).await;
     let reply = reply.map_err(|error| match error {
         MeshError::Denied(words) => MemberError::Refused(words),
         error => error.into(),

@@ -43,6 +43,7 @@ async fn start(dir: super::DataDir, address: &str) -> Node {
     let options = RunOptions {
         listen: None,
         advertise: None,
+        ask: Vec::new(),
         http: None,
         slots: 2,
         node: NodeOptions { threads: one, batch: one },

@@ -6,7 +6,7 @@ use fruitnode_coordinator::codec::wire;
 use fruitnode_coordinator::ids::NodeId;
 use fruitnode_coordinator::job::Job;
 use fruitnode_coordinator::leases::Overdue;
-use fruitnode_coordinator::members::Client;
+use fruitnode_coordinator::members::{Client, Process};
 use fruitnode_coordinator::phase::{Outcome, Phase};
 use fruitnode_coordinator::state::ClusterState;
 use fruitnode_proto::v1;
@@ -117,6 +117,8 @@ fn nodes(state: &ClusterState, beside: &Beside) -> Vec<v1::NodeStatus> {
         let at = present.get(&id);
         let words = match at {
             _ if member.removed => "removed",
+            // It has never attended.
+            None if member.process == Process::default() => "joined",
             None => "lost",
             // One that offers nothing is about to end.
             Some(node) if member.draining || node.slots == 0 => "draining",

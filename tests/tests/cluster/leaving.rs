@@ -77,6 +77,20 @@ fn a_worker_that_leaves_is_gone_and_its_process_has_ended_well() {
 }
 
 #[test]
+fn of_two_nodes_that_leave_at_once_one_stays_and_takes_leases() {
+    let cluster = Cluster::of(PROGRAM, 2);
+    let leave = |node: usize| {
+        let line = format!("leave --yes --data-dir n{}", node + 1);
+        cluster.begin(&format!("leaver-{node}"), &line)
+    };
+    let ended = [leave(0), leave(1)].map(|client| client.end());
+    let stays: Vec<usize> = (0..2).filter(|at| ended[*at].code != Some(0)).collect();
+    assert_eq!(stays.len(), 1, "{ended:?}");
+    cluster.until_node(stays[0], "state", "ready");
+    assert_eq!(listed(&cluster).len(), 1);
+}
+
+#[test]
 fn what_a_node_cannot_end_in_time_is_done_by_those_that_stay() {
     // The coordinator stays: nobody else votes.
     let patience = [("FRUITNODE_VOTERS", "1"), ("FRUITNODE_DRAIN_TIMEOUT", "1s")];

@@ -180,6 +180,36 @@ fn a_node_that_was_away_finds_a_coordinator_that_joined_meanwhile() {
 }
 
 #[test]
+fn a_node_that_knows_nobody_who_is_left_is_told_where_the_cluster_lives() {
+    let mut cluster = Cluster::of(PROGRAM, 2);
+    let away = 1;
+    cluster.terminate(away);
+    let newcomer = cluster.join();
+    cluster.until_node(newcomer, "state", "ready");
+    let known = cluster.job.sandbox.path(".config/fruitnode/client/known_nodes");
+    cluster.until("the client has heard of the newcomer", || {
+        cluster.status();
+        fs::read_to_string(&known).is_ok_and(|text| text.contains(&cluster.address(newcomer)))
+    });
+    cluster.client("leave --yes --data-dir n1").done();
+    assert_eq!(cluster.end(0), Some(0), "{}", cluster.tails());
+    // Whom the client's own file names has left.
+    let hosts = known.with_file_name("host");
+    assert!(fs::read_to_string(hosts).expect("init wrote it").contains(&cluster.address(0)));
+    let said = cluster.job.run("node list -o json").done().json();
+    assert_eq!(said["nodes"][0]["id"], "n2", "{said}");
+
+    let words = format!("--http off --ask {}", cluster.address(newcomer));
+    cluster.restart_with(away, &words);
+    cluster.until_node(away, "state", "ready");
+    assert!(cluster.log(away).contains("where the cluster is was asked"), "{}", cluster.tails());
+    // It is written down: the next time it needs nobody to tell it.
+    cluster.terminate(away);
+    cluster.restart(away);
+    cluster.until_node(away, "state", "ready");
+}
+
+#[test]
 fn a_node_that_is_drained_by_a_person_stays_so_when_it_comes_back() {
     let (mut cluster, expected) = prepared(3);
     let at = other_than_the_leader(&cluster, "voter");
@@ -193,6 +223,32 @@ fn a_node_that_is_drained_by_a_person_stays_so_when_it_comes_back() {
     succeeds(&cluster, "without", &expected);
     let workers = workers(&cluster, "without");
     assert!(!workers.contains(&(at as u64 + 1)), "n{} worked: {workers:?}", at + 1);
+}
+
+#[test]
+fn the_only_voter_says_what_it_lacks_and_asks_nothing_of_others() {
+    let mut cluster = Cluster::of(PROGRAM, 1);
+    assert_eq!(cluster.terminate(0), Some(0), "{}", cluster.tails());
+    let [key, log] = ["authority.key", "log.redb"].map(|name| cluster.data_dir(0).join(name));
+    let [key_was, log_was] = [&key, &log].map(|file| fs::read(file).expect("a voter has it"));
+    fs::remove_file(&key).expect("it is there");
+    let words = refusal(&mut cluster, 0);
+    assert!(words.contains("authority.key is not there"), "{words}");
+    fs::write(&key, key_was).expect("the disk is well");
+    let garbled: Vec<_> = log_was.iter().map(|byte| byte ^ 0x55).collect();
+    let headless = [&log_was[..4096], &garbled[4096..]].concat();
+    for bytes in [None, Some(headless), Some(Vec::new()), Some(garbled)] {
+        match bytes {
+            None => fs::remove_file(&log).expect("it is there"),
+            Some(bytes) => fs::write(&log, bytes).expect("the disk is well"),
+        }
+        let words = refusal(&mut cluster, 0);
+        assert!(words.contains("recover --unsafe --from BACKUP"), "{words}");
+    }
+    assert!(!cluster.log(0).contains("panicked"), "{}", cluster.tails());
+    fs::write(&log, log_was).expect("the disk is well");
+    cluster.restart(0);
+    cluster.until_node(0, "state", "ready");
 }
 
 #[test]

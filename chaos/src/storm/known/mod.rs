@@ -240,7 +240,7 @@ impl Knowledge {
                         wrong.push(format!("n{id} is down for long, and is said to lead"));
                     }
                 }
-                (Life::Up, "lost")
+                (Life::Up, "lost" | "joined")
                     if lasts && self.ways.is_empty() && long_since(self.ways_since, TOLD_AFTER) =>
                 {
                     wrong.push(format!("n{id} lives and reaches all, and is said to be lost"));

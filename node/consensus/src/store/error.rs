@@ -9,7 +9,9 @@ use super::reserve::RESERVE_BYTES;
 
 /// What to do about a log that cannot be trusted: a voter that forgot what it acknowledged would
 /// rewrite the history of the others.
-const ANEW: &str = "remove this node from the cluster and join again under a new id";
+const ANEW: &str = "where other voters run, remove this node (`fruitnode node remove`) and join \
+                    again with an empty --data-dir; where it was the only one, go on from a backup \
+                    (`fruitnode recover --unsafe --from BACKUP`)";
 
 /// What is wrong with a log.
 #[derive(Debug, Error)]

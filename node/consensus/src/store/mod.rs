@@ -34,6 +34,7 @@ use self::reserve::Reserve;
 use self::tables::{ENTRIES, commit, keep, remove};
 
 pub use self::error::StoreError;
+pub use self::open::CHECK_THREAD;
 
 /// A larger file is made smaller when the log is compacted: redb keeps freed pages, and doubles
 /// the file when it needs more.

@@ -4,8 +4,8 @@
 use std::fs::{self, File};
 use std::io;
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
+use std::thread;
 
 use redb::{Builder, ReadTransaction, ReadableDatabase, ReadableTable, ReadableTableMetadata};
 
@@ -92,10 +92,19 @@ impl RedbLog {
     }
 }
 
+/// Name of the thread that opens a log: a panic there is not the program's but the file's.
+pub const CHECK_THREAD: &str = "log-check";
+
 /// redb answers most damage with errors, and some with a panic: that too is a refusal.
 fn checked(path: &Path, storage: &str) -> Result<RedbLog, StoreError> {
-    let opened = catch_unwind(AssertUnwindSafe(|| open(path, storage)));
-    opened.unwrap_or_else(|_| Err(damaged(path, "its pages contradict each other")))
+    let panicked = || Err(damaged(path, "its pages contradict each other"));
+    thread::scope(|scope| {
+        let named = thread::Builder::new().name(CHECK_THREAD.to_owned());
+        match named.spawn_scoped(scope, || open(path, storage)) {
+            Ok(opening) => opening.join().unwrap_or_else(|_| panicked()),
+            Err(error) => Err(input(path.to_owned(), &error)),
+        }
+    })
 }
 
 fn open(path: &Path, storage: &str) -> Result<RedbLog, StoreError> {

@@ -111,6 +111,11 @@ pub(crate) struct StartArgs {
     /// Where others reach it. [default: where they did]
     #[arg(long, value_name = "HOST:PORT", value_parser = parse::address, help_heading = "Node")]
     pub advertise: Option<String>,
+    /// Nodes to ask where the cluster is by now, when none of those that this one knows answers:
+    /// they may all have left while it was off.
+    #[arg(long, value_name = "HOST:PORT", value_delimiter = ',', value_parser = parse::address,
+          help_heading = "Node")]
+    pub ask: Vec<String>,
     /// How the node runs.
     #[command(flatten)]
     pub node: NodeArgs,

@@ -39,6 +39,8 @@ struct Place {
     listen: Option<String>,
     /// Where others reach it, if not where they did.
     advertise: Option<String>,
+    /// Nodes that may know where the cluster is.
+    ask: Vec<String>,
     /// Its ports, if this process has them.
     ports: Option<Ports>,
 }
@@ -128,7 +130,7 @@ pub(in crate::cli) fn start(args: &StartArgs) -> Result<Exit, CliError> {
     let moved = args.listen.map(|listen| parse::advertised(listen, args.advertise.as_deref()));
     let moved = moved.transpose().map_err(usage)?;
     let advertise = moved.or_else(|| args.advertise.clone());
-    run(dir, &args.node, Place { listen, advertise, ports: None })
+    run(dir, &args.node, Place { listen, advertise, ask: args.ask.clone(), ports: None })
 }
 
 /// Takes the ports of a node that is to run as soon as it is one.
@@ -156,13 +158,14 @@ fn http(args: &NodeArgs, listen: &str) -> Option<SocketAddr> {
 /// Runs a node until it is told to stop.
 fn run(dir: DataDir, args: &NodeArgs, place: Place) -> Result<Exit, CliError> {
     let file = dir.identity().map_err(MemberError::from)?;
-    let Place { listen, advertise, ports } = place;
+    let Place { listen, advertise, ask, ports } = place;
     let http = http(args, listen.as_ref().unwrap_or(&file.listen));
     let threads = args.threads.or_else(|| available_parallelism().ok());
     let threads = threads.unwrap_or(NonZeroUsize::MIN);
     let options = RunOptions {
         listen,
         advertise,
+        ask,
         http,
         slots: args.slots.get(),
         node: NodeOptions { threads, batch: args.batch },
@@ -243,6 +246,7 @@ impl From<MemberError> for CliError {
             ) => (Exit::Conflict, "target_taken"),
             MemberError::DataDir(_) => (Exit::Refused, "storage_refused"),
             MemberError::Wiped { .. } => (Exit::Refused, "wiped"),
+            MemberError::NoAuthority { .. } => (Exit::Refused, "no_authority"),
             MemberError::Twin { .. } => (Exit::Conflict, "started_twice"),
             MemberError::Refused(_) => (Exit::Refused, "refused"),
             MemberError::Address { .. } => (Exit::Usage, "bad_flag"),

@@ -4,6 +4,7 @@ mod departure;
 mod follow;
 mod founding;
 mod jobs;
+mod known;
 mod nodes;
 mod parting;
 mod reach;

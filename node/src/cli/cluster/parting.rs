@@ -138,7 +138,10 @@ async fn begin(
             if let Some(words) = price.filter(|_| args.departure.force && args.yes) {
                 tell(terminal, &words);
             }
-            let lost = status.nodes.iter().any(|at| at.node == file.node && at.state == "lost");
+            let lost = status
+                .nodes
+                .iter()
+                .any(|at| at.node == file.node && ["lost", "joined"].contains(&at.state.as_str()));
             if lost {
                 let words = "does not run, or the cluster does not reach it: what it did is done \
                              again by others";
@@ -283,7 +286,9 @@ fn warning(found: &Restored, options: &RestoreOptions) -> String {
         "WARNING: {id} becomes the only voter of cluster {name} with what is in {source}, up to \
          entry {}.\nWhatever the cluster decided after that is lost: jobs, nodes, tokens, \
          certificates that were revoked.\n{removed}\nIf a majority of the voters can be started \
-         again, start them instead: nothing is lost then.",
+         again, start them instead: nothing is lost then. If they have left and the cluster lives \
+         on other nodes, there would be two clusters of one name: start {id} with `fruitnode start \
+         --ask HOST:PORT` of one of those instead.",
         found.applied
     )
 }
@@ -305,7 +310,9 @@ mod tests {
         };
         let options = RestoreOptions { data_dir: "n2".into(), from: None };
         let words = warning(&found, &options);
-        for says in ["WARNING", "n2", "cluster fruits", "entry 1234", "n1, n3, are removed"] {
+        for says in
+            ["WARNING", "n2", "cluster fruits", "entry 1234", "n1, n3, are removed", "--ask"]
+        {
             assert!(words.contains(says), "{says}: {words}");
         }
         let options = RestoreOptions { from: Some("b.fruitnode".into()), ..options };

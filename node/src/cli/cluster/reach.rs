@@ -15,6 +15,7 @@ use fruitnode_proto::v1;
 
 use crate::cli::args::ReachArgs;
 use crate::cli::args::parse;
+use crate::cli::cluster::known;
 use crate::cli::exit::Exit;
 use crate::cli::machine::reactor;
 use crate::cli::message::CliError;
@@ -73,25 +74,51 @@ pub(super) fn reaching<T>(
     let addresses = addresses(args, &folder)?;
     let reactor = reactor(NonZeroUsize::MIN)?;
     reactor.block_on(async {
-        let Some(limit) = args.timeout else {
-            let reach = Box::pin(Reach::connect(addresses, credentials, CALL_LIMIT)).await?;
-            return Box::pin(work(reach)).await;
-        };
-        let began = Moment::now();
-        let words = format!("none of {} answered within {limit:?}", addresses.join(", "));
-        let connecting = Box::pin(Reach::connect(addresses, credentials, limit));
-        let reach = timeout(limit, connecting).await.unwrap_or_else(|_| {
-            Err(MeshError::Unreachable { address: "the cluster".to_owned(), words })
-        })?;
-        // A call that finds no coordinator ends a little earlier, to tell that it found none.
-        let left = limit.saturating_sub(began.elapsed());
-        let contact = reach.contact.with_limit(left.mul_f64(LAST_WORD));
-        let reach = Reach { contact, ends: Some((began, limit)), ..reach };
-        timeout(left, Box::pin(work(reach))).await.unwrap_or_else(|_| {
-            let words = format!("--timeout {limit:?} is over; what was asked for may go on");
-            Err(CliError::new(Exit::TimedOut, "timed_out", words))
-        })
+        let memory = known::keep(folder.clone(), addresses.clone(), credentials.clone());
+        let done = Box::pin(within(args, (addresses, credentials), work)).await;
+        memory.end().await;
+        done
     })
+}
+
+/// Does `work` on a connection to one of these nodes, within `--timeout`.
+async fn within<T>(
+    args: &ReachArgs,
+    (addresses, credentials): (Vec<String>, Credentials),
+    work: impl AsyncFnOnce(Reach) -> Result<T, CliError>,
+) -> Result<T, CliError> {
+    let Some(limit) = args.timeout else {
+        let connecting = Box::pin(Reach::connect(addresses, credentials, CALL_LIMIT));
+        let reach = connecting.await.map_err(|error| nobody(args, error))?;
+        return Box::pin(work(reach)).await;
+    };
+    let began = Moment::now();
+    let words = format!("none of {} answered within {limit:?}", addresses.join(", "));
+    let connecting = Box::pin(Reach::connect(addresses, credentials, limit));
+    let reach = timeout(limit, connecting).await.unwrap_or_else(|_| {
+        Err(MeshError::Unreachable { address: "the cluster".to_owned(), words })
+    });
+    let reach = reach.map_err(|error| nobody(args, error))?;
+    // A call that finds no coordinator ends a little earlier, to tell that it found none.
+    let left = limit.saturating_sub(began.elapsed());
+    let contact = reach.contact.with_limit(left.mul_f64(LAST_WORD));
+    let reach = Reach { contact, ends: Some((began, limit)), ..reach };
+    timeout(left, Box::pin(work(reach))).await.unwrap_or_else(|_| {
+        let words = format!("--timeout {limit:?} is over; what was asked for may go on");
+        Err(CliError::new(Exit::TimedOut, "timed_out", words))
+    })
+}
+
+/// That nobody answers; what else can be done where nobody said whom to ask.
+fn nobody(args: &ReachArgs, error: MeshError) -> CliError {
+    if !args.host.is_empty() || !matches!(error, MeshError::Unreachable { .. }) {
+        return error.into();
+    }
+    let words = format!(
+        "{error}. Start a node there, or, if the cluster lives elsewhere by now, name one that \
+         runs with --host HOST:PORT"
+    );
+    CliError::new(Exit::Unreachable, "unreachable", words)
 }
 
 /// The folder of the caller's certificate.
@@ -162,8 +189,14 @@ fn addresses(args: &ReachArgs, folder: &Path) -> Result<Vec<String>, CliError> {
     let text = std::fs::read_to_string(&file).unwrap_or_default();
     let words = text.split([',', '\n']).map(str::trim).filter(|word| !word.is_empty());
     let addresses: Result<Vec<_>, _> = words.map(parse::address).collect();
+    // What the cluster told last is of use when nobody there is left.
+    let also = known::read(folder);
     match addresses {
-        Ok(addresses) if !addresses.is_empty() => Ok(addresses),
+        Ok(addresses) if !addresses.is_empty() || !also.is_empty() => {
+            let also = also.into_iter().filter(|address| !addresses.contains(address));
+            let also: Vec<_> = also.collect();
+            Ok(addresses.into_iter().chain(also).collect())
+        }
         Ok(_) => {
             let words = format!(
                 "where the cluster is nobody says: name a node with --host HOST:PORT, with \
@@ -179,7 +212,7 @@ fn addresses(args: &ReachArgs, folder: &Path) -> Result<Vec<String>, CliError> {
     }
 }
 
-fn others(status: &v1::ClusterStatus, known: &[String]) -> Vec<String> {
+pub(super) fn others(status: &v1::ClusterStatus, known: &[String]) -> Vec<String> {
     let nodes = status.nodes.iter().filter(|node| node.state != "removed");
     let addresses = nodes.map(|node| node.address.clone());
     addresses.filter(|address| !address.is_empty() && !known.contains(address)).collect()

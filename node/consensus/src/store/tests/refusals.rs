@@ -39,7 +39,7 @@ fn a_log_of_another_storage_or_a_newer_release_is_refused_with_what_to_do() {
     let other = RedbLog::open(&path, "77aa").expect_err("another's").to_string();
     assert!(other.contains("log.redb belongs to storage `5f0c` and not to `77aa`"), "{other}");
     assert!(other.contains("wiped or exchanged"), "{other}");
-    assert!(other.contains("join again under a new id"), "{other}");
+    assert!(other.contains("join again with an empty --data-dir"), "{other}");
     set_format(&path, FORMAT + 1);
     let newer = RedbLog::open(&path, STORAGE).expect_err("newer").to_string();
     assert!(newer.contains("has format 2") && newer.contains("upgrade this node"), "{newer}");
@@ -75,7 +75,7 @@ fn an_old_copy_of_the_log_is_refused() {
     fs::write(&path, old).unwrap();
     let refused = RedbLog::open(&path, STORAGE).expect_err("an old copy").to_string();
     assert!(refused.contains("older than what this node acknowledged (write 2 of 3)"), "{refused}");
-    assert!(refused.contains("join again under a new id"), "{refused}");
+    assert!(refused.contains("join again with an empty --data-dir"), "{refused}");
     // Without its mark it is taken for what it says it is.
     fs::remove_file(path.with_extension("mark")).unwrap();
     RedbLog::open(&path, STORAGE).unwrap();

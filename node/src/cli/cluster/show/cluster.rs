@@ -9,7 +9,7 @@ use crate::cli::cluster::show::node::{self, NodeDocument, Rates};
 use crate::cli::cluster::show::table::{line, plain};
 
 /// What a node can be, in the order in which it is told.
-const STATES: [&str; 6] = ["ready", "draining", "lost", "answers", "silent", "unknown"];
+const STATES: [&str; 7] = ["ready", "draining", "joined", "lost", "answers", "silent", "unknown"];
 
 /// For programs.
 #[derive(Debug, Serialize)]
@@ -112,7 +112,7 @@ fn head(out: &mut String, status: &ClusterStatus) {
     if !learners.is_empty() {
         line(out, "becoming voters", learners);
     }
-    if status.attends_at > 0 {
+    if status.attends_at > 0 && status.attends_at != status.answered_by {
         let (by, at) = (node::id(status.answered_by), node::id(status.attends_at));
         line(out, "attends", format!("{by} at {at}"));
     }

@@ -81,7 +81,7 @@ pub(crate) fn id(node: u64) -> String {
 fn state(node: &NodeStatus) -> String {
     match (node.leaving, node.state.as_str()) {
         (true, "ready" | "draining") => "leaving".to_owned(),
-        (true, "lost") => "lost, leaving".to_owned(),
+        (true, state @ ("lost" | "joined")) => format!("{state}, leaving"),
         (_, state) => state.to_owned(),
     }
 }

@@ -6,7 +6,7 @@ use super::nodes::{answers, names, place, present, votes};
 use super::notice::{Notice, State};
 use crate::cli::cluster::show::node;
 use crate::cli::cluster::show::table::{plain, span};
-use crate::member::SILENT_MS;
+use crate::member::{ELSEWHERE_MS, SILENT_MS};
 
 /// What keeps the cluster from deciding, as far as the nodes that answered know.
 pub(super) fn notice(status: &ClusterStatus, notices: &mut Vec<Notice>) {
@@ -99,9 +99,18 @@ fn way_on(status: &ClusterStatus, silent: &[&NodeStatus], missing: usize) -> Opt
         return None;
     }
     let silent: Vec<_> = silent.iter().map(|voter| voter.node).collect();
+    let elsewhere = match status.leaderless_ms {
+        0..ELSEWHERE_MS => String::new(),
+        _ => format!(
+            " If they have left the cluster while {0} was off, and it lives on other nodes (their \
+             machines tell: `fruitnode status --host HOST:PORT`), start {0} again with `fruitnode \
+             start --ask HOST:PORT` of one of those.",
+            node::id(status.answered_by)
+        ),
+    };
     let words = format!(
-        "{missing} of {} must be started again: nothing is lost then. Only if a majority of the \
-         voters is gone for good, see `fruitnode recover --help`",
+        "{missing} of {} must be started again: nothing is lost then.{elsewhere} Only if a \
+         majority of the voters is gone for good, see `fruitnode recover --help`",
         names(silent.iter().copied())
     );
     Some(notice("majority_missing", "a majority is missing").about(silent).saying(words))

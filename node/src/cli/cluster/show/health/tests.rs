@@ -42,6 +42,8 @@ fn a_cluster_is_judged_by_its_voters_and_its_lost_nodes() {
         (1, 5, vec![VOTER, VOTER, VOTER, VOTER, LOST], State::Degraded, "3 voters are left then"),
         (1, 3, vec![VOTER, VOTER, VOTER, ("lost", "member")], State::Degraded, "remove n4"),
         (1, 3, vec![VOTER, VOTER, VOTER, ("ready", "learner")], State::Degraded, "gets the log"),
+        (1, 1, vec![VOTER, ("joined", "member")], State::Degraded, "n2 (10.0.0.2:7400) has joined"),
+        (1, 1, vec![VOTER, ("lost", "member")], State::Degraded, "(`--ask 10.0.0.1:7400`, should"),
         (0, 3, vec![VOTER, LOST, LOST], State::Stopped, "2 of 3"),
     ] {
         let health = judged(&status(leader, wanted, &nodes), state, says);
@@ -179,6 +181,11 @@ fn without_a_coordinator_it_is_told_who_must_come_back() {
     }
     let health = judged(&two_dead, State::Stopped, "");
     assert!(!told(&health).contains("n4"), "who only works decides nothing: {health:?}");
+
+    // A majority that has left is not waited for.
+    assert!(!told(&health).contains("--ask"), "{health:?}");
+    two_dead.leaderless_ms = 30_000;
+    judged(&two_dead, State::Stopped, "start n1 again with `fruitnode start --ask HOST:PORT`");
 
     judged(&partial(1_000, &[answers, answers, silent]), State::Stopped, "takes a few seconds");
     judged(&partial(60_000, &[answers, answers, silent]), State::Stopped, "reach each other");

@@ -57,6 +57,7 @@ pub(super) fn notice(status: &ClusterStatus, notices: &mut Vec<Notice>) {
         members.iter().copied().filter(move |node| node.state == state && !node.leaving)
     };
     notices.extend(of_state("lost").map(|node| lost(status, node)));
+    notices.extend(of_state("joined").map(|node| joined(node)));
     let mute = members.iter().filter(|node| node.state != "lost" && !answers(node));
     notices.extend(mute.map(|node| silent(node)));
     let learners = members.iter().filter(|node| node.role == "learner" && answers(node));
@@ -76,7 +77,12 @@ pub(super) fn notice(status: &ClusterStatus, notices: &mut Vec<Notice>) {
 fn lost(status: &ClusterStatus, node: &NodeStatus) -> Notice {
     let (id, place) = (node::id(node.node), place(node));
     let notice = |code| Notice::of(code, State::Degraded, format!("{id} lost")).about([node.node]);
+    // Where it runs and does not find the others, it has to be told where they are.
+    let ask = status.nodes.iter().find(|node| node.node == status.leader);
+    let ask = ask.filter(|node| !node.address.is_empty());
+    let ask = ask.map(|node| format!(" (`--ask {}`, should it run already)", node.address));
     let again = "start it again with `fruitnode start` on its machine";
+    let again = format!("{again}{}", ask.unwrap_or_default());
     if !votes(node) {
         return notice("node_lost").saying(format!(
             "{place} is lost: {again}, or take it out for good with `fruitnode node remove {id}`"
@@ -87,6 +93,18 @@ fn lost(status: &ClusterStatus, node: &NodeStatus) -> Notice {
         "{place} votes and is lost: {again}, or take it out for good with `fruitnode node remove \
          {id}`: {then}"
     ))
+}
+
+/// A node that belongs to the cluster, and of which no process has attended yet.
+fn joined(node: &NodeStatus) -> Notice {
+    let id = node::id(node.node);
+    Notice::of("not_started", State::Degraded, format!("{id} not started yet"))
+        .about([node.node])
+        .saying(format!(
+            "{} has joined and does not run yet: start it with `fruitnode start` on its machine, \
+             or take it out for good with `fruitnode node remove {id}`",
+            place(node)
+        ))
 }
 
 /// What follows for the votes, as half a sentence.

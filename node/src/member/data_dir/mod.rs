@@ -2,9 +2,9 @@
 //!
 //! One process at a time works in it. Whatever is secret is readable by its owner alone.
 
-use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{FlockOperation, flock};
@@ -12,6 +12,8 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use fruitnode_env::wall_ms;
+
+mod setup;
 
 /// Version of the form of `identity.json`.
 const VERSION: u32 = 1;
@@ -46,8 +48,9 @@ pub(crate) enum DataDirError {
     },
     /// A node lives there already.
     #[error(
-        "{} belongs to node n{node} of cluster {cluster}: start it with `fruitnode start`, or \
-         choose another --data-dir",
+        "{} belongs to node n{node} of cluster {cluster}: start it with `fruitnode start` (with \
+         `--ask HOST:PORT`, if all nodes that it knew have left meanwhile), or choose another \
+         --data-dir",
         path.display()
     )]
     Taken {
@@ -165,41 +168,6 @@ pub(crate) struct DataDir {
 }
 
 impl DataDir {
-    /// Whether a node can be made in a folder, which is not touched: it may be there, but empty.
-    ///
-    /// # Errors
-    /// When it holds anything.
-    pub(crate) fn check_vacant(path: &Path) -> Result<(), DataDirError> {
-        if let Ok(file) = identity(path) {
-            let (path, node, cluster) = (path.to_owned(), file.node, file.cluster);
-            return Err(DataDirError::Taken { path, node, cluster });
-        }
-        let entries = match fs::read_dir(path) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
-            entries => entries.map_err(DataDirError::io(path))?,
-        };
-        for entry in entries {
-            let name = entry.map_err(DataDirError::io(path))?.file_name();
-            if ![LOCK, JOINING_KEY].into_iter().any(|ours| name == ours) {
-                let name = name.to_string_lossy().into_owned();
-                return Err(DataDirError::NotEmpty { path: path.to_owned(), name });
-            }
-        }
-        Ok(())
-    }
-
-    /// Makes the folder of a node that is to be.
-    ///
-    /// # Errors
-    /// When it is in use, or holds anything.
-    pub(crate) fn create(path: &Path) -> Result<Self, DataDirError> {
-        let trouble = DataDirError::io(path);
-        DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(trouble)?;
-        let dir = Self::lock(path)?;
-        Self::check_vacant(path)?;
-        Ok(dir)
-    }
-
     /// Opens the folder of a node.
     ///
     /// # Errors
@@ -357,7 +325,7 @@ pub(crate) fn set_leaving(folder: &Path) -> Result<(), DataDirError> {
 ///
 /// # Errors
 /// As the system says.
-pub(super) fn write_private(path: &Path, bytes: &[u8]) -> Result<(), DataDirError> {
+pub(crate) fn write_private(path: &Path, bytes: &[u8]) -> Result<(), DataDirError> {
     let new = path.with_extension("new");
     let written = (|| {
         let mut options = OpenOptions::new();
@@ -407,18 +375,6 @@ mod tests {
         assert_eq!(DataDir::open(&path).unwrap().identity().unwrap(), node_file());
         let error = DataDir::create(&path).unwrap_err().to_string();
         assert!(error.contains("n3") && error.contains("fruitnode start"), "{error}");
-    }
-
-    #[test]
-    fn one_process_at_a_time_and_nothing_foreign() {
-        let above = tempfile::tempdir().unwrap();
-        let path = above.path().join("node");
-        let dir = DataDir::create(&path).unwrap();
-        assert!(matches!(DataDir::create(&path), Err(DataDirError::Busy { .. })));
-        drop(dir);
-        fs::write(path.join("photo.jpg"), b"x").unwrap();
-        let error = DataDir::create(&path).unwrap_err().to_string();
-        assert!(error.contains("photo.jpg"), "{error}");
     }
 
     #[test]
