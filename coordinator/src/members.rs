@@ -218,6 +218,11 @@ impl Membership {
         }
     }
 
+    /// Index of the entry that changed last what a roster tells.
+    pub(crate) fn roster_index(&self) -> u64 {
+        self.roster_index
+    }
+
     /// Whether a node may offer its slots.
     pub(crate) fn admits(&self, node: NodeId) -> bool {
         !self.is_founded() || self.members.get(&node).is_some_and(|member| !member.removed)

@@ -22,6 +22,8 @@ const UNDO_EVERY: Duration = Duration::from_secs(3);
 pub(crate) struct Played {
     pub(crate) report: Report,
     pub(crate) failure: Option<Failure>,
+    /// Somebody ended it before its end; what happened until then is reported.
+    pub(crate) interrupted: bool,
 }
 
 /// What was wrong.
@@ -48,10 +50,12 @@ pub(crate) fn play(
         Ok(()) => arena.steps(script, until, &mut at).err(),
         Err(stopped) => Some(stopped),
     };
+    let interrupted = matches!(wrong, Some(Stopped::Interrupted));
     let violation = match wrong {
         Some(Stopped::Wrong(violation)) => Some(violation),
-        Some(Stopped::Interrupted) => return Err(StormError::Interrupted),
-        None => arena.panics().map(|words| Violation::new("panic", words)),
+        Some(Stopped::Interrupted) | None => {
+            arena.panics().map(|words| Violation::new("panic", words))
+        }
     };
     arena.report.lasted = arena.now();
     let failure = violation.map(|violation| {
@@ -61,7 +65,7 @@ pub(crate) fn play(
     });
     let mut report = std::mem::take(&mut arena.report);
     report.violations = u64::from(failure.is_some());
-    Ok(Played { report, failure })
+    Ok(Played { report, failure, interrupted })
 }
 
 /// Why a script was not played to its end.

@@ -14,7 +14,7 @@ use super::arguments::{OpsArgs, StormArgs, StormCommand};
 use super::draw::{self, Trouble};
 use super::needs::{self, program};
 use super::network;
-use super::play::{Failure, play};
+use super::play::{Failure, Played, play};
 use super::report::Report;
 use super::script::Script;
 use super::shrink::shrink;
@@ -147,7 +147,12 @@ impl<'a> Ground<'a> {
                 let played = self.one(&sequence);
                 let mut total = total.lock().expect("as above");
                 match played {
-                    Ok(report) => total.0.add(report),
+                    Ok(played) => {
+                        total.0.add(played.report);
+                        if played.interrupted {
+                            total.1 = Some(StormError::Interrupted);
+                        }
+                    }
                     Err(error) => total.1 = Some(error),
                 }
             }
@@ -169,16 +174,15 @@ impl<'a> Ground<'a> {
     }
 
     /// One sequence; when it fails, what to do with it.
-    fn one(&self, sequence: &Sequence) -> Result<Report, StormError> {
-        let (report, failure) =
-            self.try_out(&sequence.name, &sequence.script, sequence.until, true)?;
-        if let Some(failure) = failure {
-            self.tell(&sequence.name, &failure);
+    fn one(&self, sequence: &Sequence) -> Result<Played, StormError> {
+        let played = self.try_out(&sequence.name, &sequence.script, sequence.until, true)?;
+        if let Some(failure) = &played.failure {
+            self.tell(&sequence.name, failure);
             if self.args.shrink {
-                self.shorten(&failure)?;
+                self.shorten(failure)?;
             }
         }
-        Ok(report)
+        Ok(played)
     }
 
     fn try_out(
@@ -187,7 +191,7 @@ impl<'a> Ground<'a> {
         script: &Script,
         until: Option<Duration>,
         aloud: bool,
-    ) -> Result<(Report, Option<Failure>), StormError> {
+    ) -> Result<Played, StormError> {
         let number = self.places.fetch_add(1, Ordering::Relaxed);
         let folder = self.folder.path().join(format!("storm-{number}"));
         let prefix = format!("{}-{number}", prefix());
@@ -197,7 +201,7 @@ impl<'a> Ground<'a> {
         if !self.args.keep {
             drop(fs::remove_dir_all(&folder));
         }
-        Ok((played.report, played.failure))
+        Ok(played)
     }
 
     fn tell(&self, name: &str, failure: &Failure) {
@@ -220,7 +224,11 @@ impl<'a> Ground<'a> {
             }
             tried += 1;
             match self.try_out("", script, None, false) {
-                Ok((_, again)) => {
+                Ok(played) if played.interrupted => {
+                    trouble = Some(StormError::Interrupted);
+                    false
+                }
+                Ok(Played { failure: again, .. }) => {
                     let same =
                         again.is_some_and(|again| again.violation.kind == failure.violation.kind);
                     let steps = script.steps.len();

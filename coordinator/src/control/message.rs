@@ -1,6 +1,7 @@
 //! What a member and the leader say to each other, and what a worker is told and tells.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use crate::command::Command;
 use crate::ids::{Attempt, JobId, NodeId};
@@ -138,8 +139,8 @@ pub struct Welcome {
 pub struct Roster {
     /// Grows with every change, whoever leads.
     pub index: u64,
-    /// Members.
-    pub members: members::Roster,
+    /// Members: one list for all that are told of it, however many they are.
+    pub members: Arc<members::Roster>,
     /// Who has the log, and who is about to receive it.
     pub voters: BTreeSet<NodeId>,
 }

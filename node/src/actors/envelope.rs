@@ -1,5 +1,7 @@
 //! What a member and the leader say to each other, as it travels.
 
+use std::sync::Arc;
+
 use prost::Message as _;
 
 use fruitnode_coordinator::codec::CodecError;
@@ -108,7 +110,7 @@ fn named(term: u64, (job, task, attempt): LeaseName) -> v1::to_member::Cancel {
 /// Who there is, as it is sent.
 pub(crate) fn roster_to_proto(roster: Roster) -> v1::Roster {
     let voters = roster.voters.into_iter().map(|node| node.0).collect();
-    mesh::roster::Roster::listed(roster.members, roster.index, voters)
+    mesh::roster::Roster::listed(Arc::unwrap_or_clone(roster.members), roster.index, voters)
 }
 
 fn roster_from_proto(roster: v1::Roster) -> Roster {
@@ -125,7 +127,7 @@ fn roster_from_proto(roster: v1::Roster) -> Roster {
         people: roster.people,
     };
     let voters = roster.voters.into_iter().map(NodeId).collect();
-    Roster { index: roster.index, members, voters }
+    Roster { index: roster.index, members: Arc::new(members), voters }
 }
 
 /// A roster as a member hears it, in as many parts as it needs.

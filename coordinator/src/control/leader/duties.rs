@@ -1,6 +1,8 @@
 //! What the leader does as time goes by: it declares silent members lost, notices attempts that
 //! make no progress, tells members that it lives and who there is, and lets those go who may.
 
+use std::sync::Arc;
+
 use crate::command::Command;
 use crate::control::leader::{Happening, Leader, Output, Voting};
 use crate::control::message::{Roster, ToMember};
@@ -133,10 +135,12 @@ impl Leader {
             Voting::Idle | Voting::Changing => &[],
         };
         let voters = status.voters.iter().chain(&status.learners).chain(coming).copied().collect();
-        let (members, told) = (state.membership().roster(), &tenure.roster);
-        if told.index > 0 && told.members == members && told.voters == voters {
+        let (membership, told) = (state.membership(), &tenure.roster);
+        let same = told.index > 0 && told.members.index == membership.roster_index();
+        if same && told.voters == voters {
             return tenure.roster.clone();
         }
+        let members = if same { told.members.clone() } else { Arc::new(membership.roster()) };
         let index = (status.applied << ROSTER_BITS).max(self.heard_roster.max(told.index) + 1);
         let roster = Roster { index, members, voters };
         tenure.roster.clone_from(&roster);

@@ -1,5 +1,5 @@
-//! A node's folder until it is one. A try that is cut short leaves files behind, over which the next
-//! one begins anew; whatever is foreign is left alone, and the folder is refused.
+//! A node's folder until it is one. A try that is cut short leaves files behind, over which the
+//! next one begins anew; whatever is foreign is left alone, and the folder is refused.
 
 use std::fs::{self, DirBuilder};
 use std::io;
