@@ -229,17 +229,19 @@ impl World {
             let process = self.nodes.get(node).and_then(|at| at.process.as_ref());
             process.is_some_and(|process| process.member.attends().is_some())
         };
-        let present = present.filter(|(node, _)| attends(node));
         let asked = &self.sent_away;
-        let present =
+        let belongs =
             present.map(|(node, member)| (node, member.draining || asked.contains(&node)));
-        let present: Vec<_> = present.collect();
+        let belongs: Vec<_> = belongs.collect();
+        // One that is drained takes no work when the last two leave: somebody has to be left.
+        let nobody_drains = belongs.iter().all(|(_, drains)| !drains);
+        let present: Vec<_> = belongs.into_iter().filter(|(node, _)| attends(node)).collect();
         let of = |draining: bool| {
             let some = present.iter().filter(|(_, drains)| *drains == draining);
             some.map(|(node, _)| *node).collect::<Vec<_>>()
         };
         let (staying, drained) = (of(false), of(true));
-        let two = staying.len() == 2 && drained.is_empty();
+        let two = staying.len() == 2 && nobody_drains;
         let everybody: Vec<_> = present.iter().map(|(node, _)| *node).collect();
         let among = match operation {
             Operation::Drain if staying.len() > 1 => staying,
