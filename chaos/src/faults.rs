@@ -233,15 +233,15 @@ impl World {
         let belongs =
             present.map(|(node, member)| (node, member.draining || asked.contains(&node)));
         let belongs: Vec<_> = belongs.collect();
-        // One that is drained takes no work when the last two leave: somebody has to be left.
-        let nobody_drains = belongs.iter().all(|(_, drains)| !drains);
+        // One that is drained, or away and never comes back, is nobody who stays.
+        let last_two = belongs.len() == 2 && belongs.iter().all(|(_, drains)| !drains);
         let present: Vec<_> = belongs.into_iter().filter(|(node, _)| attends(node)).collect();
         let of = |draining: bool| {
             let some = present.iter().filter(|(_, drains)| *drains == draining);
             some.map(|(node, _)| *node).collect::<Vec<_>>()
         };
         let (staying, drained) = (of(false), of(true));
-        let two = staying.len() == 2 && nobody_drains;
+        let two = last_two && staying.len() == 2;
         let everybody: Vec<_> = present.iter().map(|(node, _)| *node).collect();
         let among = match operation {
             Operation::Drain if staying.len() > 1 => staying,
