@@ -36,8 +36,8 @@ pub use label::{LabelError, LabelRule};
 pub use look::{NoSink, Standing, look};
 pub use place::{Place, PlaceError};
 pub use s3::{
-    Outage, S3Error, S3Object, S3Options, S3Result, S3Sink, S3Source, S3Target, look_s3, outages,
-    use_all_descriptors,
+    Encryption, Outage, S3Error, S3Object, S3Options, S3Result, S3Sink, S3Source, S3Target,
+    look_s3, outages, use_all_descriptors,
 };
 pub use select::{DEFAULT_PATTERN, Pattern, PatternError, Selection, Window};
 pub use sink::{Access, ObjectWriter, SUCCESS, Sink, SinkError};

@@ -239,6 +239,36 @@ pub enum GetError {
         /// The key.
         key: String,
     },
+    /// It is encrypted with a key that these credentials may not use, that is not there, or that has
+    /// to be sent along.
+    #[error(
+        "`{key}` cannot be decrypted ({words}): grant these credentials kms:Decrypt on its key, or \
+         have it encrypted anew"
+    )]
+    Encrypted {
+        /// The key.
+        key: String,
+        /// The store's code and words.
+        words: String,
+    },
+    /// The store gives it to nobody.
+    #[error("`{key}` is not given out ({words})")]
+    Refused {
+        /// The key.
+        key: String,
+        /// The store's code and words.
+        words: String,
+    },
+    /// The store fails at it again and again, and at nothing else.
+    #[error(
+        "`{key}` cannot be read, while others can ({words}): see whether the store has it whole"
+    )]
+    Failing {
+        /// The key.
+        key: String,
+        /// The store's code and words.
+        words: String,
+    },
     /// It is larger than the limit.
     #[error("`{key}` has {size} bytes, more than the limit of {bytes_max}")]
     TooLarge {
@@ -343,6 +373,9 @@ impl GetError {
             | Self::Denied { .. }
             | Self::Forbidden { .. }
             | Self::Archived { .. }
+            | Self::Encrypted { .. }
+            | Self::Refused { .. }
+            | Self::Failing { .. }
             | Self::TooLarge { .. }
             | Self::Listed { .. } => true,
             Self::S3 { .. } | Self::Unavailable { .. } => false,
@@ -357,6 +390,9 @@ impl GetError {
             Self::Gone { .. } => "gone",
             Self::Denied { .. } | Self::Forbidden { .. } => "denied",
             Self::Archived { .. } => "archived",
+            Self::Encrypted { .. } => "encrypted",
+            Self::Refused { .. } => "refused",
+            Self::Failing { .. } => "unreadable",
             Self::TooLarge { .. } => "file_too_large",
             Self::Listed { problem, .. } => problem.code(),
             Self::S3 { .. } | Self::Unavailable { .. } => self.reason().code(),
@@ -375,6 +411,9 @@ impl GetError {
             | Self::Denied { .. }
             | Self::Forbidden { .. }
             | Self::Archived { .. }
+            | Self::Encrypted { .. }
+            | Self::Refused { .. }
+            | Self::Failing { .. }
             | Self::TooLarge { .. }
             | Self::Listed { .. } => FailureReason::InputMissing,
         }

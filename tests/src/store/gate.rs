@@ -174,7 +174,7 @@ impl Kept {
 #[async_trait::async_trait]
 impl S3Access for Gate {
     async fn check(&self, cx: &mut S3AccessContext<'_>) -> S3Result<()> {
-        if cx.credentials().is_none() {
+        if cx.credentials().is_none() && !self.0.switches().habits.public {
             return Err(s3_error!(AccessDenied, "Anonymous access is forbidden"));
         }
         let operation = cx.s3_op().name().to_owned();

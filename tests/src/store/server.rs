@@ -26,6 +26,7 @@ use tokio::task::JoinSet;
 use super::bucket::Object;
 use super::counters::Counters;
 use super::gate::{Gate, Keys, Noted, NotedSlot, Shared, locked};
+use super::habits;
 use super::service::Service;
 use super::switches::{Hold, Switches};
 use super::{ACCESS_KEY, SECRET_KEY};
@@ -299,9 +300,16 @@ async fn answer(
     let _under_way = UnderWay::begin(&shared);
     let slot = NotedSlot::default();
     let mut request = request.map(Body::from);
+    match habits::before(&shared, &mut request) {
+        Ok(()) => {}
+        Err(Some(refused)) => return Ok(refused),
+        Err(None) => return std::future::pending().await,
+    }
     request.extensions_mut().insert(Arc::clone(&slot));
     let response = service.call(request).await?;
     let noted = locked(&slot).take();
+    let is_listing = noted.as_ref().is_some_and(|noted| noted.operation == "ListObjectsV2");
+    let response = habits::after(&shared, is_listing, response).await?;
     match noted {
         Some(noted) if response.status().is_success() => afterwards(&shared, noted, response).await,
         _ => Ok(response),
@@ -411,7 +419,7 @@ fn wrong_region(shared: &Shared, request: &Request<Incoming>) -> Option<Response
     Some(refused)
 }
 
-fn reply(status: StatusCode, kind: &'static str, text: String) -> Response<Body> {
+pub(super) fn reply(status: StatusCode, kind: &'static str, text: String) -> Response<Body> {
     let mut response = Response::new(Body::from(text));
     *response.status_mut() = status;
     response.headers_mut().insert(CONTENT_TYPE, hyper::header::HeaderValue::from_static(kind));

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use super::habits::Habits;
+
 /// How a store behaves. The default keeps every promise of S3.
 #[derive(Debug, Clone)]
 pub struct Switches {
@@ -31,6 +33,8 @@ pub struct Switches {
     pub denials: Vec<Denial>,
     /// What the second access key may not do either.
     pub guest_denials: Vec<Denial>,
+    /// What this server does otherwise than S3.
+    pub habits: Habits,
 }
 
 /// Some requests of a kind, counted from 1.
@@ -106,6 +110,7 @@ impl Default for Switches {
             moved_to: None,
             denials: Vec::new(),
             guest_denials: Vec::new(),
+            habits: Habits::default(),
         }
     }
 }

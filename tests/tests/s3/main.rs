@@ -2,6 +2,7 @@
 
 mod errors;
 mod frozen;
+mod habits;
 mod job;
 mod killed;
 mod members;

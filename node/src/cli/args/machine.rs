@@ -2,9 +2,9 @@
 
 use std::num::NonZeroUsize;
 
-use clap::Args;
+use clap::{Args, ValueEnum};
 
-use fruitnode_storage::S3Options;
+use fruitnode_storage::{Encryption, S3Options};
 
 /// Where S3 is. Credentials are found as by every other tool: environment, profile, single sign-on,
 /// container or instance role. No byte of a result depends on any of it.
@@ -24,6 +24,33 @@ pub(crate) struct StorageArgs {
     /// Profile of ~/.aws/config. [default: AWS_PROFILE]
     #[arg(long, value_name = "NAME", help_heading = "S3")]
     pub profile: Option<String>,
+    /// Pay for what is read, where the owner of the bucket has those pay who ask.
+    #[arg(long, help_heading = "S3")]
+    pub request_payer: bool,
+    /// Sign no request: for buckets that are open to everybody. Needs no credentials.
+    #[arg(long, help_heading = "S3", conflicts_with = "profile")]
+    pub no_sign_request: bool,
+    /// How the server encrypts what is written. [default: as the bucket has it]
+    #[arg(long, value_name = "AES256|aws:kms", help_heading = "S3")]
+    pub sse: Option<Sse>,
+    /// Key of the key management service, which implies `--sse aws:kms`. [default: the bucket's, or
+    /// the service's own]
+    #[arg(long, value_name = "ID", help_heading = "S3")]
+    pub sse_kms_key_id: Option<String>,
+    /// Speak plain http:// with an endpoint on another machine: on a network that is yours alone.
+    #[arg(long, help_heading = "S3")]
+    pub allow_http: bool,
+}
+
+/// How the server encrypts what is written, by the name that S3 gives it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Sse {
+    /// With a key of its own.
+    #[value(name = "AES256")]
+    Aes256,
+    /// With a key of the key management service.
+    #[value(name = "aws:kms")]
+    Kms,
 }
 
 impl StorageArgs {
@@ -35,6 +62,14 @@ impl StorageArgs {
             region: word(&self.region),
             path_style: self.path_style,
             profile: word(&self.profile),
+            request_payer: self.request_payer,
+            no_sign_request: self.no_sign_request,
+            encryption: match (self.sse, word(&self.sse_kms_key_id)) {
+                (None, None) => None,
+                (Some(Sse::Aes256), None) => Some(Encryption::Aes256),
+                (_, key) => Some(Encryption::Kms(key)),
+            },
+            allow_http: self.allow_http,
             alone: false,
         }
     }

@@ -29,7 +29,7 @@ impl Bucket {
         // Every layer above would else hold the whole of a request in its own future.
         Box::pin(async move {
             let store = &*self.asking.store;
-            let mut asked = Asked::now();
+            let mut asked = Asked::now(store);
             loop {
                 let turn = self.turn(&mut asked).await?;
                 let began = store.now();
@@ -58,7 +58,9 @@ impl Bucket {
                     World::Silent => pace.silent(now, began, &words),
                     World::Narrow => pace.narrowed(now, &words),
                 });
-                asked.silences += u32::from(world == World::Silent);
+                let others = store.pace().well().is_some_and(|well| well > began);
+                asked.silences += u32::from(world == World::Silent && !others);
+                asked.silences_alone += u32::from(world == World::Silent && others);
                 asked.wait(store);
                 if let Some(fault) = self.asking.given_up(&asked, world, &fault) {
                     return Err(fault);

@@ -6,12 +6,13 @@ use std::time::Duration;
 
 use aws_sdk_s3::Client;
 use aws_sdk_s3::primitives::ByteStream;
-use aws_sdk_s3::types::EncodingType;
+use aws_sdk_s3::types::{EncodingType, ServerSideEncryption};
 use bytes::{Bytes, BytesMut};
 use tokio::time::timeout;
 
-use crate::s3::connect::{S3Options, connect};
+use crate::s3::connect::{Encryption, S3Options, connect};
 use crate::s3::error::{Asked, S3Error};
+use crate::s3::etag;
 use crate::s3::fault::{Fault, root_cause};
 use crate::s3::patience::{Asking, Load, Patience, within};
 
@@ -30,6 +31,8 @@ pub(super) struct Bucket {
     pub(super) prefix: String,
     /// How it is asked.
     pub(super) asking: Asking,
+    /// How what is written is encrypted.
+    encryption: Option<Encryption>,
 }
 
 /// An object, or a range of it, as it was read.
@@ -90,7 +93,8 @@ impl Bucket {
     ) -> Result<Self, S3Error> {
         let (client, server) = connect(options).await?;
         let patience = if options.alone { Patience::Alone } else { Patience::Shared };
-        Ok(Self::with(client, server, (name, prefix), patience))
+        let bucket = Self::with(client, server, (name, prefix), patience);
+        Ok(Self { encryption: options.encryption.clone(), ..bucket })
     }
 
     /// Of a client that is there already.
@@ -101,7 +105,17 @@ impl Bucket {
         patience: Patience,
     ) -> Self {
         let asking = Asking::of(&server, patience);
-        Self { client, server, name: name.to_owned(), prefix: prefix.to_owned(), asking }
+        let (name, prefix, encryption) = (name.to_owned(), prefix.to_owned(), None);
+        Self { client, server, name, prefix, asking, encryption }
+    }
+
+    /// How what is written is to be encrypted: the algorithm, and the key where one is named.
+    pub(super) fn encrypted(&self) -> (Option<ServerSideEncryption>, Option<String>) {
+        match &self.encryption {
+            None => (None, None),
+            Some(Encryption::Aes256) => (Some(ServerSideEncryption::Aes256), None),
+            Some(Encryption::Kms(key)) => (Some(ServerSideEncryption::AwsKms), key.clone()),
+        }
     }
 
     /// As users write it.
@@ -163,7 +177,7 @@ impl Bucket {
             objects.push(Listed {
                 key: text(object.key().unwrap_or_default())?,
                 size: object.size().and_then(|size| u64::try_from(size).ok()).unwrap_or_default(),
-                etag: object.e_tag().filter(|etag| !etag.is_empty()).map(str::to_owned),
+                etag: object.e_tag().map(etag::canonical).filter(|etag| !etag.is_empty()),
                 modified_us: at.map_or(0, |at| {
                     let micros = i64::from(at.subsec_nanos()) / 1_000;
                     at.secs().saturating_mul(1_000_000).saturating_add(micros)
@@ -212,11 +226,12 @@ impl Bucket {
             Box::pin(async move {
                 let reply = within(limit, get.send()).await?;
                 let length = reply.content_length.and_then(|length| u64::try_from(length).ok());
-                match fits(length, reply.e_tag.as_deref()) {
+                let etag = reply.e_tag.as_deref().map(etag::canonical);
+                match fits(length, etag.as_deref()) {
                     Err(words) => Ok::<_, Fault>(Err(words)),
                     Ok(length) => {
                         let bytes = body(reply.body, length).await?;
-                        Ok(Ok(Read { bytes, etag: reply.e_tag }))
+                        Ok(Ok(Read { bytes, etag }))
                     }
                 }
             })

@@ -14,14 +14,17 @@ use aws_config::stalled_stream_protection::StalledStreamProtectionConfig;
 use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_sdk_s3::Client;
+use aws_sdk_s3::config::interceptors::BeforeTransmitInterceptorContextMut;
 use aws_sdk_s3::config::{
-    Builder, ProvideCredentials, RequestChecksumCalculation, ResponseChecksumValidation,
-    RuntimeComponents, SharedCredentialsProvider, SharedHttpClient,
+    Builder, ConfigBag, Intercept, ProvideCredentials, RequestChecksumCalculation,
+    ResponseChecksumValidation, RuntimeComponents, SharedCredentialsProvider, SharedHttpClient,
 };
+use aws_sdk_s3::error::BoxError;
 use aws_smithy_http_client::Connector;
 use aws_smithy_http_client::proxy::ProxyConfig;
 use aws_smithy_http_client::tls::Provider;
 use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
+use tracing::warn;
 use url::Url;
 
 use crate::s3::descriptors::requests_most;
@@ -53,9 +56,46 @@ pub struct S3Options {
     pub path_style: Option<bool>,
     /// Profile of the shared configuration.
     pub profile: Option<String>,
+    /// Whether whoever asks pays for what is read (`x-amz-request-payer`).
+    pub request_payer: bool,
+    /// Whether requests go unsigned, to buckets that are open to everybody.
+    pub no_sign_request: bool,
+    /// How what is written is encrypted, where it is not as the bucket has it.
+    pub encryption: Option<Encryption>,
+    /// Whether an endpoint on another machine may be spoken to unencrypted.
+    pub allow_http: bool,
     /// Whether nobody else can do what this process cannot: then a store that was there is waited
     /// for as long as it takes. Else what was waited for in vain is an error after half a minute.
     pub alone: bool,
+}
+
+/// How the server encrypts what is written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Encryption {
+    /// With a key of its own.
+    Aes256,
+    /// With a key of a key management service: the one that is named, or the service's own.
+    Kms(Option<String>),
+}
+
+/// Says in every request that whoever asks pays.
+#[derive(Debug)]
+struct RequestPayer;
+
+impl Intercept for RequestPayer {
+    fn name(&self) -> &'static str {
+        "request-payer"
+    }
+
+    fn modify_before_signing(
+        &self,
+        context: &mut BeforeTransmitInterceptorContextMut<'_>,
+        _: &RuntimeComponents,
+        _: &mut ConfigBag,
+    ) -> Result<(), BoxError> {
+        context.request_mut().headers_mut().insert("x-amz-request-payer", "requester");
+        Ok(())
+    }
 }
 
 /// A client, and the server it speaks to as messages name it.
@@ -69,9 +109,11 @@ pub(super) async fn connect(options: &S3Options) -> Result<(Client, String), S3E
             .or_else(|| shared.endpoint_url().map(str::to_owned)),
     };
     if let Some(endpoint) = &endpoint {
-        check_endpoint(endpoint)?;
+        check_endpoint(endpoint, options.allow_http)?;
     }
-    check_credentials(&shared, options).await?;
+    if !options.no_sign_request {
+        check_credentials(&shared, options).await?;
+    }
     let region = shared.region().map_or(REGION_DEFAULT, Region::as_ref);
     let server = endpoint.clone().unwrap_or_else(|| format!("https://s3.{region}.amazonaws.com"));
     let mut builder = Builder::from(&shared)
@@ -88,6 +130,12 @@ pub(super) async fn connect(options: &S3Options) -> Result<(Client, String), S3E
         .stalled_stream_protection(StalledStreamProtectionConfig::disabled());
     if let Some(endpoint) = endpoint {
         builder = builder.endpoint_url(endpoint);
+    }
+    if options.request_payer {
+        builder = builder.interceptor(RequestPayer);
+    }
+    if options.no_sign_request {
+        builder = builder.allow_no_auth();
     }
     Ok((Client::from_conf(builder.build()), server))
 }
@@ -109,6 +157,9 @@ async fn load(options: &S3Options) -> SdkConfig {
         let provider = ProfileFileCredentialsProvider::builder().configure(&provided);
         let provider = SharedCredentialsProvider::new(provider.profile_name(profile).build());
         loader = loader.profile_name(profile).credentials_provider(provider);
+    }
+    if options.no_sign_request {
+        loader = loader.no_credentials();
     }
     loader.load().await
 }
@@ -172,7 +223,7 @@ async fn check_credentials(shared: &SdkConfig, options: &S3Options) -> Result<()
 }
 
 /// Refuses what is no URL of a server, and what would send photographs and signatures in the clear.
-fn check_endpoint(endpoint: &str) -> Result<(), S3Error> {
+fn check_endpoint(endpoint: &str, allow_http: bool) -> Result<(), S3Error> {
     let bad = |why: &str| S3Error::BadEndpoint { endpoint: endpoint.to_owned(), why: why.into() };
     let url = Url::parse(endpoint).map_err(|error| bad(&error.to_string()))?;
     let Some(host) = url.host_str() else {
@@ -187,6 +238,10 @@ fn check_endpoint(endpoint: &str) -> Result<(), S3Error> {
     match url.scheme() {
         "https" => Ok(()),
         "http" if is_loopback(host) => Ok(()),
+        "http" if allow_http => {
+            warn!(endpoint, "photographs and results cross the network unencrypted");
+            Ok(())
+        }
         "http" => Err(S3Error::PlainHttp { endpoint: endpoint.to_owned() }),
         _ => Err(bad("it begins neither with https:// nor with http://")),
     }
@@ -211,14 +266,15 @@ mod tests {
             "http://localhost:9000",
             "http://[::1]:9000",
         ] {
-            assert!(check_endpoint(endpoint).is_ok(), "{endpoint}");
+            assert!(check_endpoint(endpoint, false).is_ok(), "{endpoint}");
         }
         for endpoint in
             ["http://s3.example.org", "http://10.0.0.1:9000", "http://127.0.0.1.example.org"]
         {
-            let error = check_endpoint(endpoint).unwrap_err();
+            let error = check_endpoint(endpoint, false).unwrap_err();
             assert!(matches!(error, S3Error::PlainHttp { .. }), "{endpoint}: {error}");
             assert!(error.to_string().contains(endpoint));
+            assert!(check_endpoint(endpoint, true).is_ok(), "{endpoint}");
         }
     }
 
@@ -227,7 +283,7 @@ mod tests {
         for endpoint in
             ["", "s3.example.org", "ftp://x", "https://", "https://a:b@c", "http://[::1"]
         {
-            let error = check_endpoint(endpoint).unwrap_err();
+            let error = check_endpoint(endpoint, false).unwrap_err();
             assert!(matches!(error, S3Error::BadEndpoint { .. }), "{endpoint}: {error}");
             assert!(error.to_string().contains(&format!("`{endpoint}`")), "{error}");
         }

@@ -26,7 +26,10 @@ pub enum S3Error {
         place: String,
     },
     /// A right is missing.
-    #[error("{place}: these credentials may not do this ({words}): grant them {right} on it")]
+    #[error(
+        "{place}: these credentials may not do this ({words}): grant them {right} on it{}",
+        otherwise(right)
+    )]
     Denied {
         /// What was asked for.
         place: String,
@@ -36,7 +39,10 @@ pub enum S3Error {
         right: &'static str,
     },
     /// The credentials are no longer valid, or never were.
-    #[error("{place}: {server} does not accept these credentials ({words}): renew or correct them")]
+    #[error(
+        "{place}: {server} does not accept these credentials ({words}): renew or correct them; a \
+         bucket that is open to everybody needs none (`--no-sign-request`)"
+    )]
     BadCredentials {
         /// What was asked for.
         place: String,
@@ -96,7 +102,8 @@ pub enum S3Error {
     /// No credentials.
     #[error(
         "no credentials for S3 were found ({words}): name a profile with `--profile`, set \
-         AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or give the instance a role"
+         AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or give the instance a role; a bucket that is \
+         open to everybody needs none (`--no-sign-request`)"
     )]
     NoCredentials {
         /// What the chain of providers said.
@@ -120,8 +127,8 @@ pub enum S3Error {
     },
     /// Not encrypted.
     #[error(
-        "--endpoint: {endpoint} would send everything unencrypted: use https:// (plain http:// is \
-         for servers on this machine alone)"
+        "--endpoint: {endpoint} would send everything unencrypted: use https://, or --allow-http on \
+         a network that is yours alone"
     )]
     PlainHttp {
         /// What was given.
@@ -204,6 +211,15 @@ pub enum S3Error {
         /// The server's code and words.
         words: String,
     },
+}
+
+/// What else than a missing right may be why a bucket refuses this: its owner wants something said.
+fn otherwise(right: &str) -> &'static str {
+    match right {
+        right if right.contains("s3:PutObject") => "; if it takes nothing unencrypted, say `--sse`",
+        "s3:ListBucket" | "s3:GetObject" => "; if those pay who ask, say `--request-payer`",
+        _ => "",
+    }
 }
 
 /// What was asked of whom.

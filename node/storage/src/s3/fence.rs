@@ -127,7 +127,8 @@ impl Shared {
     /// The version of an earlier result that a name may take the place of.
     fn replaced(&self, name: &str) -> Option<String> {
         let old = self.state().old.get(name).cloned();
-        old.filter(|etag| self.conditions.replace && !etag.is_empty())
+        let old = old.filter(|etag| self.conditions.replace && !etag.is_empty());
+        old.map(|etag| self.conditions.named(&etag))
     }
 
     /// What stands in the way of a copy must be that copy: an answer was lost.

@@ -96,11 +96,15 @@ impl Lock {
                     }
                     // The answer to an earlier attempt of the client was lost.
                     Claim::Ours => Written::Done(etag),
-                    Claim::Dead => bucket.put(&key, bytes.clone(), conditions.same(&etag)).await?,
+                    Claim::Dead => {
+                        bucket.put(&key, bytes.clone(), conditions.same(&etag).as_deref()).await?
+                    }
                     Claim::Unknown => match watch(bucket, &key, held.as_ref(), &etag).await? {
                         Watched::Gone => continue,
                         Watched::Unchanged => {
-                            bucket.put(&key, bytes.clone(), conditions.same(&etag)).await?
+                            bucket
+                                .put(&key, bytes.clone(), conditions.same(&etag).as_deref())
+                                .await?
                         }
                         Watched::Changed => {
                             let (out, holder) = (bucket.uri(), Holder::words(held.as_ref()));
@@ -250,7 +254,8 @@ impl Lock {
                 self.find_ours(held).await?;
             }
             let bytes = Bytes::from(held.me.encode());
-            match self.bucket.put(&self.key, bytes, self.conditions.same(&held.etag)).await? {
+            let same = self.conditions.same(&held.etag);
+            match self.bucket.put(&self.key, bytes, same.as_deref()).await? {
                 Written::Done(etag) => {
                     held.etag = etag;
                     (held.renewed, held.looked) = (Some(began), began);

@@ -2,11 +2,13 @@
 //! leave here.
 
 mod ask;
+mod beside;
 mod bucket;
 mod connect;
 mod descriptors;
 mod earlier;
 mod error;
+mod etag;
 mod fault;
 mod fence;
 mod holder;
@@ -28,7 +30,7 @@ mod unfinished;
 mod upload;
 mod write;
 
-pub use connect::S3Options;
+pub use connect::{Encryption, S3Options};
 pub use descriptors::use_all_descriptors;
 pub use error::S3Error;
 pub use object::S3Object;

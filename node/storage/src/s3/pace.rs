@@ -43,6 +43,16 @@ pub(super) struct Pace {
     well: Option<Duration>,
     /// Requests that wait for it to answer well.
     waiting: u32,
+    tally: Tally,
+}
+
+/// How often a store did one thing and another.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Tally {
+    /// It answered well.
+    pub(super) answered: u64,
+    /// It wanted fewer requests.
+    pub(super) slowed: u64,
 }
 
 /// A store that does not answer.
@@ -96,6 +106,7 @@ impl Pace {
             trouble: None,
             well: None,
             waiting: 0,
+            tally: Tally::default(),
         }
     }
 
@@ -128,6 +139,7 @@ impl Pace {
     pub(super) fn answered(&mut self, now: Duration) -> Option<News> {
         self.silence = None;
         self.well = Some(now);
+        self.tally.answered += 1;
         self.limit = (self.limit + 1.0 / self.limit.max(1.0)).min(f64::from(self.most));
         let ended = self.trouble.take().filter(|trouble| trouble.told)?;
         Some(News::Over(now.saturating_sub(ended.since)))
@@ -136,6 +148,7 @@ impl Pace {
     /// The store answers, and wants fewer requests.
     pub(super) fn slowed(&mut self, now: Duration, words: &str) -> Option<News> {
         self.silence = None;
+        self.tally.slowed += 1;
         if self.slowed.is_none_or(|at| now.saturating_sub(at) >= SLOWED_EVERY) {
             self.slowed = Some(now);
             let least = f64::from(REQUESTS_LEAST.min(self.most));
@@ -213,6 +226,11 @@ impl Pace {
     /// When it last answered well.
     pub(super) fn well(&self) -> Option<Duration> {
         self.well
+    }
+
+    /// What it did so far.
+    pub(super) fn tally(&self) -> Tally {
+        self.tally
     }
 
     /// Since when nothing is answered well.

@@ -16,6 +16,7 @@ use tokio::time::{sleep, timeout};
 use fruitnode_env::Moment;
 
 use crate::s3::fault::{Failed, Fault, World};
+use crate::s3::pace::Tally;
 use crate::s3::store::{Store, Waits};
 
 /// Wait for the head of an answer.
@@ -39,8 +40,18 @@ const NEVER_SEEN: Duration = Duration::from_secs(8);
 /// Whoever ends waits no longer than this for what is left to do.
 pub(super) const HURRY: Duration = Duration::from_secs(3);
 
-/// A request that fails for so long, so often, while others are answered is not the world's fault.
-const ALONE: (Duration, u32) = (Duration::from_secs(120), 20);
+/// A request that fails for so long while others are answered is not the world's fault.
+const ALONE_FOR: Duration = Duration::from_secs(60);
+
+/// The same, of how often it has to fail.
+const ALONE_TIMES: u32 = 12;
+
+/// The same, of how often no answer came in time.
+const ALONE_SILENCES: u32 = 2;
+
+/// A store that wants fewer requests says so to many: of those that were answered it may have said
+/// it to one in so many, for one that it always says it to not to be the world's.
+const ALONE_SLOWED: u64 = 20;
 
 /// A store that answered somebody within this time is no store with an outage.
 const OTHERS_ANSWERED: Duration = Duration::from_secs(10);
@@ -83,7 +94,12 @@ pub(super) struct Asking {
 pub(super) struct Asked<'a> {
     pub(super) began: Moment,
     pub(super) sent: u32,
+    /// Times that no answer came in time, and none to anybody else.
     pub(super) silences: u32,
+    /// The same, while others were answered.
+    pub(super) silences_alone: u32,
+    /// What the store had done for others when it began.
+    before: Tally,
     /// Told of the first time that it is not answered well.
     waits: Option<Waits<'a>>,
 }
@@ -151,14 +167,24 @@ impl Asking {
     /// Why a request is given up, if it is.
     pub(super) fn given_up(&self, asked: &Asked<'_>, world: World, fault: &Fault) -> Option<Fault> {
         let (now, pace) = (self.store.now(), self.store.pace());
-        let others = |within| pace.well().is_some_and(|well| now.saturating_sub(well) < within);
-        let (long, often) = ALONE;
-        let alone = asked.began.elapsed() >= long && asked.sent >= often && others(OTHERS_ANSWERED);
-        if alone && matches!(world, World::Faulty | World::Silent) {
+        let others = pace.well().is_some_and(|well| now.saturating_sub(well) < OTHERS_ANSWERED);
+        let (lasts, before, since) = (asked.began.elapsed(), asked.before, pace.tally());
+        drop(pace);
+        let often = match world {
+            World::Faulty => asked.sent >= ALONE_TIMES,
+            World::Silent => asked.silences_alone >= ALONE_SILENCES,
+            World::Slow => {
+                let slowed = (since.slowed - before.slowed).saturating_sub(u64::from(asked.sent));
+                let well = since.answered - before.answered;
+                asked.sent >= ALONE_TIMES && well > slowed * ALONE_SLOWED
+            }
+            World::Narrow => false,
+        };
+        if others && often && lasts >= ALONE_FOR {
             return Some(Fault { alone: Some(asked.sent), ..fault.clone() });
         }
-        drop(pace);
-        let late = asked.began.elapsed() >= GIVEN_BACK_AFTER;
+        // Whoever may be alone with it is given the time to find that out.
+        let late = lasts >= if others { ALONE_FOR } else { GIVEN_BACK_AFTER };
         let back = late && self.patience == Patience::Shared && world != World::Narrow;
         (back || self.left(asked) == Some(Duration::ZERO)).then(|| self.vain(fault.clone()))
     }
@@ -193,8 +219,10 @@ impl Asking {
 
 impl<'a> Asked<'a> {
     /// One that begins now.
-    pub(super) fn now() -> Self {
-        Self { began: Moment::now(), sent: 0, silences: 0, waits: None }
+    pub(super) fn now(store: &Store) -> Self {
+        let before = store.pace().tally();
+        let (sent, silences, silences_alone, waits) = (0, 0, 0, None);
+        Self { began: Moment::now(), sent, silences, silences_alone, before, waits }
     }
 
     /// Has the store know that it is waited for.

@@ -6,6 +6,7 @@ use tracing::warn;
 
 use crate::s3::bucket::Bucket;
 use crate::s3::error::S3Error;
+use crate::s3::etag;
 use crate::s3::write::{Condition, Doomed, Written};
 
 /// An `ETag` that no object has.
@@ -20,6 +21,9 @@ pub(super) struct Conditions {
     pub(super) replace: bool,
     /// That an object is in the version named, of removals.
     pub(super) remove: bool,
+    /// It wants the version named without quotes, as no RFC has it (Ceph, and what is made of it).
+    #[serde(default)]
+    pub(super) bare: bool,
 }
 
 impl Conditions {
@@ -29,14 +33,19 @@ impl Conditions {
     }
 
     /// The condition that an object has an `ETag`, as far as the server honours it.
-    pub(super) fn same(self, etag: &str) -> Condition<&str> {
-        if self.replace { Condition::Is(etag) } else { Condition::None }
+    pub(super) fn same(self, etag: &str) -> Condition<String> {
+        if self.replace { Condition::Is(self.named(etag)) } else { Condition::None }
+    }
+
+    /// A version as the server wants it named.
+    pub(super) fn named(self, etag: &str) -> String {
+        if self.bare { etag::bare(etag).to_owned() } else { etag.to_owned() }
     }
 
     /// An object that is to go in this version alone, as far as the server honours that.
     pub(super) fn doomed(self, key: String, etag: Option<&str>) -> Doomed {
-        let etag = etag.filter(|etag| self.remove && !etag.is_empty()).map(str::to_owned);
-        Doomed { key, etag }
+        let etag = etag.filter(|etag| self.remove && !etag.is_empty());
+        Doomed { key, etag: etag.map(|etag| self.named(etag)) }
     }
 
     /// Whether there is a fence at all.
@@ -67,12 +76,31 @@ pub(super) async fn probe(bucket: &Bucket, job: &str) -> Result<Conditions, S3Er
 
 async fn attempt(bucket: &Bucket, key: &str) -> Result<Conditions, S3Error> {
     let bytes = Bytes::from_static(b"probe");
-    let honours = |written| written == Written::Unmet;
+    let mut found = Conditions::default();
     // Whatever stands there: what counts is that something does.
     bucket.put(key, bytes.clone(), Condition::None).await?;
-    let create = honours(bucket.put(key, bytes.clone(), Condition::Absent).await?);
-    let replace = honours(bucket.put(key, bytes, Condition::Is(NO_ETAG)).await?);
-    let wrong = Doomed { key: key.to_owned(), etag: Some(NO_ETAG.to_owned()) };
-    let remove = bucket.remove_all(&[wrong]).await? == 1;
-    Ok(Conditions { create, replace, remove })
+    found.create = bucket.put(key, bytes.clone(), Condition::Absent).await? == Written::Unmet;
+    // A server that refuses every condition would never let a lock be renewed: a wrong one has to
+    // be refused, and a right one met, in the form in which it is understood.
+    for bare in [false, true] {
+        let tried = Conditions { bare, ..found };
+        let wrong = Condition::Is(tried.named(NO_ETAG));
+        if bucket.put(key, bytes.clone(), wrong.as_deref()).await? != Written::Unmet {
+            continue;
+        }
+        let there = bucket.head(key).await?.map(|head| head.etag).unwrap_or_default();
+        let right = Condition::Is(tried.named(&there));
+        let met = bucket.put(key, bytes.clone(), right.as_deref()).await?;
+        if matches!(met, Written::Done(_)) {
+            found = Conditions { replace: true, ..tried };
+            break;
+        }
+    }
+    let wrong = Doomed { key: key.to_owned(), etag: Some(found.named(NO_ETAG)) };
+    if bucket.remove_all(&[wrong]).await? == 1 {
+        let there = bucket.head(key).await?.map(|head| head.etag).unwrap_or_default();
+        let right = Doomed { key: key.to_owned(), etag: Some(found.named(&there)) };
+        found.remove = bucket.remove_all(&[right]).await? == 0;
+    }
+    Ok(found)
 }

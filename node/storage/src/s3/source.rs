@@ -1,15 +1,18 @@
 //! Photographs below a prefix of a bucket: every page, in key order, each in its listed version.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU8, Ordering};
 
 use async_trait::async_trait;
 use bytes::Bytes;
 use tokio::sync::{OnceCell, mpsc};
 
-use crate::s3::bucket::{Bucket, Listed, NotRead, Page, Query};
+use crate::s3::beside::Beside;
+use crate::s3::bucket::{Bucket, Listed, NotRead, Page, Query, Read};
 use crate::s3::connect::S3Options;
 use crate::s3::error::S3Error;
-use crate::s3::fault::Fault;
+use crate::s3::etag;
+use crate::s3::fault::{Fault, Kind};
 use crate::s3::ranges::{Cut, Probe};
 use crate::select::Selection;
 use crate::source::{Entry, GetError, KeyRange, ListError, ListSummary, Source, Survey};
@@ -17,6 +20,9 @@ use crate::tally::Tally;
 
 /// Pages that are listed one after the other before it is worth looking for ranges.
 const PAGES_ALONE: u32 = 2;
+
+/// Longest words of a store that go into a row, characters.
+const WORDS_CHARS_MAX: usize = 200;
 
 /// A prefix of a bucket.
 #[derive(Debug)]
@@ -27,6 +33,9 @@ pub struct S3Source {
     leave_out: Option<String>,
     options: S3Options,
     bucket: OnceCell<Bucket>,
+    /// The [`Form`] of a condition that the server is known to want.
+    form: AtomicU8,
+    beside: Beside,
 }
 
 /// The listing of a range under way.
@@ -75,7 +84,9 @@ impl S3Source {
     ) -> Self {
         let uri = format!("s3://{bucket}/{prefix}");
         let (name, prefix) = (bucket.to_owned(), prefix.to_owned());
-        Self { uri, name, prefix, leave_out, options, bucket: OnceCell::new() }
+        let (bucket, form) = (OnceCell::new(), AtomicU8::default());
+        let beside = Beside::default();
+        Self { uri, name, prefix, leave_out, options, bucket, form, beside }
     }
 
     /// With a client that is there already.
@@ -91,17 +102,134 @@ impl S3Source {
 
     /// The error of a read: of the photograph, or of the world.
     fn unread(&self, bucket: &Bucket, key: &str, fault: &Fault) -> GetError {
-        let (key, code) = (key.to_owned(), &fault.code[..]);
-        match fault.status {
-            Some(412) => GetError::Changed { key },
-            // A bucket that is gone is no photograph's fault.
-            Some(404) if code != "NoSuchBucket" => GetError::Gone { key },
-            // Expired credentials and wrong clocks are 403 as well, and no photograph's fault.
-            Some(403) if code == "AccessDenied" => GetError::Forbidden { key },
-            // Objects in an archive stay there until someone asks for them.
-            Some(403) if code == "InvalidObjectState" => GetError::Archived { key },
-            _ => GetError::S3 { key, error: bucket.failed(&self.prefix, "s3:GetObject", fault) },
+        let place = &self.prefix;
+        unread(key, fault, || bucket.failed(place, "s3:GetObject", fault))
+    }
+
+    /// One object in the version that was listed, whatever form of a condition the server knows:
+    /// that it answers with this version is looked at in any case.
+    async fn read_version(&self, bucket: &Bucket, entry: &Entry) -> Result<Read, NotRead> {
+        // Refuses another version, and a part of one.
+        let fits = |length: Option<u64>, etag: Option<&str>| {
+            let same = etag.is_none_or(|etag| etag == entry.validator);
+            match same && length.is_none_or(|length| length == entry.size) {
+                true => Ok(entry.size),
+                false => Err(String::new()),
+            }
+        };
+        let key = bucket.key(&entry.key);
+        loop {
+            let form = Form::of(self.form.load(Ordering::Relaxed));
+            let version = match form {
+                Form::Quoted => Some(entry.validator.as_str()),
+                Form::Bare => Some(etag::bare(&entry.validator)),
+                Form::None => None,
+            };
+            let read = bucket.read(&key, (None, version), fits).await;
+            let refused = match &read {
+                Err(NotRead::Fault(fault)) => fault.is(412) || fault.is(501),
+                _ => false,
+            };
+            let Some(next) = form.next().filter(|_| refused) else { return read };
+            // Of a version that has changed this says so; else it was the condition.
+            let without = bucket.read(&key, (None, None), fits).await;
+            if without.is_ok() {
+                let now = self.form.compare_exchange(
+                    form as u8,
+                    next as u8,
+                    Ordering::Relaxed,
+                    Ordering::Relaxed,
+                );
+                if now.is_ok() && next == Form::None {
+                    let from = &self.uri;
+                    tracing::info!(from, "the server knows no conditions on reads");
+                }
+            }
+            return without;
         }
+    }
+}
+
+/// How a server wants the version named of which an object is to be read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+enum Form {
+    /// As RFC 9110 has it.
+    Quoted,
+    /// Without quotes.
+    Bare,
+    /// Not at all.
+    None,
+}
+
+impl Form {
+    fn of(number: u8) -> Self {
+        match number {
+            0 => Self::Quoted,
+            1 => Self::Bare,
+            _ => Self::None,
+        }
+    }
+
+    /// What is tried after this form was refused.
+    fn next(self) -> Option<Self> {
+        match self {
+            Self::Quoted => Some(Self::Bare),
+            Self::Bare => Some(Self::None),
+            Self::None => None,
+        }
+    }
+}
+
+/// Whether a photograph is to blame for a read that failed, or the world: a total function of the
+/// status and the code. What a store says of a key, a key's encryption or a right on it is the
+/// object's; what it says of the caller, the bucket or itself is not. That it fails at one object
+/// alone while it answers others is known by then ([`Fault::alone`]).
+fn unread(key: &str, fault: &Fault, world: impl FnOnce() -> S3Error) -> GetError {
+    let (key, code) = (key.to_owned(), &fault.code[..]);
+    let words = || stable(&fault.words());
+    if fault.alone.is_some() {
+        return GetError::Failing { key, words: words() };
+    }
+    let encrypted = code.starts_with("KMS.")
+        || fault.message.contains("Server Side Encryption")
+        || fault.message.contains("kms:");
+    match (fault.kind, fault.status, code) {
+        (Kind::Answered, Some(400..=499), _) if encrypted => {
+            GetError::Encrypted { key, words: words() }
+        }
+        (Kind::Answered, Some(412), _) => GetError::Changed { key },
+        // A bucket that is gone is no photograph's fault.
+        (Kind::Answered, Some(404), "NoSuchBucket") => GetError::S3 { key, error: world() },
+        (Kind::Answered, Some(404 | 410), _) => GetError::Gone { key },
+        // Expired credentials and wrong clocks are 403 as well, and no photograph's fault.
+        (Kind::Answered, Some(403), "AccessDenied") => GetError::Forbidden { key },
+        // Objects in an archive stay there until someone asks for them.
+        (Kind::Answered, Some(403), "InvalidObjectState" | "ObjectNotInActiveTierError") => {
+            GetError::Archived { key }
+        }
+        // A marker of a removal, what a scanner has locked away, what a law forbids.
+        (Kind::Answered, Some(405 | 451), _)
+        | (Kind::Answered, _, "AllAccessDisabled" | "MethodNotAllowed") => {
+            GetError::Refused { key, words: words() }
+        }
+        _ => GetError::S3 { key, error: world() },
+    }
+}
+
+/// A store's words as every node is told them: who asked, and under which number, is left out.
+fn stable(words: &str) -> String {
+    let kept = words.split_whitespace().map(|word| {
+        let digits = word.chars().filter(char::is_ascii_digit).count();
+        match word.contains("arn:") || (word.len() >= 16 && digits >= 4) {
+            true => "…",
+            false => word,
+        }
+    });
+    let text = kept.collect::<Vec<_>>().join(" ");
+    match text.char_indices().nth(WORDS_CHARS_MAX) {
+        Some((at, _)) => format!("{}…", &text[..at]),
+        None => text,
     }
 }
 
@@ -159,16 +287,16 @@ impl Source for S3Source {
         }
         let failed = |error| GetError::S3 { key: key(), error };
         let bucket = self.bucket().await.map_err(failed)?;
-        // Refuses another version, and a part of one.
-        let fits = |length: Option<u64>, etag: Option<&str>| {
-            let same = etag.is_none_or(|etag| etag == entry.validator);
-            match same && length.is_none_or(|length| length == entry.size) {
-                true => Ok(entry.size),
-                false => Err(String::new()),
-            }
-        };
         let whole = bucket.key(&entry.key);
-        match bucket.read(&whole, (None, Some(entry.validator.as_str())), fits).await {
+        let read = tokio::select! {
+            biased;
+            read = self.read_version(bucket, entry) => read,
+            never = self.beside.watch(bucket, &whole) => match never {},
+        };
+        if read.is_ok() {
+            self.beside.read(&whole);
+        }
+        match read {
             Ok(read) => Ok(read.bytes),
             Err(NotRead::Refused(_)) => Err(GetError::Changed { key: key() }),
             Err(NotRead::Fault(fault)) => Err(self.unread(bucket, &entry.key, &fault)),

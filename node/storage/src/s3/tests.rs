@@ -115,7 +115,11 @@ fn list(source: &S3Source, limit: Option<u64>) -> Result<(Vec<Entry>, ListSummar
 }
 
 fn get(answer: String) -> (Result<String, GetError>, Vec<String>) {
-    let (source, server) = serve(vec![answer]);
+    get_after(vec![answer])
+}
+
+fn get_after(answers: Vec<String>) -> (Result<String, GetError>, Vec<String>) {
+    let (source, server) = serve(answers);
     let entry = Entry {
         key: "a b+%/é.jpg".to_owned(),
         size: 5,
@@ -220,11 +224,13 @@ fn a_photograph_is_read_in_its_listed_version_or_its_fault_is_told_from_the_worl
     assert!(asked[0].contains("/fruits/in/a%20b%2B%25/%C3%A9.jpg"), "{asked:?}");
     assert!(asked[0].contains("if-match: \"e\""), "{asked:?}");
     for (status, head, code, outcome) in [
-        ("412 Precondition Failed", "", "PreconditionFailed", "changed"),
         ("404 Not Found", "", "NoSuchKey", "gone"),
         ("404 Not Found", "", "NoSuchBucket", "input_missing"),
         ("403 Forbidden", "", "AccessDenied", "denied"),
         ("403 Forbidden", "", "InvalidObjectState", "archived"),
+        ("403 Forbidden", "", "AllAccessDisabled", "refused"),
+        ("405 Method Not Allowed", "", "MethodNotAllowed", "refused"),
+        ("400 Bad Request", "", "KMS.DisabledException", "encrypted"),
         ("403 Forbidden", "", "ExpiredToken", "storage_refused"),
         ("500 Internal", "", "InternalError", "storage_unavailable"),
         ("200 OK", "etag: \"f\"\r\n", "", "changed"),
@@ -233,6 +239,66 @@ fn a_photograph_is_read_in_its_listed_version_or_its_fault_is_told_from_the_worl
         let (got, _) = get(answer(status, head, &body));
         assert_eq!(got.unwrap_err().code(), outcome, "{status} {code}");
     }
+}
+
+#[test]
+fn a_condition_that_a_server_does_not_understand_is_no_change_of_the_photograph() {
+    let same = || answer("200 OK", "etag: \"e\"\r\n", "apple");
+    let another = || answer("200 OK", "etag: \"f\"\r\n", "apple");
+    for (refusal, code) in
+        [("412 Precondition Failed", "PreconditionFailed"), ("501 No", "NotImplemented")]
+    {
+        let refusal = answer(refusal, "", &format!("<Error><Code>{code}</Code></Error>"));
+        let (got, asked) = get_after(vec![refusal.clone(), same()]);
+        assert_eq!(got.unwrap(), "apple", "{code}");
+        assert!(!asked[1].contains("if-match"), "{asked:?}");
+        let (got, _) = get_after(vec![refusal, another()]);
+        assert_eq!(got.unwrap_err().code(), "changed", "{code}");
+    }
+    for form in ["e", "W/\"e\"", "\"e-gzip\""] {
+        let (got, _) = get(answer("200 OK", &format!("etag: {form}\r\n"), "apple"));
+        assert_eq!(got.unwrap(), "apple", "{form}");
+    }
+}
+
+#[test]
+fn the_form_of_a_condition_that_is_understood_is_used_from_then_on() {
+    let body = "<Error><Code>PreconditionFailed</Code></Error>";
+    let refusal = || answer("412 Precondition Failed", "", body);
+    let same = || answer("200 OK", "etag: \"e\"\r\n", "apple");
+    let (source, server) = serve(vec![refusal(), same(), refusal(), same(), same()]);
+    let entry = Entry {
+        key: "a.jpg".to_owned(),
+        size: 5,
+        validator: "\"e\"".to_owned(),
+        modified_us: 0,
+        problem: None,
+    };
+    let runtime = Builder::new_current_thread().enable_all().build().unwrap();
+    for _ in 0..3 {
+        assert_eq!(runtime.block_on(source.get(&entry, 9)).unwrap(), "apple");
+    }
+    let asked = server.join().unwrap();
+    for (at, says) in [(0, "if-match: \"e\""), (2, "if-match: e")] {
+        assert!(asked[at].contains(says), "{says}: {asked:?}");
+    }
+    assert!(!asked[4].contains("if-match"), "{asked:?}");
+}
+
+#[test]
+fn a_row_tells_what_the_store_said_and_not_to_whom() {
+    let words = "User: arn:aws:sts::123:assumed-role/r/i-0abc is not authorized to perform: \
+                 kms:Decrypt on resource: arn:aws:kms:eu-west-3:123:key/1234abcd";
+    let body = format!("<Error><Code>AccessDenied</Code><Message>{words}</Message></Error>");
+    let (got, _) = get(answer("403 Forbidden", "", &body));
+    let error = got.unwrap_err();
+    assert_eq!(error.code(), "encrypted");
+    let told = error.to_string();
+    assert!(told.contains("not authorized to perform: kms:Decrypt"), "{told}");
+    assert!(!told.contains("arn:") && !told.contains("i-0abc"), "{told}");
+    let words = "The object was stored using a form of Server Side Encryption.";
+    let body = format!("<Error><Code>InvalidRequest</Code><Message>{words}</Message></Error>");
+    assert_eq!(get(answer("400 Bad", "", &body)).0.unwrap_err().code(), "encrypted");
 }
 
 #[test]

@@ -149,7 +149,11 @@ impl ObjectWriter for Writer {
 impl Upload {
     /// Begins an object of parts.
     pub(super) async fn begin(bucket: &Bucket, key: &str) -> Result<Self, S3Error> {
-        let begin = || bucket.client.create_multipart_upload().bucket(&bucket.name).key(key).send();
+        let begin = || {
+            let begin = bucket.client.create_multipart_upload().bucket(&bucket.name).key(key);
+            let (encryption, id) = bucket.encrypted();
+            begin.set_server_side_encryption(encryption).set_ssekms_key_id(id).send()
+        };
         let begun = bucket.ask(Load::default(), |limit| within(limit, begin())).await;
         let begun = begun.map_err(|fault| bucket.failed(key, "s3:PutObject", &fault))?;
         let id = begun.upload_id.ok_or_else(|| bucket.broken(key, "it gave an upload no name"))?;

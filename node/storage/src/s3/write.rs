@@ -7,6 +7,7 @@ use bytes::Bytes;
 
 use crate::s3::bucket::{Bucket, NotRead};
 use crate::s3::error::S3Error;
+use crate::s3::etag;
 use crate::s3::fault::{Blame, Fault};
 use crate::s3::patience::{Load, within};
 
@@ -82,10 +83,12 @@ impl Bucket {
                 Condition::Absent => put.if_none_match("*"),
                 Condition::Is(etag) => put.if_match(etag),
             };
+            let (encryption, key) = self.encrypted();
+            let put = put.set_server_side_encryption(encryption).set_ssekms_key_id(key);
             put.body(bytes.clone().into()).send()
         };
         match self.ask(Load::of(bytes.len()), |limit| within(limit, put())).await {
-            Ok(done) => Ok(Written::Done(done.e_tag.unwrap_or_default())),
+            Ok(done) => Ok(Written::Done(version(done.e_tag))),
             Err(fault) => match refusal(condition, &fault) {
                 Some(Refusal::Unmet) => Ok(Written::Unmet),
                 Some(Refusal::Unsupported) => Ok(Written::Unsupported),
@@ -110,12 +113,13 @@ impl Bucket {
                 Condition::Absent => copy.if_none_match("*"),
                 Condition::Is(etag) => copy.if_match(etag),
             };
-            copy.send()
+            let (encryption, key) = self.encrypted();
+            copy.set_server_side_encryption(encryption).set_ssekms_key_id(key).send()
         };
         let fault = match self.ask(Load::copy(), |limit| within(limit, copy())).await {
             Ok(done) => {
                 let etag = done.copy_object_result.and_then(|copied| copied.e_tag);
-                return Ok(Some(Written::Done(etag.unwrap_or_default())));
+                return Ok(Some(Written::Done(version(etag))));
             }
             Err(fault) => fault,
         };
@@ -133,7 +137,7 @@ impl Bucket {
         match self.ask(Load::default(), |limit| within(limit, head())).await {
             Ok(head) => Ok(Some(Head {
                 size: head.content_length.and_then(|size| u64::try_from(size).ok()).unwrap_or(0),
-                etag: head.e_tag.unwrap_or_default(),
+                etag: version(head.e_tag),
             })),
             Err(fault) if fault.is(404) => Ok(None),
             Err(fault) => Err(self.failed(key, "s3:GetObject and s3:ListBucket", &fault)),
@@ -249,6 +253,11 @@ fn refusal(condition: Condition<&str>, fault: &Fault) -> Option<Refusal> {
         (Some(501), _) | (_, "NotImplemented") => Some(Refusal::Unsupported),
         _ => None,
     }
+}
+
+/// A version in its one form; nothing where the server tells none.
+fn version(etag: Option<String>) -> String {
+    etag.as_deref().map(etag::canonical).unwrap_or_default()
 }
 
 /// A key as the header that names the source of a copy wants it.

@@ -351,9 +351,31 @@ fn region_of<E>(error: &Failed<E>) -> Option<String> {
     if let Some(region) = answer.headers().get("x-amz-bucket-region") {
         return Some(region.to_owned());
     }
-    let body = std::str::from_utf8(answer.body().bytes()?).ok()?;
-    let (_, rest) = body.split_once("<Region>")?;
-    let (region, _) = rest.split_once("</Region>")?;
+    region_in(std::str::from_utf8(answer.body().bytes()?).ok()?)
+}
+
+/// The region that the body of an answer names: by itself, in the address of an endpoint, or in the
+/// words about a constraint.
+fn region_in(body: &str) -> Option<String> {
+    let within = |begin: &str, end: &str| {
+        let (_, rest) = body.split_once(begin)?;
+        rest.split_once(end).map(|(found, _)| found)
+    };
+    let named = within("<Region>", "</Region>");
+    let constrained = || {
+        let words = within("<Message>", "</Message>")?;
+        let (before, _) = words.split_once(" location constraint")?;
+        before.rsplit(' ').next().filter(|word| word.contains('-'))
+    };
+    let region = named.or_else(|| region_of_host(within("<Endpoint>", "</Endpoint>")?));
+    let region = region.or_else(constrained)?;
     let fits = |c: char| c.is_ascii_alphanumeric() || c == '-';
     (!region.is_empty() && region.chars().all(fits)).then(|| region.to_owned())
+}
+
+/// The region in `BUCKET.s3.REGION.amazonaws.com` and `BUCKET.s3-REGION.amazonaws.com`.
+fn region_of_host(host: &str) -> Option<&str> {
+    let (aws, _) = host.split_once(".amazonaws.com")?;
+    let (_, last) = aws.rsplit_once(".s3.").or_else(|| aws.rsplit_once("s3-"))?;
+    Some(last).filter(|region| region.contains('-'))
 }

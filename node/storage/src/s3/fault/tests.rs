@@ -180,3 +180,22 @@ fn every_error_of_a_connection_is_waited_for_but_one_of_trust() {
     }
     assert_eq!(Fault::new(Kind::Insecure).blame(), Blame::Refused);
 }
+
+#[test]
+fn a_region_is_found_wherever_an_answer_names_it() {
+    for (body, region) in [
+        ("<Error><Region>eu-west-9</Region></Error>", Some("eu-west-9")),
+        ("<Endpoint>fruit.s3.eu-west-3.amazonaws.com</Endpoint>", Some("eu-west-3")),
+        ("<Endpoint>fruit.s3-eu-west-1.amazonaws.com</Endpoint>", Some("eu-west-1")),
+        ("<Endpoint>fruit.s3.amazonaws.com</Endpoint>", None),
+        ("<Endpoint>storage.example</Endpoint>", None),
+        (
+            "<Message>The me-south-1 location constraint is incompatible</Message>",
+            Some("me-south-1"),
+        ),
+        ("<Region>no region</Region>", None),
+        ("", None),
+    ] {
+        assert_eq!(region_in(body).as_deref(), region, "{body}");
+    }
+}
