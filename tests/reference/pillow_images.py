@@ -108,7 +108,7 @@ def jpegs():
     refuse("no_end_marker.jpg", saved(im, "JPEG", quality=90)[:-2], "jpeg_truncated")
     refuse("headers_only.jpg", ycc[:ycc.index(b"\xff\xda")], "jpeg_truncated")
     sof = ycc.index(b"\xff\xc0")
-    refuse("huge_header.jpg", ycc[:sof + 5] + b"\xff\xff\xff\xff" + ycc[sof + 9:], "side_too_long")
+    refuse("huge_header.jpg", ycc[:sof + 5] + b"\xff\xff\xff\xff" + ycc[sof + 9:], "too_many_pixels")
     refuse("twelve_bits.jpg", ycc[:sof + 4] + b"\x0c" + ycc[sof + 5:], "jpeg_unsupported")
     refuse("zero_width.jpg", ycc[:sof + 7] + b"\0\0" + ycc[sof + 9:], "zero_size")
 
@@ -188,7 +188,7 @@ def pngs():
     big = struct.pack(">IIBBBBB", 30000, 30000, 1, 0, 0, 0, 0)
     rows = zlib.compress(bytes(3751 * 1000))
     bomb = plain[:8] + chunk(b"IHDR", big) + chunk(b"IDAT", rows) + chunk(b"IEND", b"")
-    refuse("bomb.png", bomb, "side_too_long")
+    refuse("bomb.png", bomb, "too_many_pixels")
 
 
 def webps():

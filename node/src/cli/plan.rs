@@ -162,6 +162,16 @@ fn left_out(plan: &Plan) -> String {
         let example = example.escape_debug();
         words.push(format!("{} by --pattern (`{example}`)", HumanCount(left.by_pattern)));
     }
+    if left.hidden > 0 {
+        let example = left.hidden_examples.first().map_or("", String::as_str).escape_debug();
+        words.push(format!("{} in names with . or _ (`{example}`)", HumanCount(left.hidden)));
+    }
+    if left.excluded > 0 {
+        words.push(format!("{} by --exclude", HumanCount(left.excluded)));
+    }
+    if left.own_pictures > 0 {
+        words.push(format!("{} pictures of earlier results", HumanCount(left.own_pictures)));
+    }
     if left.by_time > 0 {
         words.push(format!("{} by their time", HumanCount(left.by_time)));
     }

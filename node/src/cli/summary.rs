@@ -25,6 +25,8 @@ pub(super) struct Summary {
     quarantined: u64,
     /// Files that do not match `--pattern`.
     skipped: u64,
+    /// Photographs that are hidden, excluded, or pictures of earlier results.
+    passed_over: u64,
     /// Photographs of another time than was asked for.
     untimely: u64,
     #[serde(skip)]
@@ -77,6 +79,7 @@ impl Summary {
             good: counts.good,
             quarantined: counts.bad,
             skipped: Work::read(&story.work.skipped),
+            passed_over: Work::read(&story.work.passed_over),
             untimely: Work::read(&story.work.untimely),
             quarantine_words: story.quarantine_words(),
             features: context.dim,
@@ -123,6 +126,10 @@ impl Summary {
         );
         if self.skipped > 0 {
             line("not matching --pattern", HumanCount(self.skipped).to_string());
+        }
+        if self.passed_over > 0 {
+            let words = "hidden (. or _), excluded, or of earlier results";
+            line("passed over", format!("{}: {words}", HumanCount(self.passed_over)));
         }
         if self.untimely > 0 {
             line("of another time", HumanCount(self.untimely).to_string());

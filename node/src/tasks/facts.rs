@@ -17,6 +17,15 @@ pub(super) struct ListingFacts {
     pub digest: String,
     /// Files that do not match the pattern.
     pub skipped: u64,
+    /// Files that match, in hidden names.
+    #[serde(default)]
+    pub hidden: u64,
+    /// Files that match, and were excluded.
+    #[serde(default)]
+    pub excluded: u64,
+    /// Pictures of earlier results.
+    #[serde(default)]
+    pub own: u64,
     /// Files that match, but were modified at another time than was asked for.
     #[serde(default)]
     pub untimely: u64,
@@ -86,6 +95,9 @@ impl ListingFacts {
         Self {
             digest: manifest.listing.hex(),
             skipped: summary.skipped,
+            hidden: summary.hidden,
+            excluded: summary.excluded,
+            own: summary.own,
             untimely: summary.untimely,
             others: summary.others,
             limited: summary.limited,

@@ -108,6 +108,8 @@ impl ListingFacts {
         attempt: Attempt,
     ) -> Result<(), Failure> {
         Work::add(&node.story.work.skipped, self.skipped);
+        let passed_over = self.hidden + self.excluded + self.own;
+        Work::add(&node.story.work.passed_over, passed_over);
         Work::add(&node.story.work.untimely, self.untimely);
         let bytes = serde_json::to_vec(self).expect("numbers and strings are always JSON");
         job.put(&objects::listing(&job.id, attempt), bytes).await

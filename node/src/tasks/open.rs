@@ -188,13 +188,15 @@ impl JobContext {
             Some(access) => (sink(&settings, &id, access).await?, Standing::Nothing),
             None => nothing_taken(&settings, &id).await?,
         };
+        let words = &settings.options;
+        let limits = Limits::or_default(words.max_megapixels, words.max_file_mib);
         let job = Self {
             id,
             source,
             sink,
             extractor,
             preprocess,
-            limits: Limits::default(),
+            limits,
             dim,
             given,
             settings,

@@ -4,7 +4,7 @@
 use serde::{Deserialize, Serialize};
 
 /// Version of this form.
-const VERSION: u32 = 2;
+const VERSION: u32 = 3;
 
 /// Everything that decides what comes out and that the coordinator need not understand.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -54,6 +54,18 @@ pub(crate) struct JobOptions {
     /// Digest of that model, so that no node projects with another.
     #[serde(default)]
     pub model_sha256: Option<String>,
+    /// Globs of what the pattern takes and is passed over all the same.
+    #[serde(default)]
+    pub exclude: Vec<String>,
+    /// Whether hidden names are taken.
+    #[serde(default)]
+    pub hidden: bool,
+    /// Millions of pixels that a photograph may have, if not as many as by default.
+    #[serde(default)]
+    pub max_megapixels: Option<u32>,
+    /// MiB that its file may have, if not as many as by default.
+    #[serde(default)]
+    pub max_file_mib: Option<u32>,
     /// Whether every node of a cluster sees the folders of the job under the same names.
     #[serde(default)]
     pub shared: bool,

@@ -73,6 +73,14 @@ pub(crate) struct LeftOut {
     pub by_pattern: u64,
     /// The first few of them.
     pub by_pattern_examples: Vec<String>,
+    /// Photographs in names that begin with `.` or `_`.
+    pub hidden: u64,
+    /// The first few of them.
+    pub hidden_examples: Vec<String>,
+    /// Photographs by `--exclude`.
+    pub excluded: u64,
+    /// Pictures of earlier results.
+    pub own_pictures: u64,
     /// Files that match, of another time than was asked for.
     pub by_time: u64,
     /// Pipes, devices and sockets.
@@ -156,6 +164,10 @@ pub(crate) async fn plan(node: &Arc<NodeContext>, job: &Arc<JobContext>) -> Resu
         left_out: LeftOut {
             by_pattern: summary.skipped,
             by_pattern_examples: summary.skipped_examples,
+            hidden: summary.hidden,
+            hidden_examples: summary.hidden_examples,
+            excluded: summary.excluded,
+            own_pictures: summary.own,
             by_time: summary.untimely,
             others: summary.others,
             subfolders: summary.subfolders,
@@ -254,7 +266,7 @@ async fn try_one(
 }
 
 fn requests(job: &JobContext, summary: &ListSummary, partitions: u64) -> Requests {
-    let met = summary.keys + summary.skipped + summary.untimely;
+    let met = summary.keys + summary.skipped + summary.hidden + summary.excluded + summary.untimely;
     // Each part is written once and copied once to its public name.
     let parts = partitions * if job.reduces() || job.given.is_some() { 2 } else { 1 };
     Requests {

@@ -56,7 +56,7 @@ pub(super) fn report(
     Report {
         schema_version: SCHEMA_VERSION,
         fruitnode: env!("CARGO_PKG_VERSION").to_owned(),
-        source: job.settings.from.clone(),
+        source: job.settings.source.published(),
         bytes: listing.bytes,
         partitions: listing.partitions,
         options: options(job, listed),
@@ -102,6 +102,13 @@ fn options(job: &JobContext, listed: &ListingFacts) -> BTreeMap<String, String> 
     ]);
     // Of a given model, the result says itself what was asked for when it was fitted.
     options.extend(job.given.is_none().then(|| ("pca", words.pca.clone())));
+    let limits = [("max_megapixels", words.max_megapixels), ("max_file_mib", words.max_file_mib)];
+    for (name, limit) in limits {
+        options.extend(limit.map(|limit| (name, limit.to_string())));
+    }
+    let exclude = (!words.exclude.is_empty()).then(|| words.exclude.join(" "));
+    options.extend(exclude.map(|globs| ("exclude", globs)));
+    options.extend(words.hidden.then(|| ("hidden", true.to_string())));
     options.extend(words.limit.map(|limit| ("limit", limit.to_string())));
     let times =
         [("modified_after", &words.modified_after), ("modified_before", &words.modified_before)];
@@ -124,6 +131,18 @@ fn warnings(listed: &ListingFacts, counts: &Counts, fitted: Option<&FittedFile>)
     if listed.skipped > 0 {
         warnings
             .push(format!("{} files do not match the pattern and were left out", listed.skipped));
+    }
+    if listed.hidden > 0 {
+        warnings.push(format!(
+            "{} photographs in names that begin with `.` or `_` were left out",
+            listed.hidden
+        ));
+    }
+    if listed.excluded > 0 {
+        warnings.push(format!("{} photographs were excluded", listed.excluded));
+    }
+    if listed.own > 0 {
+        warnings.push(format!("{} pictures of earlier results were left out", listed.own));
     }
     if listed.untimely > 0 {
         let untimely = listed.untimely;

@@ -153,14 +153,20 @@ impl Settings {
     ) -> Result<Self, SettingsError> {
         let pattern = Pattern::parse(&options.pattern)?;
         let (recursive, limit) = (options.recursive, options.limit);
-        let selection = Selection { pattern, recursive, limit, window: window(&options)? };
+        let exclude = options.exclude.iter().map(|text| Pattern::parse(text));
+        let exclude = exclude.collect::<Result<Vec<_>, _>>()?;
+        let (hidden, window) = (options.hidden, window(&options)?);
+        let selection = Selection { pattern, exclude, hidden, recursive, limit, window };
         let place =
             |flag, text: &str| text.parse().map_err(|source| SettingsError::Place { flag, source });
+        // What a result says of its source does not depend on who spelt it how.
+        let source: Place = place("--from", &from)?;
+        let source = source.canonical();
         Ok(Self {
-            source: place("--from", &from)?,
+            from: source.to_string(),
+            source,
             target: place("--to", &to)?,
             storage: S3Options::default(),
-            from,
             to,
             rows_per_part,
             selection,

@@ -1,7 +1,7 @@
 //! A place as the user writes it: a folder, or a prefix of a bucket on S3.
 
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Component, PathBuf};
 use std::str::FromStr;
 
 use thiserror::Error;
@@ -75,6 +75,30 @@ impl FromStr for Place {
 }
 
 impl Place {
+    /// The same place in its one form, however it was written: a folder from the root on, without
+    /// `.` and `..`, as far as they can be resolved here.
+    #[must_use]
+    pub fn canonical(self) -> Self {
+        let Self::Folder(folder) = self else { return self };
+        let climbs = folder.components().any(|part| part == Component::ParentDir);
+        // Above a link there is another folder than its name tells.
+        let resolved = climbs.then(|| folder.canonicalize().ok()).flatten();
+        let absolute = resolved.or_else(|| std::path::absolute(&folder).ok()).unwrap_or(folder);
+        Self::Folder(absolute.components().collect())
+    }
+
+    /// What a result may say of the place, whoever reads it: a prefix of a bucket as it is, and of
+    /// a folder its own name, for what lies above it is the machine's.
+    pub fn published(&self) -> String {
+        match self {
+            Self::Folder(folder) => {
+                let name = folder.file_name().unwrap_or(folder.as_os_str());
+                name.to_string_lossy().into_owned()
+            }
+            Self::S3 { .. } => self.to_string(),
+        }
+    }
+
     /// Whether this place lies in `other`, or is the same, as far as their names tell. Folders are
     /// compared by whoever opens them.
     pub fn lies_in(&self, other: &Self) -> bool {
@@ -103,6 +127,23 @@ mod tests {
 
     fn s3(bucket: &str, prefix: &str) -> Place {
         Place::S3 { bucket: bucket.to_owned(), prefix: prefix.to_owned() }
+    }
+
+    #[test]
+    fn however_a_folder_is_spelt_it_has_one_form() {
+        let here = std::env::current_dir().unwrap();
+        let due = Place::Folder(here.join("src"));
+        let absolute = here.join("src").display().to_string();
+        for text in ["src", "./src", "src/", "src/.", "src/../src", &absolute] {
+            let place: Place = text.parse().unwrap();
+            assert_eq!(place.clone().canonical(), due, "{text}");
+            assert_eq!(place.canonical().published(), "src");
+        }
+        assert_eq!(s3("fruits", "in/").published(), "s3://fruits/in/");
+        assert_eq!(Place::Folder("/".into()).published(), "/");
+        assert_eq!("s3a://fruits/in".parse::<Place>().unwrap().canonical(), s3("fruits", "in/"));
+        let nowhere: Place = "/no/such/../folder".parse().unwrap();
+        assert_eq!(nowhere.canonical().to_string(), "/no/such/../folder");
     }
 
     #[test]

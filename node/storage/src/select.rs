@@ -1,4 +1,4 @@
-//! Which keys of a source belong to a job: pattern, depth, times and limit.
+//! Which keys of a source belong to a job: pattern, what is passed over, depth, times and limit.
 
 use std::fmt;
 
@@ -8,11 +8,25 @@ use thiserror::Error;
 /// Photographs, by the endings of the formats that are decoded.
 pub const DEFAULT_PATTERN: &str = "*.{jpg,jpeg,png,webp}";
 
+/// Pictures that a result of this program holds: below a source they are no photographs.
+pub(super) const OWN_PICTURES: [&str; 3] = ["extremes.png", "scatter.png", "scree.png"];
+
+/// What stands beside them in a whole result.
+pub(super) const RESULT_SIGNS: [&str; 2] = ["_SUCCESS", "report.json"];
+
+/// Folders in which network drives keep what nobody asked for, beside those whose names begin with
+/// a dot (`.ipynb_checkpoints`, `._a.jpg`, `.Trash-1000`) or `_` (`__MACOSX`).
+const LEFTOVERS: [&str; 3] = ["@eaDir", "#recycle", "#snapshot"];
+
 /// Which objects of a source are taken.
 #[derive(Debug, Clone)]
 pub struct Selection {
     /// What the key or its last part must look like.
     pub pattern: Pattern,
+    /// What it must not look like.
+    pub exclude: Vec<Pattern>,
+    /// Whether hidden names are taken, which Spark and most tools pass over.
+    pub hidden: bool,
     /// Whether subfolders are entered.
     pub recursive: bool,
     /// Take only the first so many matching keys, in key order.
@@ -50,8 +64,33 @@ pub struct PatternError {
 impl Selection {
     /// Everything that matches, at any depth.
     pub fn recursive(pattern: Pattern) -> Self {
-        Self { pattern, recursive: true, limit: None, window: Window::default() }
+        let (exclude, hidden, limit) = (Vec::new(), false, None);
+        Self { pattern, exclude, hidden, recursive: true, limit, window: Window::default() }
     }
+
+    /// Whether a key is passed over that the pattern takes, and for which of two reasons.
+    pub(super) fn passes_over(&self, key: &str) -> Option<PassedOver> {
+        if !self.hidden && is_hidden(key) {
+            return Some(PassedOver::Hidden);
+        }
+        let excluded = self.exclude.iter().any(|pattern| pattern.matches(key));
+        excluded.then_some(PassedOver::Excluded)
+    }
+}
+
+/// Why a key is passed over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum PassedOver {
+    /// A name in it begins with `.` or `_`, or is one of a network drive's own.
+    Hidden,
+    /// Somebody excluded it.
+    Excluded,
+}
+
+/// Whether any name in a key is hidden.
+pub(super) fn is_hidden(key: &str) -> bool {
+    let hidden = |name: &str| name.starts_with(['.', '_']) && ![".", ".."].contains(&name);
+    key.split('/').any(|name| hidden(name) || LEFTOVERS.contains(&name))
 }
 
 impl Window {
@@ -98,7 +137,7 @@ impl fmt::Debug for Pattern {
 
 #[cfg(test)]
 mod tests {
-    use super::{DEFAULT_PATTERN, Pattern, Window};
+    use super::{DEFAULT_PATTERN, PassedOver, Pattern, Selection, Window, is_hidden};
 
     fn matches(pattern: &str, key: &str) -> bool {
         Pattern::parse(pattern).unwrap().matches(key)
@@ -128,6 +167,32 @@ mod tests {
         assert!(window.holds(-5) && window.holds(4));
         assert!(!window.holds(-6) && !window.holds(5));
         assert!(Window::default().holds(i64::MIN) && Window::default().holds(i64::MAX));
+    }
+
+    #[test]
+    fn hidden_names_at_any_depth_are_passed_over_unless_they_are_asked_for() {
+        for key in [
+            "a/.ipynb_checkpoints/b.jpg",
+            "._b.jpg",
+            "a/@eaDir/b.jpg/SYNOPHOTO_THUMB_M.jpg",
+            ".Trash-1000/files/b.jpg",
+            "__MACOSX/b.jpg",
+            "_b.jpg",
+        ] {
+            assert!(is_hidden(key), "{key}");
+        }
+        for key in ["a/b.jpg", "a.b/c_d.jpg", "eaDir/b.jpg", "x/../b.jpg", "./b.jpg"] {
+            assert!(!is_hidden(key), "{key}");
+        }
+        let pattern = |text| Pattern::parse(text).unwrap();
+        let exclude = vec![pattern("*_thumb.*"), pattern("old/**")];
+        let all = Selection { exclude, ..Selection::recursive(pattern("*.jpg")) };
+        assert_eq!(all.passes_over("a/_b.jpg"), Some(PassedOver::Hidden));
+        assert_eq!(all.passes_over("a/b_thumb.jpg"), Some(PassedOver::Excluded));
+        assert_eq!(all.passes_over("old/a/b.jpg"), Some(PassedOver::Excluded));
+        assert_eq!(all.passes_over("a/old/b.jpg"), None);
+        let hidden = Selection { hidden: true, ..all };
+        assert_eq!(hidden.passes_over("a/_b.jpg"), None);
     }
 
     #[test]

@@ -45,6 +45,8 @@ pub enum Problem {
     LinkDangling,
     /// A symbolic link whose target may not be looked at.
     LinkDenied,
+    /// A folder that may not be read, with whatever lies in it.
+    FolderDenied,
 }
 
 /// Keys of a source after one and up to another, as the source itself names its keys; everything by
@@ -79,6 +81,18 @@ pub struct ListSummary {
     pub skipped: u64,
     /// The first few of these keys.
     pub skipped_examples: Vec<String>,
+    /// Objects that match, in names that begin with `.` or `_`, or a network drive's own.
+    #[serde(default)]
+    pub hidden: u64,
+    /// The first few of these keys.
+    #[serde(default)]
+    pub hidden_examples: Vec<String>,
+    /// Objects that match, and were excluded.
+    #[serde(default)]
+    pub excluded: u64,
+    /// Pictures of earlier results.
+    #[serde(default)]
+    pub own: u64,
     /// Objects that match, but were modified outside the window of time.
     pub untimely: u64,
     /// What is never opened: pipes, devices and sockets; on S3 the empty objects that mark folders.
@@ -126,6 +140,27 @@ pub enum ListError {
         skipped: u64,
         /// The first of them.
         example: String,
+    },
+    /// It holds matching objects, in hidden names alone.
+    #[error(
+        "the {hidden} photographs in {from} lie in names that begin with `.` or `_` (the first is \
+         `{example}`), which are passed over: say `--hidden` to take them"
+    )]
+    OnlyHidden {
+        /// The source.
+        from: String,
+        /// How many objects are hidden.
+        hidden: u64,
+        /// The first of them.
+        example: String,
+    },
+    /// It holds matching objects, and all were excluded.
+    #[error("all of the {excluded} photographs in {from} are excluded: change `--exclude`")]
+    AllExcluded {
+        /// The source.
+        from: String,
+        /// How many objects are excluded.
+        excluded: u64,
     },
     /// It holds matching objects, and none of the time asked for.
     #[error(
@@ -239,8 +274,8 @@ pub enum GetError {
         /// The key.
         key: String,
     },
-    /// It is encrypted with a key that these credentials may not use, that is not there, or that has
-    /// to be sent along.
+    /// It is encrypted with a key that these credentials may not use, that is not there, or that
+    /// has to be sent along.
     #[error(
         "`{key}` cannot be decrypted ({words}): grant these credentials kms:Decrypt on its key, or \
          have it encrypted anew"
@@ -342,14 +377,15 @@ pub trait Source: Send + Sync {
 
 impl Problem {
     /// Every problem, in the order of its wire code.
-    pub const ALL: [Self; 3] = [Self::NameNotUtf8, Self::LinkDangling, Self::LinkDenied];
+    pub const ALL: [Self; 4] =
+        [Self::NameNotUtf8, Self::LinkDangling, Self::LinkDenied, Self::FolderDenied];
 
     /// Stable code, for the quarantine.
     pub fn code(self) -> &'static str {
         match self {
             Self::NameNotUtf8 => "name_not_utf8",
             Self::LinkDangling => "link_dangling",
-            Self::LinkDenied => "denied",
+            Self::LinkDenied | Self::FolderDenied => "denied",
         }
     }
 
@@ -359,6 +395,10 @@ impl Problem {
             Self::NameNotUtf8 => "its name is not UTF-8: rename it",
             Self::LinkDangling => "a symbolic link that leads to no file",
             Self::LinkDenied => "a symbolic link whose target may not be read by this user",
+            Self::FolderDenied => {
+                "a folder that may not be read by this user, with all that lies in it: grant the \
+                 right (chmod +rx), or pass it over with `--exclude`"
+            }
         }
     }
 }
@@ -429,6 +469,8 @@ impl ListError {
             | Self::NotAFolder { .. }
             | Self::Empty { .. }
             | Self::NothingMatches { .. }
+            | Self::OnlyHidden { .. }
+            | Self::AllExcluded { .. }
             | Self::NothingTimely { .. }
             | Self::NothingReadable { .. }
             | Self::OnlySubfolders { .. }

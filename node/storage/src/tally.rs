@@ -1,6 +1,6 @@
 //! What a listing takes, counts and refuses, whatever kind of place it goes through.
 
-use crate::select::Selection;
+use crate::select::{PassedOver, Selection};
 use crate::source::{Entry, ListError, ListSummary, Source};
 
 /// Keys kept as examples of what did not match.
@@ -31,14 +31,37 @@ impl Tally {
 
     /// Whether the key is selected; if not, it is counted as skipped.
     pub(super) fn selects(&mut self, key: &str) -> bool {
-        if self.selection.pattern.matches(key) {
-            return true;
+        if !self.selection.pattern.matches(key) {
+            self.summary.skipped += 1;
+            if self.summary.skipped_examples.len() < EXAMPLES_MAX {
+                self.summary.skipped_examples.push(key.to_owned());
+            }
+            return false;
         }
-        self.summary.skipped += 1;
-        if self.summary.skipped_examples.len() < EXAMPLES_MAX {
-            self.summary.skipped_examples.push(key.to_owned());
+        match self.selection.passes_over(key) {
+            None => true,
+            Some(PassedOver::Excluded) => {
+                self.summary.excluded += 1;
+                false
+            }
+            Some(PassedOver::Hidden) => {
+                self.summary.hidden += 1;
+                if self.summary.hidden_examples.len() < EXAMPLES_MAX {
+                    self.summary.hidden_examples.push(key.to_owned());
+                }
+                false
+            }
         }
-        false
+    }
+
+    /// Whether a folder that cannot be read is one that is passed over: if not, it is a row.
+    pub(super) fn minds(&self, folder: &str) -> bool {
+        self.selection.passes_over(folder).is_none()
+    }
+
+    /// Counts a picture of an earlier result.
+    pub(super) fn own(&mut self) {
+        self.summary.own += 1;
     }
 
     /// The entry, if it is of the time asked for; if not, it is counted.
@@ -85,6 +108,11 @@ impl ListSummary {
         self.skipped += next.skipped;
         let room = EXAMPLES_MAX.saturating_sub(self.skipped_examples.len());
         self.skipped_examples.extend(next.skipped_examples.into_iter().take(room));
+        self.hidden += next.hidden;
+        let room = EXAMPLES_MAX.saturating_sub(self.hidden_examples.len());
+        self.hidden_examples.extend(next.hidden_examples.into_iter().take(room));
+        self.excluded += next.excluded;
+        self.own += next.own;
         self.untimely += next.untimely;
         self.others += next.others;
         self.subfolders += next.subfolders;
@@ -116,6 +144,13 @@ pub fn conclude(
     }
     if summary.subfolders > 0 {
         return Err(ListError::OnlySubfolders { from, subfolders: summary.subfolders });
+    }
+    if let Some(example) = summary.hidden_examples.first() {
+        let (hidden, example) = (summary.hidden, example.clone());
+        return Err(ListError::OnlyHidden { from, hidden, example });
+    }
+    if summary.excluded > 0 {
+        return Err(ListError::AllExcluded { from, excluded: summary.excluded });
     }
     if let Some(example) = summary.skipped_examples.first() {
         return Err(ListError::NothingMatches {
@@ -149,12 +184,14 @@ mod tests {
 
     /// Meets something of the kind that a number stands for.
     fn meet(tally: &mut Tally, at: usize, kind: u8) {
-        match kind % 4 {
+        match kind % 5 {
             0 => tally.other(),
             1 => tally.left_out("out/"),
+            2 => tally.own(),
             _ => {
                 let ending = if kind.is_multiple_of(3) { "txt" } else { "jpg" };
-                let key = format!("{at}.{ending}");
+                let hidden = if kind.is_multiple_of(5) { "_" } else { "" };
+                let key = format!("{hidden}{at}.{ending}");
                 if !tally.selects(&key) {
                     return;
                 }

@@ -9,7 +9,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use crate::names::{Kind, Name, RUN_NAMES_MAX, SortedNames};
-use crate::select::Selection;
+use crate::select::{OWN_PICTURES, RESULT_SIGNS, Selection};
 use crate::source::{Entry, ListError, ListSummary, Problem};
 use crate::staging;
 use crate::tally::Tally;
@@ -104,15 +104,16 @@ impl Walk {
         problem: Option<Problem>,
     ) -> Result<Option<Entry>, ListError> {
         match name.kind() {
-            Kind::Folder => {
-                self.enter(path, key, problem)?;
-                Ok(None)
-            }
+            Kind::Folder => self.enter_below(path, key, problem),
             Kind::Other => {
                 self.tally.other();
                 Ok(None)
             }
             _ if !self.tally.selects(&key) => Ok(None),
+            _ if is_own_picture(&path) => {
+                self.tally.own();
+                Ok(None)
+            }
             Kind::Dangling => {
                 let problem = problem.unwrap_or(Problem::LinkDangling);
                 Ok(self.tally.timely(unreadable(key, &path, problem)?))
@@ -134,6 +135,29 @@ impl Walk {
                 Err(error) => Err(folder_trouble(path.parent().unwrap_or(&path), error)),
             },
         }
+    }
+
+    /// Goes down into a folder. One that may not be read is a row, unless it is passed over.
+    fn enter_below(
+        &mut self,
+        path: PathBuf,
+        prefix: String,
+        problem: Option<Problem>,
+    ) -> Result<Option<Entry>, ListError> {
+        let denied = match self.enter(path.clone(), prefix.clone(), problem) {
+            Ok(_) => return Ok(None),
+            Err(ListError::FolderDenied { folder }) => folder,
+            Err(error) => return Err(error),
+        };
+        if !self.tally.minds(prefix.trim_end_matches('/')) {
+            self.tally.left_out(&prefix);
+            return Ok(None);
+        }
+        tracing::warn!(folder = denied, "it may not be read: it becomes a row of the quarantine");
+        let metadata = fs::symlink_metadata(&path).map_err(|error| folder_trouble(&path, error))?;
+        let row = entry(prefix, &metadata, Some(problem.unwrap_or(Problem::FolderDenied)));
+        // Its size and node are those of the folder, and change with what lies in it.
+        Ok(self.tally.timely(Entry { size: 0, ..row }))
     }
 
     /// Goes down into a folder, unless it is left out. False if it is no longer there.
@@ -174,6 +198,13 @@ impl Walk {
         self.levels.push(Level { path, prefix, identity, problem, names, last });
         Ok(true)
     }
+}
+
+/// Whether a file is a picture of a result that this program wrote there.
+fn is_own_picture(path: &Path) -> bool {
+    let name = path.file_name().and_then(|name| name.to_str());
+    let beside = |name| path.with_file_name(name).is_file();
+    name.is_some_and(|name| OWN_PICTURES.contains(&name)) && RESULT_SIGNS.into_iter().all(beside)
 }
 
 /// What tells this version of a file from the next one.

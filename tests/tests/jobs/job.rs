@@ -152,6 +152,23 @@ fn more_components_than_the_data_have_are_capped_and_said() {
 }
 
 #[test]
+fn however_the_source_is_spelt_the_result_is_the_same() {
+    let sandbox = sandbox();
+    sandbox.draw("in", 2);
+    let absolute = sandbox.path("in").display().to_string();
+    let spellings = ["in", "./in", "in/", "out-0/../in", &absolute];
+    let results = spellings.iter().enumerate().map(|(number, from)| {
+        sandbox.run(&format!("run --from {from} --to out-{number} --pca 3 --threads 2")).done();
+        sandbox.digests(&format!("out-{number}"))
+    });
+    let results: Vec<_> = results.collect();
+    assert!(results[0].contains_key("_SUCCESS"), "{:?}", results[0]);
+    for (from, result) in spellings.iter().zip(&results) {
+        assert_eq!(*result, results[0], "{from}");
+    }
+}
+
+#[test]
 fn nothing_of_the_run_is_in_the_result() {
     let sandbox = sandbox();
     sandbox.draw("in", 2);

@@ -130,3 +130,33 @@ fn a_bucket_that_takes_nothing_unencrypted_takes_a_result_that_asks_for_it() {
         assert!(job.store.object(&format!("out-{number}/_SUCCESS")).is_some(), "{flags}");
     }
 }
+
+#[test]
+fn leftovers_and_earlier_results_are_the_same_on_s3_as_in_a_folder() {
+    let job = job(2);
+    let line = |from: &str, to: &str| {
+        format!("run --from {from} --to {to} --pca 3 --threads 2 -o json --exclude *_thumb.*")
+    };
+    job.run(&line("s3://fruit/in/", "s3://fruit/in/earlier")).done();
+    let photographs = job.store.keys("in/").into_iter().filter(|key| key.ends_with(".jpg"));
+    let photograph = photographs.clone().next().expect("one");
+    let body = job.store.object(&photograph).expect("it is there").body;
+    let count = photographs.count();
+    for key in [".ipynb_checkpoints/a.jpg", "@eaDir/a.jpg", "b/._a.jpg", "b/a_thumb.jpg"] {
+        job.store.put(&format!("in/{key}"), body.clone(), 1);
+    }
+    for key in job.store.keys("in/") {
+        let path = job.sandbox.path(&key.replacen("in/", "copy/", 1));
+        std::fs::create_dir_all(path.parent().expect("a folder")).expect("the disk is well");
+        let body = job.store.object(&key).expect("it is there").body;
+        std::fs::write(path, body).expect("the disk is well");
+    }
+    let both = [("s3://fruit/in/", "s3://fruit/out"), ("copy", "s3://fruit/out-2")];
+    let told = both.map(|(from, to)| job.run(&line(from, to)).done().json());
+    for told in &told {
+        assert_eq!(told["photographs"].as_u64(), Some(count as u64), "{told}");
+    }
+    // Three hidden ones, one excluded, and the pictures of the earlier result.
+    assert_eq!(told[0]["passed_over"].as_u64(), Some(4 + 3), "{}", told[0]);
+    assert_eq!(told[0]["passed_over"], told[1]["passed_over"]);
+}

@@ -32,6 +32,8 @@ pub struct Work {
     pub listed: AtomicU64,
     /// Files of accepted listings that do not match the pattern.
     pub skipped: AtomicU64,
+    /// Photographs of accepted listings that are hidden, excluded, or pictures of earlier results.
+    pub passed_over: AtomicU64,
     /// Files of accepted listings that were modified at another time than was asked for.
     pub untimely: AtomicU64,
     /// Completed reads of photographs.

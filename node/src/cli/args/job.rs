@@ -1,7 +1,7 @@
 //! The part of the command line that is about what a job reads, computes and writes: `run`,
 //! `transform`, `verify`, `demo`.
 
-use std::num::{NonZeroU32, NonZeroU64};
+use std::num::{NonZeroU16, NonZeroU32, NonZeroU64};
 use std::path::PathBuf;
 
 use clap::Args;
@@ -100,6 +100,13 @@ pub(crate) struct PhotographArgs {
     /// Which files are photographs: a glob on the name, or on the whole key if it holds a `/`.
     #[arg(long, value_name = "GLOB", default_value = DEFAULT_PATTERN, help_heading = "Photographs")]
     pub pattern: String,
+    /// Pass over what looks so, although the pattern takes it: a glob as in --pattern. May be said
+    /// several times.
+    #[arg(long, value_name = "GLOB", help_heading = "Photographs")]
+    pub exclude: Vec<String>,
+    /// Take names that begin with . or _ too, such as .ipynb_checkpoints and __MACOSX, and @eaDir.
+    #[arg(long, help_heading = "Photographs")]
+    pub hidden: bool,
     /// Enter subfolders.
     #[arg(long, value_name = "BOOL", default_value_t = true, default_missing_value = "true",
           num_args = 0..=1, require_equals = true, action = clap::ArgAction::Set,
@@ -115,6 +122,13 @@ pub(crate) struct PhotographArgs {
     /// share of those listed such as `5%`. [default: no limit]
     #[arg(long, value_name = "N|SHARE%", help_heading = "Photographs")]
     pub max_bad: Option<String>,
+    /// Millions of pixels that a photograph may have: more are a row of the quarantine. Decoding
+    /// takes 6 bytes for each. [default: 128]
+    #[arg(long, value_name = "N", help_heading = "Photographs")]
+    pub max_megapixels: Option<NonZeroU16>,
+    /// Size that the file of a photograph may have, in MiB. [default: 64]
+    #[arg(long, value_name = "MIB", help_heading = "Photographs")]
+    pub max_file_mib: Option<NonZeroU16>,
     /// Only photographs modified then or later: a date such as 2026-01-31, a time such as
     /// 2026-01-31T12:00:00Z, or 7d for a week ago.
     #[arg(long, value_name = "WHEN", help_heading = "Photographs")]

@@ -201,7 +201,7 @@ mod tests {
         let spec =
             submitted(&["--from", "s3://fruits/in", "--to", "s3://fruits/out", "--pca", "7"])
                 .unwrap();
-        assert_eq!((spec.from.as_str(), spec.to.as_str()), ("s3://fruits/in", "s3://fruits/out"));
+        assert_eq!((spec.from.as_str(), spec.to.as_str()), ("s3://fruits/in/", "s3://fruits/out"));
         assert!(spec.pca && !spec.given_fit);
         assert_eq!((spec.compute_class.as_str(), spec.fit_class.as_str()), ("", ""));
         let options = crate::tasks::options::JobOptions::decode(&spec.options).unwrap();

@@ -31,6 +31,7 @@ pub(super) fn problem_code(problem: Option<Problem>) -> u8 {
         Some(Problem::NameNotUtf8) => 1,
         Some(Problem::LinkDangling) => 2,
         Some(Problem::LinkDenied) => 3,
+        Some(Problem::FolderDenied) => 4,
     }
 }
 

@@ -36,7 +36,7 @@ impl Bucket {
                 asked.sent += 1;
                 let answer = tokio::select! {
                     biased;
-                    answer = request(load.time_out(asked.silences)) => answer,
+                    answer = request(asked.time_out(load)) => answer,
                     () = self.asking.late() => Err(Fault::unanswered(HURRY)),
                 };
                 drop(turn);
@@ -52,11 +52,14 @@ impl Bucket {
                     return Err(fault);
                 };
                 let words = fault.words();
-                store.note(|pace, now| match world {
-                    World::Slow => pace.slowed(now, &words),
-                    World::Faulty => pace.failed(now, &words),
-                    World::Silent => pace.silent(now, began, &words),
-                    World::Narrow => pace.narrowed(now, &words),
+                store.note(|pace, now| {
+                    pace.in_vain();
+                    match world {
+                        World::Slow => pace.slowed(now, &words),
+                        World::Faulty => pace.failed(now, &words),
+                        World::Silent => pace.silent(now, began, &words),
+                        World::Narrow => pace.narrowed(now, &words),
+                    }
                 });
                 let others = store.pace().well().is_some_and(|well| well > began);
                 asked.silences += u32::from(world == World::Silent && !others);

@@ -102,8 +102,8 @@ pub enum S3Error {
     /// No credentials.
     #[error(
         "no credentials for S3 were found ({words}): name a profile with `--profile`, set \
-         AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or give the instance a role; a bucket that is \
-         open to everybody needs none (`--no-sign-request`)"
+         AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or give the instance a role; a bucket that \
+         is open to everybody needs none (`--no-sign-request`)"
     )]
     NoCredentials {
         /// What the chain of providers said.
@@ -127,8 +127,8 @@ pub enum S3Error {
     },
     /// Not encrypted.
     #[error(
-        "--endpoint: {endpoint} would send everything unencrypted: use https://, or --allow-http on \
-         a network that is yours alone"
+        "--endpoint: {endpoint} would send everything unencrypted: use https://, or --allow-http \
+         on a network that is yours alone"
     )]
     PlainHttp {
         /// What was given.

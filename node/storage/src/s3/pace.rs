@@ -51,8 +51,8 @@ pub(super) struct Pace {
 pub(super) struct Tally {
     /// It answered well.
     pub(super) answered: u64,
-    /// It wanted fewer requests.
-    pub(super) slowed: u64,
+    /// It did not, or not well.
+    pub(super) vain: u64,
 }
 
 /// A store that does not answer.
@@ -148,7 +148,6 @@ impl Pace {
     /// The store answers, and wants fewer requests.
     pub(super) fn slowed(&mut self, now: Duration, words: &str) -> Option<News> {
         self.silence = None;
-        self.tally.slowed += 1;
         if self.slowed.is_none_or(|at| now.saturating_sub(at) >= SLOWED_EVERY) {
             self.slowed = Some(now);
             let least = f64::from(REQUESTS_LEAST.min(self.most));
@@ -226,6 +225,11 @@ impl Pace {
     /// When it last answered well.
     pub(super) fn well(&self) -> Option<Duration> {
         self.well
+    }
+
+    /// It did not answer well, in whatever way.
+    pub(super) fn in_vain(&mut self) {
+        self.tally.vain += 1;
     }
 
     /// What it did so far.

@@ -47,11 +47,11 @@ const ALONE_FOR: Duration = Duration::from_secs(60);
 const ALONE_TIMES: u32 = 12;
 
 /// The same, of how often no answer came in time.
-const ALONE_SILENCES: u32 = 2;
+const ALONE_SILENCES: u32 = 4;
 
-/// A store that wants fewer requests says so to many: of those that were answered it may have said
-/// it to one in so many, for one that it always says it to not to be the world's.
-const ALONE_SLOWED: u64 = 20;
+/// The same, of others: for one that they met of this they were answered so often. A store that
+/// does this to one and another does it to all.
+const ALONE_ANSWERED: u64 = 20;
 
 /// A store that answered somebody within this time is no store with an outage.
 const OTHERS_ANSWERED: Duration = Duration::from_secs(10);
@@ -168,19 +168,16 @@ impl Asking {
     pub(super) fn given_up(&self, asked: &Asked<'_>, world: World, fault: &Fault) -> Option<Fault> {
         let (now, pace) = (self.store.now(), self.store.pace());
         let others = pace.well().is_some_and(|well| now.saturating_sub(well) < OTHERS_ANSWERED);
-        let (lasts, before, since) = (asked.began.elapsed(), asked.before, pace.tally());
+        let (lasts, since) = (asked.began.elapsed(), pace.tally());
         drop(pace);
         let often = match world {
-            World::Faulty => asked.sent >= ALONE_TIMES,
+            World::Faulty | World::Slow => asked.sent >= ALONE_TIMES,
             World::Silent => asked.silences_alone >= ALONE_SILENCES,
-            World::Slow => {
-                let slowed = (since.slowed - before.slowed).saturating_sub(u64::from(asked.sent));
-                let well = since.answered - before.answered;
-                asked.sent >= ALONE_TIMES && well > slowed * ALONE_SLOWED
-            }
             World::Narrow => false,
         };
-        if others && often && lasts >= ALONE_FOR {
+        let met = (since.vain - asked.before.vain).saturating_sub(u64::from(asked.sent));
+        let rare = since.answered - asked.before.answered > met * ALONE_ANSWERED;
+        if others && often && rare && lasts >= ALONE_FOR {
             return Some(Fault { alone: Some(asked.sent), ..fault.clone() });
         }
         // Whoever may be alone with it is given the time to find that out.
@@ -223,6 +220,13 @@ impl<'a> Asked<'a> {
         let before = store.pace().tally();
         let (sent, silences, silences_alone, waits) = (0, 0, 0, None);
         Self { began: Moment::now(), sent, silences, silences_alone, before, waits }
+    }
+
+    /// How long its answer is waited for. Where others were answered meanwhile, it was one request
+    /// that was lost, or it is one object that is never given: neither is waited for as long again.
+    pub(super) fn time_out(&self, load: Load) -> Duration {
+        let time_out = load.time_out(self.silences);
+        if self.silences_alone > 0 { time_out / 3 } else { time_out }
     }
 
     /// Has the store know that it is waited for.

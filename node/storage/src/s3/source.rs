@@ -14,7 +14,7 @@ use crate::s3::error::S3Error;
 use crate::s3::etag;
 use crate::s3::fault::{Fault, Kind};
 use crate::s3::ranges::{Cut, Probe};
-use crate::select::Selection;
+use crate::select::{OWN_PICTURES, RESULT_SIGNS, Selection};
 use crate::source::{Entry, GetError, KeyRange, ListError, ListSummary, Source, Survey};
 use crate::tally::Tally;
 
@@ -341,7 +341,7 @@ impl<'a> Listing<'a> {
             if self.over {
                 break;
             }
-            block.extend(self.meet(object)?);
+            block.extend(self.meet(object).await?);
         }
         self.next = page.next;
         self.over |= self.next.is_none() || self.tally.full();
@@ -359,7 +359,7 @@ impl<'a> Listing<'a> {
         }
     }
 
-    fn meet(&mut self, object: &Listed) -> Result<Option<Entry>, ListError> {
+    async fn meet(&mut self, object: &Listed) -> Result<Option<Entry>, ListError> {
         let (whole, source) = (&object.key, self.source);
         let place = || source.uri.clone();
         if *whole <= self.last {
@@ -385,6 +385,10 @@ impl<'a> Listing<'a> {
         if !self.tally.selects(key) {
             return Ok(None);
         }
+        if is_own_picture(self.bucket, whole).await? {
+            self.tally.own();
+            return Ok(None);
+        }
         let Some(validator) = object.etag.clone() else {
             return Err(S3Error::NoEtag { place: place(), key: whole.clone() }.into());
         };
@@ -396,6 +400,21 @@ impl<'a> Listing<'a> {
         }
         Ok(entry)
     }
+}
+
+/// Whether an object is a picture of a result that this program wrote there.
+async fn is_own_picture(bucket: &Bucket, key: &str) -> Result<bool, S3Error> {
+    let (folder, name) = key.rsplit_once('/').unwrap_or(("", key));
+    if !OWN_PICTURES.contains(&name) {
+        return Ok(false);
+    }
+    for sign in RESULT_SIGNS {
+        let beside = if folder.is_empty() { sign.to_owned() } else { format!("{folder}/{sign}") };
+        if bucket.head(&beside).await?.is_none() {
+            return Ok(false);
+        }
+    }
+    Ok(true)
 }
 
 /// Asks for single keys until the rest of the prefix can be cut.

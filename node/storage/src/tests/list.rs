@@ -55,7 +55,7 @@ fn refusal(root: &Path, selection: &Selection) -> String {
 
 #[test]
 fn any_tree_is_listed_in_byte_order_of_its_keys() {
-    let part = prop::sample::select(vec!["a", "a-", "a.jpg", "a0", "é", "%", " ", "_", "A"]);
+    let part = prop::sample::select(vec!["a", "a-", "a.jpg", "a0", "é", "%", " ", "b_", "A"]);
     let tree = prop::collection::btree_set(prop::collection::vec(part, 1..4), 1..40);
     let runner =
         &mut TestRunner::new(Config { cases: 60, failure_persistence: None, ..Config::default() });
@@ -91,8 +91,8 @@ fn what_does_not_match_is_counted_and_named() {
         touch(root.path(), key);
     }
     let (keys, summary) = keys(root.path(), &everything());
-    assert_eq!(keys, [".hidden.jpg", "1.jpg", "a/2.PNG", "c/.x/3.webp"]);
-    assert_eq!((summary.keys, summary.skipped), (4, 2));
+    assert_eq!(keys, ["1.jpg", "a/2.PNG"]);
+    assert_eq!((summary.keys, summary.skipped, summary.hidden), (2, 2, 2));
     assert_eq!(summary.skipped_examples, ["a/notes.txt", "b/Thumbs.db"]);
     assert_eq!(summary.bytes, keys.iter().map(|key| key.len() as u64).sum::<u64>());
 }
@@ -210,17 +210,65 @@ fn the_target_and_what_is_being_built_are_left_out_whatever_path_leads_there() {
 }
 
 #[test]
-fn a_folder_that_may_not_be_read_is_named() {
+fn a_folder_that_may_not_be_read_is_a_row_and_a_source_an_error() {
     if is_root("listing a folder without rights") {
         return;
     }
     let root = tempfile::tempdir().unwrap();
-    touch(root.path(), "closed/1.jpg");
-    let closed = root.path().join("closed");
-    fs::set_permissions(&closed, fs::Permissions::from_mode(0o000)).unwrap();
-    let words = refusal(root.path(), &everything());
-    fs::set_permissions(&closed, fs::Permissions::from_mode(0o700)).unwrap();
+    for key in ["closed/1.jpg", "open/1.jpg", ".Trash-0/1.jpg"] {
+        touch(root.path(), key);
+    }
+    let closed = ["closed", ".Trash-0"].map(|name| root.path().join(name));
+    let close = |mode| {
+        for folder in &closed {
+            fs::set_permissions(folder, fs::Permissions::from_mode(mode)).unwrap();
+        }
+    };
+    close(0o000);
+    let source = FolderSource::open(root.path(), &[]).unwrap();
+    let (entries, summary) = list(&source, &everything()).unwrap();
+    let words = refusal(&closed[0], &everything());
+    close(0o700);
+    let rows: Vec<_> = entries.iter().map(|entry| (&*entry.key, entry.problem)).collect();
+    assert_eq!(rows, [("closed/", Some(Problem::FolderDenied)), ("open/1.jpg", None)]);
+    assert_eq!(summary.left_out, [".Trash-0/"]);
     assert!(words.contains("closed may not be read"), "{words}");
+}
+
+#[test]
+fn hidden_and_excluded_names_are_counted_and_not_taken() {
+    let root = tempfile::tempdir().unwrap();
+    let hidden = [".ipynb_checkpoints/1.jpg", "@eaDir/1.jpg", "__MACOSX/1.jpg", "a/._1.jpg"];
+    for key in hidden.into_iter().chain(["a/1.jpg", "a/1_thumb.jpg", "old/1.jpg", "_notes.txt"]) {
+        touch(root.path(), key);
+    }
+    let exclude = ["*_thumb.*", "old/**"].map(|text| Pattern::parse(text).unwrap()).to_vec();
+    let selection = Selection { exclude, ..everything() };
+    let (found, summary) = keys(root.path(), &selection);
+    assert_eq!(found, ["a/1.jpg"]);
+    assert_eq!((summary.hidden, summary.excluded, summary.skipped), (4, 2, 1));
+    assert_eq!(summary.hidden_examples[0], ".ipynb_checkpoints/1.jpg");
+    let (found, summary) = keys(root.path(), &Selection { hidden: true, ..selection });
+    assert_eq!((found.len(), summary.hidden), (5, 0));
+    fs::remove_dir_all(root.path().join("a")).unwrap();
+    fs::remove_dir_all(root.path().join("old")).unwrap();
+    let words = refusal(root.path(), &everything());
+    assert!(words.contains("`--hidden`") && words.contains(".ipynb_checkpoints/1.jpg"), "{words}");
+}
+
+#[test]
+fn pictures_of_an_earlier_result_are_no_photographs() {
+    let root = tempfile::tempdir().unwrap();
+    for key in ["1.jpg", "result/scatter.png", "result/extremes.png", "other/scatter.png"] {
+        touch(root.path(), key);
+    }
+    let (found, _) = keys(root.path(), &everything());
+    assert_eq!(found.len(), 4, "{found:?}");
+    for sign in ["result/_SUCCESS", "result/report.json"] {
+        touch(root.path(), sign);
+    }
+    let (found, summary) = keys(root.path(), &everything());
+    assert_eq!((found, summary.own), (vec!["1.jpg".into(), "other/scatter.png".into()], 2));
 }
 
 #[test]

@@ -9,23 +9,29 @@
 pub enum DecodeError {
     #[error("the file has 0 bytes; upload it again")]
     Empty,
-    #[error("the file has {bytes} bytes, more than the limit of {max}; shrink the photograph")]
+    #[error(
+        "the file has {bytes} bytes, more than the limit of {max}; shrink the photograph, or raise \
+         the limit (--max-file-mib)"
+    )]
     FileTooLarge { bytes: u64, max: u64 },
     #[error("not a JPEG, PNG or WebP file (first bytes: {first}); remove it or filter it out")]
     UnknownFormat { first: String },
-    #[error("this is a {format} file; convert it to JPEG, PNG or WebP")]
+    #[error(
+        "this is a {format} file; convert it to JPEG, PNG or WebP (ImageMagick: magick IN OUT.jpg)"
+    )]
     UnsupportedFormat { format: &'static str },
     #[error("the header says {width}x{height} pixels, which is no image; export it again")]
     ZeroSize { width: u32, height: u32 },
-    #[error(
-        "{width}x{height} pixels: a side is over the limit of {max}; shrink it or raise the limit"
-    )]
+    #[error("{width}x{height} pixels: a side is over the limit of {max}; shrink the photograph")]
     SideTooLong { width: u32, height: u32, max: u32 },
-    #[error("{width}x{height} pixels are over the limit of {max} in all; shrink the photograph")]
+    #[error(
+        "{width}x{height} pixels are over the limit of {max} in all; shrink the photograph, or \
+         raise the limit (--max-megapixels)"
+    )]
     TooManyPixels { width: u32, height: u32, max: u64 },
     #[error(
-        "decoding needs {needed} bytes of memory, over the limit of {max}; shrink it or save it \
-         as a baseline file"
+        "decoding needs {needed} bytes of memory, over the limit of {max}; shrink it, save it as a \
+         baseline file, or raise the limit (--max-megapixels)"
     )]
     DecoderMemory { needed: u64, max: u64 },
     #[error("the JPEG ends before its end-of-image marker; upload it again")]

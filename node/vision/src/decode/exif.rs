@@ -1,10 +1,12 @@
-//! Which side of a photograph is up: the orientation of EXIF, found in JPEG, PNG and WebP files and
-//! applied as Pillow's `exif_transpose` does.
+//! Which side of a photograph is up: the orientation of EXIF, or else of XMP, found in JPEG, PNG
+//! and WebP files and applied as Pillow's `exif_transpose` does.
 //!
 //! Metadata never fail a photograph: what cannot be read means that it stands as it is. Nothing is
 //! allocated but the segments themselves, and each entry of the one directory is met once.
 
 use std::borrow::Cow;
+
+use miniz_oxide::inflate::decompress_to_vec_zlib_with_limit;
 
 use super::format::Format;
 use super::rgb::Rgb;
@@ -13,17 +15,49 @@ const ORIENTATION: u16 = 0x0112;
 const PREFIX: &[u8] = b"Exif\0\0";
 const ENTRY_BYTES: usize = 12;
 
+/// What an XMP packet begins with in a JPEG, and in the text chunk of a PNG that is not compressed.
+const XMP_PREFIX: &[u8] = b"http://ns.adobe.com/xap/1.0/\0";
+const PNG_XMP: &[u8] = b"XML:com.adobe.xmp\0\0\0";
+
+/// Keyword of the chunk in which ImageMagick keeps EXIF in a PNG.
+const RAW_PROFILE: &[u8] = b"Raw profile type exif\0";
+
+/// Longest such profile as text: EXIF of a JPEG has 64 KiB, and each byte takes two digits.
+const RAW_PROFILE_BYTES_MAX: usize = 256 << 10;
+
 /// Turns and mirrors the pixels as the file's metadata say.
 pub(super) fn upright(rgb: Rgb, bytes: &[u8], format: Format) -> Rgb {
     let found = match format {
         Format::Jpeg => in_jpeg(bytes),
-        Format::Png => in_png(bytes).map(Cow::Borrowed),
-        Format::Webp => in_webp(bytes).map(Cow::Borrowed),
+        Format::Png => in_png(bytes),
+        Format::Webp => in_webp(bytes),
     };
-    match found.and_then(|exif| orientation(&exif)) {
+    let told = found.exif.and_then(|exif| orientation(&exif));
+    match told.or_else(|| found.xmp.and_then(orientation_in_xmp)) {
         Some(orientation) => apply(rgb, orientation),
         None => rgb,
     }
+}
+
+/// What a file says of itself.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Metadata<'a> {
+    exif: Option<Cow<'a, [u8]>>,
+    xmp: Option<&'a [u8]>,
+}
+
+/// The orientation that an XMP packet says, as an attribute or as an element.
+fn orientation_in_xmp(packet: &[u8]) -> Option<u32> {
+    const NAME: &[u8] = b"tiff:Orientation";
+    let mut rest = packet;
+    while let Some(at) = rest.windows(NAME.len()).position(|window| window == NAME) {
+        rest = &rest[at + NAME.len()..];
+        let value = rest.strip_prefix(b"=\"").or_else(|| rest.strip_prefix(b">"));
+        if let Some(digit @ b'0'..=b'9') = value.and_then(|value| value.first()) {
+            return Some(u32::from(digit - b'0'));
+        }
+    }
+    None
 }
 
 /// 1 to 8 mean something; other values are the caller's to ignore.
@@ -99,66 +133,98 @@ fn unit_bytes(kind: u32) -> Option<u64> {
 }
 
 /// The segments before the first scan, put together where a writer had to split them.
-fn in_jpeg(bytes: &[u8]) -> Option<Cow<'_, [u8]>> {
-    let mut found: Option<Cow<'_, [u8]>> = None;
+fn in_jpeg(bytes: &[u8]) -> Metadata<'_> {
+    let mut found = Metadata::default();
     let mut at = 2;
-    loop {
-        if *bytes.get(at)? != 0xff {
-            return found;
-        }
-        let marker = *bytes.get(at + 1)?;
-        match marker {
-            0xff => at += 1,
-            0x01 | 0xd0..=0xd8 => at += 2,
-            0xd9 | 0xda => return found,
+    while let Some(&[first, marker]) = bytes.get(at..at + 2) {
+        match (first, marker) {
+            // What stands between segments belongs to none.
+            (0..=0xfe, _) | (0xff, 0xff) => at += 1,
+            (0xff, 0 | 0x01 | 0xd0..=0xd8) => at += 2,
+            (0xff, 0xd9 | 0xda) => break,
             _ => {
-                let length =
-                    usize::from(u16::from_be_bytes([*bytes.get(at + 2)?, *bytes.get(at + 3)?]));
-                let payload = bytes.get(at + 4..at + 2 + length)?;
+                let Some(&[high, low]) = bytes.get(at + 2..at + 4) else { break };
+                let length = usize::from(u16::from_be_bytes([high, low]));
+                let Some(payload) = bytes.get(at + 4..at + 2 + length) else { break };
                 if marker == 0xe1 && payload.starts_with(PREFIX) {
-                    match &mut found {
-                        None => found = Some(Cow::Borrowed(payload)),
+                    match &mut found.exif {
+                        None => found.exif = Some(Cow::Borrowed(payload)),
                         Some(all) => all.to_mut().extend(&payload[PREFIX.len()..]),
                     }
+                }
+                if marker == 0xe1 {
+                    found.xmp = payload.strip_prefix(XMP_PREFIX).or(found.xmp);
                 }
                 at += 2 + length;
             }
         }
     }
+    found
 }
 
-fn in_png(bytes: &[u8]) -> Option<&[u8]> {
-    let mut rest = bytes.get(8..)?;
-    let mut found = None;
+fn in_png(bytes: &[u8]) -> Metadata<'_> {
+    let mut rest = bytes.get(8..).unwrap_or_default();
+    let (mut found, mut raw) = (Metadata::default(), None);
     while let Some(head) = rest.get(..8) {
         let length = Order::Big.number(&head[..4]) as usize;
         let Some(body) = rest.get(8..).and_then(|body| body.get(..length)) else { break };
         match &head[4..] {
-            b"eXIf" => found = Some(body),
+            b"eXIf" => found.exif = Some(Cow::Borrowed(body)),
+            b"iTXt" => found.xmp = body.strip_prefix(PNG_XMP).or(found.xmp),
+            b"zTXt" => raw = body.strip_prefix(RAW_PROFILE).and_then(inflated).or(raw),
+            b"tEXt" => raw = body.strip_prefix(RAW_PROFILE).map(<[u8]>::to_vec).or(raw),
             b"IEND" => break,
             _ => {}
         }
         let Some(next) = rest.get(8 + length + 4..) else { break };
         rest = next;
     }
+    if found.exif.is_none() {
+        found.exif = raw.and_then(|raw| unhexed(&raw)).map(Cow::Owned);
+    }
     found
 }
 
-fn in_webp(bytes: &[u8]) -> Option<&[u8]> {
+/// The text of a compressed chunk.
+fn inflated(body: &[u8]) -> Option<Vec<u8>> {
+    let compressed = body.strip_prefix(b"\0")?;
+    decompress_to_vec_zlib_with_limit(compressed, RAW_PROFILE_BYTES_MAX).ok()
+}
+
+/// The bytes of a profile that ImageMagick wrote as text: a line of its kind and one of its length,
+/// then hexadecimal digits.
+fn unhexed(text: &[u8]) -> Option<Vec<u8>> {
+    let lines = text.split(|byte| *byte == b'\n').skip(3);
+    let digits: Vec<u8> =
+        lines.flatten().copied().filter(|byte| !byte.is_ascii_whitespace()).collect();
+    let digit = |byte: u8| char::from(byte).to_digit(16);
+    let pairs = digits.chunks_exact(2);
+    pairs.map(|pair| u8::try_from(digit(pair[0])? * 16 + digit(pair[1])?).ok()).collect()
+}
+
+fn in_webp(bytes: &[u8]) -> Metadata<'_> {
     const EXIF_FLAG: u8 = 1 << 3;
-    let mut rest = bytes.get(12..)?;
-    if !rest.starts_with(b"VP8X") || rest.get(8)? & EXIF_FLAG == 0 {
-        return None;
-    }
+    const XMP_FLAG: u8 = 1 << 2;
+    let mut found = Metadata::default();
+    let mut rest = bytes.get(12..).unwrap_or_default();
+    let flags = match rest.get(8) {
+        Some(flags) if rest.starts_with(b"VP8X") => *flags,
+        _ => return found,
+    };
     while let Some(head) = rest.get(..8) {
         let length = Order::Little.number(&head[4..]) as usize;
-        let body = rest.get(8..)?.get(..length)?;
-        if &head[..4] == b"EXIF" {
-            return Some(body);
+        let Some(body) = rest[8..].get(..length) else { break };
+        match &head[..4] {
+            b"EXIF" if flags & EXIF_FLAG != 0 && found.exif.is_none() => {
+                found.exif = Some(Cow::Borrowed(body));
+            }
+            b"XMP " if flags & XMP_FLAG != 0 => found.xmp = found.xmp.or(Some(body)),
+            _ => {}
         }
-        rest = rest.get(8 + length + (length & 1)..)?;
+        let Some(next) = rest.get(8 + length + (length & 1)..) else { break };
+        rest = next;
     }
-    None
+    found
 }
 
 /// Each pixel of the upright picture is fetched from where the file has it.
@@ -188,7 +254,7 @@ fn apply(rgb: Rgb, orientation: u32) -> Rgb {
 
 #[cfg(test)]
 mod tests {
-    use super::{Rgb, apply, in_jpeg, orientation};
+    use super::{Metadata, Rgb, apply, in_jpeg, in_png, in_webp, orientation, orientation_in_xmp};
 
     /// A big-endian directory with these entries: tag, type, count, value field.
     fn tiff(entries: &[(u16, u16, u32, [u8; 4])]) -> Vec<u8> {
@@ -229,7 +295,57 @@ mod tests {
             }
         }
         for file in [&b""[..], b"\xff\xd8", b"\xff\xd8\xff\xe1\0\0", b"\xff\xd8\xff\xff\xff"] {
-            assert_eq!(in_jpeg(file), None);
+            assert_eq!(in_jpeg(file), Metadata::default());
+        }
+    }
+
+    #[test]
+    fn an_orientation_is_found_in_xmp_however_it_is_written() {
+        for (packet, found) in [
+            (&b"<a tiff:Orientation=\"6\"/>"[..], Some(6)),
+            (b"<tiff:Orientation>8</tiff:Orientation>", Some(8)),
+            (b"<a tiff:Orientation='6'/><tiff:Orientation>3<", Some(3)),
+            (b"tiff:Orientation=\"x\"", None),
+            (b"tiff:Orientation", None),
+            (b"", None),
+        ] {
+            assert_eq!(orientation_in_xmp(packet), found, "{packet:?}");
+        }
+    }
+
+    #[test]
+    fn packets_are_found_in_each_format_and_never_beyond_its_end() {
+        let packet = b"<x tiff:Orientation=\"6\"/>";
+        let mut jpeg = b"\xff\xd8\0\xff\0stray\xff\xe1".to_vec();
+        let payload = [super::XMP_PREFIX, packet].concat();
+        jpeg.extend((payload.len() as u16 + 2).to_be_bytes());
+        jpeg.extend(&payload);
+        jpeg.extend(b"\xff\xda");
+        assert_eq!(in_jpeg(&jpeg).xmp, Some(&packet[..]));
+
+        let chunk = |kind: &[u8], body: &[u8]| {
+            let length = (body.len() as u32).to_be_bytes();
+            [&length[..], kind, body, &[0; 4]].concat()
+        };
+        let text = [super::PNG_XMP, packet].concat();
+        let exif = tiff(&[(0x0112, 3, 1, [0, 6, 0, 0])]);
+        let hex: String = exif.iter().map(|byte| format!("{byte:02x}")).collect();
+        let raw = format!("Raw profile type exif\0\nexif\n      32\n{hex}\n");
+        let png =
+            [b"\x89PNG\r\n\x1a\n".to_vec(), chunk(b"iTXt", &text), chunk(b"tEXt", raw.as_bytes())];
+        let png = png.concat();
+        let found = in_png(&png);
+        assert_eq!(found.xmp, Some(&packet[..]));
+        assert_eq!(found.exif.and_then(|exif| orientation(&exif)), Some(6));
+
+        let mut webp = b"RIFF\0\0\0\0WEBPVP8X\x0a\0\0\0\x04\0\0\0\0\0\0\0\0\0XMP ".to_vec();
+        webp.extend((packet.len() as u32).to_le_bytes());
+        webp.extend(packet);
+        assert_eq!(in_webp(&webp).xmp, Some(&packet[..]));
+        for (whole, read) in
+            [(jpeg, in_jpeg as fn(&[u8]) -> Metadata<'_>), (png, in_png), (webp, in_webp)]
+        {
+            (0..whole.len()).for_each(|length| drop(read(&whole[..length])));
         }
     }
 

@@ -19,13 +19,40 @@ pub struct Limits {
 }
 
 impl Default for Limits {
-    /// 64 MiB a file, 16,384 pixels a side, 100 million pixels, 640 MiB of memory.
+    /// 64 MiB a file, 128 million pixels, which is more than the sensors of most cameras have, and
+    /// as many a side as a JPEG can have.
     fn default() -> Self {
-        Limits { file_bytes: 64 << 20, side: 16_384, pixels: 100_000_000, memory_bytes: 640 << 20 }
+        Limits::of(MEGAPIXELS, FILE_MIB)
     }
 }
 
+/// Millions of pixels, unless somebody says otherwise.
+const MEGAPIXELS: u32 = 128;
+
+/// Size of a file in MiB, unless somebody says otherwise.
+const FILE_MIB: u32 = 64;
+
+/// Longest side: that of a JPEG.
+const SIDE: u32 = 65_535;
+
+/// Bytes of memory for each pixel: the result, and as much again for whatever the decoder holds.
+const BYTES_PER_PIXEL: u64 = 6;
+
 impl Limits {
+    /// With so many millions of pixels and MiB a file.
+    #[must_use]
+    pub fn of(megapixels: u32, file_mib: u32) -> Self {
+        let pixels = u64::from(megapixels) * 1_000_000;
+        let memory_bytes = pixels * BYTES_PER_PIXEL;
+        Limits { file_bytes: u64::from(file_mib) << 20, side: SIDE, pixels, memory_bytes }
+    }
+
+    /// With what was said; the rest is as by default.
+    #[must_use]
+    pub fn or_default(megapixels: Option<u32>, file_mib: Option<u32>) -> Self {
+        Self::of(megapixels.unwrap_or(MEGAPIXELS), file_mib.unwrap_or(FILE_MIB))
+    }
+
     pub(super) fn check_file(&self, bytes: &[u8]) -> Result<(), DecodeError> {
         let found = bytes.len() as u64;
         if found == 0 {

@@ -13,7 +13,7 @@ mod graph;
 mod header;
 mod inspect;
 mod kernels;
-mod metadata;
+pub(crate) mod metadata;
 mod mobilenet_v2;
 mod naming;
 mod packed;

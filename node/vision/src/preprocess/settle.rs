@@ -4,10 +4,11 @@ use std::fmt;
 use std::str::FromStr;
 
 use super::{Preprocess, Tables};
+use crate::model::metadata;
 use crate::model::profile::{ChannelOrder, Declared, Filter};
 
 /// Longest side that a tensor may have, in pixels.
-const SIDE_MAX: u32 = 16_384;
+const SIDE_MAX: u32 = metadata::SIDE_MAX as u32;
 
 /// Size of the network's input in pixels. Written `224` (square) or `320x240` (width first).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -5,7 +5,10 @@
 //! decoder fills up what is missing; libjpeg, and so Pillow, waits for it and calls the file
 //! truncated.
 
+use std::ops::Range;
+
 use super::super::error::DecodeError;
+use super::scan::{Scan, Table};
 
 /// One colour component of the frame.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -39,6 +42,12 @@ pub(super) struct Frame {
     pub(super) adobe_at: Vec<usize>,
     /// Components in the first scan.
     pub(super) first_scan: u8,
+    /// What the first scan is read with.
+    pub(super) scan: Scan,
+    /// Where its marker stands.
+    pub(super) scan_at: usize,
+    /// Bytes between segments that belong to none: libjpeg passes over them.
+    pub(super) strays: Vec<Range<usize>>,
 }
 
 const SOI: u8 = 0xd8;
@@ -56,13 +65,17 @@ pub(super) fn walk(bytes: &[u8]) -> Result<Frame, DecodeError> {
     let mut transform = None;
     let mut adobe_at = Vec::new();
     let mut scanned = false;
+    let (mut scan, mut strays) = (Scan::default(), Vec::new());
     let mut at = 2;
     loop {
-        let (marker, after) = next_marker(bytes, at, scanned)?;
+        let (marker, begins, after) = next_marker(bytes, at)?;
+        if begins > at && !scanned {
+            strays.push(at..begins);
+        }
         if marker == EOI {
             return if scanned {
                 header
-                    .map(|frame| Frame { adobe_at, ..frame })
+                    .map(|frame| Frame { adobe_at, scan, strays, ..frame })
                     .ok_or_else(|| corrupt("no frame header"))
             } else {
                 Err(corrupt("the image ends before its first scan"))
@@ -80,6 +93,11 @@ pub(super) fn walk(bytes: &[u8]) -> Result<Frame, DecodeError> {
             0xc0..=0xc3 | 0xc5..=0xc7 | 0xc9..=0xcb | 0xcd..=0xcf => {
                 header = Some(frame_header(marker - 0xc0, payload)?);
             }
+            0xc4 if !scanned => tables(payload, &mut scan)?,
+            0xdd if !scanned => {
+                let every = payload.first_chunk().ok_or_else(|| corrupt("a short interval"))?;
+                scan.restart_every = u16::from_be_bytes(*every).into();
+            }
             0xe0 if payload.starts_with(b"JFIF\0") => jfif = true,
             0xee if payload.starts_with(b"Adobe") => {
                 adobe_at.push(after + 2);
@@ -91,6 +109,11 @@ pub(super) fn walk(bytes: &[u8]) -> Result<Frame, DecodeError> {
                     frame.jfif = jfif;
                     frame.transform = transform;
                     frame.first_scan = *payload.first().ok_or(DecodeError::JpegTruncated)?;
+                    let pairs = payload[1..].chunks_exact(2).take(frame.first_scan.into());
+                    let selectors = pairs.map(|pair| (pair[0], pair[1] >> 4, pair[1] & 15));
+                    scan.selectors = selectors.collect();
+                    scan.data_at = after + 2 + payload.len();
+                    frame.scan_at = begins;
                     scanned = true;
                 }
             }
@@ -100,29 +123,41 @@ pub(super) fn walk(bytes: &[u8]) -> Result<Frame, DecodeError> {
     }
 }
 
-/// The next marker's code and the position after it. Between segments only fill bytes may stand;
-/// after the first scan everything that is no marker is entropy-coded data.
-fn next_marker(bytes: &[u8], from: usize, scanned: bool) -> Result<(u8, usize), DecodeError> {
+/// The next marker's code, where it begins, and the position after it. What stands before it is
+/// entropy-coded data after the first scan, and else of no meaning.
+fn next_marker(bytes: &[u8], from: usize) -> Result<(u8, usize, usize), DecodeError> {
     let mut at = from;
     loop {
         let rest = bytes.get(at..).ok_or(DecodeError::JpegTruncated)?;
         let skip = rest.iter().position(|&b| b == 0xff).ok_or(DecodeError::JpegTruncated)?;
-        if skip > 0 && !scanned {
-            return Err(corrupt("bytes between two segments"));
-        }
         at += skip;
+        let mut begins = at;
         while bytes.get(at) == Some(&0xff) {
+            begins = at;
             at += 1;
         }
         let code = *bytes.get(at).ok_or(DecodeError::JpegTruncated)?;
         at += 1;
         if code != 0 {
-            return Ok((code, at));
-        }
-        if !scanned {
-            return Err(corrupt("a stuffed byte between two segments"));
+            return Ok((code, begins, at));
         }
     }
+}
+
+/// Takes the Huffman tables that a segment defines.
+fn tables(payload: &[u8], scan: &mut Scan) -> Result<(), DecodeError> {
+    let mut rest = payload;
+    while let Some((&place, after)) = rest.split_first() {
+        let wrong = || corrupt("a huffman table that is none");
+        let (counts, after) = after.split_first_chunk::<16>().ok_or_else(wrong)?;
+        let length = counts.iter().map(|count| usize::from(*count)).sum();
+        let (symbols, after) = after.split_at_checked(length).ok_or_else(wrong)?;
+        let tables = if place >> 4 == 0 { &mut scan.dc } else { &mut scan.ac };
+        let slot = tables.get_mut(usize::from(place & 15)).ok_or_else(wrong)?;
+        *slot = Some(Table::new(counts, symbols).ok_or_else(wrong)?);
+        rest = after;
+    }
+    Ok(())
 }
 
 /// The payload of the segment whose length field stands at `at`.
@@ -160,6 +195,9 @@ fn frame_header(sof: u8, payload: &[u8]) -> Result<Frame, DecodeError> {
         transform: None,
         adobe_at: Vec::new(),
         first_scan: 0,
+        scan: Scan::default(),
+        scan_at: 0,
+        strays: Vec::new(),
     })
 }
 

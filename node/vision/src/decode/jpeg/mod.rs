@@ -9,6 +9,8 @@
 
 mod color;
 mod frame;
+mod huffman;
+mod scan;
 
 use std::borrow::Cow;
 
@@ -34,10 +36,19 @@ enum Meaning {
 }
 
 pub(super) fn decode(bytes: &[u8], limits: &Limits) -> Result<Rgb, DecodeError> {
-    let frame = walk(bytes)?;
+    let mut bytes = Cow::Borrowed(bytes);
+    let mut frame = walk(&bytes)?;
     check_supported(&frame)?;
     let (width, height) = (u32::from(frame.width), u32::from(frame.height));
     limits.check_image(width, height, working_bytes(&frame))?;
+    if let Some(mended) = mended(&bytes, &frame) {
+        frame = walk(&mended)?;
+        bytes = Cow::Owned(mended);
+    }
+    let bytes = &*bytes;
+    if frame.sof < 2 {
+        scan::check(bytes, &frame, &frame.scan)?;
+    }
     let meaning = meaning(&frame);
     let mut samples = stored_samples(bytes, &frame, limits)?;
     let pixels = match meaning {
@@ -148,6 +159,28 @@ fn stored_samples(bytes: &[u8], frame: &Frame, limits: &Limits) -> Result<Vec<u8
         return Err(corrupt("headers that contradict each other"));
     }
     Ok(samples)
+}
+
+/// The file as the decoder takes it: without what stands between segments, and with the tables that
+/// frames of Motion JPEG leave out. Nothing, where it is so already.
+fn mended(bytes: &[u8], frame: &Frame) -> Option<Vec<u8>> {
+    let no_tables = |tables: &[Option<scan::Table>; 4]| tables.iter().all(Option::is_none);
+    let bare = frame.sof < 2 && no_tables(&frame.scan.dc) && no_tables(&frame.scan.ac);
+    if frame.strays.is_empty() && !bare {
+        return None;
+    }
+    let mut mended = Vec::with_capacity(bytes.len() + 512);
+    let mut at = 0;
+    for stray in &frame.strays {
+        mended.extend_from_slice(&bytes[at..stray.start]);
+        at = stray.end;
+    }
+    mended.extend_from_slice(&bytes[at..frame.scan_at]);
+    if bare {
+        mended.extend(huffman::typical());
+    }
+    mended.extend_from_slice(&bytes[frame.scan_at..]);
+    Some(mended)
 }
 
 /// The file with its Adobe segments made illegible, so that the decoder converts nothing.
