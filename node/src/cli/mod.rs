@@ -7,6 +7,7 @@ mod config;
 mod demo;
 pub(crate) mod exit;
 mod given;
+mod hints;
 mod layered;
 mod machine;
 mod man;
@@ -43,6 +44,9 @@ pub fn main() -> Exit {
         Err((error, terminal)) => return error.show(&terminal),
     };
     let Started { cli, .. } = &started;
+    if let Some(error) = started.without_effect() {
+        return error.show(&cli.terminal);
+    }
     if let Err(error) = telemetry::init(&cli.terminal, cli.command.is_node()) {
         return error.show(&cli.terminal);
     }

@@ -67,7 +67,7 @@ fn options(args: &JobArgs) -> Result<JobOptions, CliError> {
         pca: args.pca.clone(),
         standardize: args.standardize.clone(),
         like: args.like.clone(),
-        mode: result.mode.clone(),
+        mode: result.mode(),
         max_bad: photographs.max_bad.clone(),
         exclude: photographs.exclude.clone(),
         max_megapixels: photographs.max_megapixels.map(|limit| limit.get().into()),

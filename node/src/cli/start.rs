@@ -2,8 +2,9 @@
 //! find the configuration files, and again with what these say.
 
 use std::ffi::OsString;
+use std::path::PathBuf;
 
-use clap::error::ErrorKind;
+use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::parser::ValueSource;
 use clap::{ArgMatches, ColorChoice, CommandFactory, FromArgMatches};
 
@@ -11,9 +12,25 @@ use fruitnode_vision::suspect::DECODE_ONE;
 
 use crate::cli::args::{Cli, Format, TerminalArgs};
 use crate::cli::exit::Exit;
+use crate::cli::hints;
 use crate::cli::layered::{self, Flag};
 use crate::cli::message::CliError;
 use crate::config::Config;
+
+/// Flags of `run` that a node of a cluster has for itself, by their ids.
+const NODES_OWN: [&str; 11] = [
+    "allow_http",
+    "batch",
+    "endpoint",
+    "no_sign_request",
+    "path_style",
+    "profile",
+    "region",
+    "request_payer",
+    "sse",
+    "sse_kms_key_id",
+    "threads",
+];
 
 /// What a command is started with.
 #[derive(Debug)]
@@ -54,6 +71,28 @@ impl Started {
         Ok(Self { cli, matches, config })
     }
 
+    /// Refuses what was typed for a job of the cluster and has its place on the nodes: whoever types
+    /// it would think that it counts.
+    pub(super) fn without_effect(&self) -> Option<CliError> {
+        let Some(("job", job)) = self.matches.subcommand() else { return None };
+        let Some((command @ ("submit" | "transform"), flags)) = job.subcommand() else {
+            return None;
+        };
+        let typed = |id: &&'static str| flags.value_source(id) == Some(ValueSource::CommandLine);
+        // A look is made here, and weights on S3 are read here to know them by their digest.
+        let weights = flags.try_get_one::<PathBuf>("weights").ok().flatten();
+        let of_s3 = weights.is_some_and(|weights| weights.to_string_lossy().contains("://"));
+        if flags.get_flag("dry_run") || of_s3 {
+            return None;
+        }
+        let flag = NODES_OWN.into_iter().find(typed)?.replace('_', "-");
+        let words = format!(
+            "--{flag} has no effect on `job {command}`: each node has its own. Start the nodes with \
+             it (`fruitnode start --{flag} …`, or their configuration files), and leave it out here"
+        );
+        Some(CliError::new(Exit::Usage, "bad_flag", words))
+    }
+
     /// Says of a mistake that is not on the command line where it is.
     pub(super) fn blame(&self, error: CliError) -> CliError {
         let mut path = Vec::new();
@@ -84,10 +123,14 @@ fn wants_config(matches: &ArgMatches) -> bool {
 fn refuse(error: &clap::Error, words: &[OsString], config: &Config) -> ! {
     let values = [ErrorKind::InvalidValue, ErrorKind::ValueValidation];
     let flags = layered::flags(&Cli::command());
-    let refused = error.get(clap::error::ContextKind::InvalidValue).map(ToString::to_string);
+    let refused = error.get(ContextKind::InvalidValue).map(ToString::to_string);
     // What the command line says itself is not to be found elsewhere.
     let given = |flag: &Flag| flag.layered(config).0.map(|words| words.join(" ")) != refused;
-    let _ = error.print();
+    match hint(error) {
+        // What clap takes for similar would only lead astray.
+        Some(hint) => eprintln!("{}\n\n  tip: {hint}", clap_words(error)),
+        None => _ = error.print(),
+    }
     let mut message = match error.kind() {
         // What clap says is the whole help.
         ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
@@ -107,6 +150,27 @@ fn refuse(error: &clap::Error, words: &[OsString], config: &Config) -> ! {
         CliError::new(Exit::Usage, "bad_flag", message).show_json();
     }
     std::process::exit(error.exit_code());
+}
+
+/// How it is called here what somebody typed.
+fn hint(error: &clap::Error) -> Option<&'static str> {
+    let said = |kind| match error.get(kind) {
+        Some(ContextValue::String(word)) => Some(word.as_str()),
+        _ => None,
+    };
+    match error.kind() {
+        ErrorKind::UnknownArgument => hints::argument(said(ContextKind::InvalidArg)?),
+        ErrorKind::InvalidSubcommand => hints::command(said(ContextKind::InvalidSubcommand)?),
+        ErrorKind::InvalidValue => {
+            hints::value(said(ContextKind::InvalidArg)?, said(ContextKind::InvalidValue)?)
+        }
+        _ => None,
+    }
+}
+
+/// The first line of what clap says.
+fn clap_words(error: &clap::Error) -> String {
+    error.to_string().lines().next().unwrap_or_default().to_owned()
 }
 
 /// Of silence and talk the one counts that was said closer to the command.

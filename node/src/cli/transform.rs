@@ -60,7 +60,7 @@ pub(in crate::cli) fn prepare(
         pca: "off".to_owned(),
         standardize: None,
         like: None,
-        mode: result.mode.clone(),
+        mode: result.mode(),
         max_bad: photographs.max_bad.clone(),
         exclude: photographs.exclude.clone(),
         max_megapixels: photographs.max_megapixels.map(|limit| limit.get().into()),

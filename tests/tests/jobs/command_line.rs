@@ -59,6 +59,15 @@ fn every_wrong_flag_is_one_error_that_names_it() {
         ("--from in --to s3://bucket/out --endpoint http://10.0.0.1:9000", 2, "https://"),
         ("--from in --to s3://bucket/out --endpoint bucket.local", 2, "`bucket.local`"),
         ("--to out", 2, "--from"),
+        ("in out", 2, "--from PLACE --to PLACE"),
+        ("--from in --to out --json", 2, "-o json"),
+        ("--from in --to out --force", 2, "--overwrite"),
+        ("--from in --output out", 2, "--to PLACE"),
+        ("--from in --to out --size 2049", 2, "2048"),
+        ("--from in --to out --overwrite --mode error", 2, "--mode"),
+        ("--from in --to out --exclude *", 5, "--exclude"),
+        ("--from in --to out --sse rot13", 2, "--sse"),
+        ("--from in --to out --no-sign-request --profile p", 2, "--profile"),
         ("--from in --to out --pcaa 3", 2, "--pca"),
     ];
     for (flags, code, names) in table {
@@ -94,6 +103,24 @@ fn programs_are_told_of_wrong_flags_as_of_every_other_error() {
     // Who asks for help or for words gets them.
     assert_eq!(sandbox.run("status --timeout soon").stdout, "");
     assert!(sandbox.run("status -o json --help").done().stdout.contains("--watch"));
+}
+
+#[test]
+fn what_the_hand_types_first_is_answered_with_what_it_is_called_here() {
+    let sandbox = sandbox();
+    for (line, says) in [
+        ("version", "fruitnode --version"),
+        ("ls", "fruitnode job list"),
+        ("stop", "Ctrl-C"),
+        ("ui", "status --watch"),
+        ("jobs", "list"),
+        ("job submit --from s3://bucket/in --to s3://bucket/out --threads 2", "no effect"),
+        ("job submit --from s3://bucket/in --to s3://bucket/out --sse AES256", "--sse has no"),
+    ] {
+        let words = sandbox.run(line).refused(2);
+        assert!(words.contains(says), "{line}: {words}");
+        assert!(!words.contains("verify"), "{line}: {words}");
+    }
 }
 
 #[test]

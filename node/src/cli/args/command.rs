@@ -67,10 +67,10 @@ pub(crate) enum Command {
     /// Say how the cluster is: coordinator, voters, nodes, jobs.
     Status(StatusArgs),
     /// Jobs on the cluster.
-    #[command(subcommand)]
+    #[command(subcommand, alias = "jobs")]
     Job(JobCommand),
     /// Nodes of the cluster.
-    #[command(subcommand)]
+    #[command(subcommand, alias = "nodes")]
     Node(NodeCommand),
     /// Tokens with which nodes join.
     #[command(subcommand)]

@@ -164,7 +164,8 @@ pub(crate) struct JobArgs {
     pub preprocess: Option<String>,
 
     /// Components: a number, a share of the variance such as 0.99, or `off`.
-    #[arg(long, value_name = "K|SHARE|off", default_value = "0.95", help_heading = "PCA")]
+    #[arg(long, value_name = "K|SHARE|off", default_value = "0.95", help_heading = "PCA",
+          aliases = ["k", "n-components", "components"])]
     pub pca: String,
     /// What is done to each feature before the PCA. [default: mean-std]
     #[arg(long, value_name = "none|mean|mean-std", help_heading = "PCA")]
@@ -188,6 +189,16 @@ pub(crate) struct ResultArgs {
     /// When the target holds a result already.
     #[arg(long, value_name = "error|overwrite", default_value = "error", help_heading = "Result")]
     pub mode: String,
+    /// Take the place of a result that the target holds: the same as `--mode overwrite`.
+    #[arg(long, conflicts_with = "mode", help_heading = "Result")]
+    pub overwrite: bool,
+}
+
+impl ResultArgs {
+    /// What is done with a result that the target holds already.
+    pub(crate) fn mode(&self) -> String {
+        if self.overwrite { "overwrite".to_owned() } else { self.mode.clone() }
+    }
 }
 
 /// Options that look before they leap.

@@ -45,7 +45,11 @@ const RENEWALS_MAX: u32 = 3;
 const ROUNDS_MAX: u32 = 10;
 
 /// What is wrong when it is not taken and cannot be renewed.
-const CHANGES: &str = "its lock changes while it is renewed";
+const CHANGES: &str = "it is the lock of the target, and changes while this run renews it: see that \
+                       no other run writes there; if there is none, remove it and run again";
+
+/// Longest lock: whoever wrote more into it was no run.
+const LOCK_BYTES_MAX: u64 = 64 << 10;
 
 /// A lock that is held.
 #[derive(Debug)]
@@ -107,7 +111,10 @@ impl Lock {
                                 .await?
                         }
                         Watched::Changed => {
-                            let (out, holder) = (bucket.uri(), Holder::words(held.as_ref()));
+                            let lock = bucket.place(&key);
+                            let holder =
+                                format!("{}; {lock} is renewed", Holder::words(held.as_ref()));
+                            let out = bucket.uri();
                             return Err(SinkError::Busy { out, holder });
                         }
                     },
@@ -311,8 +318,8 @@ type Found = Option<(Option<Holder>, String)>;
 
 /// The lock, if there is one: what it says, and its `ETag`.
 async fn find(bucket: &Bucket, key: &str) -> Result<Found, S3Error> {
-    let found = bucket.get(key).await?;
-    Ok(found.map(|(bytes, etag)| (Holder::decode(&bytes), etag)))
+    let found = bucket.get_small(key, LOCK_BYTES_MAX).await?;
+    Ok(found.map(|(bytes, etag)| (bytes.and_then(|bytes| Holder::decode(&bytes)), etag)))
 }
 
 async fn watch(

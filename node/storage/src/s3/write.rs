@@ -149,6 +149,25 @@ impl Bucket {
         self.get_part(key, None).await
     }
 
+    /// The same of an object that somebody else may have written: without its bytes, if they are
+    /// more than `bytes_max`.
+    pub(super) async fn get_small(
+        &self,
+        key: &str,
+        bytes_max: u64,
+    ) -> Result<Option<(Option<Bytes>, String)>, S3Error> {
+        let fits = |length: Option<u64>, etag: Option<&str>| match length {
+            Some(length) if length <= bytes_max => Ok(length),
+            _ => Err(etag.unwrap_or_default().to_owned()),
+        };
+        match self.read(key, (None, None), fits).await {
+            Ok(read) => Ok(Some((Some(read.bytes), read.etag.unwrap_or_default()))),
+            Err(NotRead::Refused(etag)) => Ok(Some((None, etag))),
+            Err(NotRead::Fault(fault)) if fault.is(404) && fault.code != "NoSuchBucket" => Ok(None),
+            Err(NotRead::Fault(fault)) => Err(self.failed(key, "s3:GetObject", &fault)),
+        }
+    }
+
     /// The bytes of an object, or of a range of it.
     pub(super) async fn get_part(
         &self,

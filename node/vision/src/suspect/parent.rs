@@ -13,8 +13,10 @@ use crate::decode::{DecodeError, Rgb};
 use crate::suspect::order::{DECODE_ONE, MISBEHAVE, Order, Shrink};
 use crate::suspect::wire::{read_answer, write_file};
 
-/// Wall time of the child for each file: more than its processor time, for machines that are busy.
-const CHILD_WALL: Duration = Duration::from_secs(15);
+/// Wall time of the child for each file. Its processor time is limited to seconds, by which a file
+/// is judged: a child that took so long without having used it up had no processor, or was stopped,
+/// and that is no fault of the file.
+const CHILD_WALL: Duration = Duration::from_secs(300);
 
 /// Signals of people and service managers, which say nothing of the photograph: SIGHUP, SIGINT,
 /// SIGTERM.
@@ -106,7 +108,10 @@ fn hear(
 
 fn judge(status: ExitStatus, late: bool) -> io::Result<Death> {
     match status.signal() {
-        _ if late => Ok(Death::Time),
+        _ if late => {
+            let words = "the decoder's process had no processor for too long";
+            Err(io::Error::new(io::ErrorKind::TimedOut, words))
+        }
         Some(SIGXCPU) => Ok(Death::Time),
         Some(signal) if FOREIGN_SIGNALS.contains(&signal) => {
             Err(io::Error::new(io::ErrorKind::Interrupted, "the decoder's process was stopped"))
