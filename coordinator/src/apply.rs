@@ -138,13 +138,7 @@ impl ClusterState {
                 self.membership.register_client(serial, client, (now_ms, index));
             }
             Command::RevokeClient { name } => self.membership.revoke_client(name, index),
-            Command::DrainNode { node, undo, leaving } => {
-                // The log alone knows who asked first of two that would go at once.
-                if !*leaving || *undo || self.can_spare(*node) {
-                    self.membership.drain(*node, *undo, *leaving);
-                    self.offer(*node);
-                }
-            }
+            Command::DrainNode { node, undo, leaving } => self.drain(*node, *undo, *leaving),
             Command::RemoveNode { node } => {
                 self.membership.remove(*node, index);
                 if !self.membership.admits(*node) {
@@ -191,6 +185,15 @@ impl ClusterState {
         // A process that is to end offers nothing more, whatever it is still at.
         node.slots = if slots == 0 { 0 } else { slots.max(node.used) };
         self.offer(id);
+    }
+
+    /// Of two that would leave for good at once the log alone knows who asked first.
+    fn drain(&mut self, node: NodeId, undo: bool, leaving: bool) {
+        if leaving && !undo && !self.can_spare(node) {
+            return;
+        }
+        self.membership.drain(node, undo, leaving);
+        self.offer(node);
     }
 
     /// Whether somebody is there, and stays, when a node leaves for good.

@@ -44,9 +44,8 @@ pub(super) struct NodeHandler {
 impl NodeHandler {
     pub(super) fn new(
         shared: Arc<Shared>,
-        standing: watch::Receiver<Standing>,
+        (standing, leaderless): (watch::Receiver<Standing>, Leaderless),
         voting: VotingHandle,
-        leaderless: Leaderless,
     ) -> Self {
         let (tries, large) = (Tries::default(), LargeRoom::default());
         Self { shared, standing, voting, leaderless, tries, large }

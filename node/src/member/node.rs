@@ -80,13 +80,7 @@ pub(crate) async fn run(
     let authority = Authority::open(dir.path())?;
     let credentials = Credentials::load(dir.path(), NODE)?;
     let credentials = renewal::at_start(&dir, credentials, authority.as_ref())?;
-    let roster = dir.read(ROSTER)?.unwrap_or_default();
-    let roster = v1::Roster::decode(&*roster).unwrap_or_default();
-    let alone = roster.voters.iter().all(|voter| *voter == me.0);
-    check_log(&dir, &file, alone)?;
-    if file.voter && authority.is_none() && alone && !roster.voters.is_empty() {
-        return Err(MemberError::NoAuthority { node: me.0, file: dir.authority_key() });
-    }
+    let roster = last_roster(&dir, &file, authority.is_some())?;
     let log = match file.voter && authority.is_some() {
         true => Some(RedbLog::open(&dir.log(), &file.storage)?),
         false => None,
@@ -147,17 +141,13 @@ pub(crate) async fn run(
         voting::run(Arc::clone(&shared), (votes.clone(), inbox), voter, standing.clone());
     let taking_part = spawn("voting", taking_part);
     let leaderless = Leaderless::watch(standing.clone());
-    let handler =
-        NodeHandler::new(Arc::clone(&shared), standing.clone(), votes.clone(), leaderless.clone());
-    let handler = Arc::new(handler);
+    let told = (standing.clone(), leaderless.clone());
+    let handler = Arc::new(NodeHandler::new(Arc::clone(&shared), told, votes.clone()));
     let serving =
         spawn("server", server::serve(ports.mesh, tls, book.clone(), handler, ended.clone()));
     spawn("roster", keep_roster(Arc::clone(&shared)));
-    let renewing = renewal::keep(Arc::clone(&shared), standing.clone());
-    let seeking = elsewhere::seek(Arc::clone(&shared), options.ask, leaderless);
-    let cast_out = spawn("belonging", async {
-        tokio::select! { refused = renewing => refused, refused = seeking => refused }
-    });
+    let cast_out =
+        spawn("belonging", belong(Arc::clone(&shared), options.ask, standing.clone(), leaderless));
     if let Some(listener) = ports.health {
         spawn("health", crate::http::serve(listener, health(standing.clone())));
     }
@@ -268,6 +258,31 @@ fn count_start(dir: &DataDir, file: &mut NodeFile) -> Result<(), MemberError> {
     file.starts += 1;
     dir.set_staying()?;
     Ok(dir.set_identity(file)?)
+}
+
+/// Sees to it that the cluster knows the node, and the node the cluster; why it does not, if so.
+async fn belong(
+    shared: Arc<Shared>,
+    ask: Vec<String>,
+    standing: watch::Receiver<Standing>,
+    leaderless: Leaderless,
+) -> MemberError {
+    tokio::select! {
+        refused = renewal::keep(Arc::clone(&shared), standing) => refused,
+        refused = elsewhere::seek(Arc::clone(&shared), ask, leaderless) => refused,
+    }
+}
+
+/// Who there was when the node ended. What it cannot do without must be there still.
+fn last_roster(dir: &DataDir, file: &NodeFile, can_sign: bool) -> Result<v1::Roster, MemberError> {
+    let roster = dir.read(ROSTER)?.unwrap_or_default();
+    let roster = v1::Roster::decode(&*roster).unwrap_or_default();
+    let alone = roster.voters.iter().all(|voter| *voter == file.node);
+    check_log(dir, file, alone)?;
+    if file.voter && !can_sign && alone && !roster.voters.is_empty() {
+        return Err(MemberError::NoAuthority { node: file.node, file: dir.authority_key() });
+    }
+    Ok(roster)
 }
 
 /// A node that had a log must have it still.

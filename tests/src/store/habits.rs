@@ -71,15 +71,21 @@ impl Versions {
     }
 }
 
-/// Changes a request to what the store understands; else what it is refused with, or nothing, if it
-/// is never answered.
-pub(super) fn before(
-    shared: &Shared,
-    request: &mut Request<Body>,
-) -> Result<(), Option<Response<Body>>> {
+/// What becomes of a request.
+pub(super) enum Fate {
+    /// The store carries it out.
+    Done,
+    /// It is refused with this.
+    Refused(Response<Body>),
+    /// It is never answered.
+    Silence,
+}
+
+/// Changes a request to what the store understands, if it is to be carried out.
+pub(super) fn before(shared: &Shared, request: &mut Request<Body>) -> Fate {
     let habits = shared.switches().habits.clone();
     let said = |name: &str| request.headers().get(name).and_then(|value| value.to_str().ok());
-    let denied = || Err(Some(error(403, "AccessDenied", "Access Denied")));
+    let denied = || Fate::Refused(error(403, "AccessDenied", "Access Denied"));
     if habits.requester_pays && said("x-amz-request-payer") != Some("requester") {
         return denied();
     }
@@ -93,7 +99,7 @@ pub(super) fn before(
     }
     if habits.public && request.headers().contains_key(AUTHORIZATION) {
         let words = "The AWS Access Key Id you provided does not exist in our records.";
-        return Err(Some(error(403, "InvalidAccessKeyId", words)));
+        return Fate::Refused(error(403, "InvalidAccessKeyId", words));
     }
     let reads = [Method::GET, Method::HEAD].contains(request.method());
     let path = request.uri().path().replace("%20", " ");
@@ -102,18 +108,21 @@ pub(super) fn before(
         let counted = path.trim_start_matches('/').split_once('/').map(|(_, key)| key.to_owned());
         let gets = &mut shared.counters().gets;
         gets.entry(counted.unwrap_or_default()).or_default().asked += 1;
-        return Err(status.map(|status| error(status, code, words)));
+        return match status {
+            Some(status) => Fate::Refused(error(*status, code, words)),
+            None => Fate::Silence,
+        };
     }
     if habits.bare_conditions
         && let Some(version) = said("if-match").map(str::to_owned)
     {
         if version.starts_with('"') {
-            return Err(Some(error(412, "PreconditionFailed", "a version has no quotes")));
+            return Fate::Refused(error(412, "PreconditionFailed", "a version has no quotes"));
         }
         let quoted = HeaderValue::from_str(&format!("\"{version}\"")).expect("it was a header");
         request.headers_mut().insert(IF_MATCH, quoted);
     }
-    Ok(())
+    Fate::Done
 }
 
 /// The answer as this server writes it.

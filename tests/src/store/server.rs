@@ -26,7 +26,7 @@ use tokio::task::JoinSet;
 use super::bucket::Object;
 use super::counters::Counters;
 use super::gate::{Gate, Keys, Noted, NotedSlot, Shared, locked};
-use super::habits;
+use super::habits::{self, Fate};
 use super::service::Service;
 use super::switches::{Hold, Switches};
 use super::{ACCESS_KEY, SECRET_KEY};
@@ -301,9 +301,9 @@ async fn answer(
     let slot = NotedSlot::default();
     let mut request = request.map(Body::from);
     match habits::before(&shared, &mut request) {
-        Ok(()) => {}
-        Err(Some(refused)) => return Ok(refused),
-        Err(None) => return std::future::pending().await,
+        Fate::Done => {}
+        Fate::Refused(refused) => return Ok(refused),
+        Fate::Silence => return std::future::pending().await,
     }
     request.extensions_mut().insert(Arc::clone(&slot));
     let response = service.call(request).await?;

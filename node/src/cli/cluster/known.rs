@@ -10,6 +10,7 @@ use tokio::time::timeout;
 use fruitnode_mesh::client::Contact;
 use fruitnode_mesh::credentials::Credentials;
 
+use crate::actors::spawn::spawn;
 use crate::cli::args::parse;
 use crate::cli::cluster::reach::others;
 use crate::member::data_dir::write_private;
@@ -30,7 +31,7 @@ pub(super) struct Memory(JoinHandle<()>);
 /// Asks the cluster, beside what the command does, and keeps what it tells in the folder of the
 /// person's certificate. Whatever goes wrong with that is no matter: it was not asked for.
 pub(super) fn keep(folder: PathBuf, addresses: Vec<String>, credentials: Credentials) -> Memory {
-    Memory(tokio::spawn(async move {
+    Memory(spawn("memory", async move {
         let Ok(contact) = Box::pin(Contact::connect(&addresses, &credentials)).await else {
             return;
         };

@@ -118,35 +118,29 @@ impl S3Source {
             }
         };
         let key = bucket.key(&entry.key);
-        loop {
-            let form = Form::of(self.form.load(Ordering::Relaxed));
-            let version = match form {
-                Form::Quoted => Some(entry.validator.as_str()),
-                Form::Bare => Some(etag::bare(&entry.validator)),
-                Form::None => None,
-            };
-            let read = bucket.read(&key, (None, version), fits).await;
-            let refused = match &read {
-                Err(NotRead::Fault(fault)) => fault.is(412) || fault.is(501),
-                _ => false,
-            };
-            let Some(next) = form.next().filter(|_| refused) else { return read };
-            // Of a version that has changed this says so; else it was the condition.
-            let without = bucket.read(&key, (None, None), fits).await;
-            if without.is_ok() {
-                let now = self.form.compare_exchange(
-                    form as u8,
-                    next as u8,
-                    Ordering::Relaxed,
-                    Ordering::Relaxed,
-                );
-                if now.is_ok() && next == Form::None {
-                    let from = &self.uri;
-                    tracing::info!(from, "the server knows no conditions on reads");
-                }
+        let form = Form::of(self.form.load(Ordering::Relaxed));
+        let version = match form {
+            Form::Quoted => Some(entry.validator.as_str()),
+            Form::Bare => Some(etag::bare(&entry.validator)),
+            Form::None => None,
+        };
+        let read = bucket.read(&key, (None, version), fits).await;
+        let refused = match &read {
+            Err(NotRead::Fault(fault)) => fault.is(412) || fault.is(501),
+            _ => false,
+        };
+        let Some(next) = form.next().filter(|_| refused) else { return read };
+        // Of a version that has changed this says so; else it was the condition.
+        let without = bucket.read(&key, (None, None), fits).await;
+        if without.is_ok() {
+            let (order, now) = (Ordering::Relaxed, (form as u8, next as u8));
+            let changed = self.form.compare_exchange(now.0, now.1, order, order);
+            if changed.is_ok() && next == Form::None {
+                let from = &self.uri;
+                tracing::info!(from, "the server knows no conditions on reads");
             }
-            return without;
         }
+        without
     }
 }
 

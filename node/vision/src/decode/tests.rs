@@ -218,7 +218,8 @@ fn a_scan_that_ends_early_or_lost_a_restart_is_no_photograph() {
     let whole = image("restarts.jpg");
     let (_, data) = segments(&whole).pop().unwrap();
     let is_restart = |at: &usize| whole[*at] == 0xff && (0xd0..=0xd7).contains(&whole[at + 1]);
-    let restart = data.clone().find(is_restart).expect("it has some");
+    let mut data = data;
+    let restart = data.find(is_restart).expect("it has some");
     let mut lost = whole.clone();
     lost.drain(restart..restart + 2);
     let error = decode(&lost, &Limits::default()).unwrap_err().to_string();

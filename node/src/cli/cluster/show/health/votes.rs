@@ -57,7 +57,7 @@ pub(super) fn notice(status: &ClusterStatus, notices: &mut Vec<Notice>) {
         members.iter().copied().filter(move |node| node.state == state && !node.leaving)
     };
     notices.extend(of_state("lost").map(|node| lost(status, node)));
-    notices.extend(of_state("joined").map(|node| joined(node)));
+    notices.extend(of_state("joined").map(joined));
     let mute = members.iter().filter(|node| node.state != "lost" && !answers(node));
     notices.extend(mute.map(|node| silent(node)));
     let learners = members.iter().filter(|node| node.role == "learner" && answers(node));
