@@ -62,6 +62,9 @@ pub(crate) struct Asked {
     pub(crate) began: Time,
     /// Whether a coordinator was possible when it began.
     pub(crate) able: bool,
+    /// Whether another one about the same machine was answered while it ran: then it is open which
+    /// the cluster heard first.
+    pub(crate) overlapped: bool,
     pub(crate) command: Running,
 }
 

@@ -230,7 +230,8 @@ impl Arena {
         let files = self.site.folder.join(format!("command-{}", self.files));
         let started = Running::start(command, &files, (began, LIMIT));
         let command = started.map_err(|error| Violation::tool(&error))?;
-        self.asked.push(Asked { operation: operation.clone(), machine, began, able, command });
+        let (operation, overlapped) = (operation.clone(), false);
+        self.asked.push(Asked { operation, machine, began, able, overlapped, command });
         Ok(true)
     }
 
@@ -286,21 +287,28 @@ impl Arena {
             _ => {}
         }
         if let Some(machine) = asked.machine {
-            self.changed(operation, machine, ended);
+            self.changed((operation, asked.overlapped), machine, ended);
         }
         Ok(())
     }
 
     /// What an answer says of a node.
-    fn changed(&mut self, operation: &Operation, machine: Machine, ended: &Ended) {
+    fn changed(
+        &mut self,
+        (operation, overlapped): (&Operation, bool),
+        machine: Machine,
+        ended: &Ended,
+    ) {
         let now = self.now();
+        let mut alone = !overlapped;
+        for other in self.asked.iter_mut().filter(|asked| asked.machine == Some(machine)) {
+            (alone, other.overlapped) = (false, true);
+        }
         let Some(node) = self.known.nodes.get_mut(&machine) else { return };
         let done = ended.is_done();
         node.answered = now;
         match operation {
             Operation::Drain(_) | Operation::Undo(_) => {
-                // Another one may be on its way: then it is open which was first.
-                let alone = !self.asked.iter().any(|asked| asked.machine == Some(machine));
                 let drained = matches!(operation, Operation::Drain(_));
                 node.drained = (done && alone).then_some(drained);
             }
