@@ -44,7 +44,7 @@ pub fn main() -> Exit {
         Err((error, terminal)) => return error.show(&terminal),
     };
     let Started { cli, .. } = &started;
-    if let Some(error) = started.without_effect() {
+    if let Some(error) = started.contradiction().or_else(|| started.without_effect()) {
         return error.show(&cli.terminal);
     }
     if let Err(error) = telemetry::init(&cli.terminal, cli.command.is_node()) {

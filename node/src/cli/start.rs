@@ -10,7 +10,7 @@ use clap::{ArgMatches, ColorChoice, CommandFactory, FromArgMatches};
 
 use fruitnode_vision::suspect::DECODE_ONE;
 
-use crate::cli::args::{Cli, Format, TerminalArgs};
+use crate::cli::args::{Cli, Format, Sse, TerminalArgs};
 use crate::cli::exit::Exit;
 use crate::cli::hints;
 use crate::cli::layered::{self, Flag};
@@ -69,6 +69,20 @@ impl Started {
             return Err((error, cli.terminal));
         }
         Ok(Self { cli, matches, config })
+    }
+
+    /// Refuses a key for an encryption that takes none.
+    pub(super) fn contradiction(&self) -> Option<CliError> {
+        let mut matches = &self.matches;
+        while let Some((_, below)) = matches.subcommand() {
+            matches = below;
+        }
+        let sse = matches.try_get_one::<Sse>("sse").ok().flatten();
+        let key = matches.try_get_one::<String>("sse_kms_key_id").ok().flatten();
+        let both = sse == Some(&Sse::Aes256) && key.is_some();
+        let words = "--sse-kms-key-id names a key for --sse aws:kms, and --sse AES256 takes none: \
+                     leave one of them out";
+        both.then(|| CliError::new(Exit::Usage, "bad_flag", words))
     }
 
     /// Refuses what was typed for a job of the cluster and has its place on the nodes: whoever types

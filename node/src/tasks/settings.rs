@@ -75,6 +75,12 @@ pub(crate) enum SettingsError {
     /// `--pattern`
     #[error("--pattern: {0}")]
     Pattern(#[from] PatternError),
+    /// What is passed over.
+    #[error("--exclude: {0}")]
+    Exclude(PatternError),
+    /// Nothing at all is passed over.
+    #[error("--exclude: it is empty: name a glob such as `*_thumb.*`, or leave it out")]
+    EmptyExclude,
     /// `--label-from`
     #[error("--label-from: {0}")]
     Label(#[from] LabelError),
@@ -153,7 +159,10 @@ impl Settings {
     ) -> Result<Self, SettingsError> {
         let pattern = Pattern::parse(&options.pattern)?;
         let (recursive, limit) = (options.recursive, options.limit);
-        let exclude = options.exclude.iter().map(|text| Pattern::parse(text));
+        let exclude = options.exclude.iter().map(|text| match text.is_empty() {
+            true => Err(SettingsError::EmptyExclude),
+            false => Pattern::parse(text).map_err(SettingsError::Exclude),
+        });
         let exclude = exclude.collect::<Result<Vec<_>, _>>()?;
         let (hidden, window) = (options.hidden, window(&options)?);
         let selection = Selection { pattern, exclude, hidden, recursive, limit, window };

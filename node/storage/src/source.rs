@@ -143,8 +143,8 @@ pub enum ListError {
     },
     /// It holds matching objects, in hidden names alone.
     #[error(
-        "the {hidden} photographs in {from} lie in names that begin with `.` or `_` (the first is \
-         `{example}`), which are passed over: say `--hidden` to take them"
+        "the {hidden} photographs in {from} have names that are passed over (`.…`, `_…`, a drive's \
+         own; the first is `{example}`): say `--hidden` to take them"
     )]
     OnlyHidden {
         /// The source.
@@ -277,8 +277,8 @@ pub enum GetError {
     /// It is encrypted with a key that these credentials may not use, that is not there, or that
     /// has to be sent along.
     #[error(
-        "`{key}` cannot be decrypted ({words}): grant these credentials kms:Decrypt on its key, or \
-         have it encrypted anew"
+        "`{key}` cannot be decrypted ({words}): see that its key is enabled and that these \
+         credentials have kms:Decrypt on it, or encrypt it anew (SSE-C is not supported)"
     )]
     Encrypted {
         /// The key.

@@ -145,12 +145,12 @@ pub fn conclude(
     if summary.subfolders > 0 {
         return Err(ListError::OnlySubfolders { from, subfolders: summary.subfolders });
     }
+    if summary.excluded > 0 {
+        return Err(ListError::AllExcluded { from, excluded: summary.excluded });
+    }
     if let Some(example) = summary.hidden_examples.first() {
         let (hidden, example) = (summary.hidden, example.clone());
         return Err(ListError::OnlyHidden { from, hidden, example });
-    }
-    if summary.excluded > 0 {
-        return Err(ListError::AllExcluded { from, excluded: summary.excluded });
     }
     if let Some(example) = summary.skipped_examples.first() {
         return Err(ListError::NothingMatches {

@@ -66,7 +66,11 @@ fn every_wrong_flag_is_one_error_that_names_it() {
         ("--from in --to out --size 2049", 2, "2048"),
         ("--from in --to out --overwrite --mode error", 2, "--mode"),
         ("--from in --to out --exclude *", 5, "--exclude"),
+        ("--from in --to out --exclude [", 2, "--exclude"),
+        ("--from in --to out --exclude=", 2, "--exclude"),
         ("--from in --to out --sse rot13", 2, "--sse"),
+        ("--from in --to out --sse AES256 --sse-kms-key-id k", 2, "takes none"),
+        ("--from in --to out --sse-kms-key-id=", 2, "--sse-kms-key-id"),
         ("--from in --to out --no-sign-request --profile p", 2, "--profile"),
         ("--from in --to out --pcaa 3", 2, "--pca"),
     ];

@@ -35,7 +35,8 @@ pub(crate) struct StorageArgs {
     pub sse: Option<Sse>,
     /// Key of the key management service, which implies `--sse aws:kms`. [default: the bucket's, or
     /// the service's own]
-    #[arg(long, value_name = "ID", help_heading = "S3")]
+    #[arg(long, value_name = "ID", help_heading = "S3",
+          value_parser = clap::builder::NonEmptyStringValueParser::new())]
     pub sse_kms_key_id: Option<String>,
     /// Speak plain http:// with an endpoint on another machine: on a network that is yours alone.
     #[arg(long, help_heading = "S3")]

@@ -24,7 +24,7 @@ pub(crate) use command::{Cli, Command};
 pub(crate) use job::{
     DecodeOneArgs, DemoArgs, JobArgs, PlanArgs, RunArgs, TransformArgs, VerifyArgs,
 };
-pub(crate) use machine::{MachineArgs, StorageArgs};
+pub(crate) use machine::{MachineArgs, Sse, StorageArgs};
 pub(crate) use model::{InspectArgs, ModelCommand, PullArgs, VerifyModelArgs};
 pub(crate) use program::{CompletionArgs, ConfigArgs, ConfigCommand, ManArgs, ShowArgs};
 pub(crate) use secret::Secret;

@@ -38,7 +38,8 @@ pub(super) fn keep(folder: PathBuf, addresses: Vec<String>, credentials: Credent
         let Ok(status) = contact.look().await else { return };
         let mut nodes = others(&status, &[]);
         nodes.truncate(NODES_MAX);
-        if !nodes.is_empty() && nodes != read(&folder) {
+        // A node that finds no coordinator may know nobody who is left.
+        if !status.partial && !nodes.is_empty() && nodes != read(&folder) {
             let _ =
                 write_private(&folder.join(KNOWN), format!("{}\n", nodes.join("\n")).as_bytes());
         }

@@ -76,6 +76,10 @@ fn leftovers(path: &Path) -> Result<Vec<String>, DataDirError> {
         let bare = name.strip_prefix('.').unwrap_or(&name);
         match name.as_str() {
             LOCK | JOINING_KEY | SETTING_UP => {}
+            // Written beside its place, before anything else is there.
+            _ if [SETTING_UP, JOINING_KEY].iter().any(|ours| bare.starts_with(ours)) => {
+                found.push(name);
+            }
             _ if cut_short && LEFT_BEHIND.iter().any(|ours| bare.starts_with(ours)) => {
                 found.push(name);
             }
@@ -118,6 +122,13 @@ mod tests {
             fs::read_dir(&path).unwrap().map(|e| e.unwrap().file_name()).collect();
         left.sort();
         assert_eq!(left, [JOINING_KEY, LOCK, SETTING_UP]);
+        drop(dir);
+        // A power cut before the mark itself was whole.
+        fs::remove_file(path.join(SETTING_UP)).unwrap();
+        fs::write(path.join("setting-up.new"), b"").unwrap();
+        fs::write(path.join(".joining.key.7"), b"").unwrap();
+        let dir = DataDir::create(&path).unwrap();
+        assert_eq!(fs::read_dir(&path).unwrap().count(), 3);
         fs::write(path.join("log.redb"), b"x").unwrap();
         fs::write(path.join("photo.jpg"), b"x").unwrap();
         drop(dir);

@@ -8,7 +8,7 @@
 use std::ops::Range;
 
 use super::super::error::DecodeError;
-use super::scan::{Scan, Table};
+use super::table::{Scan, Table};
 
 /// One colour component of the frame.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -11,6 +11,7 @@ mod color;
 mod frame;
 mod huffman;
 mod scan;
+mod table;
 
 use std::borrow::Cow;
 
@@ -164,7 +165,7 @@ fn stored_samples(bytes: &[u8], frame: &Frame, limits: &Limits) -> Result<Vec<u8
 /// The file as the decoder takes it: without what stands between segments, and with the tables that
 /// frames of Motion JPEG leave out. Nothing, where it is so already.
 fn mended(bytes: &[u8], frame: &Frame) -> Option<Vec<u8>> {
-    let no_tables = |tables: &[Option<scan::Table>; 4]| tables.iter().all(Option::is_none);
+    let no_tables = |tables: &[Option<table::Table>; 4]| tables.iter().all(Option::is_none);
     let bare = frame.sof < 2 && no_tables(&frame.scan.dc) && no_tables(&frame.scan.ac);
     if frame.strays.is_empty() && !bare {
         return None;
