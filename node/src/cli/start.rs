@@ -85,8 +85,8 @@ impl Started {
         both.then(|| CliError::new(Exit::Usage, "bad_flag", words))
     }
 
-    /// Refuses what was typed for a job of the cluster and has its place on the nodes: whoever types
-    /// it would think that it counts.
+    /// Refuses what was typed for a job of the cluster and has its place on the nodes: whoever
+    /// types it would think that it counts.
     pub(super) fn without_effect(&self) -> Option<CliError> {
         let Some(("job", job)) = self.matches.subcommand() else { return None };
         let Some((command @ ("submit" | "transform"), flags)) = job.subcommand() else {
@@ -101,8 +101,8 @@ impl Started {
         }
         let flag = NODES_OWN.into_iter().find(typed)?.replace('_', "-");
         let words = format!(
-            "--{flag} has no effect on `job {command}`: each node has its own. Start the nodes with \
-             it (`fruitnode start --{flag} …`, or their configuration files), and leave it out here"
+            "--{flag} has no effect on `job {command}`: each node has its own. Start the nodes \
+             with it (`fruitnode start --{flag} …`, or their configuration), and leave it out here"
         );
         Some(CliError::new(Exit::Usage, "bad_flag", words))
     }

@@ -9,10 +9,10 @@ use tokio::time::timeout;
 
 use fruitnode_mesh::client::Contact;
 use fruitnode_mesh::credentials::Credentials;
+use fruitnode_proto::v1;
 
 use crate::actors::spawn::spawn;
 use crate::cli::args::parse;
-use crate::cli::cluster::reach::others;
 use crate::member::data_dir::write_private;
 
 /// File beside a person's certificate with the addresses of nodes, one to a line, as the cluster
@@ -36,7 +36,7 @@ pub(super) fn keep(folder: PathBuf, addresses: Vec<String>, credentials: Credent
             return;
         };
         let Ok(status) = contact.look().await else { return };
-        let mut nodes = others(&status, &[]);
+        let mut nodes: Vec<_> = nodes(&status).collect();
         nodes.truncate(NODES_MAX);
         // A node that finds no coordinator may know nobody who is left.
         if !status.partial && !nodes.is_empty() && nodes != read(&folder) {
@@ -53,6 +53,12 @@ impl Memory {
             self.0.abort();
         }
     }
+}
+
+/// Where the nodes of a cluster are reached, those left out that are removed.
+pub(super) fn nodes(status: &v1::ClusterStatus) -> impl Iterator<Item = String> {
+    let nodes = status.nodes.iter().filter(|node| node.state != "removed");
+    nodes.map(|node| node.address.clone()).filter(|address| !address.is_empty())
 }
 
 /// Nodes that the cluster told of last. A line that is no address is passed over.

@@ -212,10 +212,8 @@ fn addresses(args: &ReachArgs, folder: &Path) -> Result<Vec<String>, CliError> {
     }
 }
 
-pub(super) fn others(status: &v1::ClusterStatus, known: &[String]) -> Vec<String> {
-    let nodes = status.nodes.iter().filter(|node| node.state != "removed");
-    let addresses = nodes.map(|node| node.address.clone());
-    addresses.filter(|address| !address.is_empty() && !known.contains(address)).collect()
+fn others(status: &v1::ClusterStatus, known: &[String]) -> Vec<String> {
+    known::nodes(status).filter(|address| !known.contains(address)).collect()
 }
 
 #[cfg(test)]

@@ -45,8 +45,8 @@ const RENEWALS_MAX: u32 = 3;
 const ROUNDS_MAX: u32 = 10;
 
 /// What is wrong when it is not taken and cannot be renewed.
-const CHANGES: &str = "it is the lock of the target, and changes while this run renews it: see that \
-                       no other run writes there; if there is none, remove it and run again";
+const CHANGES: &str = "it is the lock of the target, and changes while this run renews it: see \
+                       that no other run writes there; if there is none, remove it and run again";
 
 /// Longest lock: whoever wrote more into it was no run.
 const LOCK_BYTES_MAX: u64 = 64 << 10;

@@ -1,4 +1,5 @@
-//! Huffman tables as a file defines them (ITU-T T.81, B.2.4.2 and C), and what a scan names of them.
+//! Huffman tables as a file defines them (ITU-T T.81, B.2.4.2 and C), and what a scan names of
+//! them.
 
 /// Codes of this length or less are found at once.
 pub(super) const AT_ONCE_BITS: u32 = 9;
