@@ -42,6 +42,12 @@ impl CliError {
         Self { exit, code, words: Failure::of(FailureReason::InvalidJob, error).words }
     }
 
+    /// With more words at the end.
+    pub(super) fn with(mut self, more: &str) -> Self {
+        self.words.push_str(more);
+        self
+    }
+
     /// The exit code.
     #[cfg(test)]
     pub(super) fn exit(&self) -> Exit {

@@ -190,7 +190,7 @@ fn at(job: &JobView, story: &Story) -> Option<At> {
         listed: Work::read(&work.listed),
         ranges: job.ranges.map(|progress| (progress.listed, progress.ranges)),
         keys: job.listing.map(|listing| listing.keys),
-        done: Work::read(&work.inferences) + Work::read(&work.bad),
+        done: [&work.inferences, &work.bad, &work.resumed].into_iter().map(Work::read).sum(),
         bad: Work::read(&work.bad),
         partitions: job.listing.map_or(0, |listing| u64::from(listing.partitions)),
         projected: u64::from(job.counts.projected),

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use indicatif::HumanCount;
+
 use fruitnode_coordinator::failure::Failure;
 use fruitnode_coordinator::ids::JobId;
 use fruitnode_coordinator::phase::Outcome;
@@ -49,7 +51,9 @@ pub(super) fn carry_out(
     let began = Moment::now();
     let story = Arc::new(Story::begin(began, wall_ms()));
     let threads = threads(machine);
-    let (settings, extractor) = prepare(kernel(machine)?)?;
+    let (mut settings, extractor) = prepare(kernel(machine)?)?;
+    settings.resume = !machine.no_resume;
+    settings.storage.gives_up_after = machine.give_up_after;
     tracing::info!(threads = threads.get(), kernel = %extractor.kernel(), "opening the job");
     let options = NodeOptions { threads, batch: machine.batch };
     reactor(threads)?.block_on(async {
@@ -58,13 +62,43 @@ pub(super) fn carry_out(
         let job = Arc::new(job);
         let node = NodeContext::start(NODE, options, Arc::clone(&story))
             .map_err(|error| CliError::of(Exit::Failed, "no_threads", &error))?;
-        let ended = conduct(node, &job, &story, terminal).await;
-        if let Err(error) = job.sink.abort().await {
-            tracing::warn!(%error, "what the job left behind could not be removed");
+        match conduct(node, &job, &story, terminal).await {
+            Ok((success, view)) => {
+                if let Err(error) = job.sink.abort().await {
+                    tracing::warn!(%error, "the target's lock could not be released");
+                }
+                Ok(Summary::of(&job.id, &job, &view, &story, threads.get(), success))
+            }
+            Err(error) => Err(error.with(&end_early(&job).await)),
         }
-        let (success, view) = ended?;
-        Ok(Summary::of(&job.id, &job, &view, &story, threads.get(), success))
     })
+}
+
+/// Ends a job that has no result. What to tell its user of what is left.
+async fn end_early(job: &JobContext) -> String {
+    let finished = job.finished_photographs();
+    let left = match job.is_worth_resuming() {
+        true => job.sink.leave().await,
+        false => job.sink.abort().await.map(|()| None),
+    };
+    match left {
+        Ok(None) => String::new(),
+        Ok(Some(place)) => {
+            let what = match finished {
+                0 => "what an earlier run finished is".to_owned(),
+                1 => "1 finished photograph is".to_owned(),
+                many => format!("{} finished photographs are", HumanCount(many)),
+            };
+            format!(
+                "; {what} kept in {place}: the same command resumes from there, with --no-resume \
+                 it starts from nothing"
+            )
+        }
+        Err(error) => {
+            tracing::warn!(%error, "what the job left behind could not be removed");
+            String::new()
+        }
+    }
 }
 
 /// Runs the job to its end, or to Ctrl-C. The digest of `_SUCCESS`, and the last view.

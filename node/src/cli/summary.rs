@@ -38,6 +38,8 @@ pub(super) struct Summary {
     inferences: u64,
     inferences_per_good_photograph: f64,
     inferences_wasted: u64,
+    /// Photographs with features that an earlier run had finished.
+    resumed: u64,
     failed_attempts: u32,
     threads: usize,
     kernel: String,
@@ -89,6 +91,7 @@ impl Summary {
             inferences: Work::read(&story.work.inferences),
             inferences_per_good_photograph: ratio(Work::read(&story.work.inferences), counts.good),
             inferences_wasted: Work::read(&story.work.inferences).saturating_sub(counts.inferences),
+            resumed: Work::read(&story.work.resumed),
             failed_attempts: counts.failed_attempts,
             threads,
             kernel: context.extractor.kernel().to_string(),
@@ -145,6 +148,10 @@ impl Summary {
             };
             format!("{:.2}{wasted}", self.inferences_per_good_photograph)
         });
+        if self.resumed > 0 {
+            let words = "photographs that an earlier run had finished";
+            line("resumed", format!("{} {words}", HumanCount(self.resumed)));
+        }
         if self.failed_attempts > 0 {
             line("failed attempts", self.failed_attempts.to_string());
         }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::num::NonZeroUsize;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -33,6 +33,7 @@ use crate::tasks::held::HeldMoments;
 use crate::tasks::meter::{Meter, Running};
 use crate::tasks::network::Networks;
 use crate::tasks::peers::{MomentsSource, NoPeers};
+use crate::tasks::resumable::Resumable;
 use crate::tasks::{Settings, features, objects};
 
 /// Bytes of photographs that may be in memory at a time, fetched and not yet inferred.
@@ -216,6 +217,10 @@ pub(crate) struct JobContext {
     pub dim: usize,
     /// The fitted model that the job takes over, if it does.
     pub given: Option<GivenModel>,
+    /// What earlier runs finished; nothing for a job that neither resumes nor can be resumed.
+    pub(super) resumable: Option<Resumable>,
+    /// Photographs of partitions that the next run can take over.
+    pub(super) finished: AtomicU64,
     /// The ranges of the source, read with the first lease that needs them.
     pub(super) survey: OnceCell<SurveyFacts>,
     /// The manifest's index, read with the first lease that needs it.
@@ -314,10 +319,17 @@ impl JobContext {
         listing: Listing,
         partition: PartitionId,
     ) -> Result<Vec<Entry>, Failure> {
+        Ok(self.manifest(listing).await?.block(partition.0).await?)
+    }
+
+    /// The manifest.
+    ///
+    /// # Errors
+    /// When it cannot be read or is not the one that was accepted.
+    pub(super) async fn manifest(&self, listing: Listing) -> Result<&ManifestReader, Failure> {
         let name = objects::manifest(&self.id, listing.attempt);
         let open = || ManifestReader::open(Arc::clone(&self.sink), &name, Some(listing.digest));
-        let reader = self.manifest.get_or_try_init(open).await?;
-        Ok(reader.block(partition.0).await?)
+        Ok(self.manifest.get_or_try_init(open).await?)
     }
 
     /// Writes an object of the job.

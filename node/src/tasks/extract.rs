@@ -28,7 +28,8 @@ use fruitnode_vision::{DecodeError, Rgb};
 
 use crate::tasks::feed::FedRow;
 use crate::tasks::meter::Meter;
-use crate::tasks::{JobContext, NodeContext, Scratch, max_bad, objects};
+use crate::tasks::resume::Done;
+use crate::tasks::{JobContext, NodeContext, Scratch, max_bad, objects, resume};
 
 /// Reads of one batch that are under way together.
 const FETCHES_PER_BATCH_MAX: usize = 16;
@@ -90,6 +91,10 @@ pub(super) async fn extract(
     visit: Visit,
 ) -> Result<TaskResult, Failure> {
     let Visit { partition, attempt, listing, careful, bad_elsewhere } = visit;
+    let this = (listing, partition, attempt);
+    if let Some(finished) = resume::take_over(node, job, this, bad_elsewhere).await? {
+        return Ok(finished);
+    }
     let entries = job.manifest_block(listing, partition).await?;
     let batches: Vec<Vec<Entry>> = entries.chunks(node.batch.get()).map(<[_]>::to_vec).collect();
     // Two batches per thread: one in work, one ready.
@@ -298,8 +303,10 @@ async fn finish(
             Ok((object, quarantine, moments.zip(digest)))
         })
         .await?;
+    let mut shown = None;
     if !thumbnails.is_empty() {
         let strip = node.compute(move |_| Ok(output::thumbnails::strip(&thumbnails)?)).await?;
+        shown = Some(sha256(&strip));
         job.put(&objects::thumbnails(&job.id, partition, attempt), strip).await?;
     }
     let features = sha256(&object);
@@ -312,6 +319,13 @@ async fn finish(
             Some(digest)
         }
     };
+    let done = Done {
+        features: features.hex(),
+        quarantine: quarantine.map(|digest| digest.hex()),
+        thumbnails: shown.map(|digest| digest.hex()),
+    };
+    let photographs = u64::from(good) + u64::from(bad_rows);
+    job.finish((listing, partition, attempt), photographs, &done).await?;
     let moments = moments.and_then(|(moments, digest)| {
         let (of, partitions) = (&job.id, listing.partitions);
         node.moments.hold_leaf(of, partitions, partition.0, digest, moments).then_some(digest)

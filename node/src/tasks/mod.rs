@@ -30,6 +30,8 @@ mod project;
 mod publish;
 mod reduce;
 mod report;
+mod resumable;
+mod resume;
 mod settings;
 pub(crate) mod when;
 

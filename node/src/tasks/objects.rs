@@ -3,6 +3,12 @@
 
 use fruitnode_coordinator::ids::{Attempt, JobId, PartitionId, RangeId};
 
+/// What each kind of finished partition's files begins with.
+const FEATURES: &str = "features-";
+const THUMBNAILS: &str = "thumbnails-";
+const QUARANTINE: &str = "quarantine-";
+const DONE: &str = "done-";
+
 /// Folder of everything that is removed when the job is published.
 pub(crate) fn work_folder(job: &JobId) -> String {
     format!("_run/{job}/work/")
@@ -35,17 +41,66 @@ pub(crate) fn listing(job: &JobId, attempt: Attempt) -> String {
 
 /// Feature rows of a partition.
 pub(crate) fn features(job: &JobId, partition: PartitionId, attempt: Attempt) -> String {
-    format!("{}features-{:05}-{attempt}.parquet", work_folder(job), partition.0)
+    format!("{}{FEATURES}{:05}-{attempt}.parquet", work_folder(job), partition.0)
 }
 
 /// Small pictures of some photographs of a partition.
 pub(crate) fn thumbnails(job: &JobId, partition: PartitionId, attempt: Attempt) -> String {
-    format!("{}thumbnails-{:05}-{attempt}.png", work_folder(job), partition.0)
+    format!("{}{THUMBNAILS}{:05}-{attempt}.png", work_folder(job), partition.0)
 }
 
 /// Quarantined photographs of a partition.
 pub(crate) fn quarantine(job: &JobId, partition: PartitionId, attempt: Attempt) -> String {
-    format!("{}quarantine-{:05}-{attempt}.parquet", work_folder(job), partition.0)
+    format!("{}{QUARANTINE}{:05}-{attempt}.parquet", work_folder(job), partition.0)
+}
+
+/// Says that a partition is finished; `key` is what its rows were made from.
+pub(crate) fn done(job: &JobId, partition: PartitionId, attempt: Attempt, key: &str) -> String {
+    format!("{}{DONE}{:05}-{attempt}-{key}.json", work_folder(job), partition.0)
+}
+
+/// Whether a file of some work is of use to a job that resumes it.
+pub(crate) fn is_resumed(file: &str) -> bool {
+    [FEATURES, THUMBNAILS, QUARANTINE, DONE].iter().any(|kind| file.starts_with(kind))
+}
+
+/// A finished partition of an earlier job.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Finished {
+    folder: String,
+    stem: String,
+    key: String,
+}
+
+impl Finished {
+    /// Of the name of what says that it is finished.
+    pub(crate) fn parse(name: &str) -> Option<(String, Self)> {
+        let (folder, file) = name.rsplit_once('/')?;
+        let (stem, key) = file.strip_prefix(DONE)?.strip_suffix(".json")?.rsplit_once('-')?;
+        let (folder, stem, key) = (folder.to_owned(), stem.to_owned(), key.to_owned());
+        Some((key.clone(), Self { folder, stem, key }))
+    }
+
+    /// What says that it is finished.
+    pub(crate) fn done(&self) -> String {
+        let Self { folder, stem, key } = self;
+        format!("{folder}/{DONE}{stem}-{key}.json")
+    }
+
+    /// Its feature rows.
+    pub(crate) fn features(&self) -> String {
+        format!("{}/{FEATURES}{}.parquet", self.folder, self.stem)
+    }
+
+    /// Its small pictures.
+    pub(crate) fn thumbnails(&self) -> String {
+        format!("{}/{THUMBNAILS}{}.png", self.folder, self.stem)
+    }
+
+    /// Its quarantined photographs.
+    pub(crate) fn quarantine(&self) -> String {
+        format!("{}/{QUARANTINE}{}.parquet", self.folder, self.stem)
+    }
 }
 
 /// The fitted model.
@@ -76,4 +131,27 @@ pub(crate) fn story_page(job: &JobId) -> String {
 /// The story of the run. It stays.
 pub(crate) fn story(job: &JobId) -> String {
     format!("_run/{job}/run.json")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_says_that_a_partition_is_finished_leads_to_its_files() {
+        let (job, partition, attempt) = (JobId("a".to_owned()), PartitionId(12), Attempt(3));
+        let name = done(&job, partition, attempt, "00ff");
+        let (key, finished) = Finished::parse(&name).unwrap();
+        assert_eq!(key, "00ff");
+        assert_eq!(finished.done(), name);
+        assert_eq!(finished.features(), features(&job, partition, attempt));
+        assert_eq!(finished.thumbnails(), thumbnails(&job, partition, attempt));
+        assert_eq!(finished.quarantine(), quarantine(&job, partition, attempt));
+        for name in [finished.done(), finished.features(), finished.thumbnails()] {
+            assert!(is_resumed(name.rsplit('/').next().unwrap()));
+        }
+        for name in ["done-1.json", "features-00012-a3.parquet", "_run/a/work/manifest-a1"] {
+            assert_eq!(Finished::parse(name), None);
+        }
+    }
 }

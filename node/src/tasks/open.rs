@@ -2,6 +2,7 @@
 //! a photograph is read is refused here.
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 
 use tokio::sync::OnceCell;
 
@@ -15,8 +16,8 @@ use fruitnode_pca as pca;
 use fruitnode_pca::GuardError;
 use fruitnode_result::names;
 use fruitnode_storage::{
-    Access, FolderSink, FolderSource, FolderTarget, ListError, NoSink, Place, S3Sink, S3Source,
-    S3Target, Sink, SinkError, Source, Standing, look, look_s3,
+    Access, FolderSink, FolderSource, FolderTarget, ListError, NoSink, Place, Resume, S3Sink,
+    S3Source, S3Target, Sink, SinkError, Source, Standing, look, look_s3,
 };
 use fruitnode_vision::Limits;
 use fruitnode_vision::model::Extractor;
@@ -24,6 +25,7 @@ use fruitnode_vision::preprocess::{Preprocess, PreprocessError};
 
 use crate::tasks::given::{GivenError, GivenModel};
 use crate::tasks::network::{self, NetworkError};
+use crate::tasks::resumable::{Resumable, resume_of};
 use crate::tasks::{JobContext, Lease, NodeContext, Scratch, Settings, model_place};
 
 /// Depth of the reduction that the memory is reckoned for: a thousand million photographs.
@@ -181,15 +183,21 @@ impl JobContext {
         {
             pca::check_memory(dim, TREE_DEPTH, available)?;
         }
-        // A target that holds the source is refused before either of them is asked for anything.
-        target(&settings, &id)?;
-        let source = source(&settings).await?;
-        let (sink, standing) = match access {
-            Some(access) => (sink(&settings, &id, access).await?, Standing::Nothing),
-            None => nothing_taken(&settings, &id).await?,
-        };
         let words = &settings.options;
         let limits = Limits::or_default(words.max_megapixels, words.max_file_mib);
+        let resume = settings
+            .resume
+            .then(|| resume_of(&settings, (extractor.sha256(), limits), &preprocess));
+        // A target that holds the source is refused before either of them is asked for anything.
+        target(&settings, &id, None)?;
+        let source = source(&settings).await?;
+        let (sink, standing) = match access {
+            Some(access) => {
+                (sink(&settings, &id, (access, resume.as_ref())).await?, Standing::Nothing)
+            }
+            None => nothing_taken(&settings, &id).await?,
+        };
+        let resumable = resume.is_some().then(|| Resumable::of(sink.resumed()));
         let job = Self {
             id,
             source,
@@ -200,6 +208,8 @@ impl JobContext {
             dim,
             given,
             settings,
+            resumable,
+            finished: AtomicU64::new(0),
             survey: OnceCell::new(),
             manifest: OnceCell::new(),
         };
@@ -234,8 +244,12 @@ async fn source(settings: &Settings) -> Result<Arc<dyn Source>, OpenError> {
 }
 
 /// The target, locked.
-async fn sink(settings: &Settings, id: &JobId, access: Access) -> Result<Arc<dyn Sink>, OpenError> {
-    Ok(match target(settings, id)? {
+async fn sink(
+    settings: &Settings,
+    id: &JobId,
+    (access, resume): (Access, Option<&Resume>),
+) -> Result<Arc<dyn Sink>, OpenError> {
+    Ok(match target(settings, id, resume)? {
         Target::Folder(target) => Arc::new(FolderSink::open_as(&target, access)?),
         Target::S3(target) => Arc::new(S3Sink::open(&target, access).await?),
     })
@@ -252,7 +266,7 @@ pub(crate) async fn abandon(node: &NodeContext, id: &JobId, spec: &JobSpec) -> R
     }
     let settings = Settings::of_spec(spec).map_err(|error| error.failure())?;
     let settings = Settings { storage: node.storage().clone(), ..settings };
-    match Box::pin(sink(&settings, id, Access::Join)).await {
+    match Box::pin(sink(&settings, id, (Access::Join, None))).await {
         Ok(sink) => Ok(sink.abort().await?),
         // It never began, or is cleared away already, or another job has the place by now.
         Err(OpenError::Target(SinkError::Lost { .. } | SinkError::Unseen { .. })) => Ok(()),
@@ -265,7 +279,7 @@ async fn nothing_taken(
     settings: &Settings,
     id: &JobId,
 ) -> Result<(Arc<dyn Sink>, Standing), OpenError> {
-    let standing = match target(settings, id)? {
+    let standing = match target(settings, id, None)? {
         Target::Folder(target) => look(&target)?,
         Target::S3(target) => look_s3(&target).await?,
     };
@@ -273,7 +287,11 @@ async fn nothing_taken(
 }
 
 /// What the job asks of its target.
-fn target<'a>(settings: &'a Settings, id: &'a JobId) -> Result<Target<'a>, OpenError> {
+fn target<'a>(
+    settings: &'a Settings,
+    id: &'a JobId,
+    resume: Option<&'a Resume>,
+) -> Result<Target<'a>, OpenError> {
     let (from, to) = (&settings.source, &settings.target);
     let (mode, is_ours) = (settings.mode, names::is_ours);
     Ok(match to {
@@ -282,11 +300,11 @@ fn target<'a>(settings: &'a Settings, id: &'a JobId) -> Result<Target<'a>, OpenE
                 Place::Folder(from) => Some(from.as_path()),
                 Place::S3 { .. } => None,
             };
-            Target::Folder(FolderTarget { out, from, job: &id.0, mode, is_ours })
+            Target::Folder(FolderTarget { out, from, job: &id.0, mode, is_ours, resume })
         }
         Place::S3 { bucket, prefix } => {
             let options = settings.storage.clone();
-            Target::S3(S3Target { bucket, prefix, job: &id.0, mode, is_ours, options })
+            Target::S3(S3Target { bucket, prefix, job: &id.0, mode, is_ours, resume, options })
         }
     })
 }

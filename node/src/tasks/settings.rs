@@ -33,6 +33,9 @@ pub(crate) struct Settings {
     pub target: Place,
     /// Where S3 is. Whoever opens the job sets it: it is this node's way to the same bytes.
     pub storage: S3Options,
+    /// Whether the job takes up what an earlier one finished, and leaves what it finishes itself.
+    /// Whoever opens the job sets it: only where no other process has a part in the job.
+    pub resume: bool,
     /// Keys in a partition.
     pub rows_per_part: u32,
     /// Which keys of the source.
@@ -176,6 +179,7 @@ impl Settings {
             source,
             target: place("--to", &to)?,
             storage: S3Options::default(),
+            resume: false,
             to,
             rows_per_part,
             selection,

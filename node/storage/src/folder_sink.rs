@@ -19,6 +19,7 @@ use fruitnode_env::unique_name;
 use crate::folder_writer::{FolderWriter, blocking, move_into_place};
 use crate::joint;
 use crate::publish::{Step, can_exchange, perform, plan};
+use crate::resume::Resume;
 use crate::sink::{Access, ObjectWriter, Sink, SinkError, check_name, is_private};
 use crate::staging::Staging;
 use crate::target::{self, Content};
@@ -47,6 +48,8 @@ pub struct FolderTarget<'a> {
     /// Whether a file, by its name below the target (the marker and `_run/` included), is part of a
     /// fruitnode result. Overwriting refuses where it finds another.
     pub is_ours: fn(&str) -> bool,
+    /// What the job takes over of earlier ones, where no other process has a part in it.
+    pub resume: Option<&'a Resume>,
 }
 
 /// The target folder of one job. Dropped without a commit, it leaves nothing behind.
@@ -64,6 +67,9 @@ struct Shared {
     job: String,
     /// Whether other processes write for the same job.
     joint: bool,
+    resume: Option<Resume>,
+    /// Names of what was taken over.
+    resumed: Vec<String>,
     state: Mutex<State>,
     /// No other process has it: objects under construction are named after it.
     unique: String,
@@ -88,7 +94,8 @@ impl FolderSink {
     pub fn open_as(target: &FolderTarget<'_>, access: Access) -> Result<Self, SinkError> {
         let uri = target.out.display().to_string();
         let out = target::resolve(target.out, target.from)?;
-        let staging = joint::open((&out, &uri), target.job, access)?;
+        let staging = joint::open((&out, &uri), target.job, (access, target.resume))?;
+        let resumed = staging.as_ref().map(|staging| staging.resumed().to_vec());
         let state = State { staging: staging.map(Arc::new), finals: None };
         let shared = Shared {
             uri,
@@ -97,6 +104,8 @@ impl FolderSink {
             is_ours: target.is_ours,
             job: target.job.to_owned(),
             joint: access != Access::Take,
+            resume: target.resume.cloned().filter(|_| access == Access::Take),
+            resumed: resumed.unwrap_or_default(),
             state: Mutex::new(state),
             unique: if access == Access::Take { String::new() } else { unique_name() },
             begun: AtomicU64::new(0),
@@ -257,6 +266,22 @@ impl Sink for FolderSink {
         self.blocking(|shared| {
             let staging = shared.lock().staging.take();
             staging.map_or(Ok(()), |staging| staging.remove())
+        })
+        .await
+    }
+
+    fn resumed(&self) -> &[String] {
+        &self.shared.resumed
+    }
+
+    async fn leave(&self) -> Result<Option<String>, SinkError> {
+        self.blocking(|shared| {
+            let Some(staging) = shared.lock().staging.take() else { return Ok(None) };
+            let Some(resume) = &shared.resume else { return staging.remove().map(|()| None) };
+            match staging.leave(&shared.job, resume) {
+                Ok(left) => Ok(Some(left.display().to_string())),
+                Err(error) => staging.remove().and(Err(error)),
+            }
         })
         .await
     }

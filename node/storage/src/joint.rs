@@ -17,6 +17,7 @@ use sha2::{Digest as _, Sha256};
 use fruitnode_env::unique_name;
 
 use crate::publish::sync_folder;
+use crate::resume::Resume;
 use crate::sink::{Access, SUCCESS, SinkError, check_name};
 use crate::staging::{LOCK, Staging, clear_dead, holder, lock_trouble, prefix_of, stagings, turn};
 
@@ -125,10 +126,10 @@ impl Staging {
 pub(super) fn open(
     (out, uri): (&Path, &str),
     job: &str,
-    access: Access,
+    (access, resume): (Access, Option<&Resume>),
 ) -> Result<Option<Staging>, SinkError> {
     match access {
-        Access::Take => Staging::open(out, job).map(Some),
+        Access::Take => Staging::open(out, job, resume).map(Some),
         // The job has ended while this process was not heard of.
         Access::Prepare if published(out, job)?.is_some() => {
             Err(SinkError::Lost { out: uri.to_owned() })

@@ -6,6 +6,7 @@
 //! that are named and not at hand.
 
 mod disk;
+mod files;
 mod folder;
 mod folder_sink;
 mod folder_writer;
@@ -17,6 +18,7 @@ pub mod manifest;
 mod names;
 mod place;
 mod publish;
+mod resume;
 mod s3;
 mod select;
 mod sink;
@@ -35,6 +37,7 @@ pub use folder_sink::{FolderSink, FolderTarget, Mode};
 pub use label::{LabelError, LabelRule};
 pub use look::{NoSink, Standing, look};
 pub use place::{Place, PlaceError};
+pub use resume::Resume;
 pub use s3::{
     Encryption, Outage, S3Error, S3Object, S3Options, S3Result, S3Sink, S3Source, S3Target,
     look_s3, outages, use_all_descriptors,

@@ -145,7 +145,7 @@ mod tests {
 
     fn target<'a>(out: &'a Path, from: &'a Path, mode: Mode) -> FolderTarget<'a> {
         let is_ours = |name: &str| name.starts_with("part");
-        FolderTarget { out, from: Some(from), job: "job", mode, is_ours }
+        FolderTarget { out, from: Some(from), job: "job", mode, is_ours, resume: None }
     }
 
     fn names(folder: &Path) -> Vec<String> {

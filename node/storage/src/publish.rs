@@ -161,7 +161,7 @@ mod tests {
                 build(&out, text);
                 fs::write(out.join("_SUCCESS"), text).unwrap();
             }
-            let staging = Staging::open(&out, "dead").unwrap();
+            let staging = Staging::open(&out, "dead", None).unwrap();
             build(&staging.out(), "new");
             for step in &steps[..done] {
                 perform(*step, &staging, &out, b"new").unwrap();
@@ -173,7 +173,7 @@ mod tests {
             let wanted = if moved { Some("new") } else { earlier.filter(|_| !aside) };
             assert_eq!(seen(&out).as_deref(), wanted, "after {:?}", &steps[..done]);
 
-            let next = Staging::open(&out, "next").unwrap();
+            let next = Staging::open(&out, "next", None).unwrap();
             let kept = if moved { Some("new") } else { earlier };
             assert_eq!(seen(&out).as_deref(), kept, "recovered after {:?}", &steps[..done]);
             build(&next.out(), "next");
@@ -205,7 +205,7 @@ mod tests {
     fn a_result_that_appeared_meanwhile_is_not_replaced() {
         let folder = tempfile::tempdir().unwrap();
         let out = folder.path().join("out");
-        let staging = Staging::open(&out, "late").unwrap();
+        let staging = Staging::open(&out, "late", None).unwrap();
         build(&out, "first");
         let error = perform(Step::Rename, &staging, &out, b"").unwrap_err();
         assert!(matches!(error, SinkError::Taken { .. }), "{error}");
@@ -215,7 +215,7 @@ mod tests {
     #[test]
     fn whether_folders_can_be_exchanged_is_found_without_a_trace() {
         let folder = tempfile::tempdir().unwrap();
-        let staging = Staging::open(&folder.path().join("out"), "job").unwrap();
+        let staging = Staging::open(&folder.path().join("out"), "job", None).unwrap();
         can_exchange(&staging).unwrap();
         assert_eq!(fs::read_dir(staging.tmp()).unwrap().count(), 0);
     }

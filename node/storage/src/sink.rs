@@ -226,6 +226,17 @@ pub trait Sink: Send + Sync {
     /// Gives up: nothing of the job stays but what an earlier result held. May be repeated.
     async fn abort(&self) -> Result<(), SinkError>;
 
+    /// Names of what was taken over from earlier jobs, below the job's own folder of work.
+    fn resumed(&self) -> &[String] {
+        &[]
+    }
+
+    /// Gives up as [`Self::abort`] does, but leaves what the next job can resume from; says where
+    /// that lies, if there is any.
+    async fn leave(&self) -> Result<Option<String>, SinkError> {
+        self.abort().await.map(|()| None)
+    }
+
     /// The marker, if this job has committed, whichever of its nodes did. `None` where a sink
     /// serves one process alone.
     async fn published(&self) -> Result<Option<Bytes>, SinkError> {

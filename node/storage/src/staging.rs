@@ -2,7 +2,8 @@
 //!
 //! It holds `lock` (held by `flock` while the process lives, however it dies), `out` (the result)
 //! and `tmp` (objects under construction); `old` appears while a result is replaced. One whose lock
-//! can be taken belongs to a run that is dead, and the next run for the same target removes it.
+//! can be taken belongs to a run that has ended, and the next run for the same target removes it,
+//! after it has taken over what [`Resume`] says.
 
 use std::ffi::{OsStr, OsString};
 use std::fs::{self, File};
@@ -16,6 +17,8 @@ use rustix::fs::{FlockOperation, flock};
 use rustix::io::Errno;
 use tracing::{info, warn};
 
+use crate::files::names_in;
+use crate::resume::Resume;
 use crate::sink::{SinkError, check_name};
 
 const MARK: &str = ".fruitnode-";
@@ -33,6 +36,8 @@ pub(super) struct Staging {
     removed: AtomicBool,
     /// Whether other processes build in it: then it stays when this one is done.
     joint: bool,
+    /// Names, below the target, of what was taken over from dead runs.
+    resumed: Vec<String>,
     /// Keeps the lock; the system lets go of it when the process ends.
     _lock: File,
 }
@@ -44,10 +49,11 @@ pub(super) fn is_staging(path: &Path) -> bool {
 }
 
 impl Staging {
-    /// Makes the folder beside `out`, which is absolute, after removing those of dead runs.
+    /// Makes the folder beside `out`, which is absolute, and removes those of dead runs after
+    /// taking over what the job resumes.
     ///
     /// `job` must be fit for a file name. The folder above `out` must be there.
-    pub(super) fn open(out: &Path, job: &str) -> Result<Self, SinkError> {
+    pub(super) fn open(out: &Path, job: &str, resume: Option<&Resume>) -> Result<Self, SinkError> {
         check_name(job)?;
         if job.contains('/') || job.contains(MARK) {
             let why = "the name of a job holds no `/` and no `.fruitnode-`";
@@ -57,12 +63,18 @@ impl Staging {
         // Between looking for others and holding our own lock nobody else may look.
         let _turn = turn(parent)?;
         let prefix = prefix_of(out);
+        let mut dead = Vec::new();
         for name in stagings(&prefix, parent)? {
-            clear_dead(&parent.join(name), out)?;
+            let path = parent.join(name);
+            dead.extend(hold_dead(&path, out)?.map(|held| (path, held)));
         }
         let mut name = prefix;
         name.push(job);
         let path = parent.join(name);
+        // A dead run of the same name has nothing to give to itself.
+        if let Some(same) = dead.iter().position(|(dead, _)| *dead == path) {
+            clear(&dead.remove(same).0, out)?;
+        }
         fs::create_dir(&path).map_err(|error| SinkError::from_io(&path, error))?;
         let lock = path.join(LOCK);
         let prepared = take_lock(&lock, true).and_then(|file| {
@@ -74,21 +86,74 @@ impl Staging {
             fs::create_dir(path.join("tmp"))?;
             Ok(file)
         });
-        match prepared {
-            Ok(lock) => {
-                let (target, removed) = (out.to_path_buf(), AtomicBool::new(false));
-                Ok(Self { path, target, removed, joint: false, _lock: lock })
-            }
+        let mut staging = match prepared {
+            Ok(lock) => Self::held(path, out.to_path_buf(), lock, false),
             Err(error) => {
                 let _ = fs::remove_dir_all(&path);
-                Err(lock_trouble(out, &lock, error))
+                return Err(lock_trouble(out, &lock, error));
             }
+        };
+        // Before anything is taken over: it must not be lost if this run dies amid it.
+        if let Some(resume) = resume {
+            let checkpoint = staging.out().join(resume.checkpoint_of(job));
+            make_file(&checkpoint).map_err(|error| SinkError::from_io(&checkpoint, error))?;
         }
+        for (path, _held) in dead {
+            if let Some(resume) = resume {
+                staging.take_over(&path, job, resume)?;
+            }
+            clear(&path, out)?;
+            info!(staging = %path.display(), "removed what a dead run left");
+        }
+        Ok(staging)
+    }
+
+    fn held(path: PathBuf, target: PathBuf, lock: File, joint: bool) -> Self {
+        let removed = AtomicBool::new(false);
+        Self { path, target, removed, joint, resumed: Vec::new(), _lock: lock }
+    }
+
+    /// Moves here what is of use of the folder of a dead run.
+    fn take_over(&mut self, dead: &Path, job: &str, resume: &Resume) -> Result<(), SinkError> {
+        let built = dead.join("out");
+        if !built.is_dir() {
+            return Ok(());
+        }
+        let names = names_in(&built)?;
+        for (from, to) in resume.taken_over(job, names.iter().map(String::as_str)) {
+            let (from, new) = (built.join(from), self.out().join(&to));
+            let above = new.parent().unwrap_or(&new);
+            fs::create_dir_all(above)
+                .and_then(|()| fs::rename(&from, &new))
+                .map_err(|error| SinkError::from_io(&from, error))?;
+            self.resumed.push(to);
+        }
+        Ok(())
+    }
+
+    /// Names, below the target, of what was taken over from dead runs.
+    pub(super) fn resumed(&self) -> &[String] {
+        &self.resumed
+    }
+
+    /// Ends the job and leaves what the next run resumes from, in the folder that is returned. An
+    /// earlier result that was being replaced is put back.
+    pub(super) fn leave(&self, job: &str, resume: &Resume) -> Result<PathBuf, SinkError> {
+        put_back(&self.path, &self.target)?;
+        let built = self.out();
+        for name in names_in(&built)?.iter().filter(|name| !resume.leaves(job, name)) {
+            let path = built.join(name);
+            fs::remove_file(&path).map_err(|error| SinkError::from_io(&path, error))?;
+        }
+        let tmp = self.tmp();
+        fs::remove_dir_all(&tmp).map_err(|error| SinkError::from_io(&tmp, error))?;
+        self.removed.store(true, Ordering::Release);
+        Ok(self.path.clone())
     }
 
     /// A folder whose lock is held in common with other processes.
     pub(super) fn of_all(path: PathBuf, target: PathBuf, lock: File) -> Self {
-        Self { path, target, removed: AtomicBool::new(false), joint: true, _lock: lock }
+        Self::held(path, target, lock, true)
     }
 
     /// The folder itself.
@@ -190,35 +255,43 @@ pub(super) fn turn(parent: &Path) -> Result<Option<File>, SinkError> {
 
 /// Removes the staging folder of a dead run.
 pub(super) fn clear_dead(staging: &Path, out: &Path) -> Result<(), SinkError> {
+    if let Some(_held) = hold_dead(staging, out)? {
+        clear(staging, out)?;
+        info!(staging = %staging.display(), "removed what a dead run left");
+    }
+    Ok(())
+}
+
+/// Takes the lock of the staging folder of a dead run, if there is one; refuses that of a living
+/// one.
+fn hold_dead(staging: &Path, out: &Path) -> Result<Option<File>, SinkError> {
     let lock = staging.join(LOCK);
     match take_lock(&lock, false) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             // It died before it had a lock, and is empty; or it is no staging folder, and stays.
             let _ = fs::remove_dir(staging);
-            Ok(())
+            Ok(None)
         }
         Err(error) => Err(lock_trouble(out, &lock, error)),
         Ok(None) => {
             let holder = holder(&lock);
             Err(SinkError::Busy { out: out.display().to_string(), holder })
         }
-        Ok(Some(_held)) => {
-            clear(staging, out)?;
-            info!(staging = %staging.display(), "removed what a dead run left");
-            Ok(())
-        }
+        Ok(held) => Ok(held),
     }
+}
+
+/// Makes an empty file, and the folders above it.
+fn make_file(path: &Path) -> io::Result<()> {
+    fs::create_dir_all(path.parent().unwrap_or(path))?;
+    File::create(path).map(drop)
 }
 
 /// Removes a staging folder whose lock is held, the lock last: what a death on the way leaves is
 /// removed by the next run. A result that was being replaced, and whose place is empty, goes back
 /// there first.
 fn clear(staging: &Path, out: &Path) -> Result<(), SinkError> {
-    let old = old_in(staging);
-    if old.exists() && !out.exists() {
-        fs::rename(&old, out).map_err(|error| SinkError::from_io(out, error))?;
-        info!(out = %out.display(), "put back the result that was being replaced");
-    }
+    put_back(staging, out)?;
     let removed = remove_but_lock(staging)
         .and_then(|()| fs::remove_file(staging.join(LOCK)))
         .and_then(|()| fs::remove_dir(staging));
@@ -227,6 +300,16 @@ fn clear(staging: &Path, out: &Path) -> Result<(), SinkError> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
         removed => removed.map_err(|error| SinkError::from_io(staging, error)),
     }
+}
+
+/// Puts a result that was being replaced back in its place, if that is empty.
+fn put_back(staging: &Path, out: &Path) -> Result<(), SinkError> {
+    let old = old_in(staging);
+    if old.exists() && !out.exists() {
+        fs::rename(&old, out).map_err(|error| SinkError::from_io(out, error))?;
+        info!(out = %out.display(), "put back the result that was being replaced");
+    }
+    Ok(())
 }
 
 fn remove_but_lock(staging: &Path) -> io::Result<()> {
@@ -296,25 +379,25 @@ mod tests {
     fn a_second_run_for_the_same_target_is_told_who_holds_it() {
         let folder = tempfile::tempdir().unwrap();
         let out = folder.path().join("out");
-        let first = Staging::open(&out, "job-1").unwrap();
+        let first = Staging::open(&out, "job-1", None).unwrap();
         assert!(is_staging(first.path()));
-        let error = Staging::open(&out, "job-2").unwrap_err();
+        let error = Staging::open(&out, "job-2", None).unwrap_err();
         let words = error.to_string();
         assert!(matches!(error, SinkError::Busy { .. }), "{words}");
         assert!(words.contains("job job-1"), "{words}");
         assert!(words.contains(&format!("process {}", std::process::id())), "{words}");
-        Staging::open(&folder.path().join("other"), "job-2").unwrap();
+        Staging::open(&folder.path().join("other"), "job-2", None).unwrap();
         drop(first);
-        Staging::open(&out, "job-2").unwrap();
+        Staging::open(&out, "job-2", None).unwrap();
     }
 
     #[test]
     fn a_run_that_has_ended_leaves_the_next_of_the_same_name_alone() {
         let folder = tempfile::tempdir().unwrap();
         let out = folder.path().join("out");
-        let ended = Staging::open(&out, "job").unwrap();
+        let ended = Staging::open(&out, "job", None).unwrap();
         ended.remove().unwrap();
-        let next = Staging::open(&out, "job").unwrap();
+        let next = Staging::open(&out, "job", None).unwrap();
         drop(ended);
         assert!(next.out().exists());
     }
@@ -323,15 +406,15 @@ mod tests {
     fn a_removal_that_was_cut_off_is_finished_by_the_next_run() {
         let folder = tempfile::tempdir().unwrap();
         let out = folder.path().join("out");
-        let dead = Staging::open(&out, "job-1").unwrap();
+        let dead = Staging::open(&out, "job-1", None).unwrap();
         let left = dead.path().to_path_buf();
         fs::write(dead.out().join("part"), "half").unwrap();
         remove_but_lock(&left).unwrap();
         dead.die();
-        Staging::open(&out, "job-2").unwrap();
+        Staging::open(&out, "job-2", None).unwrap();
         assert!(!left.exists());
         fs::create_dir(&left).unwrap();
-        Staging::open(&out, "job-2").unwrap();
+        Staging::open(&out, "job-2", None).unwrap();
         assert!(!left.exists(), "nothing but the folder was left");
     }
 
@@ -339,7 +422,7 @@ mod tests {
     fn a_replacement_that_fails_half_way_puts_the_earlier_result_back() {
         let folder = tempfile::tempdir().unwrap();
         let out = folder.path().join("out");
-        let staging = Staging::open(&out, "job").unwrap();
+        let staging = Staging::open(&out, "job", None).unwrap();
         fs::create_dir(staging.old()).unwrap();
         fs::write(staging.old().join("part"), "earlier").unwrap();
         drop(staging);
@@ -352,13 +435,13 @@ mod tests {
         let out = folder.path().join("out");
         fs::write(folder.path().join(".out.fruitnode-file"), "not ours").unwrap();
         fs::create_dir_all(folder.path().join(".out.fruitnode-folder/not/ours")).unwrap();
-        Staging::open(&folder.path().join("out.fruitnode-x"), "job-1").unwrap().die();
-        let dead = Staging::open(&out, "job-1").unwrap();
+        Staging::open(&folder.path().join("out.fruitnode-x"), "job-1", None).unwrap().die();
+        let dead = Staging::open(&out, "job-1", None).unwrap();
         fs::write(dead.out().join("part"), "half").unwrap();
         let left = dead.path().to_path_buf();
         dead.die();
         assert!(left.exists());
-        let next = Staging::open(&out, "job-2").unwrap();
+        let next = Staging::open(&out, "job-2", None).unwrap();
         assert!(!left.exists());
         drop(next);
         let names: Vec<_> = fs::read_dir(folder.path()).unwrap().map(|e| e.unwrap()).collect();
@@ -369,11 +452,11 @@ mod tests {
     fn a_result_that_was_being_replaced_goes_back_to_its_place() {
         let folder = tempfile::tempdir().unwrap();
         let out = folder.path().join("out");
-        let dead = Staging::open(&out, "job-1").unwrap();
+        let dead = Staging::open(&out, "job-1", None).unwrap();
         fs::create_dir(dead.old()).unwrap();
         fs::write(dead.old().join("part"), "earlier").unwrap();
         dead.die();
-        let _next = Staging::open(&out, "job-2").unwrap();
+        let _next = Staging::open(&out, "job-2", None).unwrap();
         assert_eq!(fs::read_to_string(out.join("part")).unwrap(), "earlier");
     }
 
@@ -381,7 +464,7 @@ mod tests {
     fn a_job_that_cannot_be_a_file_name_is_refused() {
         let folder = tempfile::tempdir().unwrap();
         for job in ["", "a/b", "..", "a\nb"] {
-            let error = Staging::open(&folder.path().join("out"), job).unwrap_err();
+            let error = Staging::open(&folder.path().join("out"), job, None).unwrap_err();
             assert!(matches!(error, SinkError::BadName { .. }), "{job:?}: {error}");
         }
     }

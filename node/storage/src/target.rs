@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::{AtFlags, CWD, StatxAttributes, StatxFlags, statx};
 
+use crate::files::collect;
 use crate::publish::sync_folder;
 use crate::sink::{SUCCESS, SinkError, is_private};
 
@@ -129,28 +130,6 @@ fn resolve_absent(out: &Path) -> Result<PathBuf, SinkError> {
     }
     let parent = fs::canonicalize(parent).map_err(|error| SinkError::from_io(parent, error))?;
     Ok(parent.join(name))
-}
-
-/// Collects the names of everything but folders, and whether it is a plain file with a plain name.
-fn collect(
-    folder: &Path,
-    prefix: &str,
-    files: &mut BTreeSet<(String, bool)>,
-) -> Result<(), SinkError> {
-    let trouble = |error| SinkError::from_io(folder, error);
-    for entry in fs::read_dir(folder).map_err(trouble)? {
-        let entry = entry.map_err(trouble)?;
-        let kind = entry.file_type().map_err(trouble)?;
-        let name = entry.file_name();
-        let plain = name.to_str().is_some() && kind.is_file();
-        let name = format!("{prefix}{}", name.to_string_lossy());
-        if kind.is_dir() {
-            collect(&entry.path(), &format!("{name}/"), files)?;
-        } else {
-            files.insert((name, plain));
-        }
-    }
-    Ok(())
 }
 
 fn is_mount_point(folder: &Path) -> Result<bool, SinkError> {

@@ -11,7 +11,7 @@ use fruitnode_tests::sandbox::files;
 fn open(out: &Path, job: &str, access: Access) -> Result<FolderSink, SinkError> {
     let is_ours = |name: &str| name == SUCCESS || name.starts_with("_run/") || name == "part";
     let mode = Mode::Overwrite;
-    FolderSink::open_as(&FolderTarget { out, from: None, job, mode, is_ours }, access)
+    FolderSink::open_as(&FolderTarget { out, from: None, job, mode, is_ours, resume: None }, access)
 }
 
 fn names(folder: &Path) -> BTreeSet<String> {

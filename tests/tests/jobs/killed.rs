@@ -66,7 +66,8 @@ fn ctrl_c_ends_the_run_in_words_and_leaves_nothing() {
     sandbox.draw("in", 60);
     let mut stopped = 0;
     for signal in ["INT", "TERM"] {
-        let mut command = sandbox.command(format!("{LINE} --size 224").split_whitespace());
+        let mut command =
+            sandbox.command(format!("{LINE} --size 224 --no-resume").split_whitespace());
         command.stderr(std::process::Stdio::piped());
         let run = command.spawn().unwrap();
         // Wait until it is at work: its staging folder is there, and some time has gone by.

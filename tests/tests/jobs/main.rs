@@ -9,5 +9,6 @@ mod job;
 mod killed;
 mod model;
 mod pull;
+mod resumed;
 mod same_bits;
 mod transform;

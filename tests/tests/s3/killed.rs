@@ -2,7 +2,7 @@
 //! next one does not clean.
 
 use std::collections::BTreeMap;
-use std::process::Child;
+use std::process::{Child, Command, Stdio};
 use std::thread::sleep;
 use std::time::Duration;
 
@@ -153,4 +153,70 @@ fn a_run_that_lost_its_target_to_another_publishes_nothing() {
     assert_eq!(job.visible("out/"), Visible::Nothing);
     assert_eq!(job.published("out/"), BTreeMap::new());
     assert_eq!(job.store.object("out/_run/lock").unwrap().body, "another job");
+}
+
+/// Keys that say which partitions are finished.
+fn finished(job: &Job) -> Vec<String> {
+    let keys = job.store.keys("out/_run/").into_iter();
+    keys.filter(|key| key.contains("/done-")).collect()
+}
+
+/// A run that has finished two partitions, and is held at its 30th photograph.
+fn two_partitions_on(job: &Job) -> Child {
+    job.store.forget();
+    job.store.hold(Hold::of("GetObject", 30).below("in/"));
+    let mut command = job.command(LINE.split_whitespace());
+    let mut run = command.stderr(Stdio::piped()).spawn().expect("it starts");
+    while finished(job).len() < 2 {
+        assert_eq!(run.try_wait().expect("a child"), None, "it ended before it was stopped");
+        sleep(Duration::from_millis(2));
+    }
+    run
+}
+
+#[test]
+fn a_run_resumes_what_a_killed_one_had_finished() {
+    let job = Job::new(env!("CARGO_BIN_EXE_under-test"));
+    job.draw(6);
+    let (_, expected) = undisturbed(&job, LINE);
+    job.empty("out/");
+    let mut run = two_partitions_on(&job);
+    run.kill().expect("it runs");
+    run.wait().expect("it was killed");
+    job.store.refuse_held();
+    let kept = finished(&job).len() as u64;
+    let resumed = job.run(&format!("{LINE} -o json")).done().json();
+    assert!(resumed["resumed"].as_u64().unwrap() >= 8 * kept.min(2), "{resumed}");
+    assert_eq!(resumed["gets"].as_u64().unwrap() + resumed["resumed"].as_u64().unwrap(), 48);
+    assert_eq!(job.visible("out/"), Visible::Whole(expected));
+    assert_eq!(job.orphans("out/"), Vec::<String>::new());
+}
+
+#[test]
+fn an_interrupted_run_leaves_its_lock_and_what_it_finished_to_the_next_one() {
+    let job = Job::new(env!("CARGO_BIN_EXE_under-test"));
+    job.draw(6);
+    let (_, expected) = undisturbed(&job, LINE);
+    job.empty("out/");
+    for (flag, least) in [("", 16), ("--no-resume", 0)] {
+        let run = two_partitions_on(&job);
+        let kill = Command::new("kill").args(["-s", "INT", &run.id().to_string()]).status();
+        assert!(kill.expect("kill is there").success());
+        sleep(Duration::from_millis(200));
+        job.store.let_go();
+        let ended = run.wait_with_output().expect("it was interrupted");
+        let words = String::from_utf8_lossy(&ended.stderr).into_owned();
+        assert_eq!(ended.status.code(), Some(130), "{words}");
+        assert!(words.contains("kept in s3://fruit/out/_run/"), "{words}");
+        assert!(job.store.object("out/_run/lock").is_none(), "the lock is free");
+        let all = job.store.keys("out/").into_iter();
+        let others: Vec<String> = all.filter(|key| !key.contains("work/")).collect();
+        assert_eq!(others, Vec::<String>::new());
+        let next = job.run(&format!("{LINE} -o json {flag}")).done().json();
+        let resumed = next["resumed"].as_u64().expect("a number");
+        assert!(if least == 0 { resumed == 0 } else { resumed >= least }, "{next}");
+        assert_eq!(job.visible("out/"), Visible::Whole(expected.clone()));
+        assert_eq!(job.orphans("out/"), Vec::<String>::new());
+        job.empty("out/");
+    }
 }

@@ -49,7 +49,8 @@ fn at_a_store(test: &str, change: fn(&mut Switches), story: impl AsyncFnOnce()) 
 async fn open(job: &str, access: Access) -> Result<S3Sink, SinkError> {
     let (bucket, prefix, mode) = ("fruit", "out/", Mode::Overwrite);
     let options = S3Options::default();
-    S3Sink::open(&S3Target { bucket, prefix, job, mode, is_ours, options }, access).await
+    S3Sink::open(&S3Target { bucket, prefix, job, mode, is_ours, resume: None, options }, access)
+        .await
 }
 
 /// Everything below the target, with its bytes, but for the lock, which changes by itself.

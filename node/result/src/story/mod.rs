@@ -44,6 +44,8 @@ pub struct Work {
     pub inferences: AtomicU64,
     /// Photographs that became rows of the quarantine.
     pub bad: AtomicU64,
+    /// Photographs whose rows an earlier run left, quarantined ones included.
+    pub resumed: AtomicU64,
 }
 
 impl Work {

@@ -1,6 +1,7 @@
 //! The part of the command line that is about this machine, and changes no byte of a result.
 
 use std::num::NonZeroUsize;
+use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 
@@ -72,6 +73,7 @@ impl StorageArgs {
             },
             allow_http: self.allow_http,
             alone: false,
+            gives_up_after: None,
         }
     }
 }
@@ -91,6 +93,15 @@ pub(crate) struct MachineArgs {
     /// Fetch no weights: take those in the cache, or fail.
     #[arg(long, help_heading = "Machine")]
     pub offline: bool,
+    /// Start from nothing, and keep nothing if the run fails or is interrupted. Without it a run
+    /// reuses the finished partitions that an earlier run of the same job left at the target.
+    #[arg(long, help_heading = "Machine")]
+    pub no_resume: bool,
+    /// Fail when S3 has not answered for this long, such as 10m or 2h; the next run resumes.
+    /// [default: wait until it answers]
+    #[arg(long, value_name = "DURATION", value_parser = super::parse::duration,
+          help_heading = "Machine")]
+    pub give_up_after: Option<Duration>,
 }
 
 /// Photographs handed to a compute thread at a time, unless somebody says otherwise.

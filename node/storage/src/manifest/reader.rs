@@ -65,6 +65,11 @@ impl ManifestReader {
         &self.index.summary
     }
 
+    /// Digest of the entries of one partition; of none for one that there is not.
+    pub fn digest(&self, partition: u32) -> Digest {
+        self.index.blocks.get(partition as usize).map(|block| block.digest).unwrap_or_default()
+    }
+
     /// The entries of one partition, in key order.
     pub async fn block(&self, partition: u32) -> Result<Vec<Entry>, ManifestError> {
         let partitions = self.index.summary.partitions;

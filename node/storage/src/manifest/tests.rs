@@ -58,7 +58,7 @@ impl Room {
         let folder = tempfile::tempdir().unwrap();
         let out = folder.path().join("out");
         let (mode, is_ours) = (Mode::Error, |_: &str| true);
-        let target = FolderTarget { out: &out, from: None, job: "j", mode, is_ours };
+        let target = FolderTarget { out: &out, from: None, job: "j", mode, is_ours, resume: None };
         let sink = Arc::new(FolderSink::open(&target).unwrap());
         Self { runtime: Runtime::new().unwrap(), folder, sink }
     }

@@ -2,13 +2,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::AtomicBool;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use futures_util::future::BoxFuture;
 use tokio::runtime::Handle;
 use tokio::sync::RwLock;
 
 use crate::folder_sink::Mode;
+use crate::resume::Resume;
 use crate::s3::bucket::{Bucket, Query};
 use crate::s3::connect::S3Options;
 use crate::s3::earlier::{Content, Verdict};
@@ -32,6 +33,8 @@ pub struct S3Target<'a> {
     /// Whether an object, by its name below the target (the marker and `_run/` included), is part
     /// of a fruitnode result.
     pub is_ours: fn(&str) -> bool,
+    /// What the job takes over of earlier ones, where no other process has a part in it.
+    pub resume: Option<&'a Resume>,
     /// Where S3 is.
     pub options: S3Options,
 }
@@ -46,6 +49,9 @@ pub(super) struct Shared {
     pub(super) conditions: Conditions,
     /// Whether other nodes write for the same job.
     pub(super) member: bool,
+    pub(super) resume: Option<Resume>,
+    /// Names of what was taken over.
+    pub(super) resumed: OnceLock<Vec<String>>,
     /// Whether copies take conditions: known when the first one was tried.
     pub(super) copies_conditionally: AtomicBool,
     pub(super) lock: Arc<Lock>,
@@ -80,6 +86,8 @@ impl Shared {
             is_ours: target.is_ours,
             conditions,
             member,
+            resume: target.resume.cloned().filter(|_| !member),
+            resumed: OnceLock::new(),
             copies_conditionally: AtomicBool::new(conditions.create),
             lock,
             under_way: Arc::default(),

@@ -192,6 +192,14 @@ impl Sink for S3Sink {
         self.shared.abort().await
     }
 
+    fn resumed(&self) -> &[String] {
+        self.shared.resumed.get().map_or(&[], Vec::as_slice)
+    }
+
+    async fn leave(&self) -> Result<Option<String>, SinkError> {
+        self.shared.leave().await
+    }
+
     async fn published(&self) -> Result<Option<Bytes>, SinkError> {
         if self.shared.member { self.shared.published().await } else { Ok(None) }
     }

@@ -7,9 +7,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
+use futures_util::{StreamExt, TryStreamExt, stream};
 use sha2::{Digest as _, Sha256};
 use tracing::{info, warn};
 
+use crate::resume::Resume;
 use crate::s3::earlier::{
     Announced, Content, Verdict, announced_name, committed_name, target_name,
 };
@@ -17,6 +19,9 @@ use crate::s3::publication::{Shared, content, refuse};
 use crate::s3::unfinished::give_up_dead_uploads;
 use crate::s3::write::{DELETE_KEYS_MAX, Doomed};
 use crate::sink::{SUCCESS, SinkError};
+
+/// Objects of dead runs that are copied at a time.
+const COPIES_AT_A_TIME: usize = 16;
 
 impl Shared {
     /// Removes what dead runs left: whoever holds the lock knows that they are dead. If that fails,
@@ -34,6 +39,7 @@ impl Shared {
 
     async fn clear_dead(&self) -> Result<(), SinkError> {
         let mut found = content(&self.bucket, self.is_ours).await?;
+        self.take_over(&found).await?;
         // What the dead may still give a public name goes first, and what they have given one is
         // looked for afterwards: of what they asked for nothing comes after that.
         let sources = found.sources(&self.job);
@@ -58,6 +64,28 @@ impl Shared {
         let dead = found.dead(&self.job).into_iter().map(|name| (name, String::new()));
         self.remove_versions(&dead.collect(), |_| true).await?;
         give_up_dead_uploads(&self.bucket, &self.job, self.is_ours).await?;
+        Ok(())
+    }
+
+    /// Copies what the job takes over of the dead, and says that it can be resumed itself.
+    async fn take_over(&self, found: &Content) -> Result<(), SinkError> {
+        let Some(resume) = &self.resume else { return Ok(()) };
+        // First of all: what is taken over must not be lost if this run dies amid it.
+        self.put(&resume.checkpoint_of(&self.job), Bytes::new()).await?;
+        let moved = resume.taken_over(&self.job, found.private.iter().map(String::as_str));
+        let resumed = stream::iter(moved)
+            .map(|(from, to)| async move {
+                match self.promote(&from, &to).await {
+                    Ok(()) => Ok(Some(to)),
+                    Err(SinkError::Missing { .. }) => Ok(None),
+                    Err(error) => Err(error),
+                }
+            })
+            .buffered(COPIES_AT_A_TIME)
+            .try_filter_map(|name| async move { Ok(name) })
+            .try_collect()
+            .await?;
+        let _ = self.resumed.set(resumed);
         Ok(())
     }
 
@@ -235,6 +263,18 @@ impl Shared {
 
     /// Removes all that the job wrote.
     pub(super) async fn abort(&self) -> Result<(), SinkError> {
+        self.end(false).await.map(drop)
+    }
+
+    /// The same, but for what the next job can resume from; says where that lies, if there is any.
+    /// Once publishing has begun nothing is left: it might still be copied to a public name.
+    pub(super) async fn leave(&self) -> Result<Option<String>, SinkError> {
+        let left = self.end(self.resume.is_some()).await?;
+        Ok(left.then(|| format!("{}_run/{}/", self.bucket.uri(), self.job)))
+    }
+
+    /// Ends the job without a result. Whether something is left to resume from.
+    async fn end(&self, leaves: bool) -> Result<bool, SinkError> {
         let begun = {
             let mut state = self.state();
             let ended = std::mem::replace(&mut state.closed, true);
@@ -243,12 +283,27 @@ impl Shared {
         self.bucket.asking.hurry();
         let Some(begun) = begun else {
             // A commit that was cut off may have left the lock.
-            return self.lock.release().await;
+            return self.lock.release().await.map(|()| false);
         };
         let _none_under_way = self.under_way.write().await;
-        let cleaned = self.give_up(begun).await;
+        let cleaned = match &self.resume {
+            Some(resume) if leaves && !begun => self.leave_work(resume).await.map(|()| true),
+            _ => self.give_up(begun).await.map(|()| false),
+        };
         self.lock.release().await?;
         cleaned
+    }
+
+    /// Removes all that the job wrote but what the next one can resume from.
+    async fn leave_work(&self, resume: &Resume) -> Result<(), SinkError> {
+        let own = self.bucket.all(&self.bucket.key(&format!("_run/{}/", self.job))).await?;
+        let doomed = own.into_iter().filter(|object| {
+            let name = object.key.strip_prefix(&self.bucket.prefix).unwrap_or(&object.key);
+            !resume.leaves(&self.job, name)
+        });
+        let doomed = doomed.map(|object| Doomed { key: object.key, etag: None });
+        self.bucket.remove_all(&doomed.collect::<Vec<_>>()).await?;
+        Ok(())
     }
 
     /// What may still be copied to public names goes first, these next, and what was announced at

@@ -200,8 +200,14 @@ fn the_target_and_what_is_being_built_are_left_out_whatever_path_leads_there() {
     touch(root.path(), "out/plots/scree.png");
     symlink("out", root.path().join("link")).unwrap();
     let other = root.path().join("other");
-    let target =
-        FolderTarget { out: &other, from: None, job: "j", mode: Mode::Error, is_ours: |_| true };
+    let target = FolderTarget {
+        out: &other,
+        from: None,
+        job: "j",
+        mode: Mode::Error,
+        is_ours: |_| true,
+        resume: None,
+    };
     let _sink = FolderSink::open(&target).unwrap();
     let source = FolderSource::open(root.path(), &[root.path().join("out"), other]).unwrap();
     let (entries, summary) = list(&source, &everything()).unwrap();

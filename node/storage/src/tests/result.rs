@@ -14,12 +14,19 @@ fn is_ours(name: &str) -> bool {
 }
 
 fn open(out: &Path, mode: Mode) -> Result<FolderSink, SinkError> {
-    FolderSink::open(&FolderTarget { out, from: None, job: "job-1", mode, is_ours })
+    FolderSink::open(&FolderTarget { out, from: None, job: "job-1", mode, is_ours, resume: None })
 }
 
 fn open_beside(out: &Path, from: &Path) -> Result<FolderSink, SinkError> {
     let mode = Mode::Overwrite;
-    FolderSink::open(&FolderTarget { out, from: Some(from), job: "job-1", mode, is_ours })
+    FolderSink::open(&FolderTarget {
+        out,
+        from: Some(from),
+        job: "job-1",
+        mode,
+        is_ours,
+        resume: None,
+    })
 }
 
 fn refusal(opened: Result<FolderSink, SinkError>) -> String {
