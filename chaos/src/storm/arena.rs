@@ -59,6 +59,8 @@ pub(crate) struct Body {
 pub(crate) struct Asked {
     pub(crate) operation: Operation,
     pub(crate) machine: Option<Machine>,
+    /// The node that the machine had then, as the cluster calls it.
+    pub(crate) node: Option<u64>,
     pub(crate) began: Time,
     /// Whether a coordinator was possible when it began.
     pub(crate) able: bool,

@@ -231,7 +231,8 @@ impl Arena {
         let started = Running::start(command, &files, (began, LIMIT));
         let command = started.map_err(|error| Violation::tool(&error))?;
         let (operation, overlapped) = (operation.clone(), false);
-        self.asked.push(Asked { operation, machine, began, able, overlapped, command });
+        let node = machine.and_then(|machine| self.known.nodes.get(&machine)?.id);
+        self.asked.push(Asked { operation, machine, node, began, able, overlapped, command });
         Ok(true)
     }
 
@@ -286,7 +287,12 @@ impl Arena {
             }
             _ => {}
         }
-        if let Some(machine) = asked.machine {
+        let of = asked.machine.filter(|machine| {
+            // By now there may be another node on the machine, of which nothing was said.
+            let now = self.known.nodes.get(machine).and_then(|node| node.id);
+            asked.node.is_none() || asked.node == now
+        });
+        if let Some(machine) = of {
             self.changed((operation, asked.overlapped), machine, ended);
         }
         Ok(())
