@@ -105,6 +105,7 @@ impl World {
         self.note(format_args!("{id} takes part in the log no longer"));
         if let Some(replica) = self.take_voting(id) {
             self.node(id).disk = replica.into_store();
+            self.node(id).disk.close();
         }
         let life = self.node(id).life;
         let after = self.dice.between(1, 2_000);

@@ -52,6 +52,8 @@ pub(crate) struct Body {
     pub(crate) process: Option<Process>,
     pub(crate) folder: String,
     pub(crate) starts: u32,
+    /// Other nodes of the cluster when it was killed.
+    pub(crate) knew: BTreeSet<u64>,
 }
 
 /// What a command that runs is for.
@@ -194,8 +196,16 @@ impl Arena {
 
     /// Starts a node again that is dead.
     pub(crate) fn start(&mut self, machine: Machine) -> Result<(), StormError> {
-        let folder = self.bodies[&machine].folder.clone();
-        self.launch(machine, &folder, "start --http off --threads 1")?;
+        let (folder, knew) = {
+            let body = self.bodies.get_mut(&machine).expect("it was started before");
+            (body.folder.clone(), std::mem::take(&mut body.knew))
+        };
+        let present = self.known.nodes.values().filter_map(|node| node.id);
+        // Who is left to it is told by its log, and what to do: nobody else can know it.
+        let lost = !knew.is_empty() && !present.into_iter().any(|id| knew.contains(&id));
+        let ask = self.known.askable().first().copied().filter(|_| lost);
+        let ask = ask.map(|other| format!(" --ask {}", hosts(&[other]))).unwrap_or_default();
+        self.launch(machine, &folder, &format!("start --http off --threads 1{ask}"))?;
         let id = self.known.nodes.get(&machine).and_then(|node| node.id);
         self.set_life(machine, if id.is_some() { Life::Up } else { Life::Joining });
         Ok(())
@@ -216,6 +226,7 @@ impl Arena {
             process: None,
             folder: folder.to_owned(),
             starts: 0,
+            knew: BTreeSet::new(),
         });
         body.process = process;
         body.starts += 1;
@@ -284,12 +295,13 @@ impl Arena {
             body.process = None;
             let code = status.code();
             match (node.life, node.going) {
+                // It was to start again, and does, whether it will be let in or not.
+                (Life::Stopping, Going::Stays | Going::Asked) if code == Some(0) => {
+                    self.start(machine).map_err(|error| Violation::tool(&error))?;
+                }
                 (_, Going::Asked | Going::Gone) => {
                     self.say.line(now, &format!("m{machine} ({}) is out", name(&node)));
                     self.release(machine);
-                }
-                (Life::Stopping, Going::Stays) if code == Some(0) => {
-                    self.start(machine).map_err(|error| Violation::tool(&error))?;
                 }
                 (Life::Joining, Going::Stays) if self.words_of(machine).contains("error") => {
                     self.say.line(

@@ -90,7 +90,10 @@ impl Arena {
         let Some(id) = node.id else { return Ok(false) };
         match operation {
             Operation::Kill(_) if node.life == Life::Up => {
-                self.bodies.get_mut(&machine).expect("it lives").process = None;
+                let others = self.known.nodes.iter().filter(|(other, _)| **other != machine);
+                let knew = others.filter_map(|(_, node)| node.id).collect();
+                let body = self.bodies.get_mut(&machine).expect("it lives");
+                (body.process, body.knew) = (None, knew);
                 self.set_life(machine, Life::Killed);
                 self.did(operation);
             }

@@ -18,6 +18,8 @@ pub enum MemoryLogError {
 #[derive(Debug, Clone, Default)]
 pub struct MemoryLog {
     now: Content,
+    /// The newest commit, which a crash takes where nothing was written since.
+    commit: u64,
     /// What a crash leaves, where that is not the same.
     synced: Option<Content>,
     lazy: bool,
@@ -58,6 +60,12 @@ impl MemoryLog {
         if let Some(synced) = self.synced.take() {
             self.now = synced;
         }
+        self.close();
+    }
+
+    /// The process ends in good order: a commit that was not kept is forgotten all the same.
+    pub fn close(&mut self) {
+        self.commit = self.now.vote.commit;
     }
 
     fn write(&mut self, change: impl FnOnce(&mut Content)) -> Result<(), MemoryLogError> {
@@ -69,7 +77,9 @@ impl MemoryLog {
         } else if self.synced.is_none() {
             self.synced = Some(self.now.clone());
         }
+        self.now.vote.commit = self.commit;
         change(&mut self.now);
+        self.commit = self.now.vote.commit;
         Ok(())
     }
 }
@@ -92,7 +102,7 @@ impl LogStore for MemoryLog {
     type Error = MemoryLogError;
 
     fn vote(&self) -> Result<Vote, MemoryLogError> {
-        Ok(self.now.vote)
+        Ok(Vote { commit: self.commit, ..self.now.vote })
     }
 
     fn snapshot(&self) -> Result<Option<Snapshot>, MemoryLogError> {
@@ -135,6 +145,14 @@ impl LogStore for MemoryLog {
     }
 
     fn append(&mut self, entries: &[LogEntry], vote: Option<Vote>) -> Result<(), MemoryLogError> {
+        let before = self.now.vote;
+        if let Some(new) = vote
+            && entries.is_empty()
+            && (new.term, new.vote) == (before.term, before.vote)
+        {
+            self.commit = new.commit;
+            return Ok(());
+        }
         self.write(|content| {
             if let Some(new) = entries.first() {
                 let keep = new.index.saturating_sub(content.first());
@@ -143,6 +161,10 @@ impl LogStore for MemoryLog {
             }
             content.vote = vote.unwrap_or(content.vote);
         })
+    }
+
+    fn keep_commit(&mut self) -> Result<(), MemoryLogError> {
+        if self.commit == self.now.vote.commit { Ok(()) } else { self.write(|_| {}) }
     }
 
     fn install(&mut self, snapshot: &Snapshot, vote: Option<Vote>) -> Result<(), MemoryLogError> {
@@ -228,6 +250,22 @@ mod tests {
         log.append(&[entry(3, 1)], None).unwrap();
         log.crash();
         assert_eq!(log.last().unwrap(), 3);
+    }
+
+    #[test]
+    fn a_crash_takes_a_commit_that_was_not_kept() {
+        let mut log = MemoryLog::new();
+        log.install(&snapshot(1), Some(Vote { term: 1, vote: 1, commit: 1 })).unwrap();
+        log.append(&[entry(2, 1), entry(3, 1)], None).unwrap();
+        let commit = |commit| Some(Vote { term: 1, vote: 1, commit });
+        log.append(&[], commit(2)).unwrap();
+        assert_eq!(log.vote().unwrap().commit, 2);
+        log.crash();
+        assert_eq!(log.vote().unwrap().commit, 1);
+        log.append(&[], commit(3)).unwrap();
+        log.keep_commit().unwrap();
+        log.crash();
+        assert_eq!(log.vote().unwrap().commit, 3);
     }
 
     #[test]

@@ -137,6 +137,11 @@ impl<S: LogStore> Replica<S> {
         if entries.is_empty() {
             return Ok(None);
         }
+        // Who has no vote any more stops answering once the change is applied. A voter that forgot
+        // that it is committed would wait for the votes of the gone, for ever.
+        if entries.iter().any(|entry| entry.get_entry_type() != EntryType::EntryNormal) {
+            self.store.keep_commit().map_err(Fatal::Store)?;
+        }
         let mut applied = Vec::with_capacity(entries.len());
         for entry in entries {
             applied.push(self.apply_one(entry)?);

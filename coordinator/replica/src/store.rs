@@ -64,8 +64,12 @@ pub trait LogStore {
     fn term(&self, index: u64) -> Result<Option<u64>, Self::Error>;
 
     /// Removes the entries at and after the first of `entries`, appends these and replaces the
-    /// vote, if there is one.
+    /// vote, if there is one. Where nothing but its commit is new, that becomes durable with
+    /// [`LogStore::keep_commit`], or whatever is written next.
     fn append(&mut self, entries: &[LogEntry], vote: Option<Vote>) -> Result<(), Self::Error>;
+
+    /// Makes the commit of the vote durable.
+    fn keep_commit(&mut self) -> Result<(), Self::Error>;
 
     /// The snapshot of another replaces every entry and the own snapshot.
     fn install(&mut self, snapshot: &Snapshot, vote: Option<Vote>) -> Result<(), Self::Error>;

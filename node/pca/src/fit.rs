@@ -125,6 +125,19 @@ pub enum FitError {
     /// Zero components.
     #[error("0 components were asked for: ask for at least 1 or choose --pca off")]
     NoComponents,
+    /// More components than there are.
+    #[error(
+        "{asked} components were requested, but {rows} photographs have only {rank}: request at \
+         most {rank}, or as many as there are with --pca at-most:{asked}"
+    )]
+    BeyondRank {
+        /// Components that were requested.
+        asked: usize,
+        /// Components with variance.
+        rank: usize,
+        /// Photographs.
+        rows: u64,
+    },
     /// A share that is none.
     #[error("{share} is no share of variance: give a number between 0 and 1, such as 0.95")]
     InvalidShare {
@@ -154,7 +167,12 @@ pub enum FitError {
 
 impl From<FitError> for Failure {
     fn from(error: FitError) -> Self {
-        Self::of(FailureReason::InvalidJob, &error)
+        let reason = match error {
+            // That is no matter of flags.
+            FitError::NoRows | FitError::OneRow => FailureReason::InputMissing,
+            _ => FailureReason::InvalidJob,
+        };
+        Self::of(reason, &error)
     }
 }
 
@@ -182,7 +200,11 @@ pub fn fit(moments: &Moments, options: &FitOptions) -> Result<Fitted, FitError> 
     values.resize(dim, 0.0);
     let rank = spectrum::rank(&values, rows);
     let k = match target {
-        Target::Components(asked) => asked.min(rank),
+        Target::Components(asked) if asked > rank => {
+            return Err(FitError::BeyondRank { asked, rank, rows });
+        }
+        Target::Components(asked) => asked,
+        Target::AtMost(asked) => asked.min(rank),
         Target::Share(share) => spectrum::components_for(share, &values, rank)
             .map_err(|reachable| FitError::ShareUnreachable { share, reachable, rank })?,
     };
@@ -221,11 +243,11 @@ impl Fitted {
 
 fn check(moments: &Moments, options: &FitOptions) -> Result<(), FitError> {
     match options.target {
-        Target::Components(0) => return Err(FitError::NoComponents),
+        Target::Components(0) | Target::AtMost(0) => return Err(FitError::NoComponents),
         Target::Share(share) if !(share > 0.0 && share < 1.0) => {
             return Err(FitError::InvalidShare { share });
         }
-        Target::Components(_) | Target::Share(_) => {}
+        Target::Components(_) | Target::AtMost(_) | Target::Share(_) => {}
     }
     match (moments.dim(), moments.count()) {
         (0, _) => return Err(FitError::NoColumns),
@@ -296,7 +318,7 @@ fn warnings(
 ) -> Vec<Warning> {
     let dim = values.len();
     let mut warnings = Vec::new();
-    if let Target::Components(asked) = target
+    if let Target::AtMost(asked) = target
         && asked > rank
     {
         warnings.push(Warning::BeyondRank { asked, rank });

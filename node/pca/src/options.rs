@@ -35,8 +35,10 @@ pub enum Standardize {
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Target {
-    /// This many, or as many as have variance.
+    /// This many; fewer with variance are an error.
     Components(usize),
+    /// This many, or as many as have variance.
+    AtMost(usize),
     /// The fewest that together explain at least this share of the variance, between 0 and 1.
     Share(f64),
 }

@@ -63,7 +63,7 @@ impl FittedFile {
             k: fitted.k as u32,
             rank: fitted.rank as u32,
             target: match options.target {
-                pca::Target::Components(k) => Target::Components(k as u32),
+                pca::Target::Components(k) | pca::Target::AtMost(k) => Target::Components(k as u32),
                 pca::Target::Share(share) => Target::Share(share),
             },
             standardize: match fitted.standardize {

@@ -11,6 +11,7 @@ use crate::cli::args::{Cli, Command, ConfigArgs, ConfigCommand, Format, ShowArgs
 use crate::cli::exit::Exit;
 use crate::cli::layered::{self, Flag, Origin, TERMINAL};
 use crate::cli::message::CliError;
+use crate::cli::plain::plain_lines;
 use crate::cli::prepare;
 use crate::config::{self, Config, ConfigError, Kind, Layer, Places};
 
@@ -88,7 +89,7 @@ fn show(
 ) -> Result<Exit, CliError> {
     let settings = settings(matches, config);
     if terminal.output == Format::Table {
-        print!("{}", text(&settings, args.origin));
+        print!("{}", plain_lines(&text(&settings, args.origin)));
         return Ok(Exit::Done);
     }
     let places = Places::of_this_process(terminal.config.as_deref());

@@ -12,6 +12,7 @@ use fruitnode_vision::demo::draw_photographs;
 use crate::cli::args::{Cli, Command, DemoArgs, Format, RunArgs, StorageArgs, TerminalArgs};
 use crate::cli::exit::Exit;
 use crate::cli::message::CliError;
+use crate::cli::plain::{plain_json, plain_lines};
 use crate::cli::screen::ScreenLine;
 use crate::cli::summary::shell_word;
 use crate::cli::{cluster, run, verify};
@@ -119,13 +120,13 @@ fn show(
     terminal: &TerminalArgs,
 ) {
     if terminal.output == Format::Json {
-        println!("{json}");
+        println!("{}", plain_json(&json));
         return;
     }
     if terminal.quiet {
         return;
     }
-    print!("{table}");
+    print!("{}", plain_lines(&table));
     let at = |name: &str| result.join(name).display().to_string();
     println!("\nLook at:");
     println!("  {:<44}how much each component explains", at("scree.svg"));

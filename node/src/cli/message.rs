@@ -9,9 +9,9 @@ use fruitnode_coordinator::failure::Failure;
 use fruitnode_coordinator::retry::FailureReason;
 
 use crate::cli::args::{Format, TerminalArgs};
-use crate::cli::cluster::show::table;
 use crate::cli::exit::Exit;
 use crate::cli::layered::{self, Flag};
+use crate::cli::plain::{plain, plain_json};
 use crate::config::Config;
 
 /// Why a command failed.
@@ -76,7 +76,7 @@ impl CliError {
     #[allow(clippy::print_stdout, clippy::print_stderr, reason = "this is where a command speaks")]
     pub(super) fn show(&self, terminal: &TerminalArgs) -> Exit {
         // One line, whatever an expression's parser or a system's message brings along.
-        let line = table::plain(&self.words.split_whitespace().collect::<Vec<_>>().join(" "));
+        let line = plain(&self.words.split_whitespace().collect::<Vec<_>>().join(" "));
         // Whoever interrupts a command is told what became of it: that is no error.
         match self.exit {
             Exit::Interrupted => eprintln!("{line}"),
@@ -95,7 +95,7 @@ impl CliError {
         let document =
             Document { schema_version: 1, outcome, code: self.code, message: &self.words };
         let json = serde_json::to_string_pretty(&document);
-        println!("{}", json.expect("strings are always JSON"));
+        println!("{}", plain_json(&json.expect("strings are always JSON")));
     }
 }
 

@@ -15,6 +15,7 @@ mod message;
 mod meter;
 mod model;
 mod pipe;
+mod plain;
 mod plan;
 mod prepare;
 mod progress;

@@ -16,6 +16,7 @@ use crate::cli::args::{Format, MachineArgs, PlanArgs, TerminalArgs};
 use crate::cli::exit::Exit;
 use crate::cli::machine;
 use crate::cli::message::CliError;
+use crate::cli::plain::{plain_json, plain_lines};
 use crate::cli::prepare::Prepared;
 use crate::cli::progress::spinner;
 use crate::cli::screen::ScreenLine;
@@ -107,7 +108,7 @@ fn show(
 ) {
     let settings = &job.settings;
     if terminal.output == Format::Table {
-        print!("{}", table(&settings.to, standing, threads, plan));
+        print!("{}", plain_lines(&table(&settings.to, standing, threads, plan)));
         if let Some((price, cost)) = args.price_per_hour.zip(cost) {
             println!("  {:<26}about {cost:.4}, at {price} an hour", "cost");
         }
@@ -122,7 +123,7 @@ fn show(
     let document =
         Document { schema_version: 1, outcome: "planned", from, to, target, threads, plan, cost };
     let json = serde_json::to_string_pretty(&document);
-    println!("{}", json.expect("numbers and strings are always JSON"));
+    println!("{}", plain_json(&json.expect("numbers and strings are always JSON")));
 }
 
 fn table(to: &str, standing: Standing, threads: usize, plan: &Plan) -> String {
@@ -146,7 +147,15 @@ fn table(to: &str, standing: Standing, threads: usize, plan: &Plan) -> String {
             count(requests.put)
         ),
     );
-    line("memory", format!("{} at most", HumanBytes(plan.memory_bytes_max)));
+    let (most, large) = (plan.memory_bytes_max, plan.memory_bytes_large);
+    line(
+        "memory",
+        format!(
+            "{} at most, and {} more while a very large photograph is decoded",
+            HumanBytes(most - large),
+            HumanBytes(large)
+        ),
+    );
     line("in the sample", sample(plan));
     let took = HumanDuration(Duration::from_secs_f64(plan.features_s));
     line("time", format!("about {took} for the features, {threads} threads of this machine"));

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use fruitnode_env::wall_ms;
-use fruitnode_storage::S3Options;
+use fruitnode_storage::{DEFAULT_PATTERN, Picked, S3Options};
 use fruitnode_vision::model::{Extractor, Kernel};
 
 use crate::cli::args::{JobArgs, RunArgs, TerminalArgs};
@@ -35,10 +35,28 @@ pub(super) fn prepare(
 
 /// What the flags say, understood.
 pub(super) fn settings(args: &RunArgs) -> Result<Settings, CliError> {
-    let options = options(&args.job)?;
+    let mut options = options(&args.job)?;
+    let from = pick(&args.from, &mut options)?;
     let rows = args.job.result.rows_per_part.get();
-    Settings::parse(args.from.clone(), args.to.clone(), rows, options)
+    Settings::parse(from, args.to.clone(), rows, options)
         .map_err(|error| CliError::of(Exit::Usage, "bad_flag", &error))
+}
+
+/// The place that holds the photographs, where `--from` names them and not the place.
+///
+/// # Errors
+/// When `--pattern` says something else.
+pub(super) fn pick(from: &str, options: &mut JobOptions) -> Result<String, CliError> {
+    let Some(picked) = Picked::of(from) else { return Ok(from.to_owned()) };
+    if options.pattern != DEFAULT_PATTERN {
+        let words = format!(
+            "--from {from} selects photographs by itself: name the folder in --from and everything \
+             else in --pattern, or omit --pattern"
+        );
+        return Err(CliError::new(Exit::Usage, "bad_flag", words));
+    }
+    (options.pattern, options.recursive) = (picked.pattern, picked.recursive);
+    Ok(picked.from)
 }
 
 /// The instant that a flag means: a span before now selects others tomorrow.

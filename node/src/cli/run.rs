@@ -18,6 +18,7 @@ use crate::cli::exit::Exit;
 use crate::cli::machine::{interrupted, kernel, reactor, threads};
 use crate::cli::message::CliError;
 use crate::cli::meter::Meter;
+use crate::cli::plain::{plain_json, plain_lines};
 use crate::cli::plan;
 use crate::cli::prepare::{Prepared, prepare};
 use crate::cli::progress::ProgressLine;
@@ -151,8 +152,8 @@ async fn conduct(
 #[allow(clippy::print_stdout, reason = "this is where the command speaks")]
 pub(super) fn print(summary: &Summary, terminal: &TerminalArgs) {
     match terminal.output {
-        Format::Json => println!("{}", summary.json()),
+        Format::Json => println!("{}", plain_json(&summary.json())),
         Format::Table if terminal.quiet => {}
-        Format::Table => print!("{}", summary.table()),
+        Format::Table => print!("{}", plain_lines(&summary.table())),
     }
 }

@@ -6,6 +6,8 @@ use std::sync::{Mutex, PoisonError};
 
 use indicatif::{ProgressBar, ProgressDrawTarget};
 
+use crate::cli::plain::plain_log;
+
 /// The line that is on the screen now.
 static SHOWN: Mutex<Option<ProgressBar>> = Mutex::new(None);
 
@@ -58,14 +60,16 @@ fn settle(bar: &ProgressBar) {
 impl Write for Screen {
     fn write(&mut self, text: &[u8]) -> io::Result<usize> {
         let shown = SHOWN.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let line = plain_log(text);
         match shown {
             Some(bar) => {
-                let written = bar.suspend(|| stderr().write(text));
+                let written = bar.suspend(|| stderr().write_all(&line));
                 settle(&bar);
-                written
+                written?;
             }
-            None => stderr().write(text),
+            None => stderr().write_all(&line)?,
         }
+        Ok(text.len())
     }
 
     fn flush(&mut self) -> io::Result<()> {

@@ -10,7 +10,7 @@ use clap::{ArgMatches, ColorChoice, CommandFactory, FromArgMatches};
 
 use fruitnode_vision::suspect::DECODE_ONE;
 
-use crate::cli::args::{Cli, Format, Sse, TerminalArgs};
+use crate::cli::args::{Cli, Format, LogFormat, Sse, TerminalArgs};
 use crate::cli::exit::Exit;
 use crate::cli::hints;
 use crate::cli::layered::{self, Flag};
@@ -212,6 +212,7 @@ fn plain() -> TerminalArgs {
         verbose: 0,
         color: ColorChoice::Auto,
         config: None,
+        log_format: LogFormat::Text,
     }
 }
 

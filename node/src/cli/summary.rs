@@ -44,6 +44,10 @@ pub(super) struct Summary {
     threads: usize,
     kernel: String,
     preprocessing: String,
+    /// What the report warns of.
+    warnings: Vec<String>,
+    #[serde(skip)]
+    fit_warnings: Vec<String>,
     /// The whole job, from the first flag to the last rename.
     took_s: f64,
     photographs_per_s: f64,
@@ -66,7 +70,7 @@ impl Summary {
         let (keys, bytes) = view.listing.map_or((0, 0), |listing| (listing.keys, listing.bytes));
         let counts = &view.counts;
         let took_s = story.began().elapsed().as_secs_f64();
-        let stages = story.stages();
+        let (stages, warnings) = (story.stages(), story.warnings());
         let extracting_s = stages
             .get("extract")
             .map_or(0.0, |stage| (stage.last_ended_ms - stage.first_began_ms) as f64 / 1e3);
@@ -96,6 +100,8 @@ impl Summary {
             threads,
             kernel: context.extractor.kernel().to_string(),
             preprocessing: preprocessing(context),
+            warnings: warnings.all,
+            fit_warnings: warnings.of_fit,
             took_s,
             photographs_per_s: keys as f64 / took_s,
             photographs_per_s_features: keys as f64 / extracting_s.max(1e-3),
@@ -165,6 +171,9 @@ impl Summary {
             let (took, rate) = (self.took_s, self.photographs_per_s);
             format!("{took:.1} s, {rate:.0} photographs/s over all")
         });
+        for warning in &self.fit_warnings {
+            let _ = writeln!(out, "  warning: {warning}");
+        }
         let _ = writeln!(
             out,
             "\nresult in {}: report.html for people; report.json, features/, _SUCCESS",

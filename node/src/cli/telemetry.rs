@@ -5,7 +5,7 @@ use std::io::{IsTerminal, stderr};
 
 use tracing_subscriber::EnvFilter;
 
-use crate::cli::args::TerminalArgs;
+use crate::cli::args::{LogFormat, TerminalArgs};
 use crate::cli::exit::Exit;
 use crate::cli::message::CliError;
 use crate::cli::screen::Screen;
@@ -33,12 +33,11 @@ pub(super) fn init(terminal: &TerminalArgs, is_node: bool) -> Result<(), CliErro
         clap::ColorChoice::Never => false,
         clap::ColorChoice::Auto => stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none(),
     };
-    tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(|| Screen)
-        .with_ansi(color)
-        .with_target(false)
-        .init();
+    let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(|| Screen);
+    match terminal.log_format {
+        LogFormat::Text => lines.with_ansi(color).with_target(false).init(),
+        LogFormat::Json => lines.with_ansi(false).json().flatten_event(true).init(),
+    }
     Ok(())
 }
 

@@ -11,7 +11,7 @@ use crate::cli::args::{TerminalArgs, TransformArgs};
 use crate::cli::exit::Exit;
 use crate::cli::machine::kernel;
 use crate::cli::message::CliError;
-use crate::cli::prepare::{Prepared, instant};
+use crate::cli::prepare::{Prepared, instant, pick};
 use crate::cli::{given, plan, run, weights};
 use crate::tasks::options::JobOptions;
 use crate::tasks::{GivenModel, Settings, network};
@@ -45,7 +45,7 @@ pub(in crate::cli) fn prepare(
     let pooling: Pooling =
         facts.pooling.parse().map_err(|error| CliError::of(Exit::Usage, "invalid_job", &error))?;
     let (photographs, result) = (&args.photographs, &args.result);
-    let options = JobOptions {
+    let mut options = JobOptions {
         version: JobOptions::VERSION,
         pattern: photographs.pattern.clone(),
         recursive: photographs.recursive,
@@ -73,7 +73,8 @@ pub(in crate::cli) fn prepare(
         shared: false,
     };
     let rows = result.rows_per_part.get();
-    let mut settings = Settings::parse(args.from.clone(), args.to.clone(), rows, options)
+    let from = pick(&args.from, &mut options)?;
+    let mut settings = Settings::parse(from, args.to.clone(), rows, options)
         .map_err(|error| CliError::of(Exit::Usage, "bad_flag", &error))?;
     let at_hand = match &args.weights {
         Some(place) => weights::at_hand(Some(place), &args.machine, &args.storage, terminal)?,

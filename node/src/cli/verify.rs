@@ -12,6 +12,7 @@ use crate::cli::args::{Format, StorageArgs, TerminalArgs, VerifyArgs};
 use crate::cli::exit::Exit;
 use crate::cli::machine::reactor;
 use crate::cli::message::CliError;
+use crate::cli::plain::{plain_json, plain_lines};
 use crate::verified::{OwnArithmetic, ResultBucket, ResultFolder};
 
 #[derive(Serialize)]
@@ -31,11 +32,11 @@ pub(super) fn verify(args: &VerifyArgs, terminal: &TerminalArgs) -> Result<Exit,
             let outcome = if passed { "passed" } else { "failed" };
             let document = Document { schema_version: 1, outcome, checks: &verdict.checks };
             let json = serde_json::to_string_pretty(&document);
-            println!("{}", json.expect("strings and numbers are always JSON"));
+            println!("{}", plain_json(&json.expect("strings and numbers are always JSON")));
         }
         Format::Table if terminal.quiet && passed => {}
         Format::Table => {
-            print!("{verdict}");
+            print!("{}", plain_lines(&verdict.to_string()));
             let out = &args.out;
             match passed {
                 true if verdict.check(GIVEN_MODEL).is_some() => {

@@ -38,6 +38,9 @@ const PAGE_KEYS: u64 = 1_000;
 /// Objects of a result that do not come per partition: model, reports, plots, story.
 const OBJECTS_ONCE: u64 = 30;
 
+/// What a process takes before it does anything: its code, the weights, the stacks of its threads.
+const PROCESS_BYTES: u64 = 64 << 20;
+
 /// Leases that a node holds at a time: so many partitions of rows are in its memory.
 const PARTITIONS_AT_ONCE: u64 = 2;
 
@@ -60,6 +63,8 @@ pub(crate) struct Plan {
     pub requests: Requests,
     /// What the node may need at most, in bytes.
     pub memory_bytes_max: u64,
+    /// Part of it that only a photograph takes that is decoded by itself, because it is large.
+    pub memory_bytes_large: u64,
     /// What the sample showed.
     pub sample: Sample,
     /// What all photographs would take on this machine, in seconds, as the sample did.
@@ -152,7 +157,8 @@ pub(crate) async fn plan(node: &Arc<NodeContext>, job: &Arc<JobContext>) -> Resu
         partitions,
         features: job.dim,
         requests: requests(job, &summary, partitions),
-        memory_bytes_max: memory(node, job, &summary, partitions),
+        memory_bytes_max: memory(node, job, &summary, partitions) + large(job, &summary),
+        memory_bytes_large: large(job, &summary),
         features_s: sample.seconds_each * summary.keys as f64 / threads,
         sample,
         labels: Labels {
@@ -285,5 +291,10 @@ fn memory(node: &NodeContext, job: &JobContext, summary: &ListSummary, partition
     let rows = u64::from(job.settings.rows_per_part).min(summary.keys) * row * PARTITIONS_AT_ONCE;
     let depth = ReducePlan::new(u32::try_from(partitions).unwrap_or(u32::MAX)).depth();
     let pca = if job.reduces() { pca::memory_needed(job.dim, depth) } else { 0 };
-    fetched + decoding + rows + pca
+    PROCESS_BYTES + fetched + decoding + rows + pca
+}
+
+/// What one photograph takes that is decoded in a process of its own: there is one at a time.
+fn large(job: &JobContext, summary: &ListSummary) -> u64 {
+    PROCESS_BYTES + job.limits.memory_bytes + summary.bytes.min(job.limits.file_bytes)
 }

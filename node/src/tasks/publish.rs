@@ -20,7 +20,7 @@ use fruitnode_result::digest::sha256;
 use fruitnode_result::fitted_file::FittedFile;
 use fruitnode_result::html::{Look, report_html};
 use fruitnode_result::report::{Counts, File};
-use fruitnode_result::story::{Bad, Quarantined, attempts_jsonl, story_html};
+use fruitnode_result::story::{Bad, Quarantined, Warnings, attempts_jsonl, story_html};
 use fruitnode_result::success::Success;
 use fruitnode_result::{model, names, scree};
 
@@ -104,6 +104,8 @@ async fn carry_out(
     let listed = ListingFacts::decode(&job.sink.get(&name).await?)?;
     let files = press.files.clone();
     let mut report = report(job, listing, &listed, counts, fitted.as_deref(), files);
+    let of_fit = fitted.as_ref().map(|fitted| fitted.warnings.clone()).unwrap_or_default();
+    node.story.warn(Warnings { all: report.warnings.clone(), of_fit });
     press.put(names::REPORT_HTML, report_html(&report, &look)).await?;
     report.files.clone_from(&press.files);
     press.put(names::REPORT, report.to_bytes()).await?;

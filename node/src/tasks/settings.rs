@@ -95,8 +95,8 @@ pub(crate) enum SettingsError {
     Flags(#[from] PreprocessError),
     /// `--pca`
     #[error(
-        "--pca: `{0}` is neither a number of components (from 1), nor a share of the variance \
-         between 0 and 1 such as 0.95, nor `off`"
+        "--pca: `{0}` is neither a number of components (from 1) such as 50 or at-most:50, nor a \
+         share of the variance between 0 and 1 such as 0.95, nor `off`"
     )]
     Pca(String),
     /// `--modified-after`, `--modified-before`
@@ -287,9 +287,13 @@ fn target(word: &str) -> Result<Target, SettingsError> {
         let share: f64 = word.parse().map_err(|_| unclear())?;
         return if share > 0.0 && share < 1.0 { Ok(Target::Share(share)) } else { Err(unclear()) };
     }
-    match word.parse() {
+    let (number, target): (&str, fn(usize) -> Target) = match word.strip_prefix("at-most:") {
+        Some(number) => (number, Target::AtMost),
+        None => (word, Target::Components),
+    };
+    match number.parse() {
         Ok(0) | Err(_) => Err(unclear()),
-        Ok(components) => Ok(Target::Components(components)),
+        Ok(components) => Ok(target(components)),
     }
 }
 
@@ -304,10 +308,13 @@ mod tests {
     #[test]
     fn a_number_is_components_and_a_fraction_is_a_share() {
         assert_eq!(target("100").expect("a number"), Target::Components(100));
+        assert_eq!(target("at-most:50").expect("a number"), Target::AtMost(50));
         assert_eq!(target("1").expect("a number"), Target::Components(1));
         assert_eq!(target("0.99").expect("a share"), Target::Share(0.99));
         assert_eq!(target("9e-1").expect("a share"), Target::Share(0.9));
-        for word in ["0", "1.0", "0.0", "-3", "95%", "", "on", "1.5", "nan", "inf", "1e999"] {
+        for word in
+            ["0", "1.0", "0.0", "-3", "95%", "", "on", "1.5", "nan", "inf", "1e999", "at-most:0"]
+        {
             let error = target(word).expect_err(word).to_string();
             assert!(error.contains(word) && error.contains("0.95"), "{error}");
         }

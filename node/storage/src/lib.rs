@@ -16,6 +16,7 @@ pub mod label;
 mod look;
 pub mod manifest;
 mod names;
+mod picked;
 mod place;
 mod publish;
 mod resume;
@@ -36,6 +37,7 @@ pub use folder::FolderSource;
 pub use folder_sink::{FolderSink, FolderTarget, Mode};
 pub use label::{LabelError, LabelRule};
 pub use look::{NoSink, Standing, look};
+pub use picked::Picked;
 pub use place::{Place, PlaceError};
 pub use resume::Resume;
 pub use s3::{

@@ -173,3 +173,22 @@ fn a_coordinator_that_goes_takes_nobody_along() {
         assert_eq!(cluster.whole(&format!("{by}/")), expected);
     }
 }
+
+#[test]
+fn the_only_voter_that_is_left_leads_again_after_its_death() {
+    let mut cluster = Cluster::of(PROGRAM, 3);
+    cluster.until_voters(3);
+    let leader = cluster.leader().expect("there is a coordinator");
+    let others: Vec<usize> = (0..3).filter(|at| *at != leader).collect();
+    for at in &others {
+        cluster.client(&format!("node drain n{}", at + 1)).done();
+    }
+    cluster.until_voters(1);
+    // They vote no longer, and nothing is decided from now on.
+    let key = |at: &usize| cluster.data_dir(*at).join("authority.key").exists();
+    cluster.until("the others have let go", || !others.iter().any(key));
+    cluster.kill(leader);
+    cluster.restart(leader);
+    cluster.until("it leads again", || cluster.leader() == Some(leader));
+    cluster.client(&format!("node drain n{} --undo", others[0] + 1)).done();
+}

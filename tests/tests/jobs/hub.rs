@@ -13,6 +13,9 @@ use fruitnode_tests::sandbox::{files, sha256};
 const SOURCE: &str = "hf://fruit/net";
 const FILE: &str = "fruit/net/resolve/main/model.safetensors";
 
+/// How a file of safetensors begins: the length of its header, and the header.
+const SAFETENSORS: &[u8] = b"\x02\0\0\0\0\0\0\0{}";
+
 /// A hub with one file, and an empty cache.
 struct Scene {
     hub: Hub,
@@ -24,7 +27,8 @@ struct Scene {
 impl Scene {
     fn new() -> Self {
         // Long enough for many pieces, and no piece like another.
-        let bytes: Vec<u8> = (0..300_000u32).flat_map(|n| (n ^ n >> 3).to_le_bytes()).collect();
+        let mut bytes = SAFETENSORS.to_vec();
+        bytes.extend((0..300_000u32).flat_map(|n| (n ^ n >> 3).to_le_bytes()));
         let hub = Hub::start();
         hub.put(FILE, &bytes);
         Self { hub, cache: TempDir::new().expect("a temporary folder"), bytes, token: None }
@@ -325,4 +329,21 @@ fn two_pulls_at_once_fetch_once() {
     let fresh = pulled.into_iter().map(|pulled| scene.whole(pulled));
     assert_eq!(fresh.filter(|pulled| !pulled.cached).count(), 1);
     assert_eq!(scene.hub.seen_by(Server::Store).len(), 1);
+}
+
+#[test]
+fn what_is_no_weights_is_named_and_does_not_stay_in_the_cache() {
+    for (body, words) in [
+        (&b"version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 1\n"[..], "Git LFS"),
+        (b"<!doctype html><title>Sign in</title>", "browsers"),
+        (b"PK\x03\x04 an archive", "safetensors"),
+        (b"\xff\xff\0\0\0\0\0\0{ shorter than its header", "safetensors"),
+        (b"{}", "safetensors"),
+    ] {
+        let scene = Scene::new();
+        scene.hub.put(FILE, body);
+        scene.hub.promise(FILE, None);
+        scene.refused(scene.pull(), &[SOURCE, words]);
+        assert_eq!(scene.parts(), 0, "{words}");
+    }
 }

@@ -189,3 +189,60 @@ fn nothing_of_the_run_is_in_the_result() {
         }
     }
 }
+
+#[test]
+fn a_glob_or_one_photograph_is_what_is_read() {
+    let sandbox = sandbox();
+    let photographs = sandbox.draw("in", 2);
+    let kind = fs::read_dir(&photographs).unwrap().next().unwrap().unwrap().path();
+    fs::create_dir(kind.join("deeper")).unwrap();
+    let one = files(&kind).remove(0);
+    fs::copy(&one, kind.join("deeper/other.jpg")).unwrap();
+    let within = |what: &str| kind.join(what).display().to_string();
+    let read = |from: &str, to: &str| {
+        let line = ["run", "--from", from, "--to", to, "--pca", "off", "-o", "json"];
+        Ended::of(sandbox.command(line)).done().json()["photographs"].as_u64().unwrap()
+    };
+    let name = one.file_name().unwrap().to_str().unwrap().to_owned();
+    assert_eq!(read(&within("*"), "direct"), 2);
+    assert_eq!(read(&within("**/*.jpg"), "deep"), 3);
+    assert_eq!(read(&within(&name), "one"), 1);
+    let words = sandbox.run("run --from in/*.jpg --to x --pattern *.png").refused(2);
+    assert!(words.contains("--pattern") && words.contains("in/*.jpg"), "{words}");
+}
+
+#[test]
+fn more_components_than_there_are_fail_unless_they_are_a_limit() {
+    let sandbox = sandbox();
+    let photographs = sandbox.draw("in", 1);
+    for file in files(&photographs).into_iter().skip(3) {
+        fs::remove_file(file).unwrap();
+    }
+    let words = sandbox.run("run --from in --to out --pca 50").refused(2);
+    assert!(words.contains("50") && words.contains('2') && words.contains("at-most:50"), "{words}");
+    let ended = sandbox.run("run --from in --to out --pca at-most:50 -o json").done().json();
+    assert_eq!(ended["components"], 2, "{ended}");
+    let warnings = ended["warnings"].as_array().unwrap();
+    assert!(warnings.iter().any(|warning| warning.as_str().unwrap().contains("50")), "{ended}");
+    let shown = sandbox.run("run --from in --to again --pca at-most:50").done().stdout;
+    assert!(shown.contains("warning: 50 components"), "{shown}");
+    sandbox.run("verify out").done();
+}
+
+#[test]
+fn names_that_a_terminal_would_obey_are_shown_and_not_obeyed() {
+    let sandbox = sandbox();
+    sandbox.draw("in", 1);
+    for name in ["a\u{1b}[2J.jpg", "gnp.\u{202e}gpj.jpg", "b\u{9b}1A.jpg"] {
+        fs::write(sandbox.path("in").join(name), "no photograph").unwrap();
+    }
+    for more in ["-v", "-vv --log-format json", "-o json", "--dry-run", "--max-bad 1"] {
+        let ended = sandbox.run(&format!("run --from in --to {} --pca 2 {more}", more.len()));
+        for text in [ended.stdout, ended.stderr] {
+            let obeyed = |letter: char| {
+                letter.is_control() && letter != '\n' || ('\u{202a}'..'\u{202f}').contains(&letter)
+            };
+            assert!(!text.contains(obeyed), "{more}: {text:?}");
+        }
+    }
+}

@@ -59,7 +59,9 @@ impl Room {
 
     /// The process dies: what it was about to do is lost, and what it stored stays.
     pub(crate) fn leave(&mut self, id: u64) -> MemoryLog {
-        self.here.remove(&n(id)).unwrap().into_store()
+        let mut store = self.here.remove(&n(id)).unwrap().into_store();
+        store.crash();
+        store
     }
 
     pub(crate) fn change(&mut self, change: VoterChange) {

@@ -150,6 +150,34 @@ fn a_voter_is_replaced_in_one_step_though_it_is_gone() {
 }
 
 #[test]
+fn voters_that_die_after_a_change_need_nobody_who_votes_no_longer() {
+    // A lone voter is left; or all who are left die at once. Nothing was decided since.
+    for left in [vec![1], vec![1, 4, 5]] {
+        let mut room = Room::of(3);
+        let come: Vec<_> = left.iter().filter(|id| **id > 3).map(|id| n(*id)).collect();
+        for id in &come {
+            room.enter(id.0, MemoryLog::new());
+        }
+        if !come.is_empty() {
+            room.change(VoterChange { add_learners: come.clone(), ..VoterChange::default() });
+        }
+        let remove = vec![n(2), n(3)];
+        room.change(VoterChange { promote: come, remove, ..VoterChange::default() });
+        assert_eq!(ids(&room.status(1).voters), left);
+        let stores: Vec<_> = left.iter().map(|id| (*id, room.leave(*id))).collect();
+        for gone in [2, 3] {
+            room.leave(gone);
+        }
+        for (id, store) in stores {
+            room.enter(id, store);
+        }
+        room.ticks(5 * ELECTION_TICKS);
+        assert_eq!(ids(&room.status(room.leader().0).voters), left);
+        room.propose("a");
+    }
+}
+
+#[test]
 fn a_leader_that_finds_itself_removed_steps_down() {
     let mut room = Room::of(3);
     // The change is stored by all, and its leader hands over before it is committed.

@@ -90,7 +90,15 @@ impl fmt::Display for Happening {
             Self::Overdue { name: (job, task, attempt), node } => {
                 write!(f, "attempt {attempt} at {task} of job {job} makes no progress on {node}")
             }
-            Self::JobEnded { job, outcome } => write!(f, "job {job} ended: {outcome:?}"),
+            Self::JobEnded { job, outcome: Outcome::Succeeded { digest } } => {
+                write!(f, "job {job} succeeded: the SHA-256 of its _SUCCESS is {digest}")
+            }
+            Self::JobEnded { job, outcome: Outcome::Failed { task, reason, detail } } => {
+                write!(f, "job {job} failed at {task} ({}): {detail}", reason.code())
+            }
+            Self::JobEnded { job, outcome: Outcome::Cancelled } => {
+                write!(f, "job {job} was cancelled")
+            }
             Self::Changing(change) => {
                 f.write_str("changing the voters:")?;
                 let parts = [

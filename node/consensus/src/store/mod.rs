@@ -51,6 +51,8 @@ pub struct RedbLog {
     // The length of the file from which making it smaller is tried.
     shrink_at: u64,
     latched: bool,
+    // The commit that is in the file.
+    kept: u64,
 }
 
 impl RedbLog {
@@ -72,6 +74,7 @@ impl RedbLog {
             return Err(error::writing(&self.path, &error));
         }
         self.head = head;
+        self.kept = head.vote.commit;
         if let Err(error) = self.mark.set(head.sequence) {
             self.latched = true;
             return Err(error::writing(&self.path, &redb::Error::Io(error)));
@@ -182,6 +185,13 @@ impl LogStore for RedbLog {
             head.vote = vote;
             Ok(())
         })
+    }
+
+    fn keep_commit(&mut self) -> Result<(), StoreError> {
+        match self.kept == self.head.vote.commit {
+            true => Ok(()),
+            false => self.write(|_, _| Ok(())),
+        }
     }
 
     fn install(&mut self, snapshot: &Snapshot, vote: Option<Vote>) -> Result<(), StoreError> {

@@ -142,6 +142,7 @@ fn open(path: &Path, storage: &str) -> Result<RedbLog, StoreError> {
         reserve: Reserve::beside(path),
         shrink_at: FILE_BYTES_MAX,
         latched: false,
+        kept: head.vote.commit,
     })
 }
 

@@ -184,6 +184,10 @@ impl LogStore for FailingLog {
         self.told().append(entries, vote)
     }
 
+    fn keep_commit(&mut self) -> Result<(), MemoryLogError> {
+        self.told().keep_commit()
+    }
+
     fn install(&mut self, snapshot: &Snapshot, vote: Option<Vote>) -> Result<(), MemoryLogError> {
         self.told().install(snapshot, vote)
     }

@@ -51,9 +51,13 @@ fn targets_that_mean_nothing_are_refused() {
 }
 
 #[test]
-fn more_components_than_the_rank_are_capped_with_a_warning() {
+fn more_components_than_the_rank_are_refused_or_capped_with_a_warning() {
     let moments = Moments::of_rows(&generator(6, 40), 40);
-    let fitted = fit(&moments, &default(Target::Components(50))).expect("a fit");
+    let refused = fit(&moments, &default(Target::Components(50))).expect_err("there are 5");
+    assert_eq!(refused, FitError::BeyondRank { asked: 50, rank: 5, rows: 6 });
+    assert!(refused.to_string().contains("at-most:50"), "{refused}");
+    assert_eq!(fit(&moments, &default(Target::Components(5))).expect("a fit").k, 5);
+    let fitted = fit(&moments, &default(Target::AtMost(50))).expect("a fit");
     assert_eq!((fitted.rank, fitted.k), (5, 5));
     assert_eq!(fitted.components.len(), 5 * 40);
     assert_eq!(fitted.spectrum.len(), 40);

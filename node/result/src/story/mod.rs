@@ -101,6 +101,7 @@ pub struct Story {
     failures: Mutex<Vec<FailureLine>>,
     bad: Mutex<BTreeMap<String, Bad>>,
     throughput: Mutex<Throughput>,
+    warnings: Mutex<Warnings>,
     /// Counters of work.
     pub work: Work,
 }
@@ -118,6 +119,15 @@ pub struct Stage {
     pub last_ended_ms: u64,
     /// Sum over attempts, milliseconds.
     pub busy_ms: u64,
+}
+
+/// What a report warns of.
+#[derive(Debug, Clone, Default)]
+pub struct Warnings {
+    /// All of it.
+    pub all: Vec<String>,
+    /// What the fit warns of: the rest is about what was listed, and is counted elsewhere too.
+    pub of_fit: Vec<String>,
 }
 
 /// Photographs with one code.
@@ -188,6 +198,7 @@ impl Story {
             stages: Mutex::default(),
             failures: Mutex::default(),
             bad: Mutex::default(),
+            warnings: Mutex::default(),
             throughput: Mutex::default(),
             work: Work::default(),
         }
@@ -209,6 +220,16 @@ impl Story {
         if *path < seen.example {
             seen.example.clone_from(path);
         }
+    }
+
+    /// Has whoever runs the job know what its report warns of.
+    pub fn warn(&self, warnings: Warnings) {
+        *lock(&self.warnings) = warnings;
+    }
+
+    /// What the report of the job warns of.
+    pub fn warnings(&self) -> Warnings {
+        lock(&self.warnings).clone()
     }
 
     /// What is in quarantine and why, in words: the codes, how often, and an example of each.

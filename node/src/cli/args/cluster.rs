@@ -236,6 +236,9 @@ pub(crate) struct StatusArgs {
     /// Say it again every second.
     #[arg(long)]
     pub watch: bool,
+    /// Exit with 1 unless the cluster is healthy; with --quiet for nothing but that.
+    #[arg(long, conflicts_with = "watch")]
+    pub check: bool,
     /// How the cluster is reached.
     #[command(flatten)]
     pub reach: ReachArgs,

@@ -41,7 +41,8 @@ Exit codes: as of `fruitnode run`";
 /// Options of `run`.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct RunArgs {
-    /// Where the photographs are: a folder, or s3://BUCKET/PREFIX.
+    /// Where the photographs are: a folder, or s3://BUCKET/PREFIX; or a glob in quotes such as
+    /// 'photos/*.jpg'.
     #[arg(long, value_name = "PLACE")]
     pub from: String,
     /// Where the result goes: a folder, or s3://BUCKET/PREFIX. It is valid whole or not at all.
@@ -163,7 +164,8 @@ pub(crate) struct JobArgs {
     #[arg(long, value_name = "keras|torchvision|caffe|unit", help_heading = "Network")]
     pub preprocess: Option<String>,
 
-    /// Components: a number, a share of the variance such as 0.99, or `off`.
+    /// Components: a number such as 50, or at-most:50 where there may be fewer; a share of the
+    /// variance such as 0.99; or `off`.
     #[arg(long, value_name = "K|SHARE|off", default_value = "0.95", help_heading = "PCA",
           aliases = ["k", "n-components", "components"])]
     pub pca: String,

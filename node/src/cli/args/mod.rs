@@ -28,4 +28,4 @@ pub(crate) use machine::{MachineArgs, Sse, StorageArgs};
 pub(crate) use model::{InspectArgs, ModelCommand, PullArgs, VerifyModelArgs};
 pub(crate) use program::{CompletionArgs, ConfigArgs, ConfigCommand, ManArgs, ShowArgs};
 pub(crate) use secret::Secret;
-pub(crate) use terminal::{Format, TerminalArgs};
+pub(crate) use terminal::{Format, LogFormat, TerminalArgs};

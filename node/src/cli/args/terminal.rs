@@ -17,12 +17,32 @@ pub(crate) struct TerminalArgs {
     /// unasked. RUST_LOG overrides it.
     #[arg(short, long, global = true, action = clap::ArgAction::Count)]
     pub verbose: u8,
+    /// Form of log lines on standard error.
+    #[arg(
+        long,
+        global = true,
+        value_enum,
+        default_value_t,
+        value_name = "text|json",
+        hide_possible_values = true
+    )]
+    pub log_format: LogFormat,
     /// Colours.
     #[arg(long, global = true, value_name = "WHEN", default_value = "auto")]
     pub color: ColorChoice,
     /// Configuration file to use in the place of ./fruitnode.toml.
     #[arg(short, long, global = true, value_name = "FILE")]
     pub config: Option<PathBuf>,
+}
+
+/// Form of a line of the log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+pub(crate) enum LogFormat {
+    /// For people.
+    #[default]
+    Text,
+    /// For programs: one JSON object a line.
+    Json,
 }
 
 /// Form of what goes to standard output.

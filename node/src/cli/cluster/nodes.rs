@@ -16,10 +16,10 @@ use crate::cli::cluster::say::{confirm, done, say, tell};
 use crate::cli::cluster::show::cluster;
 use crate::cli::cluster::show::health::{State, health};
 use crate::cli::cluster::show::node::{self, Rates};
-use crate::cli::cluster::show::table::{plain, plain_lines};
 use crate::cli::exit::Exit;
 use crate::cli::machine::interrupted;
 use crate::cli::message::CliError;
+use crate::cli::plain::{plain, plain_json, plain_lines};
 
 /// Between two looks at the cluster.
 const EVERY: Duration = Duration::from_secs(1);
@@ -46,6 +46,7 @@ pub(in crate::cli) fn status(args: &StatusArgs, terminal: &TerminalArgs) -> Resu
         say(terminal, || cluster::json(&status, &rates), text);
         Ok(match health(&status).state {
             State::Stopped => Exit::Unreachable,
+            State::Degraded if args.check => Exit::Failed,
             State::Healthy | State::Degraded => Exit::Done,
         })
     })
@@ -95,7 +96,9 @@ impl Watched {
             node::rates(&before.nodes, &status.nodes, now.since(*then).as_secs_f64())
         });
         match (terminal.output, screen) {
-            (Format::Json, _) => println!("{}", cluster::json(&status, &rates)),
+            (Format::Json, _) => {
+                println!("{}", plain_json(&cluster::json(&status, &rates).to_string()))
+            }
             (Format::Table, true) => {
                 let text = cluster::text(&status, &rates, wall_ms());
                 print!("{CLEAR}{}", plain_lines(&text));

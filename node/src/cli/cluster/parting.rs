@@ -20,10 +20,10 @@ use crate::cli::cluster::reach::{self, Reach, holds_person, passing};
 use crate::cli::cluster::say::{ask, confirm, done, somebody, tell};
 use crate::cli::cluster::show::founded::word;
 use crate::cli::cluster::show::node;
-use crate::cli::cluster::show::table::plain;
 use crate::cli::exit::Exit;
 use crate::cli::machine::reactor;
 use crate::cli::message::CliError;
+use crate::cli::plain::plain;
 use crate::member::data_dir::{self, NodeFile, ROSTER};
 use crate::member::{self, DataDirError, RestoreOptions, Restored};
 

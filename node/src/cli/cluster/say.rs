@@ -5,9 +5,9 @@ use std::io::{IsTerminal, Write, stderr, stdin};
 use serde_json::Value;
 
 use crate::cli::args::{Format, TerminalArgs};
-use crate::cli::cluster::show::table::{plain, plain_lines};
 use crate::cli::exit::Exit;
 use crate::cli::message::CliError;
+use crate::cli::plain::{plain, plain_json, plain_lines};
 
 /// Says what a command found, in the form that was asked for.
 #[allow(clippy::print_stdout, reason = "this is where the commands speak")]
@@ -17,7 +17,7 @@ pub(super) fn say(
     text: impl FnOnce() -> String,
 ) {
     match terminal.output {
-        Format::Json => println!("{:#}", json()),
+        Format::Json => println!("{}", plain_json(&format!("{:#}", json()))),
         Format::Table if terminal.quiet => {}
         Format::Table => print!("{}", plain_lines(&text())),
     }

@@ -15,6 +15,7 @@ use fruitnode_vision::preprocess::Flags;
 use crate::cli::args::{Format, InspectArgs, TerminalArgs};
 use crate::cli::exit::Exit;
 use crate::cli::message::CliError;
+use crate::cli::plain::{plain, plain_json, plain_lines};
 use crate::tasks::{GivenModel, network};
 
 /// What is said of a file of weights.
@@ -46,8 +47,8 @@ pub(super) fn inspect(args: &InspectArgs, terminal: &TerminalArgs) -> Result<Exi
         false => weights(args)?,
     };
     match terminal.output {
-        Format::Json => println!("{json}"),
-        Format::Table => print!("{table}"),
+        Format::Json => println!("{}", plain_json(&json)),
+        Format::Table => print!("{}", plain_lines(&table)),
     }
     Ok(Exit::Done)
 }
@@ -105,7 +106,7 @@ fn weights_table(told: &Weights) -> String {
     table.line("tensors", format!("{}: {}", told.tensors, types.join(", ")));
     table.settings(&told.preprocessing);
     for (key, value) in &told.metadata {
-        table.line(&format!("says {}", plain(key)), plain(value));
+        table.line(&format!("says {}", brief(key)), brief(value));
     }
     table.0
 }
@@ -166,13 +167,12 @@ impl Table {
     }
 }
 
-/// Text of somebody's file on one line, without what a terminal would obey.
-fn plain(text: &str) -> String {
+/// Text of somebody's file on one line, and not longer than one.
+fn brief(text: &str) -> String {
     const CHARS_MAX: usize = 120;
-    let shown = text.chars().take(CHARS_MAX);
-    let mut plain: String = shown.map(|c| if c.is_control() { ' ' } else { c }).collect();
+    let mut brief: String = plain(text).chars().take(CHARS_MAX).collect();
     if text.chars().nth(CHARS_MAX).is_some() {
-        plain.push('…');
+        brief.push('…');
     }
-    plain
+    brief
 }

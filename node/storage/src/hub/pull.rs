@@ -1,7 +1,9 @@
 //! A pull: attempts until the file is whole or patience is at an end, then its digest, then its
 //! final name.
 
-use std::path::PathBuf;
+use std::fs::File;
+use std::io::{self, Read as _};
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use indicatif::HumanBytes;
@@ -15,6 +17,9 @@ use crate::hub::fetch::{Fetched, Fetcher, Trouble};
 use crate::hub::part::Part;
 use crate::hub::source::Source;
 use crate::hub::surroundings::Surroundings;
+
+/// Bytes that tell what a file is.
+const HEAD_BYTES: u64 = 64;
 
 /// Most attempts in all, however many bytes each of them brought.
 const ATTEMPTS_MAX: u32 = 100;
@@ -107,7 +112,7 @@ pub async fn pull(
             part.discard();
             let path = cache.find(&sha256).ok_or_else(|| PullError::Cache {
                 path: cache.root().to_owned(),
-                source: std::io::ErrorKind::NotFound.into(),
+                source: io::ErrorKind::NotFound.into(),
             })?;
             let bytes = digest_of(&path).map_or(0, |(_, bytes)| bytes);
             let known = known(sha256, bytes, linked.commit);
@@ -126,11 +131,37 @@ pub async fn pull(
                 let (source_words, expected) = (source.to_string(), expected.to_owned());
                 return Err(PullError::Digest { source_words, found, expected, who });
             }
+            if let Some(what) = not_weights(&part.path).map_err(trouble)? {
+                part.discard();
+                return Err(PullError::Answer { source_words: source.to_string(), what });
+            }
             let known = known(found, bytes, linked.commit);
             let path = cache.keep(&part, source, endpoint, &known)?;
             Ok(Pulled { path, known, cached: false })
         }
     }
+}
+
+/// What a file is instead of safetensors, in words; nothing if it begins as they do: with the
+/// length of a header, little-endian in 8 bytes, and the header's `{`.
+fn not_weights(path: &Path) -> io::Result<Option<String>> {
+    let (mut head, mut file) = (Vec::new(), File::open(path)?);
+    let bytes = file.metadata()?.len();
+    file.by_ref().take(HEAD_BYTES).read_to_end(&mut head)?;
+    let text = head.trim_ascii_start();
+    let what = if text.starts_with(b"version https://git-lfs") {
+        "it is a Git LFS pointer and not the file it points to: use the address of the file itself"
+    } else if text.starts_with(b"<") {
+        "it is a page for browsers, maybe one to sign in, and not weights: open it in a browser"
+    } else {
+        let header = head.first_chunk().map(|length| u64::from_le_bytes(*length));
+        let sound = header.is_some_and(|length| length <= bytes.saturating_sub(8));
+        if sound && head.get(8) == Some(&b'{') {
+            return Ok(None);
+        }
+        "it does not begin as a safetensors file does: check that the source names one"
+    };
+    Ok(Some(what.to_owned()))
 }
 
 /// Bytes of a source that the next pull can go on with.

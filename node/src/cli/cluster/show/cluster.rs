@@ -6,7 +6,8 @@ use serde::Serialize;
 use crate::cli::cluster::show::health::{Notice, State, health};
 use crate::cli::cluster::show::job::{self, JobDocument, OutageDocument};
 use crate::cli::cluster::show::node::{self, NodeDocument, Rates};
-use crate::cli::cluster::show::table::{line, plain};
+use crate::cli::cluster::show::table::line;
+use crate::cli::plain::plain;
 
 /// What a node can be, in the order in which it is told.
 const STATES: [&str; 7] = ["ready", "draining", "joined", "lost", "answers", "silent", "unknown"];

@@ -4,7 +4,8 @@ use fruitnode_coordinator::retry::FailureReason;
 use fruitnode_proto::v1::{JobStatus, Outage};
 use serde::Serialize;
 
-use crate::cli::cluster::show::table::{NOTHING, Set, Table, count, line, plain, span, time};
+use crate::cli::cluster::show::table::{NOTHING, Set, Table, count, line, span, time};
+use crate::cli::plain::plain;
 use crate::cli::summary::shell_word;
 
 /// A job, for programs.

@@ -4,7 +4,8 @@ use fruitnode_proto::v1::row_batch::Row;
 use serde_json::{Value, json};
 
 use crate::cli::cluster::show::node;
-use crate::cli::cluster::show::table::{count, plain};
+use crate::cli::cluster::show::table::count;
+use crate::cli::plain::plain;
 
 /// Numbers of a row that people are shown.
 const NUMBERS_SHOWN: usize = 4;

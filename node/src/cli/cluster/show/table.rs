@@ -2,6 +2,7 @@
 
 use indicatif::{HumanBytes, HumanCount};
 
+use crate::cli::plain::plain;
 use crate::tasks::when;
 
 /// Between two columns.
@@ -98,20 +99,6 @@ pub(crate) fn span(ms: u64) -> String {
     }
 }
 
-/// What others said, without what would move a cursor.
-pub(crate) fn plain(text: &str) -> String {
-    let control = |letter: char| letter.is_control();
-    if !text.contains(control) {
-        return text.to_owned();
-    }
-    text.chars().map(|letter| if control(letter) { '\u{fffd}' } else { letter }).collect()
-}
-
-/// The same of a text of several lines, each of which was put together here.
-pub(crate) fn plain_lines(text: &str) -> String {
-    text.split('\n').map(plain).collect::<Vec<_>>().join("\n")
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -126,12 +113,6 @@ mod tests {
             text,
             "  id       photographs\n  n1                 7\n  n12\u{fffd}[2J       12,345\n"
         );
-    }
-
-    #[test]
-    fn what_others_said_moves_no_cursor_and_begins_no_line() {
-        assert_eq!(plain("a\u{1b}[1A\r\nb"), "a\u{fffd}[1A\u{fffd}\u{fffd}b");
-        assert_eq!(plain_lines("a\u{7}\n\nb\u{9b}2J\n"), "a\u{fffd}\n\nb\u{fffd}2J\n");
     }
 
     #[test]

@@ -6,7 +6,8 @@ use fruitnode_proto::v1::{ClusterStatus, Outage, SetAside, UnreachablePair};
 use super::nodes::names;
 use super::notice::{Notice, State};
 use crate::cli::cluster::show::node;
-use crate::cli::cluster::show::table::{plain, span, time};
+use crate::cli::cluster::show::table::{span, time};
+use crate::cli::plain::plain;
 
 /// All of it.
 pub(super) fn notice(status: &ClusterStatus, notices: &mut Vec<Notice>) {

@@ -5,7 +5,8 @@ use fruitnode_proto::v1::{ClusterStatus, NodeStatus};
 use super::nodes::{answers, names, place, present, votes};
 use super::notice::{Notice, State};
 use crate::cli::cluster::show::node;
-use crate::cli::cluster::show::table::{plain, span};
+use crate::cli::cluster::show::table::span;
+use crate::cli::plain::plain;
 use crate::member::{ELSEWHERE_MS, SILENT_MS};
 
 /// What keeps the cluster from deciding, as far as the nodes that answered know.
