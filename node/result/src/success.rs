@@ -39,12 +39,12 @@ impl Success {
             .map_err(|_| ReadError::new(FORMAT, "it is not UTF-8 text"))?;
         if text.is_empty() {
             let reason =
-                "it is empty, so another program wrote it: Spark's marker holds no digests";
+                "it is empty, so another program wrote it (the marker of Spark has no digests)";
             return Err(ReadError::new(FORMAT, reason));
         }
         let lines = text
             .strip_suffix('\n')
-            .ok_or_else(|| ReadError::new(FORMAT, "its last line is cut"))?;
+            .ok_or_else(|| ReadError::new(FORMAT, "its last line is incomplete"))?;
         let mut files = BTreeMap::new();
         for (number, line) in (1..).zip(lines.split('\n')) {
             let (digest, name) = parse_line(line)

@@ -60,7 +60,7 @@ pub(super) fn carry_out(
             .map_err(|error| CliError::of(Exit::Failed, "no_threads", &error))?;
         let ended = conduct(node, &job, &story, terminal).await;
         if let Err(error) = job.sink.abort().await {
-            tracing::warn!(%error, "what the job left behind could not be removed");
+            tracing::warn!(%error, "cannot remove the leftovers of the job");
         }
         let (success, view) = ended?;
         Ok(Summary::of(&job.id, &job, &view, &story, threads.get(), success))
@@ -87,7 +87,7 @@ async fn conduct(
         () = interrupted() => {
             cluster.cancel(&job.id).await;
             drop(line);
-            let words = format!("interrupted: nothing was written to {}", job.settings.to);
+            let words = format!("interrupted; nothing was written to {}", job.settings.to);
             return Err(CliError::new(Exit::Interrupted, "interrupted", words));
         }
     };
@@ -98,7 +98,7 @@ async fn conduct(
             let words = match story.quarantine_words() {
                 // The detail may say it already.
                 _ if reason == FailureReason::TooManyBad && detail.contains(EXAMPLE) => detail,
-                Some(bad) => format!("{detail}; not read: {bad}"),
+                Some(bad) => format!("{detail}; not used: {bad}"),
                 None => detail,
             };
             Err(Failure::new(reason, words).into())
@@ -107,7 +107,7 @@ async fn conduct(
             Err(CliError::new(Exit::Interrupted, "cancelled", "the job was cancelled"))
         }
         None => {
-            let words = "the coordinator stopped; this is a bug in fruitnode: report it";
+            let words = "the coordinator stopped; this is a bug in fruitnode, please report it";
             Err(CliError::new(Exit::Failed, "stopped", words))
         }
     }

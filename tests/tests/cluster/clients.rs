@@ -108,7 +108,7 @@ fn a_cancelled_job_leaves_nothing_but_its_story() {
         cluster.job.store.let_go();
         assert_eq!(cluster.ended(&id), "cancelled");
         let words = cluster.client(&format!("job cancel {id}")).refused(6);
-        assert!(words.contains("over already"), "{words}");
+        assert!(words.contains("already over"), "{words}");
         cluster.until(&format!("nothing is left of {id}"), || {
             cluster.job.digests("out/").is_empty() && cluster.job.orphans("out/").is_empty()
         });
@@ -167,7 +167,7 @@ fn a_job_without_a_result_is_explained_by_the_coordinator_that_saw_its_end() {
     assert_eq!(story["ended"]["attempts_known"], false, "{story}");
     assert_eq!(story["attempts"].as_array().map(Vec::len), Some(0), "{story}");
     let text = cluster.client("job explain failed").done().stdout;
-    assert!(text.contains("no longer known"), "{text}");
+    assert!(text.contains("no longer available"), "{text}");
 }
 
 #[test]
@@ -250,10 +250,10 @@ fn a_host_that_hangs_is_not_waited_for() {
     let ended = cluster.job.run(&format!("-vv status -o json --host {hosts}")).done();
     assert!(ended.json()["coordinator"].is_number(), "{}", ended.stdout);
     // The next one was asked and has answered before the first was given up.
-    assert!(!ended.stderr.contains("a host was given up"), "{}", ended.stderr);
+    assert!(!ended.stderr.contains("a node does not answer"), "{}", ended.stderr);
     // Who names that one alone waits for it.
     let words = cluster.job.run(&format!("-vv status --host {}", cluster.address(frozen)));
-    assert!(words.refused(3).contains("a host was given up"));
+    assert!(words.refused(3).contains("a node does not answer"));
     cluster.thaw(frozen);
     cluster.until_ready(3);
 }

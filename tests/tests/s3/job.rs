@@ -431,7 +431,7 @@ fn a_model_on_s3_gives_new_photographs_the_scores_it_gave_before() {
         assert!(job.published("out/")["pca.csv"] == scores, "{model}");
     }
     let words = transform("s3://fruit/out/model", "s3://fruit/out").refused(6);
-    assert!(words.contains("holds the model"), "{words}");
+    assert!(words.contains("contains the model"), "{words}");
     let words = transform("s3://fruit/in", "c").refused(5);
     assert!(words.contains("s3://fruit/in/model.json"), "{words}");
 }

@@ -94,7 +94,7 @@ fn a_target_that_cannot_become_a_result_is_refused_in_words() {
     let from = out.join("photos");
     fs::create_dir_all(&from).unwrap();
     assert!(
-        refusal(open_beside(&out, &from)).contains("holds the folder the photographs come from")
+        refusal(open_beside(&out, &from)).contains("contains the folder the photographs come from")
     );
     assert!(refusal(open_beside(&from, &from)).contains("is the folder the photographs come from"));
     symlink(&from, room.path().join("link")).unwrap();

@@ -63,7 +63,7 @@ pub(crate) fn text(status: &ClusterStatus, rates: &Rates, now_ms: u64) -> String
     let health = health(status);
     let mut out = format!("{}  cluster {}", health.state, called(status));
     if status.partial {
-        out.push_str(&format!(", as {} knows it", node::id(status.answered_by)));
+        out.push_str(&format!(", as known to {}", node::id(status.answered_by)));
     }
     out.push('\n');
     for notice in &health.notices {
@@ -78,7 +78,9 @@ pub(crate) fn text(status: &ClusterStatus, rates: &Rates, now_ms: u64) -> String
     out.push('\n');
     out.push_str(&match running.is_empty() {
         // A node that only works knows of no jobs but its own tasks.
-        true if status.partial && status.applied == 0 => "  jobs are not known here\n".to_owned(),
+        true if status.partial && status.applied == 0 => {
+            "  jobs are not known to this node\n".to_owned()
+        }
         true => "  no job is running\n".to_owned(),
         false => job::table(&running, now_ms, "  "),
     });
@@ -135,7 +137,7 @@ pub(crate) fn one_line(status: &ClusterStatus, now_ms: u64) -> String {
     let number = status.nodes.iter().filter(|node| node.state == of_state).count();
     let all = status.nodes.iter().filter(|node| node.state != "removed").count();
     let leader = match (status.leader, status.term) {
-        (0, _) => format!("no coordinator, as {} knows", node::id(status.answered_by)),
+        (0, _) => format!("no coordinator, as known to {}", node::id(status.answered_by)),
         (leader, 0) => format!("coordinator {}", node::id(leader)),
         (leader, term) => format!("coordinator {}, term {term}", node::id(leader)),
     };
@@ -235,7 +237,7 @@ mod tests {
         let text = text(&status, &Rates::new(), 61_000);
         for says in [
             "DEGRADED  cluster fruits (ab12cd34)\n",
-            "  ! n3 (10.0.0.3:7400) votes and is lost: start it again",
+            "  ! n3 (10.0.0.3:7400) is a voter and is lost: start it again",
             "  coordinator               n1, term 4\n",
             "  voters                    n1, n2, n3 (3 wanted)\n",
             "  nodes                     1 ready, 1 draining, 1 lost\n",
@@ -273,7 +275,7 @@ mod tests {
             "STOPPED  cluster fruits (ab12cd34), as n1 knows it\n",
             "  coordinator               none\n",
             "  nodes                     1 answers, 1 silent, 1 unknown\n",
-            "jobs are not known here",
+            "jobs are not known to this node",
         ] {
             assert!(text.contains(says), "{says}: {text}");
         }
