@@ -262,8 +262,18 @@ fn the_manual_has_a_page_for_every_command_that_is_not_hidden() {
         assert!(names.iter().any(|name| name == page), "{page}: {names:?}");
     }
     assert!(!names.iter().any(|name| name.contains("decode-one")), "{names:?}");
+    for name in names {
+        let page = fs::read_to_string(sandbox.path("pages").join(&name)).unwrap();
+        for section in ["EXIT STATUS", "ENVIRONMENT", "FILES"] {
+            assert!(page.contains(&format!(".SH \"{section}\"")), "{name}: {section}");
+        }
+    }
     let page = fs::read_to_string(sandbox.path("pages/fruitnode-run.1")).unwrap();
-    assert!(page.contains("dry") && page.contains("Exit codes"), "{page}");
+    for says in ["EXAMPLES", "\\-\\-dry\\-run", "130 interrupted", "FRUITNODE_PCA", "HF_TOKEN"] {
+        assert!(page.contains(says), "{says}: {page}");
+    }
+    let page = fs::read_to_string(sandbox.path("pages/fruitnode-status.1")).unwrap();
+    assert!(page.contains("/client") && !page.contains("HF_TOKEN"), "{page}");
 }
 
 #[test]
