@@ -11,3 +11,4 @@ mod model;
 mod pull;
 mod same_bits;
 mod transform;
+mod wrong_uses;
