@@ -129,7 +129,7 @@ mod tests {
         for (bytes, words) in [
             (Vec::new(), "it is empty"),
             (vec![0xff, 0xfe], "not UTF-8"),
-            (whole[..whole.len() - 1].to_vec(), "cut"),
+            (whole[..whole.len() - 1].to_vec(), "incomplete"),
             (whole[3..].to_vec(), "64 hexadecimal digits"),
             (format!("{}\n{}\n", lines[1], lines[0]).into_bytes(), "line 2 is out of order"),
             (format!("{}\n{}\n", lines[0], lines[0]).into_bytes(), "line 2 is out of order"),

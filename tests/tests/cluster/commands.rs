@@ -188,7 +188,7 @@ fn tokens_and_certificates_are_made_listed_and_taken_back() {
     let id = made["info"]["id"].as_str().expect("as the command says").to_owned();
     assert!(made["token"].as_str().expect("as the command says").starts_with("FN1."));
     let listed = alone.sandbox.run("token list").done().stdout;
-    assert!(listed.contains(&id) && listed.contains("good for 14 min"), "{listed}");
+    assert!(listed.contains(&id) && listed.contains("valid for 14 min"), "{listed}");
     assert!(!listed.contains("FN1."), "{listed}");
     alone.sandbox.run(&format!("token revoke {id}")).done();
     assert!(alone.sandbox.run(&format!("token revoke {id}")).refused(5).contains(&id));

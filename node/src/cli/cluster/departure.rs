@@ -259,7 +259,7 @@ mod tests {
         assert!(words.words().contains("is the only voter"), "{words:?}");
         assert_eq!(words.exit(), Exit::Conflict);
         let words = refused(&[VOTER, LOST, LOST], 1);
-        for says in ["for n2, n3 cannot be reached", "fruitnode start", "--force"] {
+        for says in ["because n2, n3 cannot be reached", "fruitnode start", "--force"] {
             assert!(words.words().contains(says), "{words:?}");
         }
     }

@@ -86,8 +86,7 @@ pub struct ManifestSummary {
 pub enum ManifestError {
     /// An option out of its range.
     #[error(
-        "the rows per part (--rows-per-part) must be between 1 and {ROWS_PER_PART_MAX}, not \
-             {rows}"
+        "the rows per part (--rows-per-part) must be between 1 and {ROWS_PER_PART_MAX}, not {rows}"
     )]
     RowsPerPart {
         /// What was asked for.

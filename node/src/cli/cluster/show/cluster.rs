@@ -272,7 +272,7 @@ mod tests {
         (status.partial, status.leaderless_ms) = (true, 14_000);
         let text = text(&status, &Rates::new(), 0);
         for says in [
-            "STOPPED  cluster fruits (ab12cd34), as n1 knows it\n",
+            "STOPPED  cluster fruits (ab12cd34), as known to n1\n",
             "  coordinator               none\n",
             "  nodes                     1 answers, 1 silent, 1 unknown\n",
             "jobs are not known to this node",
@@ -280,7 +280,10 @@ mod tests {
             assert!(text.contains(says), "{says}: {text}");
         }
         let line = one_line(&status, 0);
-        assert!(line.starts_with("STOPPED: no coordinator, as n1 knows, 1 of 3 nodes"), "{line}");
+        assert!(
+            line.starts_with("STOPPED: no coordinator, as known to n1, 1 of 3 nodes"),
+            "{line}"
+        );
         assert!(!line.contains("14"), "it says the same for as long as it is so: {line}");
         let json = json(&status, &Rates::new());
         assert_eq!(
@@ -289,7 +292,7 @@ mod tests {
         );
         let nobodys = ClusterStatus { name: String::new(), voters_wanted: 0, ..status };
         let text = super::text(&nobodys, &Rates::new(), 0);
-        assert!(text.starts_with("STOPPED  cluster ab12cd34, as n1"), "{text}");
+        assert!(text.starts_with("STOPPED  cluster ab12cd34, as known to n1"), "{text}");
         assert!(!text.contains("wanted"), "{text}");
     }
 

@@ -53,8 +53,8 @@ impl Founded<'_> {
             Some(_) => ("nodes", "with its own --data-dir and --listen"),
         };
         out.push_str(&format!(
-            "\nto join up to {} {who} within {life}, run this on each of them, {how} (the token \
-             is not shown again):\n",
+            "\nto join up to {} {who} within {life}, run this on each of them, {how} (the token is \
+             not shown again):\n",
             self.uses,
         ));
         out.push_str(&format!("  {}\n", self.join()));
