@@ -91,7 +91,7 @@ impl fmt::Display for Happening {
                      reconnect"
                 )
             }
-            Self::Left(node) => write!(f, "{node} is leaving; its work is done"),
+            Self::Left(node) => write!(f, "{node} has handed over its work and is stopping"),
             Self::Removed(node) => write!(f, "{node} is no longer a voter and is now removed"),
             Self::Overdue { name: (job, task, attempt), node } => {
                 write!(f, "attempt {attempt} of {task} in job {job} makes no progress on {node}")
