@@ -51,7 +51,7 @@ fn pulled_weights_lie_in_the_cache_and_where_they_were_asked_for() {
     assert_eq!((&told["sha256"], &told["cached"]), (&digest.as_str().into(), &false.into()));
     assert!(fs::read(told["file"].as_str().unwrap()).unwrap() == scene.bytes);
     let table = scene.run("model pull hf://fruit/net --to w.safetensors").done().stdout;
-    assert!(table.contains("here already") && table.contains(&digest), "{table}");
+    assert!(table.contains("already in the cache") && table.contains(&digest), "{table}");
     assert!(fs::read(scene.sandbox.path("w.safetensors")).unwrap() == scene.bytes);
     assert_eq!(scene.hub.seen_by(Server::Store).len(), 1);
     scene.run("model pull hf://fruit/net --to w.safetensors").done();

@@ -125,7 +125,7 @@ fn show(pulled: &Pulled, to: Option<&Path>, terminal: &TerminalArgs) {
     if terminal.quiet {
         return;
     }
-    let came = if pulled.cached { "(already in the cache)" } else { "" };
+    let came = if pulled.cached { " (already in the cache)" } else { "" };
     println!("  {:<26}{}{came}", "source", known.source);
     println!("  {:<26}{file} ({})", "file", HumanBytes(known.bytes));
     println!("  {:<26}{}", "SHA-256", known.sha256);
