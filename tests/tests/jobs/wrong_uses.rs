@@ -51,9 +51,10 @@ impl World {
         let sandbox = Sandbox::new(env!("CARGO_BIN_EXE_under-test"));
         sandbox.draw("photos", 1);
         for dir in ["empty", "notes", "broken", "taken", "cut", "other"] {
-            fs::create_dir(sandbox.path(dir)).unwrap();
+            fs::create_dir(sandbox.path(dir)).expect("a new folder");
         }
-        let write = |name: &str, bytes: &[u8]| fs::write(sandbox.path(name), bytes).unwrap();
+        let write =
+            |name: &str, bytes: &[u8]| fs::write(sandbox.path(name), bytes).expect("room for it");
         write("note.txt", b"a note");
         write("notes/note.txt", b"a note");
         write("broken/a.jpg", b"not a photograph");
@@ -73,12 +74,12 @@ impl World {
         sandbox.run("init --no-start --data-dir spare --listen 127.0.0.1:1").done();
         let node = "init --no-start --data-dir node --listen 127.0.0.1:1 --cluster orchard -o json";
         let founded = sandbox.run(node).done().json();
-        let cluster = founded["cluster"].as_str().unwrap().to_owned();
-        Self { sandbox, taken: TcpListener::bind("127.0.0.1:0").unwrap(), cluster }
+        let cluster = founded["cluster"].as_str().expect("an id").to_owned();
+        Self { sandbox, taken: TcpListener::bind("127.0.0.1:0").expect("a free port"), cluster }
     }
 
     fn port(&self) -> String {
-        self.taken.local_addr().unwrap().port().to_string()
+        self.taken.local_addr().expect("it is bound").port().to_string()
     }
 
     /// Runs a line as a shell would, without what this machine would add.
@@ -110,14 +111,15 @@ impl World {
     fn record(&self, line: &str, number: usize) -> String {
         let out = format!("{OUT}-{number}");
         let ended = self.run(line, &out);
-        let code = ended.code.map_or("signal".to_owned(), |code| code.to_string());
+        let code = ended.code.map_or_else(|| "signal".to_owned(), |code| code.to_string());
         let mut text = format!("exit {code}\n");
         for said in [&ended.stdout, &ended.stderr] {
             for line in said.lines() {
                 let _ = writeln!(text, "{}", line.trim_end());
             }
         }
-        let here = fs::canonicalize(self.sandbox.path("")).unwrap().display().to_string();
+        let here =
+            fs::canonicalize(self.sandbox.path("")).expect("it is there").display().to_string();
         let named = self.sandbox.path("").display().to_string();
         let text = text.replace(&here, HERE).replace(named.trim_end_matches('/'), HERE);
         let text = text.replace(&out, OUT).replace("under-test", "fruitnode");
