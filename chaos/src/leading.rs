@@ -202,7 +202,7 @@ impl World {
             Output::Propose { command: Command::Fail { reason, detail, .. }, .. } => {
                 self.has(Bug::SkipUnstartable)
                     && *reason == FailureReason::MomentsMissing
-                    && detail.contains("before it began")
+                    && detail.contains("before it started")
             }
             Output::Say(stream, ToMember::Welcome(_)) => {
                 *welcomed = Some(*stream);

@@ -236,8 +236,8 @@ impl ClusterState {
         let rival = self.live_jobs().find(|job| place(&job.spec.to) == to).map(|job| &job.id);
         let refusal = rival.map(|rival| {
             format!(
-                "job {rival} writes to {to} already: wait for it, cancel it with `fruitnode job \
-                 cancel {rival}`, or choose another target"
+                "job {rival} is already writing to {to}: wait for it, cancel it with `fruitnode \
+                 job cancel {rival}`, or choose another target"
             )
         });
         let mut job = Job::new(id.clone(), spec.clone(), self.now_ms);

@@ -245,7 +245,7 @@ impl Job {
     fn surveyed(&mut self, cut: Cut, out: &mut Outbox) {
         if !(1..=RANGES_MAX).contains(&cut.ranges) {
             let detail =
-                format!("a source is cut into 1 to {RANGES_MAX} ranges, not {}", cut.ranges);
+                format!("a source is split into 1 to {RANGES_MAX} ranges, not {}", cut.ranges);
             let (task, reason) = (Task::List, FailureReason::InvalidJob);
             self.end(Outcome::Failed { task, reason, detail }, out);
             return;
@@ -259,7 +259,8 @@ impl Job {
     fn refusal(&self, listing: &Listing) -> Option<(FailureReason, String)> {
         let Listing { keys, partitions, .. } = *listing;
         if let Some(listed) = self.listing_progress().filter(|listed| listed.keys != keys) {
-            let words = format!("{keys} photographs were gathered of {} listed", listed.keys);
+            let words =
+                format!("{keys} photographs were gathered, but {} were listed", listed.keys);
             return Some((FailureReason::InvalidJob, words));
         }
         if partitions == 0 {
@@ -270,8 +271,8 @@ impl Job {
             return None;
         }
         let words = format!(
-            "{keys} photographs by {rows} are not {partitions} partitions, or more than \
-             {PARTITIONS_MAX}: take more rows per part"
+            "{keys} photographs in parts of {rows} do not make {partitions} partitions, or make \
+             more than {PARTITIONS_MAX}: raise --rows-per-part"
         );
         Some((FailureReason::InvalidJob, words))
     }
@@ -380,14 +381,14 @@ impl Job {
     /// What the store says, and of how many nodes.
     fn refusal_of_all(&self, task: Task, detail: &str, around: &Around<'_>) -> String {
         let away = match around.membership.is_anybody_away(around.nodes) {
-            true => ", and the other members are away",
+            true => ", and the other nodes are not available",
             false => "",
         };
         match self.able(task, around.slots).count() {
             0 | 1 if away.is_empty() => detail.to_owned(),
-            0 | 1 => format!("the store refuses the only node that could do it{away}: {detail}"),
+            0 | 1 => format!("the store rejects the only node that could do it{away}: {detail}"),
             nodes => {
-                format!("the store refuses all {nodes} nodes that could do it{away}: {detail}")
+                format!("the store rejects all {nodes} nodes that could do it{away}: {detail}")
             }
         }
     }

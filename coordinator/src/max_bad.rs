@@ -30,8 +30,8 @@ impl MaxBad {
     pub fn exceeded_words(self, bad: u64, listed: u64, kinds: &str) -> String {
         let kinds = if kinds.is_empty() { String::new() } else { format!(" ({kinds})") };
         format!(
-            "{bad} of {listed} photographs cannot be used, more than --max-bad {self} allows\
-             {kinds}; mend or filter them out, or raise the limit"
+            "{bad} of {listed} photographs cannot be used, more than --max-bad {self} \
+             allows{kinds}; repair or exclude them, or raise the limit"
         )
     }
 }

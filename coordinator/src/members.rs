@@ -86,19 +86,18 @@ pub struct Client {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub enum TokenError {
     /// No such token, or it was revoked.
-    #[error("the token is not known here, or was revoked: make one with `fruitnode token create`")]
+    #[error("unknown or revoked token: create one with `fruitnode token create`")]
     Unknown,
     /// The secret is not that of the token.
-    #[error("the secret of the token is wrong: copy the whole line of `fruitnode token create`")]
+    #[error(
+        "the secret of the token is wrong: copy the whole token printed by `fruitnode token create`"
+    )]
     WrongSecret,
     /// Too late.
-    #[error("the token has expired: make another with `fruitnode token create`")]
+    #[error("the token has expired: create another one with `fruitnode token create`")]
     Expired,
     /// As many nodes as it was made for were let in.
-    #[error(
-        "the token has let in as many nodes as it was made for: make another with `fruitnode token \
-         create`"
-    )]
+    #[error("the token has no uses left: create another one with `fruitnode token create`")]
     UsedUp,
 }
 

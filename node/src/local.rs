@@ -55,7 +55,9 @@ pub(crate) enum LocalError {
     #[error(transparent)]
     Log(#[from] StartError),
     /// The only voter was not elected.
-    #[error("the coordinator stopped before it began; this is a bug in fruitnode: report it")]
+    #[error(
+        "the coordinator stopped before it started; this is a bug in fruitnode, please report it"
+    )]
     Stopped,
 }
 
@@ -169,7 +171,7 @@ impl LocalCluster {
     async fn propose(&self, command: Command) {
         if let Err(error) = self.consensus.propose(command).await {
             // Whoever needs to know watches the view.
-            tracing::error!(%error, "a command came to nothing");
+            tracing::error!(%error, "a command had no effect");
         }
     }
 }

@@ -372,7 +372,7 @@ impl Arena {
 
 /// Whether `leave` says that the node was drained, and has to be taken out by somebody else.
 fn says_it_stays(ended: &Ended) -> bool {
-    ended.out.contains("To take it out for good")
+    ended.out.contains("To remove it for good")
 }
 
 fn target(operation: &Operation) -> Option<Target> {

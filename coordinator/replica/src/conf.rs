@@ -84,21 +84,21 @@ pub(super) fn change(
     for (nodes, kind) in parts {
         for node in nodes {
             if node.0 == 0 || !seen.insert(node.0) {
-                return Err("a node is named twice, or has the id 0");
+                return Err("a node is named twice, or has the ID 0");
             }
             let known = names(conf, node.0);
             match kind {
                 ConfChangeType::AddLearnerNode if known => {
-                    return Err("a node that has the log already is to be added");
+                    return Err("the node to add already has the log");
                 }
                 ConfChangeType::AddNode if !conf.learners.contains(&node.0) => {
-                    return Err("a node that is no learner is to be promoted");
+                    return Err("the node to promote is not a learner");
                 }
                 ConfChangeType::RemoveNode if !known => {
-                    return Err("a node without the log is to be removed");
+                    return Err("the node to remove does not have the log");
                 }
                 ConfChangeType::RemoveNode if *node == leader => {
-                    return Err("the coordinator is to be removed: hand its office over first");
+                    return Err("the coordinator cannot be removed: transfer its role first");
                 }
                 _ => {}
             }

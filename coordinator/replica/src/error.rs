@@ -10,13 +10,16 @@ use fruitnode_coordinator::ids::NodeId;
 #[derive(Debug, Error)]
 pub enum ReplicaError<E: std::error::Error + 'static> {
     /// The store failed.
-    #[error("log cannot be read: {0}")]
+    #[error("cannot read the log: {0}")]
     Store(#[source] E),
     /// The store holds what no replica left there.
-    #[error("log is damaged: {0}; remove this node from the cluster and join again under a new id")]
+    #[error(
+        "the log is damaged: {0}; remove this node from the cluster and join again with an empty \
+         --data-dir"
+    )]
     Damaged(&'static str),
     /// An entry or a snapshot cannot be understood.
-    #[error("log cannot be applied: {0}")]
+    #[error("cannot apply the log: {0}")]
     Codec(#[from] CodecError),
 }
 
@@ -25,10 +28,10 @@ pub enum ReplicaError<E: std::error::Error + 'static> {
 pub enum Fatal<E: std::error::Error + 'static> {
     /// The store failed. What was being written may be there or not; nothing was sent or applied
     /// because of it.
-    #[error("log cannot be written: {0}")]
+    #[error("cannot write the log: {0}")]
     Store(#[source] E),
     /// A committed entry cannot be understood.
-    #[error("entry {index} of the log cannot be applied: {why}")]
+    #[error("cannot apply entry {index} of the log: {why}")]
     Entry {
         /// Its place.
         index: u64,
@@ -44,14 +47,14 @@ pub enum Fatal<E: std::error::Error + 'static> {
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum ProposeError {
     /// Another leads, or nobody.
-    #[error("this node does not lead")]
+    #[error("this node is not the coordinator")]
     NotLeader {
         /// Who does, as far as is known here.
         leader: Option<NodeId>,
     },
     /// Too much waits to be committed, voters are being changed, or leadership is being handed
     /// over: try again.
-    #[error("the log takes nothing at the moment: try again")]
+    #[error("the log is not accepting entries at the moment: try again")]
     Busy,
     /// The command has more bytes than an entry may have.
     #[error("command of {bytes} bytes is larger than {COMMAND_BYTES_MAX}")]
@@ -60,6 +63,6 @@ pub enum ProposeError {
         bytes: usize,
     },
     /// The change of voters makes no sense.
-    #[error("voters cannot be changed so: {0}")]
+    #[error("invalid change of voters: {0}")]
     Refused(&'static str),
 }

@@ -30,10 +30,10 @@ pub enum StepError {
         bytes: usize,
     },
     /// No message at all.
-    #[error("message is not one of raft: {0}")]
+    #[error("message is not a raft message: {0}")]
     Malformed(#[from] protobuf::ProtobufError),
     /// It speaks in the name of another, or to another.
-    #[error("message by {by} says it goes from {from} to {to}")]
+    #[error("message from {by} claims to go from {from} to {to}")]
     Misdirected {
         /// Whose certificate it came under.
         by: NodeId,
@@ -43,7 +43,7 @@ pub enum StepError {
         to: NodeId,
     },
     /// Of a kind that raft uses inside one node alone.
-    #[error("message by {by} is of the kind {kind}, which no other node may send")]
+    #[error("message from {by} is of kind {kind}, which other nodes may not send")]
     Kind {
         /// Who sent it.
         by: NodeId,
@@ -51,7 +51,7 @@ pub enum StepError {
         kind: String,
     },
     /// No raft would say this.
-    #[error("message by {by} contradicts itself: {what}")]
+    #[error("message from {by} is inconsistent: {what}")]
     Absurd {
         /// Who sent it.
         by: NodeId,
@@ -61,8 +61,8 @@ pub enum StepError {
     /// The other node counts on entries that were acknowledged here and are gone. A voter that
     /// has forgotten what it acknowledged must not vote any more: whoever drives it ends it.
     #[error(
-        "{by} counts on entry {index}, but the log here ends at {last}: this node's log was lost \
-         or exchanged; remove the node and join again under a new id"
+        "{by} expects entry {index}, but the log of this node ends at {last}: it was lost or \
+         replaced; remove the node and join again with an empty --data-dir"
     )]
     LogLost {
         /// Who counts on it.
@@ -73,7 +73,7 @@ pub enum StepError {
         last: u64,
     },
     /// The snapshot cannot be used here.
-    #[error("snapshot by {by} cannot be used: {why}")]
+    #[error("cannot use the snapshot from {by}: {why}")]
     Snapshot {
         /// Who sent it.
         by: NodeId,
@@ -81,7 +81,7 @@ pub enum StepError {
         why: CodecError,
     },
     /// A reply by a node that has no part in the log.
-    #[error("{by} replied, but has no part in the log")]
+    #[error("{by} replied, but is not part of the log")]
     Stranger {
         /// Who sent it.
         by: NodeId,

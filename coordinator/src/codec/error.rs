@@ -17,7 +17,7 @@ pub(crate) const SNAPSHOT_VERSION: u32 = 2;
 #[derive(Debug, Error)]
 pub enum CodecError {
     /// Not protobuf, or not of this message.
-    #[error("message is malformed: {0}")]
+    #[error("malformed message: {0}")]
     Malformed(#[from] prost::DecodeError),
     /// A log entry of a release that does more than this one can.
     #[error("log entry has format version {0}, newer than {FORMAT_VERSION}: upgrade this node")]
@@ -26,9 +26,9 @@ pub enum CodecError {
     #[error("snapshot has format version {0}, newer than {SNAPSHOT_VERSION}: upgrade this node")]
     SnapshotTooNew(u32),
     /// A snapshot of a state that cannot be.
-    #[error("snapshot contradicts itself, take an older one: {0}")]
+    #[error("snapshot is inconsistent, use an older one: {0}")]
     Contradiction(String),
     /// A field that no release leaves out is missing or out of range.
-    #[error("message lacks a usable `{0}`")]
+    #[error("message has no valid `{0}`")]
     Field(&'static str),
 }

@@ -89,7 +89,11 @@ where
     let status = match open.recv() {
         Ok(Ok(status)) => status,
         Ok(Err(words)) => return Err(StartError::Open(words)),
-        Err(_) => return Err(StartError::Open("the log holds what no replica wrote".to_owned())),
+        Err(_) => {
+            return Err(StartError::Open(
+                "the log contains an entry that no replica wrote".to_owned(),
+            ));
+        }
     };
     Ok((Consensus { mailbox, room, status }, receiver))
 }
@@ -138,7 +142,7 @@ impl<S: LogStore> Driver<S> {
             Ok(Ok(())) => None,
             Ok(Err(words)) => Some(words),
             Err(_) => {
-                Some("the replica met what it holds impossible: this process must end".to_owned())
+                Some("the replica reached an impossible state: this process must stop".to_owned())
             }
         };
         if let Some(words) = failure {
@@ -191,7 +195,8 @@ impl<S: LogStore> Driver<S> {
             Request::Messages { from, process, messages, .. } => {
                 let membership = self.replica.state().membership();
                 if !self.twins.hears(membership, (from, process), self.ticks) {
-                    tracing::debug!(%from, "another process is this voter: messages are dropped");
+                    tracing::debug!(%from, "another process runs as this voter: dropping its \
+                                            messages");
                     return;
                 }
                 self.silence.heard(from, self.ticks);
@@ -202,7 +207,7 @@ impl<S: LogStore> Driver<S> {
                             self.behind = Some(error.to_string());
                         }
                         Err(error) => {
-                            tracing::warn!(%from, %error, "a message of another voter is dropped");
+                            tracing::warn!(%from, %error, "dropped a message of another voter");
                         }
                     }
                 }

@@ -86,7 +86,7 @@ impl Events {
             return;
         }
         if let Err(mpsc::error::TrySendError::Full(_)) = self.sender.try_send(event) {
-            tracing::warn!("effects are carried out too slowly: they are derived anew");
+            tracing::warn!("effects are carried out too slowly: deriving them again");
             self.left_out = true;
         }
     }

@@ -37,14 +37,14 @@ pub enum ProposeError {
         leader: Option<NodeId>,
     },
     /// Too much waits already. Some commands of a batch may have been taken.
-    #[error("the log has more to do than it can: wait a little, then try again")]
+    #[error("the log is overloaded: wait a little, then try again")]
     Busy,
     /// Another entry took its place, or this node cannot learn what became of it. Commands are
     /// idempotent: try again.
     #[error("the coordinator changed before the command was applied: try again")]
     Lost,
     /// It makes no sense, whoever is asked.
-    #[error("the log refuses this: {0}")]
+    #[error("the log rejects this: {0}")]
     Refused(&'static str),
     /// Consensus has stopped on this node.
     #[error("consensus has stopped on this node: ask another")]
@@ -194,7 +194,7 @@ impl Consensus {
         let cost = bytes.sum();
         if self.room.message_bytes.fetch_add(cost, Ordering::Relaxed) >= MESSAGE_BYTES_MAX {
             self.room.message_bytes.fetch_sub(cost, Ordering::Relaxed);
-            tracing::warn!(%from, "too many messages wait: these are dropped");
+            tracing::warn!(%from, "too many messages are waiting: dropping some");
             return;
         }
         self.tell(Request::Messages { from, process, messages, cost });

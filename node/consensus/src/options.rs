@@ -69,9 +69,9 @@ impl<S> ConsensusOptions<S> {
 #[derive(Debug, Error)]
 pub enum StartError {
     /// The log cannot be read, or holds what no replica wrote.
-    #[error("consensus does not start: {0}")]
+    #[error("cannot start consensus: {0}")]
     Open(String),
     /// The system gives no thread.
-    #[error("no thread for consensus: {0}; raise the limit of threads")]
+    #[error("cannot start the consensus thread: {0}; raise the thread limit")]
     Thread(#[from] std::io::Error),
 }

@@ -19,13 +19,13 @@ pub fn split(message: &[u8]) -> impl Iterator<Item = &[u8]> {
 pub enum PieceError {
     /// One piece is longer than any that is sent.
     #[error(
-        "a piece of a snapshot has {0} bytes, more than {PIECE_BYTES_MAX}: its sender is no node \
-         of this release"
+        "a chunk of a snapshot has {0} bytes, more than {PIECE_BYTES_MAX}: its sender does not run \
+         this release"
     )]
     Piece(usize),
     /// All of them are longer than any snapshot that is sent.
     #[error(
-        "a snapshot has more than {MESSAGE_BYTES_MAX} bytes, as none of this release has: look at \
+        "a snapshot has more than {MESSAGE_BYTES_MAX} bytes, which this release never sends: check \
          its sender"
     )]
     Message,

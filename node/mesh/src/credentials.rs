@@ -58,7 +58,7 @@ pub enum CredentialsError {
         source: io::Error,
     },
     /// A file is not PEM of what it should hold.
-    #[error("{path}: this is no PEM of {what}: {words}")]
+    #[error("{path}: not a PEM file with {what}: {words}")]
     Pem {
         /// Which file.
         path: PathBuf,
@@ -71,10 +71,10 @@ pub enum CredentialsError {
     #[error("there is no certificate: join the cluster first")]
     NoCertificate,
     /// The parts do not belong together.
-    #[error("the certificate, its key and the authority do not belong together: {0}")]
+    #[error("the certificate, its key and the authority do not match: {0}")]
     Mismatch(String),
     /// The key cannot be made or used.
-    #[error("the key cannot be used: {0}")]
+    #[error("cannot use the key: {0}")]
     Key(String),
     /// The certificate speaks for nobody.
     #[error(transparent)]
@@ -142,13 +142,14 @@ impl Credentials {
         let certified = Certified::read(first)?;
         let cluster = cluster_of(&self.ca)?;
         if certified.cluster != cluster {
-            let words = format!("one is of cluster {}, the other of {cluster}", certified.cluster);
+            let words =
+                format!("one belongs to cluster {}, the other to {cluster}", certified.cluster);
             return Err(CredentialsError::Mismatch(words));
         }
         let key = KeyPair::try_from(self.key.as_slice())
             .map_err(|error| CredentialsError::Key(error.to_string()))?;
         if key.subject_public_key_info() != identity::parse(first)?.public_key().raw {
-            let words = "the certificate is for another key".to_owned();
+            let words = "the certificate is for a different key".to_owned();
             return Err(CredentialsError::Mismatch(words));
         }
         Ok(certified)
@@ -212,7 +213,7 @@ fn certificates(path: &Path) -> Result<Vec<Vec<u8>>, CredentialsError> {
         |words| CredentialsError::Pem { path: path.to_owned(), what: "certificates", words };
     let found = found.map_err(|error| wrong(error.to_string()))?;
     if found.is_empty() {
-        return Err(wrong("there is none in it".to_owned()));
+        return Err(wrong("it contains none".to_owned()));
     }
     Ok(found.into_iter().map(|der| der.to_vec()).collect())
 }

@@ -46,7 +46,7 @@ pub enum RefusalKind {
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum MeshError {
     /// Nobody answers there, or the connection broke.
-    #[error("{address} cannot be reached: {words}")]
+    #[error("cannot reach {address}: {words}")]
     Unreachable {
         /// Where.
         address: String,
@@ -97,7 +97,9 @@ pub enum MeshError {
         words: String,
     },
     /// It took too long.
-    #[error("{what} took longer than {seconds} seconds: try again, or allow more time")]
+    #[error(
+        "{what} took longer than {seconds} seconds: try again, or allow more time with --timeout"
+    )]
     TimedOut {
         /// What.
         what: String,
@@ -138,7 +140,8 @@ impl Refusal {
 
     /// The node does not answer this call.
     pub(crate) fn unimplemented(method: &str) -> Self {
-        let words = format!("this node does not know the call {method}: its release is another");
+        let words =
+            format!("this node does not support the call {method}: it runs a different release");
         Self::new(RefusalKind::Unimplemented, words)
     }
 

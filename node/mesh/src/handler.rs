@@ -34,7 +34,7 @@ impl Caller {
     pub fn node(&self) -> Result<NodeId, Refusal> {
         match self.identity {
             Some(Identity::Node(node)) => Ok(node),
-            _ => Err(Refusal::denied("this call is for nodes of the cluster")),
+            _ => Err(Refusal::denied("only nodes of the cluster may make this call")),
         }
     }
 }

@@ -54,22 +54,22 @@ pub struct Certified {
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum IdentityError {
     /// It is no X.509 certificate.
-    #[error("the certificate cannot be read: it is not X.509 in DER")]
+    #[error("cannot read the certificate: it is not X.509 in DER")]
     Unreadable,
     /// Its names are not those of a node or a person.
-    #[error("the certificate names {0}, which is neither a node nor a person of a cluster")]
+    #[error("the certificate names {0}, which is neither a node nor a client of a cluster")]
     Names(String),
     /// It may be used for something else than the names say.
-    #[error("the certificate of {0} may be used for something else: it is refused")]
+    #[error("the certificate of {0} is also valid for other uses, so it is rejected")]
     Usages(Identity),
     /// A name that no person can have.
     #[error(
-        "{0:?} cannot be the name of a person: use 1 to {PERSON_CHARS_MAX} lower-case letters, \
-         digits and hyphens, with no hyphen at either end"
+        "{0:?} is not a valid client name: use 1 to {PERSON_CHARS_MAX} lower-case letters, digits \
+         and hyphens, with no hyphen at either end"
     )]
     Person(String),
     /// A text that no cluster has as its id.
-    #[error("{0:?} is no id of a cluster: it has {CLUSTER_DIGITS} hexadecimal digits")]
+    #[error("{0:?} is not a cluster ID: it must have {CLUSTER_DIGITS} hexadecimal digits")]
     Cluster(String),
 }
 
@@ -87,7 +87,7 @@ impl fmt::Display for Identity {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Node(node) => write!(f, "node {node}"),
-            Self::Person(name) => write!(f, "person {name}"),
+            Self::Person(name) => write!(f, "client {name}"),
         }
     }
 }

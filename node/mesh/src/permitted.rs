@@ -46,7 +46,7 @@ pub(super) fn permitted(
         standing(caller, roster)?;
         if caller.not_after_ms <= now_ms {
             // Whoever calls may have a new one by now, which the next connection shows.
-            let words = "the certificate of the connection has expired: call again";
+            let words = "the certificate of the connection has expired: connect again";
             return Err(Refusal::new(RefusalKind::Unavailable, words));
         }
     }
@@ -62,22 +62,23 @@ pub(super) fn permitted(
                 true => roster.addresses.contains_key(node),
                 false => roster.voters.contains(node),
             };
-            let words = || Refusal::denied(format!("{path} is for voters, which {node} is not"));
+            let words =
+                || Refusal::denied(format!("{path} is only for voters, and {node} is not one"));
             decides.then_some(()).ok_or_else(words)
         }
         (_, None) => Err(Refusal::denied(format!(
-            "{path} needs a certificate of the cluster: `fruitnode join` makes that of a node, \
-             `fruitnode client create` that of a person"
+            "{path} needs a certificate of the cluster: `fruitnode join` creates one for a node, \
+             `fruitnode client create` one for a person or a program"
         ))),
         (Who::People, Some(node)) => {
             let words = format!(
-                "{path} is for people, and {node} is none: use a certificate of \
-                                 `fruitnode client create`"
+                "{path} is only for clients, and {node} is not one: use a certificate of \
+                 `fruitnode client create`"
             );
             Err(Refusal::denied(words))
         }
         (Who::Nodes | Who::Voters, Some(person)) => {
-            Err(Refusal::denied(format!("{path} is for nodes, and {person} is none")))
+            Err(Refusal::denied(format!("{path} is only for nodes, and {person} is not one")))
         }
     }
 }
@@ -90,18 +91,18 @@ pub(super) fn standing(caller: &Certified, roster: &Roster) -> Result<(), Refusa
     Err(match (roster.standing(caller), identity) {
         (Standing::Good, _) => return Ok(()),
         (Standing::CutOff, Identity::Node(_)) => Refusal::denied(format!(
-            "{identity} was removed from the cluster: clear its data directory and join again"
+            "{identity} was removed from the cluster: empty its --data-dir and join again"
         )),
         (Standing::CutOff, Identity::Person(_)) => {
-            Refusal::denied(format!("the certificate of {identity} was revoked: ask for another"))
+            Refusal::denied(format!("the certificate of {identity} was revoked: ask for a new one"))
         }
         (Standing::Unlisted, _) => unknown(format!(
-            "{identity} is not known here, whatever its certificate says: try again, if the \
-             cluster made it just now"
+            "{identity} is not known here, although its certificate is valid: if it was created \
+             just now, try again"
         )),
-        (Standing::OtherKey, _) => {
-            unknown(format!("{identity} is known here by another key than that of its certificate"))
-        }
+        (Standing::OtherKey, _) => unknown(format!(
+            "{identity} is known here with a different key than the one in its certificate"
+        )),
     })
 }
 

@@ -19,33 +19,31 @@ const POINT_BYTES: usize = 65;
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum RequestError {
     /// It is no PKCS #10, or larger than one is.
-    #[error(
-        "the request cannot be read: send PKCS #10 in DER, of {REQUEST_BYTES_MAX} bytes at most"
-    )]
+    #[error("cannot read the request: send PKCS #10 in DER, of at most {REQUEST_BYTES_MAX} bytes")]
     Unreadable,
     /// Whoever sent it does not have the key.
-    #[error("the request is not signed by the key it holds: make a new one")]
+    #[error("the request is not signed by its own key: create a new one")]
     Signature,
     /// It asks for a certificate that signs others.
     #[error("the request asks for the rights of an authority: ask for nothing but a key")]
     Authority,
     /// It asks for names.
-    #[error("the request asks for names of its own: names are given, not asked for")]
+    #[error("the request contains names: names are assigned by the cluster")]
     Names,
     /// It asks for what its certificate may be used for.
-    #[error("the request asks for usages of its own: they are given, not asked for")]
+    #[error("the request contains key usages: usages are assigned by the cluster")]
     Usages,
     /// It asks for something else.
-    #[error("the request asks for extensions that are not known: ask for nothing but a key")]
+    #[error("the request contains unknown extensions: ask for nothing but a key")]
     Extensions,
     /// Its key is of another kind.
-    #[error("the request holds a key of another kind: make an ECDSA key on P-256")]
+    #[error("the request has a key of an unsupported type: use an ECDSA key on P-256")]
     Key,
     /// Nobody can be called so.
     #[error(transparent)]
     Identity(#[from] IdentityError),
     /// The signature could not be made.
-    #[error("the certificate cannot be made: {0}")]
+    #[error("cannot create the certificate: {0}")]
     Signing(String),
 }
 

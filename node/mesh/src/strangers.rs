@@ -50,7 +50,10 @@ impl Sparing {
         if began.elapsed() >= WINDOW {
             if lines.withheld > 0 {
                 let withheld = lines.withheld;
-                tracing::warn!(withheld, "more was refused to strangers than is written here");
+                tracing::warn!(
+                    withheld,
+                    "more calls and connections were rejected than are logged here"
+                );
             }
             (*began, *lines) = (Moment::now(), Lines::default());
         }

@@ -31,8 +31,8 @@ pub struct Token {
 /// A text that is no token. It does not hold the text, which may be most of a secret.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 #[error(
-    "this is no token: copy the whole of what `token create` printed, \
-     `FN1.` and three groups of hexadecimal digits"
+    "this is not a token: copy the whole token that `fruitnode token create` printed, `FN1.` and \
+     three groups of hexadecimal digits"
 )]
 pub struct TokenError;
 

@@ -47,7 +47,7 @@ pub struct Certificate {
 #[derive(Debug, Clone, PartialEq, Error)]
 pub enum CertificateViolation {
     /// The fit belongs to other moments, or its parts do not belong together.
-    #[error("the pca does not belong to these features: {what} is {found}, not {expected}")]
+    #[error("the PCA does not match these features: {what} is {found}, not {expected}")]
     Foreign {
         /// Which number.
         what: &'static str,
@@ -57,7 +57,7 @@ pub enum CertificateViolation {
         expected: u64,
     },
     /// A measure above its limit, or not a number.
-    #[error("the pca fails its check: {measure} is {value:e}, and {limit:e} is the most allowed")]
+    #[error("the PCA fails its check: {measure} is {value:e}, and at most {limit:e} is allowed")]
     Above {
         /// Field of the certificate.
         measure: &'static str,
@@ -67,7 +67,10 @@ pub enum CertificateViolation {
         limit: f64,
     },
     /// Not [`Certificate::descending`].
-    #[error("the pca fails its check: its variances are out of order, negative, or mere rounding")]
+    #[error(
+        "the PCA fails its check: its variances are out of order, negative, or nothing but \
+         rounding errors"
+    )]
     NotDescending,
 }
 

@@ -98,15 +98,17 @@ pub enum FitError {
     #[error("the features have no columns: check the model that made them")]
     NoColumns,
     /// No rows.
-    #[error("a pca needs at least 2 photographs and none could be read")]
+    #[error("a PCA needs at least 2 photographs, but none could be used")]
     NoRows,
     /// One row.
     #[error(
-        "a pca needs at least 2 photographs and there is 1: widen the source or choose --pca off"
+        "a PCA needs at least 2 photographs, but there is only 1: add photographs or use --pca off"
     )]
     OneRow,
     /// A NaN or an infinity.
-    #[error("column {column} of the features holds a value that is not finite: check the weights")]
+    #[error(
+        "column {column} of the features contains a value that is not finite: check the weights"
+    )]
     NotFinite {
         /// The first such column, from 0.
         column: usize,
@@ -123,7 +125,7 @@ pub enum FitError {
         rows: u64,
     },
     /// Zero components.
-    #[error("0 components were asked for: ask for at least 1 or choose --pca off")]
+    #[error("cannot keep 0 components: ask for at least 1, or use --pca off")]
     NoComponents,
     /// More components than there are.
     #[error(
@@ -139,15 +141,15 @@ pub enum FitError {
         rows: u64,
     },
     /// A share that is none.
-    #[error("{share} is no share of variance: give a number between 0 and 1, such as 0.95")]
+    #[error("{share} is not a share of the variance: give a number between 0 and 1, such as 0.95")]
     InvalidShare {
         /// As asked.
         share: f64,
     },
     /// Even all components with variance stay below.
     #[error(
-        "a share of {share} cannot be reached: all {rank} components that stand above rounding \
-         explain {reachable}; ask for less, or for a number of components"
+        "a share of {share} cannot be reached: all {rank} components above rounding error explain \
+         {reachable}; ask for a smaller share, or for a number of components"
     )]
     ShareUnreachable {
         /// As asked.
@@ -158,7 +160,10 @@ pub enum FitError {
         rank: usize,
     },
     /// The solver gave up.
-    #[error("the eigenvalues of {columns} columns did not converge: report this with the features")]
+    #[error(
+        "the eigenvalues of {columns} columns did not converge: please report this with the \
+         features"
+    )]
     NoConvergence {
         /// Columns that are not constant.
         columns: usize,
@@ -341,8 +346,8 @@ impl fmt::Display for Warning {
         match self {
             Self::BeyondRank { asked, rank } => write!(
                 f,
-                "{asked} components were asked for and {rank} are kept: no other direction has \
-                 variance"
+                "{asked} components were asked for, but only {rank} are kept: no other direction \
+                 has any variance"
             ),
             Self::FewRows { rows, dim } => write!(
                 f,
@@ -351,12 +356,12 @@ impl fmt::Display for Warning {
             ),
             Self::ConstantColumns { count, dim } => write!(
                 f,
-                "{count} of {dim} columns are constant: they take no part, their loadings are 0"
+                "{count} of {dim} columns are constant and have no influence: their loadings are 0"
             ),
             Self::EqualVariances { first, last } => write!(
                 f,
-                "components {first} to {last} have the same variance: together they are \
-                 determined, each alone is not"
+                "components {first} to {last} have the same variance: they are determined only as \
+                 a group, not individually"
             ),
         }
     }

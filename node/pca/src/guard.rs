@@ -19,8 +19,8 @@ const SOLVER_FIXED_BYTES: u64 = 64 << 20;
 pub enum GuardError {
     /// More memory than there is.
     #[error(
-        "a pca over {dim} columns needs {} of memory and {} are available: choose --pooling avg, \
-         which gives far fewer columns, or --pca off, or a machine with more memory",
+        "a PCA over {dim} columns needs {} of memory, but only {} are available: use --pooling \
+         avg, which gives far fewer columns, or --pca off, or a machine with more memory",
         in_words(*.needed_bytes), in_words(*.available_bytes)
     )]
     TooLarge {

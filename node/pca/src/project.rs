@@ -19,8 +19,8 @@ const GROUPS: usize = 8;
 pub enum ProjectError {
     /// Not whole rows.
     #[error(
-        "{values} feature values are no whole rows of {dim} columns: \
-         the features and the pca come from different models"
+        "{values} feature values do not make whole rows of {dim} columns: the features and the PCA \
+         come from different models"
     )]
     NotWholeRows {
         /// Values given.

@@ -19,7 +19,7 @@ pub enum WriteError {
         values: usize,
     },
     /// Rows out of key order, or one key twice.
-    #[error("rows must stand in strictly ascending key order, but `{after}` follows `{before}`")]
+    #[error("rows must be in strictly ascending key order, but `{after}` follows `{before}`")]
     Order {
         /// Key of the earlier row.
         before: String,
@@ -43,7 +43,7 @@ pub enum WriteError {
         size: u64,
     },
     /// A model whose parts do not fit each other.
-    #[error("the model's {what} holds {found} values where {expected} are due")]
+    #[error("the {what} of the model has {found} values instead of {expected}")]
     Model {
         /// The part of the model.
         what: &'static str,
@@ -72,7 +72,7 @@ impl From<WriteError> for Failure {
 
 /// Bytes that are not what fruitnode publishes under that name.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("not a readable {format}: {reason}")]
+#[error("not a valid {format}: {reason}")]
 pub struct ReadError {
     /// What the bytes should have been.
     pub format: &'static str,

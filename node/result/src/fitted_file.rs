@@ -105,8 +105,8 @@ impl FittedFile {
             written.is_ok_and(|written| written == read)
         };
         if !writes(model_json(&view), json) || !writes(model_safetensors(&view), tensors) {
-            let reason = "its files do not belong together, or another release wrote them: \
-                          restore them, or use that release";
+            let reason = "its files do not match, or were written by another release: restore \
+                          them, or use that release";
             return Err(ReadError::new("model", reason));
         }
         Ok(Self { facts, certificate: Vec::new(), warnings: Vec::new(), arrays })
@@ -174,7 +174,7 @@ pub fn fitted_of(facts: &ModelFacts, arrays: ModelArrays) -> Result<Fitted, Read
         .into_iter()
         .find(|known| convention_name(*known) == facts.convention)
         .ok_or_else(|| {
-            let reason = format!("`{}` is no convention this release knows", facts.convention);
+            let reason = format!("unknown convention `{}`", facts.convention);
             ReadError::new("model", reason)
         })?;
     Ok(Fitted {

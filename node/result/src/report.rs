@@ -131,7 +131,7 @@ impl Report {
             serde_json::from_slice(bytes).map_err(|error| refuse(error.to_string()))?;
         if schema_version != SCHEMA_VERSION {
             return Err(refuse(format!(
-                "its schema_version is {schema_version} and this release reads {SCHEMA_VERSION}: \
+                "its schema_version is {schema_version}, but this release reads {SCHEMA_VERSION}: \
                  use the release that wrote it"
             )));
         }

@@ -39,12 +39,12 @@ impl Success {
             .map_err(|_| ReadError::new(FORMAT, "it is not UTF-8 text"))?;
         if text.is_empty() {
             let reason =
-                "it is empty, so another program wrote it: Spark's marker holds no digests";
+                "it is empty, so another program wrote it (the marker of Spark has no digests)";
             return Err(ReadError::new(FORMAT, reason));
         }
         let lines = text
             .strip_suffix('\n')
-            .ok_or_else(|| ReadError::new(FORMAT, "its last line is cut"))?;
+            .ok_or_else(|| ReadError::new(FORMAT, "its last line is incomplete"))?;
         let mut files = BTreeMap::new();
         for (number, line) in (1..).zip(lines.split('\n')) {
             let (digest, name) = parse_line(line)
@@ -129,7 +129,7 @@ mod tests {
         for (bytes, words) in [
             (Vec::new(), "it is empty"),
             (vec![0xff, 0xfe], "not UTF-8"),
-            (whole[..whole.len() - 1].to_vec(), "cut"),
+            (whole[..whole.len() - 1].to_vec(), "incomplete"),
             (whole[3..].to_vec(), "64 hexadecimal digits"),
             (format!("{}\n{}\n", lines[1], lines[0]).into_bytes(), "line 2 is out of order"),
             (format!("{}\n{}\n", lines[0], lines[0]).into_bytes(), "line 2 is out of order"),

@@ -171,7 +171,7 @@ async fn follow(
     loop {
         let message = match inbound.next().await {
             Ok(Some(message)) => message,
-            Ok(None) => return Turned::Away("the coordinator ended the stream".to_owned()),
+            Ok(None) => return Turned::Away("the coordinator closed the stream".to_owned()),
             Err(error) => return turned(error),
         };
         let said = match joined.take(message) {
@@ -185,7 +185,7 @@ async fn follow(
             Err(error) => return Turned::Away(error.to_string()),
         };
         if wires.send(Input::Said(stream, said)).await.is_err() {
-            return Turned::Away("the node ends".to_owned());
+            return Turned::Away("the node is stopping".to_owned());
         }
     }
 }
@@ -271,9 +271,9 @@ impl Attend {
                         tracing::debug!(words, "looking for the coordinator")
                     }
                     Standing::Refused { words } => {
-                        tracing::warn!(words, "the cluster refuses this node");
+                        tracing::warn!(words, "the cluster rejected this node");
                     }
-                    Standing::Left => tracing::info!("the node may go"),
+                    Standing::Left => tracing::info!("the cluster has released this node"),
                 }
                 self.standing.send_replace(standing);
             }
@@ -295,7 +295,9 @@ impl Attend {
     fn say(&mut self, stream: StreamId, message: Message) -> Option<Input> {
         let open = self.streams.get(&stream)?;
         let said = open.out.try_send(v1::FromMember { message: Some(message) });
-        said.err().map(|_| Input::Ended(stream, Turned::Away("the stream broke".to_owned())))
+        said.err().map(|_| {
+            Input::Ended(stream, Turned::Away("lost the connection to the coordinator".to_owned()))
+        })
     }
 
     /// Whether a report could be said now.

@@ -78,12 +78,12 @@ async fn hand_all(consensus: &Consensus, commands: &[Command]) -> Result<(), Pro
             // Commands change nothing the second time, so that all may be given again.
             Err(ProposeError::Busy | ProposeError::Lost) => tokio::time::sleep(BUSY_WAIT).await,
             Err(error @ ProposeError::Refused(_)) => {
-                tracing::error!(%error, commands = commands.len(), "commands are refused");
+                tracing::error!(%error, commands = commands.len(), "commands were rejected");
                 return Err(error);
             }
             Err(error @ (ProposeError::NotLeader { .. } | ProposeError::Stopped)) => {
                 // Whoever reported does so again to the next coordinator.
-                tracing::debug!(%error, commands = commands.len(), "commands are dropped");
+                tracing::debug!(%error, commands = commands.len(), "commands were dropped");
                 return Err(error);
             }
         }

@@ -113,7 +113,7 @@ impl Worker {
             Output::GivenUp((job, task, attempt)) => {
                 tracing::warn!(
                     %job, %task, %attempt,
-                    "an attempt made no progress and is given up"
+                    "giving up an attempt that made no progress"
                 );
                 let words = format!("{task} made no progress on {} and was given up", self.node.id);
                 let failure = Failure::new(FailureReason::Stalled, words);
@@ -163,7 +163,7 @@ impl Worker {
 
     fn panicked(&self, name: &LeaseName) -> Report {
         let (_, task, attempt) = name;
-        let detail = format!("{task} panicked; this is a bug in fruitnode: report it");
+        let detail = format!("{task} panicked; this is a bug in fruitnode, please report it");
         let failure = Failure::new(FailureReason::Panic, detail.clone());
         self.node.story.ended(self.node.id, (*task, *attempt), Moment::now(), Some(&failure));
         let (reason, facts) = (FailureReason::Panic, AttemptFacts::default());
@@ -193,10 +193,10 @@ async fn carry_out(node: Arc<NodeContext>, opening: Opening, lease: Lease) -> Re
 
 async fn abandon(node: Arc<NodeContext>, job: JobId, spec: Box<JobSpec>) {
     match tasks::abandon(&node, &job, &spec).await {
-        Ok(()) => tracing::info!(%job, "cleared away what the job left"),
+        Ok(()) => tracing::info!(%job, "removed the leftovers of the job"),
         Err(failure) => {
             let (code, words) = (failure.reason.code(), failure.words);
-            tracing::warn!(%job, code, words, "what the job left could not be cleared away");
+            tracing::warn!(%job, code, words, "cannot remove the leftovers of the job");
         }
     }
 }

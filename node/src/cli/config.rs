@@ -219,7 +219,7 @@ fn validate(path: &Path, terminal: &TerminalArgs) -> Result<Exit, CliError> {
             println!("{document:#}");
         }
         Format::Table if terminal.quiet => {}
-        Format::Table => println!("{}: {values} values, all of them right", path.display()),
+        Format::Table => println!("{}: valid ({values} values)", path.display()),
     }
     Ok(Exit::Done)
 }

@@ -48,7 +48,7 @@ pub(super) fn demo(args: &DemoArgs, terminal: &TerminalArgs) -> Result<Exit, Cli
 /// lies under `photographs` there may be somebody's only copy.
 fn claim(dir: &Path) -> Result<(), CliError> {
     let trouble = |error: std::io::Error| {
-        let words = format!("cannot use {}: {error}", dir.display());
+        let words = format!("cannot use {}: {error}; name an empty or a new folder", dir.display());
         CliError::new(Exit::Refused, "storage_refused", words)
     };
     let marker = dir.join(MARKER);
@@ -56,7 +56,7 @@ fn claim(dir: &Path) -> Result<(), CliError> {
     let empty = fs::read_dir(dir).map_err(trouble)?.next().is_none();
     if !empty && !marker.exists() {
         let words = format!(
-            "{} holds files that no demo made: name an empty or a new folder",
+            "{} contains files that were not made by a demo: name an empty or a new folder",
             dir.display()
         );
         return Err(CliError::new(Exit::Conflict, "target_taken", words));
@@ -105,9 +105,12 @@ fn run_args(photographs: &Path, result: &Path, args: &DemoArgs) -> Result<RunArg
             run.machine = args.machine.clone();
             Ok(*run)
         }
-        _ => {
-            Err(CliError::new(Exit::Failed, "bad_flag", "the demo's own flags are not understood"))
-        }
+        _ => Err(CliError::new(
+            Exit::Failed,
+            "bad_flag",
+            "the demo cannot build its own command line; this is a bug in fruitnode, please report \
+             it",
+        )),
     }
 }
 
@@ -129,11 +132,11 @@ fn show(
     print!("{}", plain_lines(&table));
     let at = |name: &str| result.join(name).display().to_string();
     println!("\nLook at:");
-    println!("  {:<44}how much each component explains", at("scree.svg"));
-    println!("  {:<44}the coordinates, for a spreadsheet", at("pca.csv"));
-    println!("  {:<44}what was done, certified", at("report.json"));
-    println!("  {:<44}the same PCA in scikit-learn", at("model/README.md"));
-    println!("\nThen with photographs of your own:");
+    println!("  {:<44}variance explained by each component", at("scree.svg"));
+    println!("  {:<44}the scores, for a spreadsheet", at("pca.csv"));
+    println!("  {:<44}report and certificate, for programs", at("report.json"));
+    println!("  {:<44}how to use the PCA in scikit-learn", at("model/README.md"));
+    println!("\nThen try it with your own photographs:");
     let photographs = shell_word(&photographs.display().to_string());
     match args.cluster {
         false => println!("  fruitnode run --from {photographs} --to my-result"),

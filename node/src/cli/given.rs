@@ -18,7 +18,7 @@ pub(super) fn at_hand(model: &Path, storage: &StorageArgs, to: &str) -> Result<P
         let place = text.parse::<Place>();
         let place = place.map_err(|error| CliError::of(Exit::Usage, "bad_flag", &error))?;
         if to.parse::<Place>().is_ok_and(|to| place.lies_in(&to)) {
-            let words = format!("--to {to} holds the model that is to be used: name another place");
+            let words = format!("--to {to} contains the model to use: name another target");
             return Err(CliError::new(Exit::Conflict, "target_taken", words));
         }
     }

@@ -2,36 +2,43 @@
 
 /// Words of other tools, and what does that here.
 const HINTS: &[(&[&str], &str)] = &[
-    (&["--force", "--replace"], "--overwrite takes the place of a result that is there"),
-    (&["--json", "--format", "--output-format"], "-o json prints a document for programs"),
-    (&["--workers", "--jobs", "--num-workers"], "--threads N says how many threads compute"),
-    (&["--batch-size"], "--batch N says how many photographs a thread is given at a time"),
-    (&["--include", "--glob", "--ext"], "--pattern GLOB says which files are photographs"),
-    (&["--wait", "--follow", "--watch"], "job watch ID follows a job; status --watch the cluster"),
-    (&["version"], "fruitnode --version prints the release"),
-    (&["ls", "list", "ps"], "fruitnode job list and fruitnode node list show what there is"),
+    (&["--force", "--replace"], "--overwrite replaces a result that is already there"),
+    (&["--json", "--format", "--output-format"], "-o json prints JSON"),
+    (&["--workers", "--jobs", "--num-workers"], "--threads N sets the number of compute threads"),
+    (&["--batch-size"], "--batch N sets the number of photographs per batch"),
+    (&["--include", "--glob", "--ext"], "--pattern GLOB selects the files to use as photographs"),
+    (
+        &["--wait", "--follow", "--watch"],
+        "fruitnode job watch ID follows a job; fruitnode status --watch the cluster",
+    ),
+    (
+        &["serve", "server", "daemon", "up"],
+        "fruitnode init creates a cluster; fruitnode start runs a node",
+    ),
+    (&["version"], "fruitnode --version prints the version"),
+    (&["ls", "list", "ps"], "use fruitnode job list or fruitnode node list"),
     (
         &["logs", "log"],
-        "a node logs on standard error of its own process; fruitnode job explain ID tells of a job",
+        "a node logs to its standard error; fruitnode job explain ID shows what happened in a job",
     ),
-    (&["ui", "dashboard", "web", "top"], "fruitnode status --watch shows the cluster at work"),
+    (&["ui", "dashboard", "web", "top"], "fruitnode status --watch shows the cluster live"),
     (
         &["stop", "kill", "shutdown", "down"],
-        "Ctrl-C or SIGTERM stops a node; fruitnode leave takes it out for good; fruitnode job \
-         cancel ID ends a job",
+        "Ctrl-C or SIGTERM stops a node; fruitnode leave removes it for good; fruitnode job cancel \
+         ID cancels a job",
     ),
-    (&["submit", "cancel", "watch", "explain"], "that is a job's: fruitnode job …"),
-    (&["drain", "remove"], "that is a node's: fruitnode node …"),
+    (&["submit", "cancel", "watch", "explain"], "this is a subcommand of fruitnode job"),
+    (&["drain", "remove"], "this is a subcommand of fruitnode node"),
     (
         &["predict", "infer", "apply", "score"],
-        "fruitnode transform --model DIR/model puts new photographs through a fitted pipeline",
+        "fruitnode transform --model RESULT/model projects new photographs with a fitted model",
     ),
     (
         &["fit", "train", "extract", "pca"],
         "fruitnode run --from PLACE --to PLACE does the whole job",
     ),
-    (&["check", "validate"], "fruitnode verify RESULT checks a result from its own files"),
-    (&["pull", "download"], "fruitnode model pull SOURCE fetches weights"),
+    (&["check", "validate"], "fruitnode verify RESULT checks a result"),
+    (&["pull", "download"], "fruitnode model pull SOURCE downloads weights"),
 ];
 
 /// Formats that `-o` takes: whoever names another thing means the place of the result.
@@ -40,8 +47,8 @@ const FORMATS: [&str; 2] = ["table", "json"];
 /// The sentence about an argument that no command takes so.
 pub(super) fn argument(word: &str) -> Option<&'static str> {
     let bare = word.split('=').next().unwrap_or(word);
-    let named =
-        "places are given by name: --from PLACE --to PLACE (a folder, or s3://BUCKET/PREFIX)";
+    let named = "name source and target with flags: --from PLACE --to PLACE (a folder, or \
+                 s3://BUCKET/PREFIX)";
     known(bare).or_else(|| (!bare.starts_with('-')).then_some(named))
 }
 
@@ -57,8 +64,10 @@ fn known(word: &str) -> Option<&'static str> {
 /// The sentence about a value that an option does not take.
 pub(super) fn value(option: &str, value: &str) -> Option<&'static str> {
     let is_output = option.starts_with("--output") || option.starts_with("-o");
-    (is_output && !FORMATS.contains(&value))
-        .then_some("--output is the form of what is printed: --to PLACE says where the result goes")
+    (is_output && !FORMATS.contains(&value)).then_some(
+        "--output sets the output format, table or json; name the target of the result with --to \
+         PLACE",
+    )
 }
 
 #[cfg(test)]

@@ -84,7 +84,7 @@ pub fn main() -> Exit {
 /// The other side of [`suspect::decode_alone`].
 fn decode_one(args: &DecodeOneArgs) -> Result<Exit, CliError> {
     let order = suspect::Order::parse(&args.words).ok_or_else(|| {
-        CliError::new(Exit::Usage, "decode_one", "decode-one is for fruitnode alone: use `run`")
+        CliError::new(Exit::Usage, "decode_one", "decode-one is an internal command: use `run`")
     })?;
     suspect::serve(&order)
         .map(|()| Exit::Done)

@@ -63,7 +63,7 @@ pub(super) fn plan(
                 Ok((Arc::clone(&job), standing, planned?))
             }
             () = machine::interrupted() => {
-                let words = "interrupted: nothing was written, as nothing would have been";
+                let words = "interrupted; nothing was written";
                 Err(CliError::new(Exit::Interrupted, "interrupted", words))
             }
         }
@@ -112,7 +112,7 @@ fn show(
         if let Some((price, cost)) = args.price_per_hour.zip(cost) {
             println!("  {:<26}about {cost:.4}, at {price} an hour", "cost");
         }
-        println!("\nnothing was written; without --dry-run the job runs");
+        println!("\nnothing was written; run the job by omitting --dry-run");
         return;
     }
     let target = match standing {
@@ -133,10 +133,10 @@ fn table(to: &str, standing: Standing, threads: usize, plan: &Plan) -> String {
     };
     let count = |number: u64| HumanCount(number).to_string();
     line("photographs", format!("{} ({})", count(plan.photographs), HumanBytes(plan.bytes)));
-    line("left out", left_out(plan));
+    line("skipped", left_out(plan));
     line("labels", labels(plan));
     line("partitions", count(plan.partitions));
-    line("features", format!("{} a photograph", plan.features));
+    line("features", format!("{} per photograph", plan.features));
     let requests = plan.requests;
     line(
         "requests",
@@ -151,15 +151,15 @@ fn table(to: &str, standing: Standing, threads: usize, plan: &Plan) -> String {
     line(
         "memory",
         format!(
-            "{} at most, and {} more while a very large photograph is decoded",
+            "at most {}, plus {} while a very large photograph is decoded",
             HumanBytes(most - large),
             HumanBytes(large)
         ),
     );
-    line("in the sample", sample(plan));
+    line("sample", sample(plan));
     let took = HumanDuration(Duration::from_secs_f64(plan.features_s));
-    line("time", format!("about {took} for the features, {threads} threads of this machine"));
-    line("the target holds", format!("{standing} ({to})"));
+    line("time", format!("about {took} for the features, with {threads} threads on this machine"));
+    line("target contains", format!("{standing} ({to})"));
     out
 }
 
@@ -173,7 +173,7 @@ fn left_out(plan: &Plan) -> String {
     }
     if left.hidden > 0 {
         let example = left.hidden_examples.first().map_or("", String::as_str).escape_debug();
-        words.push(format!("{} in names with . or _ (`{example}`)", HumanCount(left.hidden)));
+        words.push(format!("{} hidden (`{example}`)", HumanCount(left.hidden)));
     }
     if left.excluded > 0 {
         words.push(format!("{} by --exclude", HumanCount(left.excluded)));
@@ -182,7 +182,7 @@ fn left_out(plan: &Plan) -> String {
         words.push(format!("{} pictures of earlier results", HumanCount(left.own_pictures)));
     }
     if left.by_time > 0 {
-        words.push(format!("{} by their time", HumanCount(left.by_time)));
+        words.push(format!("{} by modification time", HumanCount(left.by_time)));
     }
     if left.others > 0 {
         words.push(format!("{} pipes, devices or sockets", HumanCount(left.others)));
@@ -191,7 +191,7 @@ fn left_out(plan: &Plan) -> String {
         words.push(format!("{} subfolders", HumanCount(left.subfolders)));
     }
     if left.by_limit {
-        words.push("what comes after --limit".to_owned());
+        words.push("everything after --limit".to_owned());
     }
     if words.is_empty() { "nothing".to_owned() } else { words.join(", ") }
 }
@@ -205,7 +205,7 @@ fn labels(plan: &Plan) -> String {
         words.push("…".to_owned());
     }
     if labels.unlabelled > 0 {
-        words.push(format!("without any {}", HumanCount(labels.unlabelled)));
+        words.push(format!("{} unlabelled", HumanCount(labels.unlabelled)));
     }
     let more = if labels.more { "more than " } else { "" };
     match words.is_empty() {
@@ -218,7 +218,7 @@ fn sample(plan: &Plan) -> String {
     let sample = &plan.sample;
     let tried = sample.tried;
     if sample.bad == 0 {
-        return format!("{tried} photographs, all of them can be used");
+        return format!("all {tried} photographs can be used");
     }
     let codes = sample.codes.iter();
     let codes: Vec<_> = codes

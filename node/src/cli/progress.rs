@@ -248,7 +248,7 @@ fn listing_words(at: &At) -> String {
     match at.ranges {
         None => format!("listing, {listed} photographs so far"),
         Some((done, all)) if done == all => {
-            format!("gathering the listing of {listed} photographs")
+            format!("merging the listing of {listed} photographs")
         }
         Some((done, all)) => {
             format!("listing, {listed} photographs so far, {done} of {all} ranges done")
@@ -257,7 +257,7 @@ fn listing_words(at: &At) -> String {
 }
 
 fn bad_words(bad: u64) -> String {
-    if bad == 0 { String::new() } else { format!("{} in quarantine", HumanCount(bad)) }
+    if bad == 0 { String::new() } else { format!("{} quarantined", HumanCount(bad)) }
 }
 
 fn with_overdue(words: String, overdue: u64) -> String {

@@ -66,7 +66,7 @@ pub(super) fn carry_out(
         match conduct(node, &job, &story, terminal).await {
             Ok((success, view)) => {
                 if let Err(error) = job.sink.abort().await {
-                    tracing::warn!(%error, "the target's lock could not be released");
+                    tracing::warn!(%error, "cannot release the lock of the target");
                 }
                 Ok(Summary::of(&job.id, &job, &view, &story, threads.get(), success))
             }
@@ -96,7 +96,7 @@ async fn end_early(job: &JobContext) -> String {
             )
         }
         Err(error) => {
-            tracing::warn!(%error, "what the job left behind could not be removed");
+            tracing::warn!(%error, "cannot remove the leftovers of the job");
             String::new()
         }
     }
@@ -122,7 +122,7 @@ async fn conduct(
         () = interrupted() => {
             cluster.cancel(&job.id).await;
             drop(line);
-            let words = format!("interrupted: nothing was written to {}", job.settings.to);
+            let words = format!("interrupted; nothing was written to {}", job.settings.to);
             return Err(CliError::new(Exit::Interrupted, "interrupted", words));
         }
     };
@@ -133,7 +133,7 @@ async fn conduct(
             let words = match story.quarantine_words() {
                 // The detail may say it already.
                 _ if reason == FailureReason::TooManyBad && detail.contains(EXAMPLE) => detail,
-                Some(bad) => format!("{detail}; not read: {bad}"),
+                Some(bad) => format!("{detail}; not used: {bad}"),
                 None => detail,
             };
             Err(Failure::new(reason, words).into())
@@ -142,7 +142,7 @@ async fn conduct(
             Err(CliError::new(Exit::Interrupted, "cancelled", "the job was cancelled"))
         }
         None => {
-            let words = "the coordinator stopped; this is a bug in fruitnode: report it";
+            let words = "the coordinator stopped; this is a bug in fruitnode, please report it";
             Err(CliError::new(Exit::Failed, "stopped", words))
         }
     }

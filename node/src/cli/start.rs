@@ -80,8 +80,8 @@ impl Started {
         let sse = matches.try_get_one::<Sse>("sse").ok().flatten();
         let key = matches.try_get_one::<String>("sse_kms_key_id").ok().flatten();
         let both = sse == Some(&Sse::Aes256) && key.is_some();
-        let words = "--sse-kms-key-id names a key for --sse aws:kms, and --sse AES256 takes none: \
-                     leave one of them out";
+        let words = "--sse-kms-key-id cannot be used with --sse AES256, only with --sse aws:kms: \
+                     remove one of the two";
         both.then(|| CliError::new(Exit::Usage, "bad_flag", words))
     }
 
@@ -101,8 +101,9 @@ impl Started {
         }
         let flag = NODES_OWN.into_iter().find(typed)?.replace('_', "-");
         let words = format!(
-            "--{flag} has no effect on `job {command}`: each node has its own. Start the nodes \
-             with it (`fruitnode start --{flag} …`, or their configuration), and leave it out here"
+            "--{flag} has no effect on `job {command}`: each node uses its own setting. Set it \
+             when starting the nodes (`fruitnode start --{flag} …`, or in their configuration), \
+             and omit it here"
         );
         Some(CliError::new(Exit::Usage, "bad_flag", words))
     }
@@ -194,7 +195,7 @@ fn settle(terminal: &mut TerminalArgs, matches: &ArgMatches) -> Result<(), CliEr
     }
     let (quiet, verbose) = (matches.value_source("quiet"), matches.value_source("verbose"));
     if quiet == verbose {
-        let words = "--quiet and --verbose are both set: leave one of them out";
+        let words = "--quiet and --verbose contradict each other: remove one of the two";
         return Err(CliError::new(Exit::Usage, "bad_flag", words));
     }
     if quiet < verbose {

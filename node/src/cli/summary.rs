@@ -127,7 +127,7 @@ impl Summary {
         );
         line("rows of features", format!("{} x {}", HumanCount(self.good), self.features));
         line(
-            "in quarantine",
+            "quarantined",
             match &self.quarantine_words {
                 Some(words) => format!("{}: {words}", HumanCount(self.quarantined)),
                 None => "0".to_owned(),
@@ -137,11 +137,11 @@ impl Summary {
             line("not matching --pattern", HumanCount(self.skipped).to_string());
         }
         if self.passed_over > 0 {
-            let words = "hidden (. or _), excluded, or of earlier results";
-            line("passed over", format!("{}: {words}", HumanCount(self.passed_over)));
+            let words = "hidden (. or _), excluded, or from earlier results";
+            line("skipped", format!("{}: {words}", HumanCount(self.passed_over)));
         }
         if self.untimely > 0 {
-            line("of another time", HumanCount(self.untimely).to_string());
+            line("outside the time range", HumanCount(self.untimely).to_string());
         }
         if let Some(components) = self.components {
             line("components", components.to_string());
@@ -169,14 +169,14 @@ impl Summary {
         });
         line("time", {
             let (took, rate) = (self.took_s, self.photographs_per_s);
-            format!("{took:.1} s, {rate:.0} photographs/s over all")
+            format!("{took:.1} s, {rate:.0} photographs/s overall")
         });
         for warning in &self.fit_warnings {
             let _ = writeln!(out, "  warning: {warning}");
         }
         let _ = writeln!(
             out,
-            "\nresult in {}: report.html for people; report.json, features/, _SUCCESS",
+            "\nresult in {}: open report.html first; report.json has the same for programs",
             self.to
         );
         let _ = writeln!(out, "next: fruitnode verify {}", shell_word(&self.to));

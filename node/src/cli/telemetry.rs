@@ -56,7 +56,7 @@ fn level(quiet: bool, verbose: u8, is_node: bool) -> &'static str {
 
 fn unclear(words: &str) -> CliError {
     let words = format!(
-        "{VARIABLE}: `{words}` does not say what to log: write a level such as `debug`, or \
+        "{VARIABLE}: `{words}` is not a valid log filter: set it to a level such as `debug`, or to \
          `fruitnode=debug,aws=warn`, or unset it"
     );
     CliError::new(Exit::Usage, "bad_flag", words)

@@ -96,6 +96,6 @@ fn apart(model: &Path, to: &str) -> Result<(), CliError> {
     if !model.starts_with(&target) {
         return Ok(());
     }
-    let words = format!("--to {to} holds the model that is to be used: name another folder");
+    let words = format!("--to {to} contains the model to use: name another target");
     Err(CliError::new(Exit::Conflict, "target_taken", words))
 }

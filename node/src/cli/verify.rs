@@ -40,10 +40,10 @@ pub(super) fn verify(args: &VerifyArgs, terminal: &TerminalArgs) -> Result<Exit,
             let out = &args.out;
             match passed {
                 true if verdict.check(GIVEN_MODEL).is_some() => {
-                    println!("{out} is whole, and its scores are those of the model it was given");
+                    println!("{out} is complete, and its scores are those of the given model");
                 }
-                true => println!("{out} is whole, and certifies itself"),
-                false => println!("{out} does not hold what it promises: see above"),
+                true => println!("{out} is complete and verified"),
+                false => println!("{out} failed verification: see above"),
             }
         }
     }

@@ -62,9 +62,9 @@ fn text_of(path: &Path) -> Result<String, ConfigError> {
     let mut bytes = Vec::new();
     file.take(FILE_BYTES_MAX + 1).read_to_end(&mut bytes).map_err(trouble)?;
     if bytes.len() as u64 > FILE_BYTES_MAX {
-        return Err(no_file("is longer than a mebibyte"));
+        return Err(no_file("is larger than 1 MiB"));
     }
-    String::from_utf8(bytes).map_err(|_| no_file("is not text in UTF-8"))
+    String::from_utf8(bytes).map_err(|_| no_file("is not UTF-8 text"))
 }
 
 impl Reader<'_> {

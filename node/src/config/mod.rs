@@ -95,7 +95,7 @@ pub(crate) enum ConfigError {
     },
     /// It is far too long, or no plain file.
     #[error(
-        "{} is not a configuration file: it {why}; name a file of TOML such as `fruitnode.toml`",
+        "{} is not a configuration file: it {why}; name a TOML file such as `fruitnode.toml`",
         path.display()
     )]
     NoFile {
@@ -105,7 +105,7 @@ pub(crate) enum ConfigError {
         why: &'static str,
     },
     /// It is not TOML.
-    #[error("{at}: this is not TOML: {words}")]
+    #[error("{at}: invalid TOML: {words}")]
     Syntax {
         /// Where.
         at: Line,
@@ -113,7 +113,7 @@ pub(crate) enum ConfigError {
         words: String,
     },
     /// A key that stands in no table.
-    #[error("{at}: `{key}` stands in no table: put it below a line such as `[{table}]`")]
+    #[error("{at}: `{key}` is not in a table: put it below a line such as `[{table}]`")]
     Outside {
         /// Where.
         at: Line,
@@ -123,7 +123,7 @@ pub(crate) enum ConfigError {
         table: String,
     },
     /// A table that no command has.
-    #[error("{at}: there is no table `[{table}]`{}", hint(nearest.as_deref()))]
+    #[error("{at}: unknown table `[{table}]`{}", hint(nearest.as_deref()))]
     UnknownTable {
         /// Where.
         at: Line,
@@ -133,7 +133,7 @@ pub(crate) enum ConfigError {
         nearest: Option<String>,
     },
     /// A key that its table does not have.
-    #[error("{at}: `[{table}]` has no key `{key}`{}", hint(nearest.as_deref()))]
+    #[error("{at}: unknown key `{key}` in `[{table}]`{}", hint(nearest.as_deref()))]
     UnknownKey {
         /// Where.
         at: Line,
@@ -145,7 +145,7 @@ pub(crate) enum ConfigError {
         nearest: Option<String>,
     },
     /// A value of another type.
-    #[error("{at}: `{key}` in `[{table}]` takes {expected}, and this is {found}")]
+    #[error("{at}: `{key}` in `[{table}]` must be {expected}, but is {found}")]
     Type {
         /// Where.
         at: Line,
@@ -172,8 +172,8 @@ pub(crate) enum ConfigError {
     },
     /// A secret in words.
     #[error(
-        "{at}: `{key}` in `[{table}]` looks like a secret, and a configuration file is no place \
-         for one: keep it in the AWS credentials file or in the environment, and take it out here"
+        "{at}: `{key}` in `[{table}]` looks like a secret: remove it from the configuration file, \
+         and keep it in the AWS credentials file or in the environment"
     )]
     Secret {
         /// Where.
@@ -224,7 +224,7 @@ impl Kind {
             Self::Switch => "true or false",
             Self::Number => "a number",
             Self::Text => "text",
-            Self::List => "a list of texts",
+            Self::List => "a list of strings",
         }
     }
 }
@@ -289,6 +289,6 @@ impl fmt::Display for Line {
 fn hint(nearest: Option<&str>) -> String {
     match nearest {
         Some(nearest) => format!(": did you mean {nearest}?"),
-        None => ": `fruitnode config show` prints what there is".to_owned(),
+        None => ": `fruitnode config show` lists them".to_owned(),
     }
 }

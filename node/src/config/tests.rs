@@ -74,12 +74,12 @@ fn every_fault_names_file_line_and_key_and_what_was_meant() {
         ("[run]\nendpoint = 'x'", 2, "did you mean `endpoint` in `[storage]`?"),
         ("[run]\ncolour = 'x'", 2, "config show"),
         ("pca = 3", 1, "`[run]`"),
-        ("[run]\n\nlimit = 'many'", 3, "takes a number, and this is text"),
-        ("[run]\nrecursive = 'yes'", 2, "takes true or false, and this is text"),
-        ("[run]\npca = false", 2, "takes text, and this is true or false"),
+        ("[run]\n\nlimit = 'many'", 3, "must be a number, but is text"),
+        ("[run]\nrecursive = 'yes'", 2, "must be true or false, but is text"),
+        ("[run]\npca = false", 2, "must be text, but is true or false"),
         ("[run]\npca = 2026-01-31", 2, "put it in quotes"),
         ("[run]\npca = [1]", 2, "a list"),
-        ("[model.pull]\nmirror = [[1]]", 2, "a list of texts"),
+        ("[model.pull]\nmirror = [[1]]", 2, "a list of strings"),
         ("[run]\npca = 1\npca = 2", 3, "TOML"),
         ("[run\npca = 1", 1, "TOML"),
         ("[run]\npca = ", 2, "TOML"),
@@ -114,7 +114,7 @@ fn what_is_no_file_of_text_is_told_from_one_that_is_missing() {
     assert!(matches!(error, ConfigError::Missing { .. }), "{error}");
     let error = read(Layer::Named, folder.path(), &known()).unwrap_err().to_string();
     assert!(error.contains("is a folder"), "{error}");
-    for (bytes, says) in [(vec![0xff, 0xfe], "UTF-8"), (vec![b'#'; 2 << 20], "mebibyte")] {
+    for (bytes, says) in [(vec![0xff, 0xfe], "UTF-8"), (vec![b'#'; 2 << 20], "1 MiB")] {
         let path = folder.path().join("f.toml");
         fs::write(&path, bytes).unwrap();
         let error = read(Layer::Named, &path, &known()).unwrap_err().to_string();

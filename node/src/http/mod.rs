@@ -108,12 +108,12 @@ fn answer(parsed: &Parsed, health: &watch::Receiver<Health>) -> Answer {
     let say = |status, words: &str| Answer { status, words: format!("{words}\n") };
     let path = match parsed {
         Parsed::Get(path) => path.as_str(),
-        Parsed::OtherMethod => return say("405 Method Not Allowed", "only GET is known here"),
+        Parsed::OtherMethod => return say("405 Method Not Allowed", "only GET is supported"),
         Parsed::TooLarge => {
-            return say("431 Request Header Fields Too Large", "the request is too long");
+            return say("431 Request Header Fields Too Large", "the request is too large");
         }
         Parsed::Malformed | Parsed::Unfinished => {
-            return say("400 Bad Request", "this is no request of HTTP/1");
+            return say("400 Bad Request", "not an HTTP/1 request");
         }
     };
     // Whoever told it is gone, and the actors with it.
@@ -126,7 +126,7 @@ fn answer(parsed: &Parsed, health: &watch::Receiver<Health>) -> Answer {
         "/readyz" => {
             health.live.as_ref().and(health.ready.as_ref()).map(|_| ()).map_err(String::as_str)
         }
-        _ => return say("404 Not Found", "here are /livez and /readyz"),
+        _ => return say("404 Not Found", "not found: try /livez or /readyz"),
     };
     match how {
         Ok(()) => say("200 OK", "ok"),

@@ -52,7 +52,7 @@ fn invalid(words: impl Into<String>) -> Refusal {
 }
 
 pub(super) fn no_job(job: &JobId) -> Refusal {
-    not_found(format!("there is no job {job}: `fruitnode job list` names those there are"))
+    not_found(format!("there is no job {job}: `fruitnode job list` shows all jobs"))
 }
 
 /// The cluster as the coordinator sees it.
@@ -126,10 +126,13 @@ async fn silent_ms(voting: &Voting) -> BTreeMap<NodeId, u64> {
 /// In words.
 pub(crate) fn check_token(uses: u32, life_ms: u64) -> Result<(), String> {
     if uses == 0 || uses > TOKEN_USES_MAX {
-        return Err(format!("a token has 1 to {TOKEN_USES_MAX} uses"));
+        return Err(format!("a token can have 1 to {TOKEN_USES_MAX} uses"));
     }
     if life_ms == 0 || life_ms > TOKEN_LIFE_MS_MAX {
-        return Err("a token lives for at most 7 days: make another one then".to_owned());
+        return Err(
+            "a token can be valid for at most 7 days: create another one when it has expired"
+                .to_owned(),
+        );
     }
     Ok(())
 }
@@ -163,7 +166,7 @@ pub(super) async fn revoke_token(voting: &Voting, id: String) -> Result<(), Refu
     let known =
         voting.consensus.read(move |state| state.membership().tokens().any(|(id, _)| id == known));
     if !known.await.map_err(|_| Refusal::stopping())? {
-        let words = format!("there is no token {id}: `fruitnode token list` names those there are");
+        let words = format!("there is no token {id}: `fruitnode token list` shows all tokens");
         return Err(not_found(words));
     }
     propose(voting, Command::RevokeToken { id }).await.map(drop)
@@ -179,7 +182,7 @@ pub(super) async fn create_client(
     let known = voting.consensus.read(move |state| views::has_client(state, &known));
     if known.await.map_err(|_| Refusal::stopping())? {
         let words = format!(
-            "there is a certificate for {name} already: choose another name, or take it back with \
+            "there already is a certificate for {name}: choose another name, or revoke it with \
              `fruitnode client revoke {name}`"
         );
         return Err(Refusal::new(RefusalKind::Conflict, words));
@@ -196,7 +199,7 @@ pub(super) async fn create_client(
     // taken back.
     let registered = voting.consensus.read(move |state| views::is_registered(state, &mine));
     if !registered.await.map_err(|_| Refusal::stopping())? {
-        let words = format!("another certificate for {known} was made at the same time");
+        let words = format!("another certificate for {known} was created at the same time");
         return Err(Refusal::new(RefusalKind::Conflict, words));
     }
     voting.leader.tell_roster().await;
@@ -213,14 +216,16 @@ pub(super) async fn revoke_client(voting: &Voting, name: String) -> Result<(), R
     let known = name.clone();
     let known = voting.consensus.read(move |state| views::has_client(state, &known));
     if !known.await.map_err(|_| Refusal::stopping())? {
-        return Err(not_found(format!("there is no certificate for {name}")));
+        return Err(not_found(format!(
+            "there is no certificate for {name}: `fruitnode client list` shows all certificates"
+        )));
     }
     let own = name.clone();
     let last = voting.consensus.read(move |state| views::is_only_client(state, &own));
     if last.await.map_err(|_| Refusal::stopping())? {
         let words = format!(
-            "{name}'s is the last certificate that is good: without one nobody could command the \
-             cluster. Make another first (`fruitnode client create NAME --to DIR`)"
+            "the certificate of {name} is the last valid one, and without one nobody could manage \
+             the cluster: create another one first (`fruitnode client create NAME --to DIR`)"
         );
         return Err(Refusal::new(RefusalKind::Conflict, words));
     }
@@ -236,8 +241,10 @@ async fn member(voting: &Voting, node: NodeId) -> Result<(), Refusal> {
         .read(move |state| state.membership().member(node).map(|member| member.removed));
     match known.await.map_err(|_| Refusal::stopping())? {
         Some(false) => Ok(()),
-        Some(true) => Err(not_found(format!("{node} was removed already"))),
-        None => Err(not_found(format!("there is no node {node}: see `fruitnode node list`"))),
+        Some(true) => Err(not_found(format!("{node} has already been removed"))),
+        None => Err(not_found(format!(
+            "there is no node {node}: `fruitnode node list` shows all nodes"
+        ))),
     }
 }
 
@@ -248,7 +255,9 @@ pub(super) async fn drain(voting: &Voting, request: v1::DrainRequest) -> Result<
     let leaves =
         voting.consensus.read(move |state| state.membership().leaving().any(|at| at == node));
     if request.undo && leaves.await.map_err(|_| Refusal::stopping())? {
-        let words = format!("{node} leaves for good, which cannot be taken back: let it join anew");
+        let words = format!(
+            "{node} is leaving for good, and that cannot be undone: join it again once it has left"
+        );
         return Err(Refusal::new(RefusalKind::Conflict, words));
     }
     propose(voting, Command::DrainNode { node, undo: request.undo, leaving: false }).await.map(drop)
@@ -263,8 +272,8 @@ pub(super) async fn remove(voting: &Voting, node: NodeId) -> Result<(), Refusal>
         voting.consensus.read(move |state| state.membership().staying().any(|id| id == node));
     if stays.await.map_err(|_| Refusal::stopping())? {
         let words = format!(
-            "{node} is the last node that is there: a cluster cannot lose it. Let another one join \
-             first, or stop this one with Ctrl-C and start it again when it is needed"
+            "{node} is the last node, and a cluster cannot lose its last node: join another node \
+             first, or just stop this one with Ctrl-C and start it again later"
         );
         return Err(Refusal::new(RefusalKind::Conflict, words));
     }
@@ -295,7 +304,7 @@ pub(super) async fn submit(
     match known {
         Some((true, status)) => return Ok(status),
         Some((false, _)) => {
-            let words = format!("there is another job {job}: choose another --id");
+            let words = format!("there already is a different job {job}: choose another --id");
             return Err(Refusal::new(RefusalKind::Conflict, words));
         }
         None => {}
@@ -309,12 +318,17 @@ pub(super) async fn submit(
 fn check_lengths(spec: &JobSpec) -> Result<(), String> {
     for (flag, place) in [("--from", &spec.from), ("--to", &spec.to)] {
         if place.len() > PLACE_BYTES_MAX {
-            return Err(format!("{flag} has {} bytes: at most {PLACE_BYTES_MAX}", place.len()));
+            return Err(format!(
+                "{flag} has {} bytes: at most {PLACE_BYTES_MAX} are allowed",
+                place.len()
+            ));
         }
     }
     let options = spec.options.len();
     if options > OPTIONS_BYTES_MAX {
-        return Err(format!("the options have {options} bytes: at most {OPTIONS_BYTES_MAX}"));
+        return Err(format!(
+            "the options have {options} bytes: at most {OPTIONS_BYTES_MAX} are allowed"
+        ));
     }
     Ok(())
 }
@@ -335,8 +349,8 @@ fn check_id(job: &JobId) -> Result<(), Refusal> {
     let JobId(id) = job;
     if id.is_empty() || id.len() > 64 || !id.chars().all(fits) || id.starts_with('.') {
         return Err(invalid(
-            "the id of a job has 1 to 64 letters, digits, `-`, `_` and `.`, and begins with none \
-             of the last",
+            "the ID of a job consists of 1 to 64 letters, digits, `-`, `_` and `.`, and starts \
+             with a letter or a digit",
         ));
     }
     Ok(())

@@ -40,17 +40,19 @@ pub(super) async fn seek(
         }
         if !ask.is_empty() && looks % ASK_EVERY == 0 {
             match renewal::readmit(&shared, &ask).await {
-                Ok(()) => tracing::info!(?ask, "where the cluster is was asked and answered"),
+                Ok(()) => tracing::info!(?ask, "learned the current members of the cluster"),
                 Err(refused @ MemberError::Refused(_)) => return refused,
-                Err(error) => tracing::warn!(%error, "asked in vain where the cluster is"),
+                Err(error) => tracing::warn!(%error, "cannot learn the current members of the \
+                                                      cluster"),
             }
         }
         looks += 1;
         if ms >= ELSEWHERE_MS && !told {
             told = true;
             tracing::warn!(
-                "none of the nodes that this one knows leads it to a coordinator. Should they have \
-                 left while it was off, stop it, and start it with --ask HOST:PORT of one that runs"
+                "none of the nodes known here leads to a coordinator. If they left the cluster \
+                 while this node was off, stop it and start it with --ask HOST:PORT of a running \
+                 node"
             );
         }
     }

@@ -43,7 +43,7 @@ impl Tries {
         let fresh = |since: &Moment| since.elapsed() < TRIES_WINDOW;
         match tries.get(&source_of(from)) {
             Some((count, since)) if *count >= TRIES_MAX && fresh(since) => {
-                let words = "too many wrong tokens or keys came from this address: wait a minute";
+                let words = "too many invalid tokens or keys from this address: wait a minute";
                 Err(Refusal::new(RefusalKind::Exhausted, words))
             }
             _ => Ok(()),
@@ -83,7 +83,7 @@ pub(super) async fn enroll(
     let may = may.await.map_err(|_| Refusal::stopping())?;
     let refused = |error: TokenError| {
         tries.count(from);
-        tracing::warn!(token = shown(&request.token), %from, %error, "a token was refused");
+        tracing::warn!(token = shown(&request.token), %from, %error, "rejected a token");
         Refusal::denied(error.to_string())
     };
     match &may {
@@ -101,7 +101,7 @@ pub(super) async fn enroll(
         }
     }
     if request.storage.is_empty() || request.address.is_empty() {
-        let words = "a node that joins says where it is reached, and which store it has";
+        let words = "the request to join lacks an address or a log ID";
         return Err(Refusal::new(RefusalKind::Invalid, words));
     }
     let (token, address, storage) = (request.token, request.address, request.storage);
@@ -114,7 +114,7 @@ pub(super) async fn enroll(
     let node = node.await.map_err(|_| Refusal::stopping())?;
     // Another joiner may have taken the last use between the look and the entry.
     let node = node.ok_or_else(|| Refusal::denied(TokenError::UsedUp.to_string()))?;
-    tracing::info!(%node, "a node joins");
+    tracing::info!(%node, "a node is joining");
     welcome(voting, node, book, &request.request).await
 }
 
@@ -128,12 +128,12 @@ pub(super) async fn renew(
     let member = voting.consensus.read(move |state| state.membership().member(node).cloned());
     let member = member.await.map_err(|_| Refusal::stopping())?;
     let Some(member) = member.filter(|member| !member.removed) else {
-        return Err(Refusal::denied(format!("{node} is no member of this cluster any more")));
+        return Err(Refusal::denied(format!("{node} is no longer a member of this cluster")));
     };
     let key = request_key(request).map(|key| Digest(Sha256::digest(&key).into()));
     let key = key.map_err(|error| Refusal::new(RefusalKind::Invalid, error.to_string()))?;
     if key != member.key {
-        let words = format!("{node} joined with another key than the one to be certified");
+        let words = format!("{node} joined with a different key than the one to be certified");
         return Err(Refusal::denied(words));
     }
     Ok(v1::RenewReply { certificates: sign_node(voting, node, request).await? })
@@ -152,7 +152,7 @@ pub(super) async fn readmit(
     tries.check(from)?;
     let refused = |words: String| {
         tries.count(from);
-        tracing::warn!(%from, words, "a node was not let in again");
+        tracing::warn!(%from, words, "rejected a node that asked for a new certificate");
         Refusal::denied(words)
     };
     let key = request_key(request).map_err(|error| refused(error.to_string()))?;
@@ -169,7 +169,7 @@ pub(super) async fn readmit(
         }
         None => return Err(refused(format!("no member of the cluster has this key: {again}"))),
     };
-    tracing::info!(%node, "a node whose certificate had ended is let in again");
+    tracing::info!(%node, "renewed the certificate of a node whose certificate had expired");
     welcome(voting, node, book, request).await
 }
 

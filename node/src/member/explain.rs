@@ -121,7 +121,7 @@ async fn published(
 
 fn folder(path: PathBuf) -> Result<ResultFolder, Refusal> {
     ResultFolder::open(&path).map_err(|error| {
-        let words = format!("{} cannot be read by the coordinator: {error}", path.display());
+        let words = format!("the coordinator cannot read {}: {error}", path.display());
         Refusal::new(RefusalKind::NotFound, words)
     })
 }

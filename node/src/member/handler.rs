@@ -66,7 +66,7 @@ impl NodeHandler {
     /// the stream brings belongs to whichever opening there is.
     fn log(&self) -> Result<Consensus, Refusal> {
         let voting = self.shared.voting.get();
-        voting.map(|voting| voting.consensus).ok_or_else(|| lost("this node does not vote"))
+        voting.map(|voting| voting.consensus).ok_or_else(|| lost("this node is not a voter"))
     }
 
     /// The coordinator's parts, if this node is the coordinator and a majority has just said so:
@@ -174,7 +174,7 @@ impl Handler for NodeHandler {
     ) -> Result<Outbound<v1::ToMember>, Refusal> {
         let node = caller.node()?;
         let first = timeout(HELLO_WAIT, inbound.next()).await;
-        let first = first.map_err(|_| lost("a stream that says nothing is ended"))?;
+        let first = first.map_err(|_| lost("closing a silent stream"))?;
         let first = first.map_err(lost)?.and_then(|first| first.message);
         let Some(Message::Hello(hello)) = first else {
             return Err(Refusal::new(RefusalKind::Invalid, "a member's first word is its hello"));
@@ -253,7 +253,7 @@ impl Handler for NodeHandler {
         if let Some(Identity::Node(node)) = caller.identity
             && node.0 != request.node
         {
-            return Err(Refusal::denied(format!("{node} may drain itself alone")));
+            return Err(Refusal::denied(format!("{node} may only drain itself")));
         }
         control::drain(&self.leading()?, request).await
     }

@@ -61,7 +61,7 @@ pub(super) async fn infer(
     mut inbound: Inbound<v1::InferRequest>,
 ) -> Result<Outbound<v1::InferReply>, Refusal> {
     let first = inbound.next().await.map_err(broken)?.ok_or_else(|| {
-        Refusal::new(RefusalKind::Invalid, "the first message says what to do with photographs")
+        Refusal::new(RefusalKind::Invalid, "the first message must contain the options")
     })?;
     let words = words(first.options.clone().unwrap_or_default());
     let words = words.at_hand(&context).await.map_err(refused)?;

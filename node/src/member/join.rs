@@ -69,16 +69,19 @@ fn storage_of(key: &[u8]) -> String {
 pub(super) fn check_address(address: &str) -> Result<(), MemberError> {
     let wrong = |why| Err(MemberError::Address { address: address.to_owned(), why });
     let Some((host, port)) = address.rsplit_once(':') else {
-        return wrong("an address is HOST:PORT, such as 10.0.0.5:7400");
+        return wrong("write an address as HOST:PORT, such as 10.0.0.5:7400");
     };
     if port.parse::<u16>().is_ok_and(|port| port > 0) {
         let nowhere = ["", "0.0.0.0", "[::]", "::", "*"];
         return match nowhere.contains(&host) {
-            true => wrong("others cannot reach that: say with --advertise where they can"),
+            true => wrong(
+                "other nodes cannot reach that: name an address that they can reach with \
+                 --advertise",
+            ),
             false => Ok(()),
         };
     }
-    wrong("the port is a number from 1 to 65535")
+    wrong("the port must be a number from 1 to 65535")
 }
 
 #[cfg(test)]

@@ -95,7 +95,9 @@ pub(crate) enum MemberError {
         why: &'static str,
     },
     /// The port cannot be had.
-    #[error("cannot listen on {address}")]
+    #[error(
+        "cannot listen on {address} (choose another address, or stop the process that uses it)"
+    )]
     Listen {
         /// Where.
         address: SocketAddr,
@@ -105,8 +107,8 @@ pub(crate) enum MemberError {
     },
     /// The node had a log and has none any more.
     #[error(
-        "the log of node n{node} is not in {folder}: it was wiped. A node without its log must not \
-         vote again under its old name: {way_on}"
+        "the log of node n{node} is missing from {folder}: it was wiped, and without its log the \
+         node must not vote again under its old ID: {way_on}"
     )]
     Wiped {
         /// The node.
@@ -118,9 +120,10 @@ pub(crate) enum MemberError {
     },
     /// The only node that decides cannot sign, and so not lead.
     #[error(
-        "node n{node} is the only voter of its cluster, and {} is not there: without it the node \
-         cannot vote, and nobody can join. Put it back from a copy of the folder. Where there is \
-         none, found a new cluster with `fruitnode init` in an empty --data-dir", file.display()
+        "node n{node} is the only voter of its cluster, and {} is missing: without it the node \
+         cannot vote, and no node can join. Restore it from a copy of the data directory; if there \
+         is none, create a new cluster with `fruitnode init` and an empty \
+         --data-dir", file.display()
     )]
     NoAuthority {
         /// The node.
@@ -130,9 +133,9 @@ pub(crate) enum MemberError {
     },
     /// Another process is this node.
     #[error(
-        "another process is node {node} and answers at {address}: the folder that was to be \
-         started is a copy of its folder. Stop that one first; for a further node, join with a \
-         folder of its own (`fruitnode join --data-dir`)"
+        "another process is already running as node {node} at {address}: its data directory and \
+         this one are copies. Stop that process first; to add a node, join with a data directory \
+         of its own (`fruitnode join --data-dir`)"
     )]
     Twin {
         /// The node.
@@ -141,13 +144,13 @@ pub(crate) enum MemberError {
         address: String,
     },
     /// The cluster does not know it, or no longer.
-    #[error("the cluster refuses this node: {0}")]
+    #[error("the cluster rejected this node: {0}")]
     Refused(String),
     /// The log has failed while the node ran.
-    #[error("the node stops, because its log can no longer be trusted: {}", .0.words)]
+    #[error("the node is stopping because its log failed: {}", .0.words)]
     LogFailed(LogFailure),
     /// The system gives no thread.
-    #[error("the system gives no thread for this node")]
+    #[error("cannot start a thread for this node")]
     Threads(#[source] io::Error),
     /// What was to be restored is not there or not right.
     #[error("{0}")]

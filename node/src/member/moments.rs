@@ -39,7 +39,7 @@ impl MomentsSource for PeerMoments {
         };
         let fetched = self.0.moments(node, request, MOMENTS_BYTES_MAX).await;
         fetched.map_err(|error| {
-            let words = format!("moments {tree_node} cannot be had from {node}: {error}");
+            let words = format!("cannot fetch moments {tree_node} from {node}: {error}");
             let reason = match &error {
                 MeshError::Unreachable { .. }
                 | MeshError::TimedOut { .. }
@@ -62,10 +62,10 @@ pub(super) async fn held(
     let tree_node = wire::tree_node_from_proto(request.tree_node)
         .map_err(|error| invalid(error.to_string()))?;
     let digest = request.digest.as_slice().try_into().map(Digest);
-    let digest = digest.map_err(|_| invalid("a digest has 32 bytes".to_owned()))?;
+    let digest = digest.map_err(|_| invalid("a digest must have 32 bytes".to_owned()))?;
     let job = JobId(request.job);
     let Some(moments) = context.moments.get(&job, tree_node, digest) else {
-        let words = format!("{} does not hold the moments {tree_node} of {job}", context.id);
+        let words = format!("{} does not have the moments {tree_node} of job {job}", context.id);
         return Err(Refusal::new(RefusalKind::NotFound, words));
     };
     let encoded = context.compute(move |_| Ok(bytes::encode_moments(&moments))).await;

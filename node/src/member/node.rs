@@ -151,7 +151,7 @@ pub(crate) async fn run(
     if let Some(listener) = ports.health {
         spawn("health", crate::http::serve(listener, health(standing.clone())));
     }
-    tracing::info!(node = %me, address = %ports.address, "the node runs");
+    tracing::info!(node = %me, address = %ports.address, "the node is running");
 
     let parts = (taking_part, cast_out);
     let outcome = told_to_end(stop, has_failed, standing.clone(), parts).await;
@@ -222,7 +222,7 @@ async fn drain(shared: &Shared, mut standing: watch::Receiver<Standing>, patienc
     }
     let left = standing.wait_for(|standing| matches!(standing, Standing::Left));
     if timeout(patience, left).await.is_err() {
-        tracing::warn!("the node stops before all of its work was handed over: it is done again");
+        tracing::warn!("stopping before all work was handed over: the rest will be done again");
     }
 }
 
@@ -290,9 +290,11 @@ fn check_log(dir: &DataDir, file: &NodeFile, alone: bool) -> Result<(), MemberEr
     if file.voter && !dir.log().is_file() {
         let (node, folder) = (file.node, dir.path().display().to_string());
         let way_on = match alone {
-            true => "it was the only voter of its cluster. Put its folder back from a copy, or go \
-                     on from a backup (`fruitnode recover --unsafe --from BACKUP`)"
-                .to_owned(),
+            true => {
+                "it was the only voter of its cluster. Restore its data directory from a copy, or \
+                 recover from a backup (`fruitnode recover --unsafe --from BACKUP`)"
+                    .to_owned()
+            }
             false => format!(
                 "remove it from another node (`fruitnode node remove {node}`), empty its \
                  --data-dir and join again"
@@ -309,7 +311,7 @@ async fn keep_roster(shared: Arc<Shared>) {
     while watch.changed().await.is_ok() {
         let roster = v1::Roster::from(&**watch.borrow_and_update());
         if let Err(error) = shared.dir.write(ROSTER, &roster.encode_to_vec()) {
-            tracing::warn!(%error, "who there is could not be written down");
+            tracing::warn!(%error, "cannot save the list of nodes");
         }
     }
 }

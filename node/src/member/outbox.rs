@@ -94,7 +94,7 @@ impl Outbox for MeshOutbox {
             let arrived = match peers.install(to, process, message).await {
                 Ok(()) => true,
                 Err(error) => {
-                    tracing::info!(%to, %error, "a snapshot did not arrive");
+                    tracing::info!(%to, %error, "cannot send a snapshot");
                     false
                 }
             };

@@ -85,7 +85,7 @@ async fn resolve(listen: &str) -> Result<SocketAddr, MemberError> {
     let found = tokio::net::lookup_host(listen).await.ok().and_then(|mut found| found.next());
     found.ok_or_else(|| MemberError::Address {
         address: listen.to_owned(),
-        why: "this machine cannot listen there: give an address and a port of its own",
+        why: "this machine has no such address: use an address of this machine and a free port",
     })
 }
 

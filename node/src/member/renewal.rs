@@ -51,9 +51,9 @@ pub(super) async fn keep(shared: Arc<Shared>, standing: watch::Receiver<Standing
             _ => None,
         };
         match made {
-            Some(Ok(())) => tracing::info!("the node's certificate was signed anew"),
+            Some(Ok(())) => tracing::info!("renewed the certificate of this node"),
             Some(Err(refused @ MemberError::Refused(_))) => return refused,
-            Some(Err(error)) => tracing::warn!(%error, "the certificate could not be renewed yet"),
+            Some(Err(error)) => tracing::warn!(%error, "cannot renew the certificate yet"),
             None => {}
         }
         sleep(look_every(&certified)).await;
@@ -90,7 +90,7 @@ async fn come_back(shared: &Shared) -> Result<(), MemberError> {
         others.partition(|(node, _)| roster.voters.contains(node));
     let addresses: Vec<_> =
         voters.into_iter().chain(members).map(|(_, address)| address.clone()).collect();
-    tracing::info!("the certificate has ended: the cluster is asked for another one");
+    tracing::info!("the certificate has expired: asking the cluster for a new one");
     readmit(shared, &addresses).await
 }
 
@@ -121,7 +121,9 @@ fn sign_own(dir: &DataDir, authority: &Authority) -> Result<Credentials, MemberE
     let signed = authority.sign_node(node, &key.request_der()?, Duration::from_millis(life))?;
     let credentials = key.with(signed)?;
     credentials.save(dir.path(), NODE)?;
-    tracing::info!("the node's certificate had ended: it has signed its own");
+    tracing::info!(
+        "the certificate of this node had expired: signed a new one with the authority's key"
+    );
     Ok(credentials)
 }
 

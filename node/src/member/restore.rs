@@ -100,8 +100,9 @@ impl Found {
         let me = NodeId(file.node);
         if !dir.authority_key().is_file() {
             let words = format!(
-                "node {me} never voted, and has not the authority's key: restore on one that did \
-                 (`fruitnode status` of any node tells which, their folders hold `authority.key`)"
+                "node {me} is not a voter and does not have the authority's key: recover on a \
+                 voter (`fruitnode status` lists them; their data directories contain \
+                 `authority.key`)"
             );
             return Err(MemberError::Restore(words));
         }
@@ -114,7 +115,10 @@ impl Found {
                     MemberError::Restore(format!("cannot read {}: {error}", path.display()))
                 })?;
                 codec::decode_state(&bytes).map_err(|error| {
-                    MemberError::Restore(format!("{} is no backup: {error}", path.display()))
+                    MemberError::Restore(format!(
+                        "{} is not a backup: {error}; name a file written by `fruitnode backup`",
+                        path.display()
+                    ))
                 })?
             }
             None => {
@@ -127,7 +131,7 @@ impl Found {
         };
         if state.membership().cluster() != file.cluster {
             let words = format!(
-                "what is to be restored belongs to cluster `{}`, and this node to `{}`",
+                "the backup is of cluster `{}`, but this node belongs to `{}`",
                 state.membership().cluster(),
                 file.cluster
             );

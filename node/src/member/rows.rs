@@ -34,7 +34,7 @@ const LOOK_EVERY: Duration = Duration::from_millis(500);
 pub(super) fn of_this_node(context: &Arc<NodeContext>, job: &JobId) -> Outbound<v1::RowBatch> {
     let (out, stream) = mpsc::channel(BATCHES_WAITING_MAX);
     let (mut watcher, node) = (context.rows.watch(job), context.id);
-    tracing::info!(%job, "rows are watched");
+    tracing::info!(%job, "a client is watching rows");
     spawn("rows", async move {
         loop {
             let fed = tokio::select! {

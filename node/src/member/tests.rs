@@ -185,6 +185,6 @@ async fn a_joiner_whose_answer_was_lost_asks_again_and_is_the_same_node() {
     assert!(!again.file("joining.key").exists());
     // Anybody else finds the token used up.
     let refused = join(&join_in("another")).await.unwrap_err().to_string();
-    assert!(refused.contains("as many nodes"), "{refused}");
+    assert!(refused.contains("no uses left"), "{refused}");
     node.stop().await;
 }

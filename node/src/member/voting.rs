@@ -198,7 +198,7 @@ impl Actor {
             None => RedbLog::create(&path, storage)?,
         };
         let Some(authority) = self.authority.take() else {
-            return Err(MemberError::Refused("the authority's key is not here".to_owned()));
+            return Err(MemberError::Refused("the authority's key is missing".to_owned()));
         };
         let options = ConsensusOptions::new(shared.me, log);
         let outbox = MeshOutbox::new(shared.process, shared.peers.clone());
@@ -218,7 +218,7 @@ impl Actor {
         };
         let leader = leader::start(parts, events);
         shared.voting.set(Voting { consensus, leader, authority });
-        tracing::info!("this node takes part in the log");
+        tracing::info!("this node now receives the log");
         Ok(())
     }
 
@@ -238,10 +238,12 @@ impl Actor {
     fn remove_key(&self) {
         match self.shared.dir.remove(AUTHORITY_KEY) {
             Ok(()) => {
-                tracing::info!("this node votes no longer: it has let go of the authority's key");
+                tracing::info!(
+                    "this node is no longer a voter: removed the authority's key from it"
+                );
             }
             Err(error) => {
-                tracing::warn!(%error, "the authority's key could not be removed yet");
+                tracing::warn!(%error, "cannot remove the authority's key yet");
             }
         }
     }
@@ -250,7 +252,9 @@ impl Actor {
         for reply in self.waiting.drain(..) {
             let answer = match takes_part {
                 true => Ok(()),
-                false => Err(Refusal::failed("this node cannot take part in the log: see its log")),
+                false => Err(Refusal::failed(
+                    "this node cannot take part in the log: see its output for the cause",
+                )),
             };
             let _ = reply.send(answer);
         }

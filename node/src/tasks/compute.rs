@@ -25,7 +25,7 @@ pub(crate) struct ComputePool<S> {
 
 /// The work panicked, or the pool is gone.
 #[derive(Debug, thiserror::Error)]
-#[error("a compute thread gave no answer; this is a bug in fruitnode: report it")]
+#[error("a compute thread did not answer; this is a bug in fruitnode, please report it")]
 pub(crate) struct NoAnswer;
 
 impl<S: Default + 'static> ComputePool<S> {

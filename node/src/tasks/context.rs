@@ -354,7 +354,7 @@ impl JobContext {
         if sha256(&bytes) == digest {
             return Ok(bytes);
         }
-        let words = format!("`{name}` no longer holds the bytes that were accepted");
+        let words = format!("`{name}` has changed since it was accepted");
         Err(Failure::new(FailureReason::DigestMismatch, words))
     }
 }

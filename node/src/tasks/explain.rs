@@ -19,7 +19,7 @@ use crate::tasks::objects;
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ExplainError {
     /// A file of the result cannot be read.
-    #[error("`{name}` of the result cannot be read: it was not published, or was moved")]
+    #[error("cannot read `{name}` of the result: it was not published, or has been moved")]
     File {
         /// The file.
         name: String,

@@ -135,8 +135,8 @@ async fn sees_source(job: &JobContext, listing: Listing) -> Result<(), Failure> 
         }
     }
     let words = format!(
-        "this node does not see the photographs of {} that the job's first node sees: mount the \
-         folder here under the same name, or give the job an s3:// place",
+        "this node does not see the photographs in {} that the first node of the job saw: mount \
+         the folder here under the same path, or use an s3:// source",
         job.settings.from
     );
     Err(Failure::new(FailureReason::StorageUnavailable, words))

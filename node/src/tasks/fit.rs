@@ -25,7 +25,7 @@ pub(super) async fn fit(
 ) -> Result<TaskResult, Failure> {
     let moments = moments(node, &job.id, root, holding).await?;
     let options = job.settings.pca.ok_or_else(|| {
-        Failure::new(FailureReason::InvalidJob, "a fit was leased of a job without a PCA")
+        Failure::new(FailureReason::InvalidJob, "the lease is for a fit, but the job has no PCA")
     })?;
     let context = Arc::clone(job);
     let (object, components) = node
@@ -52,7 +52,7 @@ pub(super) async fn adopt(
     let (object, components) = node
         .compute(move |_| {
             let given = context.given.as_ref().ok_or_else(|| {
-                let words = "a given fit was leased of a job without a model";
+                let words = "the lease is for a given fit, but the job has no model";
                 Failure::new(FailureReason::InvalidJob, words)
             })?;
             Ok((given.encode()?, given.file.facts.k))

@@ -46,8 +46,8 @@ pub(crate) enum GivenError {
     },
     /// A file of it cannot be read.
     #[error(
-        "cannot read {}; name the folder `model` of a result, with model.json and \
-         pca.safetensors in it",
+        "cannot read {}; name the `model` folder of a result, which contains model.json and \
+         pca.safetensors",
         path.display()
     )]
     File {
@@ -59,7 +59,8 @@ pub(crate) enum GivenError {
     },
     /// No model is so large.
     #[error(
-        "{} has {bytes} bytes, more than the {FILE_BYTES_MAX} of a model's file",
+        "{} has {bytes} bytes, but a file of a model has at most {FILE_BYTES_MAX}: name the \
+         `model` folder of a result",
         path.display()
     )]
     TooLarge {
@@ -79,8 +80,8 @@ pub(crate) enum GivenError {
     },
     /// The model is another one than at the job's submission.
     #[error(
-        "the model in {} has digest {found}, and the job was submitted with {expected}: give this \
-         node the same folder",
+        "the model in {} has digest {found}, but the job was submitted with {expected}: make the \
+         same folder available to this node",
         folder.display()
     )]
     Other {
@@ -93,8 +94,8 @@ pub(crate) enum GivenError {
     },
     /// The numbers contradict each other.
     #[error(
-        "the model in {} is none that fruitnode fitted: {figure} is {value:e} where at most \
-         {limit:e} is allowed",
+        "the model in {} was not fitted by fruitnode: {figure} is {value:e}, and at most {limit:e} \
+         is allowed",
         folder.display()
     )]
     NoModel {
@@ -109,8 +110,8 @@ pub(crate) enum GivenError {
     },
     /// Features of this release have other bits than those that were fitted.
     #[error(
-        "the model was fitted to features of class {found}, and this release makes those of class \
-         {COMPUTE_CLASS}, which differ: transform with the release that fitted it, or fit again"
+        "the model was fitted to features of class {found}, but this release computes features of \
+         class {COMPUTE_CLASS}: use the release that fitted it, or fit again with `run`"
     )]
     Class {
         /// What the model says.
@@ -118,8 +119,8 @@ pub(crate) enum GivenError {
     },
     /// Other weights.
     #[error(
-        "the model was fitted to features of the weights with SHA-256 {expected} ({family}), and \
-         the weights given have SHA-256 {found}: name the file that it was fitted with as --weights"
+        "the model was fitted with weights of SHA-256 {expected} ({family}), but the weights given \
+         have SHA-256 {found}: pass the weights it was fitted with to --weights"
     )]
     Weights {
         /// What the model says.
@@ -130,12 +131,12 @@ pub(crate) enum GivenError {
         found: String,
     },
     /// A preparation that cannot be done.
-    #[error("photographs cannot be prepared as for the model; use the release that fitted it")]
+    #[error("cannot preprocess photographs as the model requires; use the release that fitted it")]
     Preprocess(#[source] PreprocessError),
     /// A setting that this release does not know.
     #[error(
-        "the model was fitted with `{name}` set to `{value}`, which this release does not do: use \
-         the release that fitted it"
+        "the model was fitted with `{name}` set to `{value}`, which this release does not support: \
+         use the release that fitted it"
     )]
     Setting {
         /// Its name.
@@ -144,7 +145,9 @@ pub(crate) enum GivenError {
         value: String,
     },
     /// Rows of another width.
-    #[error("the model is for rows of {expected} features, and its network makes {found}")]
+    #[error(
+        "the model expects {expected} features per photograph, but its network computes {found}"
+    )]
     Dim {
         /// What the model says.
         expected: u32,

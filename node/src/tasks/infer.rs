@@ -127,7 +127,7 @@ impl Inference {
 fn flags(words: &InferWords) -> Result<Flags, Failure> {
     let word = |word: &str| (!word.is_empty()).then(|| word.to_owned());
     let filter = |word: String| {
-        let words = format!("resize: `{word}` is none of bicubic, bilinear");
+        let words = format!("resize: unknown value `{word}`; use bicubic or bilinear");
         Filter::named(&word).ok_or_else(|| Failure::new(FailureReason::InvalidJob, words))
     };
     let size = word(&words.size).map(|size| size.parse()).transpose();

@@ -26,7 +26,7 @@ pub(super) async fn list_range(
     let meter = Meter::here();
     let survey = job.survey(cut).await?;
     let Some(keys) = survey.ranges.get(range.0 as usize) else {
-        let words = format!("the survey {} names no range {range}", cut.attempt);
+        let words = format!("the survey {} has no range {range}", cut.attempt);
         return Err(Failure::new(FailureReason::InvalidJob, words));
     };
     let (chunks, summary) = write_chunks(

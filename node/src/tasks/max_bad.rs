@@ -19,8 +19,8 @@ pub(crate) const EXAMPLE: &str = ", such as `";
 /// A limit that is none.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "--max-bad: `{0}` is neither a number of photographs such as 10, nor a share of them from 0% \
-     to 100% such as 5%"
+    "--max-bad: `{0}` is neither a number of photographs, such as 10, nor a percentage from 0% to \
+     100%, such as 5%"
 )]
 pub(crate) struct MaxBadError(String);
 

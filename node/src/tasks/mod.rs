@@ -128,7 +128,7 @@ async fn by_kind(
             publish::publish(node, job, &Wanted { listing, fit, winners, story }).await
         }
         (task, _) => {
-            let words = format!("the lease of {task} came with the inputs of another task");
+            let words = format!("the lease of {task} has the inputs of a different task");
             Err(Failure::new(FailureReason::InvalidJob, words))
         }
     }

@@ -30,7 +30,7 @@ impl NodeContext {
         digest: Digest,
     ) -> Result<Arc<Moments>, Failure> {
         self.moments.get(job, tree_node, digest).ok_or_else(|| {
-            let words = format!("node {} no longer holds the moments {tree_node}", self.id);
+            let words = format!("node {} no longer has the moments {tree_node}", self.id);
             Failure::new(FailureReason::MomentsMissing, words)
         })
     }
@@ -70,7 +70,7 @@ pub(super) async fn moments(
         if moments.digest() == digest {
             return Ok(Arc::new(moments));
         }
-        Err(mismatch(format!("moments {tree_node} from node {from} are not those that are meant")))
+        Err(mismatch(format!("moments {tree_node} from node {from} have the wrong digest")))
     })
     .await
 }

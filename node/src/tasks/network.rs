@@ -17,7 +17,7 @@ use crate::tasks::Settings;
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum NetworkError {
     /// The file cannot be read.
-    #[error("cannot read the weights {}", path.display())]
+    #[error("cannot read the weights {} (name a safetensors file)", path.display())]
     File {
         /// The file.
         path: PathBuf,
@@ -26,7 +26,10 @@ pub(crate) enum NetworkError {
         source: io::Error,
     },
     /// Weights from elsewhere are not here.
-    #[error("{source_words} with SHA-256 {sha256} is not in the cache: fruitnode model pull it")]
+    #[error(
+        "{source_words} with SHA-256 {sha256} is not in the cache: download it with `fruitnode \
+         model pull`"
+    )]
     NotPulled {
         /// Where they come from.
         source_words: String,
@@ -38,7 +41,8 @@ pub(crate) enum NetworkError {
     Cache(#[from] PullError),
     /// No weights are so large.
     #[error(
-        "{} has {bytes} bytes, more than the {FILE_BYTES_MAX} that weights may have",
+        "{} has {bytes} bytes, more than the limit of {FILE_BYTES_MAX} for weights: name a \
+         safetensors file of MobileNetV2",
         path.display()
     )]
     TooLarge {
@@ -48,7 +52,7 @@ pub(crate) enum NetworkError {
         bytes: u64,
     },
     /// The file is not what it should be.
-    #[error("the weights {place} cannot be used")]
+    #[error("cannot use the weights {place}")]
     Weights {
         /// The file, or this binary.
         place: String,
@@ -58,8 +62,8 @@ pub(crate) enum NetworkError {
     },
     /// Other weights than those the job was submitted with.
     #[error(
-        "the weights have SHA-256 {found}, and the job was submitted with {expected}: give this \
-         node the same file"
+        "the weights have SHA-256 {found}, but the job was submitted with {expected}: make the \
+         same file available to this node"
     )]
     OtherWeights {
         /// What is here.

@@ -48,8 +48,8 @@ pub(crate) enum OpenError {
     Target(#[from] SinkError),
     /// A folder, in a cluster.
     #[error(
-        "the job reads or writes a folder, which other nodes may not see: give it s3:// places, or \
-         submit it with --shared if every node sees the folder under the same name"
+        "the job reads or writes a folder, which other nodes may not see: use s3:// places, or \
+         submit it with --shared if every node sees the folder under the same path"
     )]
     NotShared,
     /// The network.
@@ -221,7 +221,7 @@ impl JobContext {
 async fn source(settings: &Settings) -> Result<Arc<dyn Source>, OpenError> {
     let (from, to) = (&settings.source, &settings.target);
     if from.lies_in(to) {
-        let why = "is, or holds, the place that the photographs come from: choose another one";
+        let why = "is or contains the source of the photographs: choose another target";
         return Err(SinkError::Unfit { out: to.to_string(), why }.into());
     }
     Ok(match from {

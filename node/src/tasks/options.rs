@@ -75,11 +75,12 @@ pub(crate) struct JobOptions {
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum OptionsError {
     /// Not JSON, or a field is missing.
-    #[error("the job's options cannot be read")]
+    #[error("cannot parse the options of the job")]
     Malformed(#[from] serde_json::Error),
     /// Written by a release that knows more.
     #[error(
-        "the job's options have version {0}, this release reads up to {VERSION}: upgrade this node"
+        "the options of the job have version {0}, but this release only supports versions up to \
+         {VERSION}: upgrade this node"
     )]
     TooNew(u32),
 }

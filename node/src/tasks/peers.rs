@@ -39,7 +39,7 @@ impl MomentsSource for NoPeers {
         tree_node: TreeNode,
         _digest: Digest,
     ) -> Result<Vec<u8>, Failure> {
-        let words = format!("node {node} holds the moments {tree_node}, and is not reached");
+        let words = format!("node {node} has the moments {tree_node}, but cannot be reached");
         Err(Failure::new(FailureReason::MomentsUnreachable, words))
     }
 }

@@ -78,7 +78,7 @@ async fn carry_out(
     let told = (counts.good, quarantined(&counts, &examples));
     let mut look = Look { examples, ..Look::default() };
     if counts.good == 0 {
-        let words = format!("none of the {} photographs could be read", counts.listed);
+        let words = format!("none of the {} photographs could be used", counts.listed);
         return Err(Failure::new(FailureReason::InvalidJob, words));
     }
     job.sink.begin(&finals(winners, fit.is_some())).await?;
@@ -188,7 +188,7 @@ async fn count(
         return Ok((counts, examples));
     }
     let Counts { listed, good, bad, .. } = counts;
-    let words = format!("{listed} photographs were listed, and {good} + {bad} rows were made");
+    let words = format!("{listed} photographs were listed, but there are {good} + {bad} rows");
     Err(Failure::new(FailureReason::CertificateViolated, words))
 }
 

@@ -61,10 +61,10 @@ pub(super) async fn rebuild(
     let plan = ReducePlan::new(partitions);
     let invalid = |words: &str| Failure::new(FailureReason::InvalidJob, format!("{at}: {words}"));
     if !plan.contains(at) {
-        return Err(invalid("there is no such place in the tree of this job"));
+        return Err(invalid("there is no such node in the merge tree of this job"));
     }
     if !winners.iter().map(|winner| winner.partition.0).eq(plan.leaves(at)) {
-        return Err(invalid("the lease came with the features of other partitions"));
+        return Err(invalid("the lease has the features of other partitions"));
     }
     let leaves = stream::iter(winners).then(|winner| {
         let (node, job) = (Arc::clone(node), Arc::clone(job));

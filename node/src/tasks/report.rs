@@ -134,7 +134,7 @@ fn warnings(listed: &ListingFacts, counts: &Counts, fitted: Option<&FittedFile>)
     }
     if listed.hidden > 0 {
         warnings.push(format!(
-            "{} photographs in names that begin with `.` or `_` were left out",
+            "{} photographs whose names start with `.` or `_` were left out",
             listed.hidden
         ));
     }
@@ -147,14 +147,14 @@ fn warnings(listed: &ListingFacts, counts: &Counts, fitted: Option<&FittedFile>)
     if listed.untimely > 0 {
         let untimely = listed.untimely;
         warnings.push(format!(
-            "{untimely} photographs were modified at another time than was asked for, and left out"
+            "{untimely} photographs were left out because of --modified-after or --modified-before"
         ));
     }
     if listed.others > 0 {
         warnings.push(format!("{} pipes, devices or sockets were left out", listed.others));
     }
     if listed.limited {
-        warnings.push("`--limit` ended the listing before the last photograph".to_owned());
+        warnings.push("`--limit` left out the photographs that follow".to_owned());
     }
     warnings.extend(fitted.into_iter().flat_map(|fitted| fitted.warnings.clone()));
     warnings

@@ -82,7 +82,7 @@ pub(crate) enum SettingsError {
     #[error("--exclude: {0}")]
     Exclude(PatternError),
     /// Nothing at all is passed over.
-    #[error("--exclude: it is empty: name a glob such as `*_thumb.*`, or leave it out")]
+    #[error("--exclude: the pattern is empty: give a glob such as `*_thumb.*`, or omit the flag")]
     EmptyExclude,
     /// `--label-from`
     #[error("--label-from: {0}")]
@@ -95,8 +95,8 @@ pub(crate) enum SettingsError {
     Flags(#[from] PreprocessError),
     /// `--pca`
     #[error(
-        "--pca: `{0}` is neither a number of components (from 1) such as 50 or at-most:50, nor a \
-         share of the variance between 0 and 1 such as 0.95, nor `off`"
+        "--pca: `{0}` is not a number of components (1 or more, such as 50 or at-most:50), a share of \
+         the variance (between 0 and 1, such as 0.95) or `off`"
     )]
     Pca(String),
     /// `--modified-after`, `--modified-before`
@@ -108,7 +108,10 @@ pub(crate) enum SettingsError {
         source: WhenError,
     },
     /// A window of time that holds no instant.
-    #[error("--modified-after {after} is not before --modified-before {before}: nothing is left")]
+    #[error(
+        "--modified-after {after} is not earlier than --modified-before {before}, so no photograph \
+         can match"
+    )]
     EmptyWindow {
         /// Its beginning.
         after: String,
@@ -119,7 +122,7 @@ pub(crate) enum SettingsError {
     #[error(transparent)]
     MaxBad(#[from] MaxBadError),
     /// A flag with a few words to choose from.
-    #[error("{flag}: `{word}` is none of {choices}")]
+    #[error("{flag}: unknown value `{word}`; use one of {choices}")]
     Choice {
         /// The flag.
         flag: &'static str,
@@ -129,7 +132,7 @@ pub(crate) enum SettingsError {
         choices: &'static str,
     },
     /// A flag about the PCA without one.
-    #[error("{0} has no meaning with `--pca off`: leave one of them out")]
+    #[error("{0} has no effect with `--pca off`: remove one of the two")]
     WithoutPca(&'static str),
 }
 

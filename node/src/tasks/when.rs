@@ -10,8 +10,8 @@ use jiff::{Span, Timestamp};
 /// Words that name no moment.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "`{0}` is no moment: write a date such as 2026-01-31, a time such as 2026-01-31T12:00:00Z, or \
-     a span before now such as 7d or 12h"
+    "`{0}` is not a date, a time or an age: write one such as 2026-01-31, 2026-01-31T12:00:00Z, or \
+     7d for a week ago"
 )]
 pub(crate) struct WhenError(String);
 

@@ -208,7 +208,7 @@ impl Sink for FolderSink {
         self.blocking(move |shared| {
             check_name(&folder)?;
             if !is_private(&folder) {
-                let why = "only folders under `_run/` are removed as a whole";
+                let why = "only folders under `_run/` may be removed as a whole";
                 return Err(SinkError::BadName { name: folder, why });
             }
             let path = shared.staging()?.out().join(folder);
@@ -385,7 +385,7 @@ impl Shared {
     fn leave(&self) {
         let Some(staging) = self.lock().staging.take() else { return };
         if let Err(error) = staging.remove() {
-            warn!(%error, "the result is published; the folder it was built in stays");
+            warn!(%error, "the result is published, but its staging folder cannot be removed");
         }
     }
 
@@ -404,8 +404,8 @@ impl Shared {
         if replaces && !exchange {
             warn!(
                 out = self.uri,
-                "this file system cannot exchange two folders: for an instant \
-                   nothing is seen there while the result is replaced"
+                "this file system cannot swap two folders atomically: the target is missing for an \
+                 instant while the result is replaced"
             );
         }
         target::keep_permissions(&self.out, &staging.out())?;
@@ -415,7 +415,8 @@ impl Shared {
             }
             match perform(step, &staging, &self.out, success) {
                 Err(error) if step == Step::RemoveStaging => {
-                    warn!(%error, "the result is published; the folder it was built in stays");
+                    warn!(%error, "the result is published, but its staging folder cannot be \
+                                   removed");
                 }
                 done => done?,
             }

@@ -22,13 +22,13 @@ pub enum LabelRule {
 #[derive(Debug, Error)]
 pub enum LabelError {
     /// None of the three forms.
-    #[error("`{0}` is not a rule for labels: use `parent-dir`, `none` or `regex:EXPRESSION`")]
+    #[error("`{0}` is not a label rule: use `parent-dir`, `none` or `regex:EXPRESSION`")]
     Unknown(String),
     /// `regex:` with nothing behind it.
     #[error("`regex:` needs an expression, for example `regex:^([^/]+)/`")]
     EmptyRegex,
     /// Not a regular expression.
-    #[error("`{expression}` is not a regular expression this program understands")]
+    #[error("`{expression}` is not a valid regular expression")]
     BadRegex {
         /// The expression.
         expression: String,
@@ -133,7 +133,7 @@ mod tests {
         assert!(refusal("parent").contains("`parent-dir`, `none` or `regex:EXPRESSION`"));
         assert!(refusal("glob:x").contains("`glob:x`"));
         assert!(refusal("regex:").contains("needs an expression"));
-        assert!(refusal("regex:(").contains("`(` is not a regular expression"));
+        assert!(refusal("regex:(").contains("`(` is not a valid regular expression"));
         assert!(refusal("regex:(a)(b)").contains("more than one group"));
     }
 

@@ -57,8 +57,8 @@ fn existing_above<'a>(absolute: &'a Path, out: &Path) -> Result<&'a Path, SinkEr
     let found = above.find(|folder| fs::symlink_metadata(folder).is_ok());
     match found {
         Some(folder) if folder.is_dir() => Ok(folder),
-        Some(_) => Err(unfit("lies below something that is not a folder: choose another place")),
-        None => Err(unfit("does not end in the name of a folder: give one")),
+        Some(_) => Err(unfit("is inside something that is not a folder: choose another target")),
+        None => Err(unfit("does not end with the name of a folder: add one")),
     }
 }
 

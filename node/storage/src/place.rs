@@ -24,10 +24,10 @@ pub enum Place {
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum PlaceError {
     /// Nothing at all.
-    #[error("a place is empty: name a folder, or s3://BUCKET/PREFIX")]
+    #[error("an empty path was given: name a folder, or s3://BUCKET/PREFIX")]
     Empty,
     /// Another kind of store.
-    #[error("{place}: `{scheme}` is not a kind of place: name a folder, or s3://BUCKET/PREFIX")]
+    #[error("{place}: `{scheme}` is not supported: name a folder, or s3://BUCKET/PREFIX")]
     Scheme {
         /// What was given.
         place: String,
@@ -36,8 +36,8 @@ pub enum PlaceError {
     },
     /// No bucket has such a name.
     #[error(
-        "{place}: `{bucket}` is not the name of a bucket, which has 3 to 63 lower-case letters, \
-         digits, dots and hyphens: write s3://BUCKET/PREFIX"
+        "{place}: `{bucket}` is not a valid bucket name (3 to 63 lower-case letters, digits, dots \
+         and hyphens): write s3://BUCKET/PREFIX"
     )]
     Bucket {
         /// What was given.

@@ -54,7 +54,7 @@ pub struct Pattern {
 
 /// A pattern that is no glob.
 #[derive(Debug, Error)]
-#[error("`{text}` is not a pattern such as `*.jpg` or `Training/**/*.png`")]
+#[error("`{text}` is not a valid glob: write one such as `*.jpg` or `Training/**/*.png`")]
 pub struct PatternError {
     text: String,
     #[source]

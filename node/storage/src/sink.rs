@@ -36,8 +36,7 @@ const PART_BYTES_MAX: usize = 255;
 pub enum SinkError {
     /// The target holds something already, and the job may not replace it.
     #[error(
-        "{out} already holds files: choose another place, or replace an earlier result with \
-         `--mode overwrite`"
+        "{out} is not empty: choose another target, or replace an earlier result with `--overwrite`"
     )]
     Taken {
         /// The target.
@@ -45,8 +44,8 @@ pub enum SinkError {
     },
     /// The target holds something that is no part of a result.
     #[error(
-        "{out} holds `{name}`, which is not part of a fruitnode result: overwriting would delete \
-         it. Move it away, or choose another place"
+        "{out} contains `{name}`, which is not part of a fruitnode result and would be deleted: \
+         move it elsewhere, or choose another target"
     )]
     Foreign {
         /// The target.
@@ -72,8 +71,8 @@ pub enum SinkError {
     },
     /// The folder that the nodes of a job share is not here.
     #[error(
-        "this node does not see the folder {out} that the job's first node sees: mount it here \
-         under the same name, or give the job an s3:// place"
+        "this node does not see the folder {out} that the first node of the job saw: mount it here \
+         under the same path, or use an s3:// target"
     )]
     Unseen {
         /// The target.
@@ -81,8 +80,8 @@ pub enum SinkError {
     },
     /// Another job holds the target now.
     #[error(
-        "another run took over {out}, because this one was not heard of for too long: nothing more \
-         is written there. Run again when the other has ended"
+        "another run took over {out} because this one had not renewed its lock in time: nothing \
+         more is written there. Run again when the other one has ended"
     )]
     Lost {
         /// The target.
@@ -90,8 +89,8 @@ pub enum SinkError {
     },
     /// A public object is not the one that this job wrote.
     #[error(
-        "{place} was written by someone else while the result was published: see that one run \
-         alone writes there, and run again"
+        "{place} was written by someone else while the result was being published: make sure that \
+         only one run writes there, and run again"
     )]
     Overwritten {
         /// The object.
@@ -101,13 +100,13 @@ pub enum SinkError {
     #[error(transparent)]
     S3(#[from] S3Error),
     /// No space left, or no quota.
-    #[error("no space is left where {place} is written: free some, or choose another place")]
+    #[error("no space left for {place}: free some, or choose another target")]
     Full {
         /// The file or object.
         place: String,
     },
     /// Writing is not allowed.
-    #[error("{place} may not be written: give this user the right to, or choose another place")]
+    #[error("no permission to write {place}: grant it to this user, or choose another target")]
     Refused {
         /// The file or object.
         place: String,
@@ -116,13 +115,13 @@ pub enum SinkError {
         source: Box<dyn Error + Send + Sync>,
     },
     /// Nothing was written under this name.
-    #[error("`{name}` is not there")]
+    #[error("`{name}` does not exist")]
     Missing {
         /// The name.
         name: String,
     },
     /// A name that could lead outside the target, or that cannot be one.
-    #[error("`{name}` cannot name an object of a result: {why}")]
+    #[error("`{name}` is not a valid name for a file of a result: {why}")]
     BadName {
         /// The name.
         name: String,
@@ -136,19 +135,19 @@ pub enum SinkError {
         name: String,
     },
     /// A public object was written that was not announced.
-    #[error("`{name}` is not among the announced names of the result")]
+    #[error("`{name}` is not one of the announced files of the result")]
     NotAnnounced {
         /// The name.
         name: String,
     },
     /// A public object was announced and not written.
-    #[error("`{name}` was announced as part of the result and is not there")]
+    #[error("`{name}` was announced as part of the result, but is missing")]
     Incomplete {
         /// The name.
         name: String,
     },
     /// The job has been committed or aborted.
-    #[error("the job's target is closed: it was committed or aborted")]
+    #[error("the target of the job is closed: it was committed or aborted")]
     Closed,
     /// The world's fault.
     #[error("cannot write or read {place}")]
@@ -314,7 +313,7 @@ pub(super) fn check_name(name: &str) -> Result<(), SinkError> {
     let why = if name.len() > NAME_BYTES_MAX {
         "it is longer than 1,024 bytes"
     } else if name == SUCCESS {
-        "the marker is written by the commit alone"
+        "only the commit may write the marker"
     } else if name.starts_with('/') {
         "it is absolute"
     } else if name.split('/').any(|part| part.is_empty() || part == "." || part == "..") {
@@ -322,7 +321,7 @@ pub(super) fn check_name(name: &str) -> Result<(), SinkError> {
     } else if name.split('/').any(|part| part.len() > PART_BYTES_MAX) {
         "a part of it is longer than 255 bytes"
     } else if name.contains(|letter: char| letter.is_control() || letter == '\\') {
-        "it holds a control character or a backslash"
+        "it contains a control character or a backslash"
     } else {
         return Ok(());
     };

@@ -109,19 +109,19 @@ pub struct ListSummary {
 #[derive(Debug, Error)]
 pub enum ListError {
     /// Nothing has this name.
-    #[error("{from} does not exist: check the path given as the source")]
+    #[error("{from} does not exist: check --from")]
     Missing {
         /// The source.
         from: String,
     },
     /// It is a file, or something else.
-    #[error("{from} is not a folder: give the folder that holds the photographs")]
+    #[error("{from} is not a folder: name the folder that contains the photographs")]
     NotAFolder {
         /// The source.
         from: String,
     },
     /// It holds no file, at any depth.
-    #[error("{from} holds no file: give a folder that holds photographs")]
+    #[error("{from} contains no files: name a folder that contains photographs")]
     Empty {
         /// The source.
         from: String,
@@ -143,8 +143,8 @@ pub enum ListError {
     },
     /// It holds matching objects, in hidden names alone.
     #[error(
-        "the {hidden} photographs in {from} have names that are passed over (`.…`, `_…`, a drive's \
-         own; the first is `{example}`): say `--hidden` to take them"
+        "all {hidden} photographs in {from} have names that are skipped by default (starting with \
+         `.` or `_`, or system folders; the first is `{example}`): use `--hidden` to include them"
     )]
     OnlyHidden {
         /// The source.
@@ -155,7 +155,7 @@ pub enum ListError {
         example: String,
     },
     /// It holds matching objects, and all were excluded.
-    #[error("all of the {excluded} photographs in {from} are excluded: change `--exclude`")]
+    #[error("all {excluded} photographs in {from} are excluded: change `--exclude`")]
     AllExcluded {
         /// The source.
         from: String,
@@ -164,7 +164,7 @@ pub enum ListError {
     },
     /// It holds matching objects, and none of the time asked for.
     #[error(
-        "none of the {untimely} photographs in {from} was modified in the time asked for: change \
+        "none of the {untimely} photographs in {from} was modified in the given period: change \
          `--modified-after` or `--modified-before`"
     )]
     NothingTimely {
@@ -174,7 +174,7 @@ pub enum ListError {
         untimely: u64,
     },
     /// It holds only what is never opened, or folders that were left out.
-    #[error("{from} holds no photograph: only {what}")]
+    #[error("{from} contains no photographs, only {what}")]
     NothingReadable {
         /// The source.
         from: String,
@@ -183,8 +183,8 @@ pub enum ListError {
     },
     /// Everything lies in subfolders, and the listing is not recursive.
     #[error(
-        "{from} holds no matching file itself but {subfolders} subfolders, which are not entered: \
-         add `--recursive`, or give one of them"
+        "{from} itself contains no matching file, and its {subfolders} subfolders are not \
+         searched: drop `--recursive=false`, or name one of them"
     )]
     OnlySubfolders {
         /// The source.
@@ -194,7 +194,7 @@ pub enum ListError {
     },
     /// A folder may not be read.
     #[error(
-        "the folder {folder} may not be read: give this user the right to list it (chmod +rx), or \
+        "no permission to read the folder {folder}: allow this user to list it (chmod +rx), or \
          move it out of the source"
     )]
     FolderDenied {
@@ -203,7 +203,7 @@ pub enum ListError {
     },
     /// A symbolic link leads back to a folder it lies in.
     #[error(
-        "{link} is a symbolic link to {target}, a folder it lies in, so that listing would never \
+        "{link} is a symbolic link to {target}, a folder that contains it, so listing would never \
          end: remove the link"
     )]
     Loop {
@@ -213,7 +213,7 @@ pub enum ListError {
         target: String,
     },
     /// Two names have the same key.
-    #[error("two files would both be called `{key}`: rename the one whose name is not UTF-8")]
+    #[error("two files would have the key `{key}`: rename the one whose name is not UTF-8")]
     SameKey {
         /// The key.
         key: String,
@@ -248,28 +248,28 @@ pub enum GetError {
         key: String,
     },
     /// It is no longer there.
-    #[error("`{key}` is gone since it was listed")]
+    #[error("`{key}` has disappeared since it was listed")]
     Gone {
         /// The key.
         key: String,
     },
     /// This object may not be read.
-    #[error("`{key}` may not be read by this user")]
+    #[error("no permission to read `{key}`")]
     Denied {
         /// The key.
         key: String,
     },
     /// The store refuses it, for one of two reasons that it does not tell apart.
     #[error(
-        "`{key}` may not be read with these credentials: grant them s3:GetObject; or it is gone, \
-         which the server tells only those who have s3:ListBucket"
+        "`{key}` cannot be read with these credentials: grant them s3:GetObject; or it was \
+         deleted, which the server only reveals to those who have s3:ListBucket"
     )]
     Forbidden {
         /// The key.
         key: String,
     },
     /// It lies in an archive, from which it must be brought back first.
-    #[error("`{key}` lies in an archive: restore it (aws s3api restore-object), and run again")]
+    #[error("`{key}` is archived: restore it (aws s3api restore-object), and run again")]
     Archived {
         /// The key.
         key: String,
@@ -277,8 +277,8 @@ pub enum GetError {
     /// It is encrypted with a key that these credentials may not use, that is not there, or that
     /// has to be sent along.
     #[error(
-        "`{key}` cannot be decrypted ({words}): see that its key is enabled and that these \
-         credentials have kms:Decrypt on it, or encrypt it anew (SSE-C is not supported)"
+        "`{key}` cannot be decrypted ({words}): check that its key is enabled and that these \
+         credentials have kms:Decrypt on it, or encrypt it again (SSE-C is not supported)"
     )]
     Encrypted {
         /// The key.
@@ -287,7 +287,7 @@ pub enum GetError {
         words: String,
     },
     /// The store gives it to nobody.
-    #[error("`{key}` is not given out ({words})")]
+    #[error("the store does not return `{key}` ({words})")]
     Refused {
         /// The key.
         key: String,
@@ -296,7 +296,8 @@ pub enum GetError {
     },
     /// The store fails at it again and again, and at nothing else.
     #[error(
-        "`{key}` cannot be read, while others can ({words}): see whether the store has it whole"
+        "`{key}` cannot be read, although others can ({words}): check whether it is intact in the \
+         store"
     )]
     Failing {
         /// The key.
@@ -393,11 +394,11 @@ impl Problem {
     pub fn words(self) -> &'static str {
         match self {
             Self::NameNotUtf8 => "its name is not UTF-8: rename it",
-            Self::LinkDangling => "a symbolic link that leads to no file",
-            Self::LinkDenied => "a symbolic link whose target may not be read by this user",
+            Self::LinkDangling => "a symbolic link that does not lead to a file",
+            Self::LinkDenied => "a symbolic link whose target this user has no permission to read",
             Self::FolderDenied => {
-                "a folder that may not be read by this user, with all that lies in it: grant the \
-                 right (chmod +rx), or pass it over with `--exclude`"
+                "a folder that this user has no permission to read, with everything in it: grant \
+                 it (chmod +rx), or skip the folder with `--exclude`"
             }
         }
     }

@@ -103,7 +103,7 @@ impl Staging {
                 staging.take_over(&path, job, resume)?;
             }
             clear(&path, out)?;
-            info!(staging = %path.display(), "removed what a dead run left");
+            info!(staging = %path.display(), "removed the leftovers of a dead run");
         }
         Ok(staging)
     }
@@ -202,7 +202,7 @@ impl Drop for Staging {
             return;
         }
         if let Err(error) = self.remove() {
-            warn!(%error, "a staging folder stays; the next run for this target removes it");
+            warn!(%error, "cannot remove a staging folder; the next run for this target does it");
         }
     }
 }
@@ -257,7 +257,7 @@ pub(super) fn turn(parent: &Path) -> Result<Option<File>, SinkError> {
 pub(super) fn clear_dead(staging: &Path, out: &Path) -> Result<(), SinkError> {
     if let Some(_held) = hold_dead(staging, out)? {
         clear(staging, out)?;
-        info!(staging = %staging.display(), "removed what a dead run left");
+        info!(staging = %staging.display(), "removed the leftovers of a dead run");
     }
     Ok(())
 }
@@ -307,7 +307,7 @@ fn put_back(staging: &Path, out: &Path) -> Result<(), SinkError> {
     let old = old_in(staging);
     if old.exists() && !out.exists() {
         fs::rename(&old, out).map_err(|error| SinkError::from_io(out, error))?;
-        info!(out = %out.display(), "put back the result that was being replaced");
+        info!(out = %out.display(), "restored the result that was being replaced");
     }
     Ok(())
 }
@@ -355,7 +355,7 @@ fn take_lock(lock: &Path, create: bool) -> io::Result<Option<File>> {
 pub(super) fn lock_trouble(out: &Path, lock: &Path, error: io::Error) -> SinkError {
     let lacking = [Errno::NOLCK, Errno::NOTSUP, Errno::NOSYS, Errno::OPNOTSUPP];
     if lacking.iter().any(|lack| error.raw_os_error() == Some(lack.raw_os_error())) {
-        let why = "lies on a file system without file locks: choose a folder on another one";
+        let why = "is on a file system without file locks: choose a folder on another one";
         return SinkError::Unfit { out: out.display().to_string(), why };
     }
     SinkError::from_io(lock, error)
@@ -365,7 +365,7 @@ pub(super) fn holder(lock: &Path) -> String {
     let mut text = String::new();
     let read =
         File::open(lock).and_then(|file| file.take(HOLDER_BYTES_MAX).read_to_string(&mut text));
-    if read.is_err() || text.is_empty() { "it does not say which".to_owned() } else { text }
+    if read.is_err() || text.is_empty() { "unknown process".to_owned() } else { text }
 }
 
 #[cfg(test)]

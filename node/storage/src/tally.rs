@@ -161,7 +161,7 @@ pub fn conclude(
         });
     }
     let what = match summary.left_out.first() {
-        Some(folder) => format!("`{folder}`, where results go"),
+        Some(folder) => format!("`{folder}`, the target of the result"),
         None if summary.others > 0 => source.others().to_owned(),
         None => return Err(ListError::Empty { from }),
     };

@@ -36,19 +36,19 @@ pub(super) fn existing(out: &Path, from: Option<&Path>) -> Result<Option<PathBuf
     let unfit = |why| SinkError::Unfit { out: out.display().to_string(), why };
     let trouble = |error| SinkError::from_io(out, error);
     if out.as_os_str().is_empty() {
-        return Err(unfit("is empty: name the folder that shall hold the result"));
+        return Err(unfit("is empty: name a folder for the result"));
     }
     match fs::symlink_metadata(out) {
         Ok(_) => {}
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         Err(error) if error.kind() == io::ErrorKind::NotADirectory => {
-            return Err(unfit("lies below a file: choose another folder"));
+            return Err(unfit("is inside a file: choose another folder"));
         }
         Err(error) => return Err(trouble(error)),
     }
     let real = match fs::canonicalize(out) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            return Err(unfit("is a symbolic link that leads nowhere: remove it"));
+            return Err(unfit("is a broken symbolic link: remove it, or choose another folder"));
         }
         real => real.map_err(trouble)?,
     };
@@ -60,13 +60,12 @@ pub(super) fn existing(out: &Path, from: Option<&Path>) -> Result<Option<PathBuf
             return Err(unfit("is the folder the photographs come from: choose another one"));
         }
         if from.starts_with(&real) {
-            return Err(unfit("holds the folder the photographs come from: choose another one"));
+            return Err(unfit("contains the folder the photographs come from: choose another one"));
         }
     }
     if is_mount_point(&real)? {
         return Err(unfit(
-            "is a mount point, which a finished result cannot replace in one piece: name a folder \
-             inside it",
+            "is a mount point, which cannot be replaced in one step: name a folder inside it",
         ));
     }
     Ok(Some(real))
@@ -110,7 +109,7 @@ fn resolve_absent(out: &Path) -> Result<PathBuf, SinkError> {
     let unfit = |why| SinkError::Unfit { out: out.display().to_string(), why };
     let absolute = std::path::absolute(out).map_err(|error| SinkError::from_io(out, error))?;
     let (Some(parent), Some(name)) = (absolute.parent(), absolute.file_name()) else {
-        return Err(unfit("does not end in the name of a folder: give one"));
+        return Err(unfit("does not end with the name of a folder: add one"));
     };
     let missing: Vec<&Path> =
         parent.ancestors().take_while(|folder| fs::symlink_metadata(folder).is_err()).collect();
@@ -121,7 +120,7 @@ fn resolve_absent(out: &Path) -> Result<PathBuf, SinkError> {
                 io::ErrorKind::NotADirectory | io::ErrorKind::AlreadyExists
             ) =>
         {
-            return Err(unfit("lies below something that is not a folder: choose another place"));
+            return Err(unfit("is inside something that is not a folder: choose another target"));
         }
         made => made.map_err(|error| SinkError::from_io(parent, error))?,
     }

@@ -153,7 +153,10 @@ impl Walk {
             self.tally.left_out(&prefix);
             return Ok(None);
         }
-        tracing::warn!(folder = denied, "it may not be read: it becomes a row of the quarantine");
+        tracing::warn!(
+            folder = denied,
+            "no permission to read a folder: it becomes a row of the quarantine"
+        );
         let metadata = fs::symlink_metadata(&path).map_err(|error| folder_trouble(&path, error))?;
         let row = entry(prefix, &metadata, Some(problem.unwrap_or(Problem::FolderDenied)));
         // Its size and node are those of the folder, and change with what lies in it.

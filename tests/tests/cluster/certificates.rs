@@ -60,7 +60,7 @@ fn a_cluster_at_work_outlives_its_certificates() {
     cluster.job.run(&format!("run {FLAGS} --to s3://fruit/alone --threads 2")).done();
     let expected = cluster.whole("alone/");
     let first: Vec<_> = (0..3).map(|at| ends_ms(&cluster, at)).collect();
-    let renewed = |cluster: &Cluster, at| says(cluster, at, "certificate was signed anew");
+    let renewed = |cluster: &Cluster, at| says(cluster, at, "renewed the certificate of this node");
     let mut jobs = 0;
     while (0..3).any(|at| renewed(&cluster, at) < LIVES) {
         assert!(jobs < JOBS_MAX, "certificates are not renewed\n{}", cluster.tails());
@@ -77,7 +77,7 @@ fn a_cluster_at_work_outlives_its_certificates() {
     for (at, first) in first.iter().enumerate() {
         assert!(*first < now_ms(), "the first certificates are good still");
         assert!(ends_ms(&cluster, at) > *first, "{}", cluster.tails());
-        for trouble in ["not heard of", "a call was refused", "could not be renewed", "has ended"] {
+        for trouble in ["is lost", "rejected a call", "cannot renew", "has expired"] {
             assert_eq!(says(&cluster, at, trouble), 0, "{trouble}\n{}", cluster.log(at));
         }
     }
@@ -98,8 +98,12 @@ fn nodes_that_were_off_for_longer_than_their_certificates_come_back() {
         cluster.until_ready(4);
     };
     end(&mut cluster, &[member, voter]);
-    assert_eq!(says(&cluster, voter, "it has signed its own"), 1, "{}", cluster.log(voter));
-    assert!(says(&cluster, member, "certificate was signed anew") > 0, "{}", cluster.log(member));
+    assert_eq!(says(&cluster, voter, "signed a new one"), 1, "{}", cluster.log(voter));
+    assert!(
+        says(&cluster, member, "renewed the certificate of this node") > 0,
+        "{}",
+        cluster.log(member)
+    );
     submit(&cluster, "two");
     // As after a long holiday: nobody has a certificate that is good.
     end(&mut cluster, &[0, 1, 2, 3]);

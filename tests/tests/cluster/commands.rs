@@ -129,7 +129,7 @@ fn a_cluster_of_one_node_is_founded_asked_stopped_and_started_again() {
         assert!(alone.sandbox.run(line).refused(6).contains("only voter"), "{line}");
     }
 
-    assert!(alone.sandbox.run("job list").done().stdout.contains("there is no job"));
+    assert!(alone.sandbox.run("job list").done().stdout.contains("there are no jobs"));
     for line in ["job status nope", "job cancel nope", "job watch nope"] {
         assert!(alone.sandbox.run(line).refused(5).contains("nope"), "{line}");
     }
@@ -140,7 +140,7 @@ fn a_cluster_of_one_node_is_founded_asked_stopped_and_started_again() {
     assert_eq!(alone.sandbox.run("status").done().stderr, "");
     let log = fs::read_to_string(alone.sandbox.path("log")).expect("as the command says");
     // What happened is told unasked.
-    for says in ["the node runs", "this node is the coordinator", "attending"] {
+    for says in ["the node is running", "this node is now the coordinator", "attending"] {
         assert!(log.contains(says), "{says}: {log}");
     }
     assert!(!log.contains(token.rsplit('.').next().expect("as the command says")), "{log}");
@@ -188,7 +188,7 @@ fn tokens_and_certificates_are_made_listed_and_taken_back() {
     let id = made["info"]["id"].as_str().expect("as the command says").to_owned();
     assert!(made["token"].as_str().expect("as the command says").starts_with("FN1."));
     let listed = alone.sandbox.run("token list").done().stdout;
-    assert!(listed.contains(&id) && listed.contains("good for 14 min"), "{listed}");
+    assert!(listed.contains(&id) && listed.contains("valid for 14 min"), "{listed}");
     assert!(!listed.contains("FN1."), "{listed}");
     alone.sandbox.run(&format!("token revoke {id}")).done();
     assert!(alone.sandbox.run(&format!("token revoke {id}")).refused(5).contains(&id));
@@ -239,7 +239,7 @@ fn what_would_end_the_cluster_or_burden_it_is_refused_and_it_works_on() {
     alone.init("").done();
     alone.start();
     let words = alone.sandbox.run("client revoke admin").refused(6);
-    assert!(words.contains("the last certificate that is good"), "{words}");
+    assert!(words.contains("the last valid one"), "{words}");
     let words = alone.sandbox.run("leave --yes --data-dir n1").refused(6);
     assert!(words.contains("n1 is the only voter"), "{words}");
     let long = "x".repeat(4_096);
@@ -251,7 +251,7 @@ fn what_would_end_the_cluster_or_burden_it_is_refused_and_it_works_on() {
         let words = alone.sandbox.run(&format!("job submit {places}")).refused(2);
         assert!(words.contains(&format!("{flag} has {bytes} bytes: at most 4096")), "{words}");
     }
-    assert!(alone.sandbox.run("job list").done().stdout.contains("there is no job"));
+    assert!(alone.sandbox.run("job list").done().stdout.contains("there are no jobs"));
     // It was not even told to take nothing more.
     let node = alone.sandbox.run("node show n1 -o json").done().json();
     assert_eq!(node["node"]["state"], "ready");

@@ -56,11 +56,11 @@ fn refused_while_the_first_lives(role: &str) {
     let copy = cluster.start_copy(at, |_| {});
     let words = last_words(&mut cluster, copy);
     let name = format!("n{}", at + 1);
-    assert!(words.contains(&format!("another process is node {name}")), "{words}");
+    assert!(words.contains(&format!("already running as node {name}")), "{words}");
     assert!(words.contains("fruitnode join"), "{words}");
     let copy = cluster.start_copy(at, elsewhere);
     let words = last_words(&mut cluster, copy);
-    assert!(words.contains(&format!("another process is {name} already")), "{words}");
+    assert!(words.contains(&format!("already running as {name}")), "{words}");
     let address = |node: Option<Value>| node.map(|node| node["address"].clone());
     assert_eq!(address(cluster.node(at)), address(process), "the first one is the node still");
     works(&cluster, "beside", &expected);

@@ -24,7 +24,7 @@ fn every_wrong_flag_of_the_cluster_is_one_error_that_names_it() {
         ("init --cluster a/b --data-dir n", 2, "a/b"),
         ("init --ttl 0s --data-dir n", 2, "--ttl"),
         ("init --uses 0 --data-dir n", 2, "--uses"),
-        ("init --certificate-life 5m --data-dir n", 2, "an hour at least"),
+        ("init --certificate-life 5m --data-dir n", 2, "at least an hour"),
         ("init --certificate-life 400d --data-dir n", 2, "a year at most"),
         ("init --certificate-life soon --data-dir n", 2, "soon"),
         ("init --http 0.0.0.0:7480 --data-dir n", 2, "unencrypted"),
@@ -38,8 +38,8 @@ fn every_wrong_flag_of_the_cluster_is_one_error_that_names_it() {
         ("join 192.0.2.1:7400 --advertise 127.0.0.1:7400 --token-file absent", 5, "absent"),
         ("join 127.0.0.1:1 --data-dir n", 2, "--token-file"),
         ("join 127.0.0.1:1 --token-file absent --data-dir n", 5, "absent"),
-        ("join 127.0.0.1:1 --token FN1.5ec2e7.5ec2e7 --data-dir n", 4, "no token"),
-        ("join 127.0.0.1:1 --token FN1.5ec2e7.5ec2e7 --token-file t", 2, "leave one out"),
+        ("join 127.0.0.1:1 --token FN1.5ec2e7.5ec2e7 --data-dir n", 4, "not a token"),
+        ("join 127.0.0.1:1 --token FN1.5ec2e7.5ec2e7 --token-file t", 2, "remove one of the two"),
         ("start --data-dir absent", 5, "fruitnode join"),
         ("start --data-dir absent --slots 0", 2, "--slots"),
         ("leave --data-dir absent --yes", 5, "absent"),
@@ -90,12 +90,12 @@ fn a_token_is_no_setting_and_is_never_shown() {
         assert!(shown.contains("token-file"), "{shown}");
     }
     let refused = with_token(&["join", "127.0.0.1:1", "--data-dir", "n", "-vv"]).refused(4);
-    assert!(refused.contains("no token") && !refused.contains("5ec2e7"), "{refused}");
+    assert!(refused.contains("not a token") && !refused.contains("5ec2e7"), "{refused}");
     let mut command = sandbox.command(["join", "127.0.0.1:1", "--data-dir", "n"]);
     fs::write(sandbox.path("token"), TOKEN).unwrap();
     command.args(["--token-file", "-"]).stdin(fs::File::open(sandbox.path("token")).unwrap());
     let refused = Ended::of(command).refused(4);
-    assert!(refused.contains("no token") && !refused.contains("5ec2e7"), "{refused}");
+    assert!(refused.contains("not a token") && !refused.contains("5ec2e7"), "{refused}");
     fs::write(sandbox.path("fruitnode.toml"), format!("[join]\ntoken = '{TOKEN}'\n")).unwrap();
     let words = sandbox.run("status").refused(2);
     assert!(words.contains("secret") && !words.contains("5ec2e7"), "{words}");

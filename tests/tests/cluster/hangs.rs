@@ -72,7 +72,7 @@ fn a_cluster_of_one_node_begins_anew_what_hangs() {
     for (id, hold) in [("reading", Hold::of("GetObject", 4)), ("writing", Hold::of("PutObject", 5))]
     {
         let told = hung(&cluster, &expected, (id, hold));
-        let given_up = |line: &String| line.contains("and is given up");
+        let given_up = |line: &String| line.contains("giving up an attempt");
         assert!(told.iter().any(given_up), "{id}: {told:?}\n{}", cluster.tails());
     }
 }

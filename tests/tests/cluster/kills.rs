@@ -166,7 +166,7 @@ fn disturbed(
 fn declared_lost(cluster: &Cluster) -> BTreeMap<u64, u64> {
     let mut times = BTreeMap::new();
     for log in (0..cluster.size()).map(|at| cluster.log(at)) {
-        let told = log.lines().filter_map(|line| line.split_once(" is not heard of"));
+        let told = log.lines().filter_map(|line| line.split_once(" is lost: other nodes"));
         for (before, _) in told {
             let node = before.rsplit(' ').next().unwrap_or_default().trim_start_matches('n');
             *times.entry(node.parse().expect("the id of a node")).or_default() += 1;

@@ -13,7 +13,7 @@ const PROGRAM: &str = env!("CARGO_BIN_EXE_under-test");
 const FLAGS: &str = "--from s3://fruit/in/ --rows-per-part 4 --pca 3";
 
 /// What a node says that stops before others have its work.
-const NOT_HANDED_OVER: &str = "the node stops before all of its work was handed over";
+const NOT_HANDED_OVER: &str = "stopping before all work was handed over";
 
 /// Draws photographs; what one node publishes.
 fn draw(cluster: &Cluster) -> BTreeMap<String, String> {
@@ -73,7 +73,7 @@ fn a_worker_that_leaves_is_gone_and_its_process_has_ended_well() {
     // Whoever asks once more finds it done.
     let ended = cluster.client("leave --yes --data-dir n2").done();
     assert!(ended.stdout.contains("n2 has left"), "{ended:?}");
-    assert!(cluster.client("node remove n2 --yes").refused(5).contains("removed already"));
+    assert!(cluster.client("node remove n2 --yes").refused(5).contains("already been removed"));
 }
 
 #[test]
@@ -99,7 +99,7 @@ fn what_a_node_cannot_end_in_time_is_done_by_those_that_stay() {
     submit_held(&cluster, "late", &[0, 1, 2]);
     // For good.
     let ended = cluster.client("leave --yes --data-dir n2 --drain-timeout 1s").done();
-    assert!(ended.stderr.contains("n2 still had leases: others do them again"), "{ended:?}");
+    assert!(ended.stderr.contains("n2 still had leases: other nodes redo them"), "{ended:?}");
     assert_eq!(cluster.end(1), Some(0), "{}", cluster.tails());
     // Until it is started again.
     assert_eq!(cluster.terminate(2), Some(0), "{}", cluster.tails());

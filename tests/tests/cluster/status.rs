@@ -54,7 +54,7 @@ fn without_a_majority_the_one_that_is_left_says_who_votes_and_who_does_not_answe
     assert!(notices(&status, "voter_silent", leader), "{status}");
     assert!(notices(&status, "voter_silent", dead), "{status}");
     let text = cluster.client("status").stdout;
-    let lost = format!("n{} ({}) votes and does not answer", dead + 1, cluster.address(dead));
+    let lost = format!("n{} ({}) is a voter and has not answered", dead + 1, cluster.address(dead));
     for says in ["STOPPED  cluster fruits", "(2 of 3)", &lost, "fruitnode start", "recover --help"]
     {
         assert!(text.contains(says), "{says}: {text}");
@@ -62,7 +62,7 @@ fn without_a_majority_the_one_that_is_left_says_who_votes_and_who_does_not_answe
     cluster.until("the watcher is told", || watch.said().contains("STOPPED: no coordinator"));
     // Nobody can be let go by those that cannot agree.
     let words = cluster.client(&format!("node remove n{} --yes", dead + 1)).refused(3);
-    assert!(words.contains("nobody can agree") && words.contains("fruitnode start"), "{words}");
+    assert!(words.contains("no majority to agree") && words.contains("fruitnode start"), "{words}");
 
     cluster.restart(leader);
     cluster.restart(dead);
@@ -81,12 +81,12 @@ fn a_killed_voter_and_a_drained_one_are_told_of_with_what_to_do() {
         })
     });
     let text = cluster.client("status").done().stdout;
-    let remove = format!("`fruitnode node remove n{}`: 1 voter is left then", dead + 1);
+    let remove = format!("`fruitnode node remove n{}`; after that, 1 voter remains", dead + 1);
     for says in ["DEGRADED", "fruitnode start", &remove] {
         assert!(text.contains(says), "{says}: {text}");
     }
     let words = cluster.client(&format!("node remove n{}", dead + 1)).refused(2);
-    assert!(words.contains("1 voter is left then") && words.contains("--yes"), "{words}");
+    assert!(words.contains("1 voter remains") && words.contains("--yes"), "{words}");
     cluster.restart(dead);
     until_healthy(&cluster);
 
@@ -110,7 +110,7 @@ fn a_host_that_belongs_to_another_cluster_is_passed_by() {
     // When all refuse, each is named with its words.
     let words = ours.job.run(&format!("status --host {}", theirs.addresses())).refused(4);
     for at in 0..2 {
-        let says = format!("{}: its certificate was not made", theirs.address(at));
+        let says = format!("{}: its certificate was not issued", theirs.address(at));
         assert!(words.contains(&says), "{words}");
     }
 }

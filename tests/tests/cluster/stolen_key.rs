@@ -54,7 +54,7 @@ fn who_votes_no_longer_has_no_key_and_gets_one_again_with_the_next_vote() {
     cluster.until("it has let go of the key", || !key_of(&cluster, at).exists());
     cluster.until_voters(3);
     let log = cluster.log(at);
-    assert!(log.contains("votes no longer"), "{log}");
+    assert!(log.contains("no longer a voter"), "{log}");
 
     // A start does not bring it back, and another voter that is lost makes it a voter again.
     cluster.client(&format!("node drain n{} --undo", at + 1)).done();
@@ -101,7 +101,7 @@ fn what_the_key_of_a_removed_voter_signs_opens_nothing() {
     // A node may be told of somebody later than others: whom it does not know is not heard yet.
     let (new, member) = (node(9), node(cluster.leader().expect("a coordinator") as u64 + 1));
     for (own, says) in
-        [(&mallory, "not known here"), (&new, "not known here"), (&member, "by another key")]
+        [(&mallory, "not known here"), (&new, "not known here"), (&member, "with a different key")]
     {
         let line = format!("status --timeout 3s --certs-dir {own}");
         let words = cluster.client(&line).refused(3);

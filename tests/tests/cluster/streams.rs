@@ -125,8 +125,8 @@ fn a_model_that_is_not_where_it_should_be_is_refused_in_words() {
     for (model, words) in [
         ("s3://fruit/none", "s3://fruit/none"),
         ("s3://fruit/in", "s3://fruit/in/model.json"),
-        ("ftp://fruit/out", "is not a kind of place"),
-        ("nowhere", "name the folder `model` of a result"),
+        ("ftp://fruit/out", "is not supported"),
+        ("nowhere", "name the `model` folder of a result"),
     ] {
         let said = example(&cluster, 0, &["--model", model], photograph).refused(1);
         assert!(said.contains(words), "{model}: {said}");
@@ -216,7 +216,7 @@ fn whoever_watches_sees_every_row_and_the_story_tells_every_attempt() {
     ]);
     watching.stdout(Stdio::piped());
     let watching = watching.spawn().expect("it starts");
-    let seen = |at: usize| cluster.log(at).contains("rows are watched");
+    let seen = |at: usize| cluster.log(at).contains("a client is watching rows");
     cluster.until("all nodes are watched", || (0..3).all(seen));
     cluster.job.store.let_go();
     let output = watching.wait_with_output().expect("a child");

@@ -40,7 +40,7 @@ fn whoever_leaves_a_job_is_told_how_to_come_back_and_it_goes_on() {
     let (cluster, expected) = prepared();
     cluster.job.store.hold(Hold::of("GetObject", 1).below("in/"));
     let submit = format!("job submit {FLAGS} --to s3://fruit/left --id left");
-    let come_back = "job left goes on without you: fruitnode job watch left";
+    let come_back = "job left keeps running; to follow it again: fruitnode job watch left";
     let client = cluster.begin("submit", &submit);
     cluster.until("the store holds a request", || cluster.job.store.held() > 0);
     let (out, err) = interrupted(&cluster, client, Signal::INT);
@@ -60,7 +60,8 @@ fn whoever_leaves_a_job_is_told_how_to_come_back_and_it_goes_on() {
     ];
     for client in impatient.map(|(name, line)| cluster.begin(name, &line)) {
         let ended = client.end();
-        let says = format!("--timeout {LIMIT} is over; what was asked for may go on");
+        let says =
+            format!("timed out after {LIMIT} (--timeout); the request may still be carried out");
         assert!(ended.stderr.contains(&says), "{}{}", ended.stdout, ended.stderr);
         assert!(ended.stdout.is_empty() || ended.json()["code"] == "timed_out", "{}", ended.stdout);
         ended.refused(124);

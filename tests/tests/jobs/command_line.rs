@@ -49,7 +49,7 @@ fn every_wrong_flag_is_one_error_that_names_it() {
         ("--from in --to out --weights hf://owner", 2, "hf://owner"),
         ("--from in --to out --weights ftp://a/b", 2, "ftp://a/b"),
         ("--from in --to out --weights http://example.org/w", 2, "without encryption"),
-        ("--from in --to out --weights s3://bucket", 2, "names no object"),
+        ("--from in --to out --weights s3://bucket", 2, "does not name an object"),
         ("--from in --to out --offline --weights hf://a/none", 5, "--offline"),
         ("--from in --to in", 6, "in"),
         ("--from gs://bucket/photos --to out", 2, "gs://bucket/photos"),
@@ -69,7 +69,7 @@ fn every_wrong_flag_is_one_error_that_names_it() {
         ("--from in --to out --exclude [", 2, "--exclude"),
         ("--from in --to out --exclude=", 2, "--exclude"),
         ("--from in --to out --sse rot13", 2, "--sse"),
-        ("--from in --to out --sse AES256 --sse-kms-key-id k", 2, "takes none"),
+        ("--from in --to out --sse AES256 --sse-kms-key-id k", 2, "only with --sse aws:kms"),
         ("--from in --to out --sse-kms-key-id=", 2, "--sse-kms-key-id"),
         ("--from in --to out --no-sign-request --profile p", 2, "--profile"),
         ("--from in --to out --pcaa 3", 2, "--pca"),
@@ -262,8 +262,18 @@ fn the_manual_has_a_page_for_every_command_that_is_not_hidden() {
         assert!(names.iter().any(|name| name == page), "{page}: {names:?}");
     }
     assert!(!names.iter().any(|name| name.contains("decode-one")), "{names:?}");
+    for name in names {
+        let page = fs::read_to_string(sandbox.path("pages").join(&name)).unwrap();
+        for section in ["EXIT STATUS", "ENVIRONMENT", "FILES"] {
+            assert!(page.contains(&format!(".SH \"{section}\"")), "{name}: {section}");
+        }
+    }
     let page = fs::read_to_string(sandbox.path("pages/fruitnode-run.1")).unwrap();
-    assert!(page.contains("dry") && page.contains("Exit codes"), "{page}");
+    for says in ["EXAMPLES", "\\-\\-dry\\-run", "130 interrupted", "FRUITNODE_PCA", "HF_TOKEN"] {
+        assert!(page.contains(says), "{says}: {page}");
+    }
+    let page = fs::read_to_string(sandbox.path("pages/fruitnode-status.1")).unwrap();
+    assert!(page.contains("/client") && !page.contains("HF_TOKEN"), "{page}");
 }
 
 #[test]

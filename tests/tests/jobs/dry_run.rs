@@ -107,7 +107,7 @@ fn an_earlier_result_is_told_and_left_alone() {
     assert_eq!(plan["target"], "earlier_result");
     assert_eq!(sandbox.digests("out"), before);
     let words = sandbox.run(line).refused(6);
-    assert!(words.contains("--mode overwrite"), "{words}");
+    assert!(words.contains("--overwrite"), "{words}");
 }
 
 #[test]

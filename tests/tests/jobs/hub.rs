@@ -173,7 +173,7 @@ fn a_part_left_by_another_process_is_gone_on_with() {
     scene.hub.fail(Server::Endpoint, [Fault::WholeAnyway, Fault::Status(503, None)]);
     let once = Patience { tries: 1, ..at_once() };
     let error = scene.pull_with(SOURCE, None, once).0.unwrap_err().to_string();
-    assert!(error.contains("kept for the next pull"), "{error}");
+    assert!(error.contains("are kept, and the next pull resumes"), "{error}");
     assert_eq!(scene.parts(), 1);
     let (pulled, events) = scene.pull_with(SOURCE, None, at_once());
     scene.whole(pulled);
@@ -247,12 +247,12 @@ fn refusals_say_what_to_do_and_are_not_tried_again() {
     scene.hub.guard(FILE, "secret");
     scene.refused(scene.pull(), &["401", "HF_TOKEN", "hf://fruit/net@main/model.safetensors"]);
     scene.token = Some("wrong");
-    scene.refused(scene.pull(), &["403", "no right", "HF_TOKEN"]);
+    scene.refused(scene.pull(), &["403", "no access", "HF_TOKEN"]);
     let pulled = scene.pull_with("hf://fruit/vegetable", None, at_once()).0;
     scene.refused(pulled, &["404", "EntryNotFound", "check owner, name, revision and file"]);
     assert_eq!(scene.hub.seen().len(), 3);
     let pulled = scene.pull_with("s3://bucket/folder/", None, at_once()).0;
-    scene.refused(pulled, &["s3://bucket/folder/", "names no object"]);
+    scene.refused(pulled, &["s3://bucket/folder/", "does not name an object"]);
 }
 
 #[test]
@@ -266,7 +266,7 @@ fn a_server_that_is_busy_is_asked_again_when_it_says_and_not_for_ever() {
     assert_eq!(again(&events), 3);
     let scene = Scene::new();
     scene.hub.fail(Server::Endpoint, vec![Fault::Status(429, Some(0)); 50]);
-    scene.refused(scene.pull(), &["429", "given up after 6 attempts", "nothing is kept"]);
+    scene.refused(scene.pull(), &["429", "gave up after 6 attempts", "nothing is kept"]);
     assert_eq!(scene.hub.seen().len(), 6);
 }
 
@@ -278,18 +278,18 @@ fn sizes_that_lie_and_bodies_without_end_are_bounded() {
     let url = scene.hub.store_url(FILE);
     scene.hub.fail(Server::Store, [Fault::Endless]);
     let pulled = scene.pull_with(&url, None, small).0;
-    scene.refused(pulled, &["more than the 2.86 MiB", "nothing of it is kept"]);
+    scene.refused(pulled, &["limit of 2.86 MiB", "nothing of it is kept"]);
     assert_eq!(scene.parts(), 0);
     scene.hub.fail(Server::Store, [Fault::Length(u64::MAX / 2)]);
     let (pulled, events) = scene.pull_with(&url, None, small);
-    scene.refused(pulled, &["more than the 2.86 MiB"]);
+    scene.refused(pulled, &["limit of 2.86 MiB"]);
     assert_eq!(events, [], "refused before a byte came");
     scene.hub.fail(Server::Store, [Fault::Length(10)]);
     scene.refused(scene.pull(), &["size", "the hub"]);
     // Longer than the file is, and shorter than the limit: as if cut, each time.
     scene.hub.fail(Server::Store, vec![Fault::Length(2_000_000); 9]);
     scene.hub.validate(FILE, None);
-    scene.refused(scene.pull_with(&url, None, small).0, &["given up"]);
+    scene.refused(scene.pull_with(&url, None, small).0, &["gave up"]);
 }
 
 #[test]
@@ -297,11 +297,11 @@ fn redirects_lead_neither_astray_nor_in_circles() {
     let scene = Scene::new();
     let path = format!("{}/{FILE}", scene.hub.endpoint());
     scene.hub.fail(Server::Endpoint, vec![Fault::Redirect(path); 50]);
-    scene.refused(scene.pull(), &["redirects without end"]);
+    scene.refused(scene.pull(), &["too many redirects"]);
     for (place, words) in [
-        ("http://example.org/w", "without encryption"),
-        ("file:///etc/passwd", "without encryption"),
-        ("http://", "nowhere"),
+        ("http://example.org/w", "unencrypted"),
+        ("file:///etc/passwd", "unencrypted"),
+        ("http://", "without saying where"),
     ] {
         let scene = Scene::new();
         scene.hub.fail(Server::Endpoint, [Fault::Redirect(place.to_owned())]);
@@ -314,7 +314,7 @@ fn what_is_asked_for_with_encryption_is_never_asked_for_without() {
     let scene = Scene::new();
     let url = scene.hub.store_url(FILE).replace("http://", "https://");
     let (pulled, events) = scene.pull_with(&url, None, at_once());
-    scene.refused(pulled, &["https://127.0.0.1", "given up after 6 attempts", "cannot connect"]);
+    scene.refused(pulled, &["https://127.0.0.1", "gave up after 6 attempts", "cannot connect"]);
     assert_eq!(again(&events), 5);
     assert_eq!(scene.hub.seen(), []);
 }

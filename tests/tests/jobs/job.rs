@@ -105,7 +105,7 @@ fn a_result_is_replaced_only_when_asked_and_never_with_what_is_not_ours() {
     sandbox.run("run --from in --to out --pca 2").done();
     let first = sandbox.digests("out");
     let words = sandbox.run("run --from in --to out --pca 3").refused(6);
-    assert!(words.contains("--mode overwrite"), "{words}");
+    assert!(words.contains("--overwrite"), "{words}");
     assert_eq!(sandbox.digests("out"), first);
     sandbox.run("run --from in --to out --pca 3 --mode overwrite --rows-per-part 5").done();
     assert_ne!(sandbox.digests("out"), first);

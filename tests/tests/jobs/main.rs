@@ -12,3 +12,4 @@ mod pull;
 mod resumed;
 mod same_bits;
 mod transform;
+mod wrong_uses;

@@ -57,7 +57,7 @@ fn sound_weights_pass_and_their_digest_is_compared() {
     weights(&sandbox, "w.safetensors", |_| {});
     let digest = sha256(fruitnode_vision::model::embedded());
     let line = format!("model verify w.safetensors --sha256 {}", digest.to_uppercase());
-    assert!(sandbox.run(&line).done().stdout.contains("sound: w.safetensors"));
+    assert!(sandbox.run(&line).done().stdout.contains("valid: w.safetensors"));
     let told = sandbox.run("model verify -o json").done().json();
     assert_eq!((&told["outcome"], &told["sha256"]), (&"passed".into(), &digest.as_str().into()));
     let other = "0".repeat(64);

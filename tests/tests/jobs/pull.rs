@@ -51,7 +51,7 @@ fn pulled_weights_lie_in_the_cache_and_where_they_were_asked_for() {
     assert_eq!((&told["sha256"], &told["cached"]), (&digest.as_str().into(), &false.into()));
     assert!(fs::read(told["file"].as_str().unwrap()).unwrap() == scene.bytes);
     let table = scene.run("model pull hf://fruit/net --to w.safetensors").done().stdout;
-    assert!(table.contains("here already") && table.contains(&digest), "{table}");
+    assert!(table.contains("already in the cache") && table.contains(&digest), "{table}");
     assert!(fs::read(scene.sandbox.path("w.safetensors")).unwrap() == scene.bytes);
     assert_eq!(scene.hub.seen_by(Server::Store).len(), 1);
     scene.run("model pull hf://fruit/net --to w.safetensors").done();
@@ -73,7 +73,7 @@ fn every_refusal_has_its_exit_code_and_one_line() {
         ("model pull hf://fruit/net --sha256 12".to_owned(), 2, "64 hexadecimal digits"),
         ("model pull fruit/net".to_owned(), 2, "hf://owner/name"),
         ("model pull http://example.org/w".to_owned(), 2, "https://"),
-        ("model pull s3://bucket".to_owned(), 2, "names no object"),
+        ("model pull s3://bucket".to_owned(), 2, "does not name an object"),
         ("model pull".to_owned(), 2, "SOURCE"),
     ] {
         let words = scene.run(&line).refused(code);
@@ -142,7 +142,7 @@ fn an_interrupted_pull_keeps_its_part_and_the_next_one_goes_on() {
     let words = String::from_utf8(output.stderr).unwrap();
     assert_eq!(output.status.code(), Some(130), "{words}");
     assert!(
-        words.contains("976.56 KiB of hf://") && words.contains("goes on from there"),
+        words.contains("976.56 KiB of hf://") && words.contains("resumes from there"),
         "{words}"
     );
     let told = scene.run("model pull hf://fruit/net -o json").done().json();

@@ -172,7 +172,7 @@ fn the_result_that_holds_the_model_is_never_overwritten_with_it() {
     for model in ["out/model", "out"] {
         let line = format!("transform --model {model} --from in --to out --mode overwrite");
         let words = sandbox.run(&line).refused(6);
-        assert!(words.contains("holds the model"), "{words}");
+        assert!(words.contains("contains the model"), "{words}");
     }
     assert_eq!(sandbox.digests("out"), before);
 }
@@ -204,5 +204,5 @@ fn verify_finds_scores_that_are_not_those_of_the_given_model() {
     }
     let ended = sandbox.run("verify again");
     assert_eq!(ended.code, Some(1), "{}", ended.stdout);
-    assert!(ended.stdout.contains("scores are not those of the model"), "{}", ended.stdout);
+    assert!(ended.stdout.contains("scores do not match the model"), "{}", ended.stdout);
 }

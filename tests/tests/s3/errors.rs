@@ -90,7 +90,7 @@ fn credentials_that_are_wrong_or_missing_are_told_apart() {
     says(with(&job, LINE, &[("AWS_SECRET_ACCESS_KEY", "guessed")]), 4, &["SignatureDoesNotMatch"]);
     says(with(&job, LINE, &[("AWS_ACCESS_KEY_ID", "AKIANOBODY")]), 4, &["InvalidAccessKeyId"]);
     let none = [("AWS_ACCESS_KEY_ID", ""), ("AWS_SECRET_ACCESS_KEY", "")];
-    says(with(&job, LINE, &none), 4, &["no credentials", "--profile"]);
+    says(with(&job, LINE, &none), 4, &["no S3 credentials", "--profile"]);
     let line = format!("{LINE} --profile orchard");
     says(with(&job, &line, &none), 2, &["--profile orchard"]);
 }
@@ -99,7 +99,7 @@ fn credentials_that_are_wrong_or_missing_are_told_apart() {
 fn a_wrong_clock_is_told() {
     let job = job();
     job.store.switch(|switches| *switches = Switches { clock_skewed: true, ..Switches::default() });
-    says(job.run(LINE), 4, &["clock", "set it"]);
+    says(job.run(LINE), 4, &["clock", "set the clock"]);
 }
 
 #[test]

@@ -147,9 +147,9 @@ fn a_change_of_voters_that_makes_no_sense_is_refused_in_words() {
     for (change, why) in [
         (of(&[], &[], &[]), "nothing"),
         (of(&[1], &[], &[]), "already"),
-        (of(&[], &[2], &[]), "no learner"),
-        (of(&[], &[], &[2]), "without the log"),
-        (of(&[], &[], &[1]), "hand its office over"),
+        (of(&[], &[2], &[]), "not a learner"),
+        (of(&[], &[], &[2]), "does not have the log"),
+        (of(&[], &[], &[1]), "transfer its role"),
         (of(&[2, 2], &[], &[]), "twice"),
         (of(&[0], &[], &[]), "id 0"),
     ] {

@@ -214,7 +214,7 @@ fn a_node_that_lost_its_log_is_refused_and_told_what_to_do() {
     room.ticks(5);
     let told = room.refused.iter().find(|why| matches!(why, StepError::LogLost { .. }));
     let told = told.expect("somebody counts on what is lost").to_string();
-    assert!(told.contains("join again under a new id"), "{told}");
+    assert!(told.contains("join again with an empty --data-dir"), "{told}");
     room.propose("the others go on");
     assert_eq!(room.status(3).applied, 0);
 }

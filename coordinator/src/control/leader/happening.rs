@@ -74,21 +74,27 @@ impl Happening {
 impl fmt::Display for Happening {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Elected { term } => write!(f, "this node is the coordinator of term {term}"),
-            Self::Resigned => f.write_str("this node is the coordinator no longer"),
-            Self::Attends { node, leases: 0 } => write!(f, "{node} attends"),
-            Self::Attends { node, leases } => write!(f, "{node} attends; leases out: {leases}"),
+            Self::Elected { term } => write!(f, "this node is now the coordinator, in term {term}"),
+            Self::Resigned => f.write_str("this node is no longer the coordinator"),
+            Self::Attends { node, leases: 0 } => write!(f, "{node} is connected"),
+            Self::Attends { node, leases } => {
+                write!(f, "{node} is connected; leases held: {leases}")
+            }
             Self::Lost(node) => {
-                write!(f, "{node} is not heard of: what it held is made again by others")
+                write!(f, "{node} is lost: other nodes take over its work")
             }
-            Self::StreamEnded(node) => write!(f, "the stream of {node} ended"),
+            Self::StreamEnded(node) => write!(f, "{node} is disconnected"),
             Self::Stray(node) => {
-                write!(f, "{node} attends, but the log does not have it: it has to come anew")
+                write!(
+                    f,
+                    "{node} is connected, but the log does not know the connection: it has to \
+                     reconnect"
+                )
             }
-            Self::Left(node) => write!(f, "{node} leaves with its work done"),
-            Self::Removed(node) => write!(f, "{node} has no vote any more and is removed"),
+            Self::Left(node) => write!(f, "{node} has handed over its work and is stopping"),
+            Self::Removed(node) => write!(f, "{node} is no longer a voter and is now removed"),
             Self::Overdue { name: (job, task, attempt), node } => {
-                write!(f, "attempt {attempt} at {task} of job {job} makes no progress on {node}")
+                write!(f, "attempt {attempt} of {task} in job {job} makes no progress on {node}")
             }
             Self::JobEnded { job, outcome: Outcome::Succeeded { digest } } => {
                 write!(f, "job {job} succeeded: the SHA-256 of its _SUCCESS is {digest}")
@@ -112,9 +118,9 @@ impl fmt::Display for Happening {
                 }
                 Ok(())
             }
-            Self::HandedOver(node) => write!(f, "{node} is to be the coordinator"),
+            Self::HandedOver(node) => write!(f, "handing the role of coordinator over to {node}"),
             Self::Mute(node) => {
-                write!(f, "{node} votes and attends, but takes no part in the log: it is asked to")
+                write!(f, "{node} is a connected voter, but takes no part in the log: asking it to")
             }
             Self::NotAdmitted(node) => write!(f, "{node} cannot become a voter yet"),
         }

@@ -17,7 +17,7 @@ use crate::task::Task;
 
 /// Tells the log of a lease whose inputs were lost before it could begin.
 pub(super) fn unstartable(job: JobId, task: Task, attempt: Attempt) -> Command {
-    let detail = format!("the moments that {task} needs were lost before it began");
+    let detail = format!("the moments that {task} needs were lost before it started");
     let (reason, facts) = (FailureReason::MomentsMissing, AttemptFacts::default());
     Command::Fail { job, task, attempt, reason, detail, facts }
 }

@@ -186,7 +186,8 @@ impl Member {
             Phase::Following(at) => {
                 if self.tick >= at.heard + SILENCE_TICKS_MAX {
                     self.reached.at("member: the leader is silent");
-                    let (words, stream) = (format!("{} is silent", at.node), at.stream);
+                    let (words, stream) =
+                        (format!("{} has stopped responding", at.node), at.stream);
                     self.out.push(Output::Close(stream));
                     self.over(known, Turned::Away(words));
                     return;

@@ -9,35 +9,34 @@ use super::reserve::RESERVE_BYTES;
 
 /// What to do about a log that cannot be trusted: a voter that forgot what it acknowledged would
 /// rewrite the history of the others.
-const ANEW: &str = "where other voters run, remove this node (`fruitnode node remove`) and join \
-                    again with an empty --data-dir; where it was the only one, go on from a backup \
+const ANEW: &str = "if there are other voters, remove this node (`fruitnode node remove`) and join \
+                    again with an empty --data-dir; if it was the only one, recover from a backup \
                     (`fruitnode recover --unsafe --from BACKUP`)";
 
 /// What is wrong with a log.
 #[derive(Debug, Error)]
 pub enum StoreError {
     /// There is no file.
-    #[error("{path} is not there: restore this node's whole data folder, or {ANEW}")]
+    #[error("{path} is missing: restore the whole data directory of this node, or {ANEW}")]
     Missing {
         /// The log.
         path: PathBuf,
     },
     /// There is a file already where a new one was to be.
-    #[error("{path} exists already: choose an empty data folder")]
+    #[error("{path} already exists: choose an empty --data-dir")]
     Exists {
         /// The log.
         path: PathBuf,
     },
     /// Another process has it open.
-    #[error("{path} is in use by another process: stop that one first")]
+    #[error("{path} is in use by another process: stop that process first")]
     InUse {
         /// The log.
         path: PathBuf,
     },
     /// It belongs to another identity.
     #[error(
-        "{path} belongs to storage `{found}` and not to `{wanted}`: it was wiped or exchanged; \
-         {ANEW}"
+        "{path} has the log ID `{found}` instead of `{wanted}`: it was wiped or replaced; {ANEW}"
     )]
     OtherStorage {
         /// The log.
@@ -65,8 +64,8 @@ pub enum StoreError {
     },
     /// It holds less than was acknowledged.
     #[error(
-        "{path} is older than what this node acknowledged (write {found} of {acknowledged}): an \
-         old copy was put in its place, or its last write is damaged; {ANEW}"
+        "{path} is older than what this node has acknowledged (write {found} of {acknowledged}): \
+         it was replaced by an old copy, or its last write is damaged; {ANEW}"
     )]
     RolledBack {
         /// The log.
@@ -78,8 +77,8 @@ pub enum StoreError {
     },
     /// The disk is full, and nothing is left in reserve.
     #[error(
-        "no space is left for {path}: free {} MiB or more on its disk and start again; nothing \
-         that was acknowledged is lost",
+        "no space left for {path}: free {} MiB or more on its disk and start again; nothing that \
+         was acknowledged is lost",
         RESERVE_BYTES >> 20
     )]
     Full {
@@ -97,7 +96,7 @@ pub enum StoreError {
         last: u64,
     },
     /// A write failed. What is on the disk is no longer known.
-    #[error("{path} cannot be written ({why}): this process must end, and the disk be looked at")]
+    #[error("cannot write {path} ({why}): this process must stop; check the disk")]
     Write {
         /// The log.
         path: PathBuf,
@@ -105,13 +104,13 @@ pub enum StoreError {
         why: String,
     },
     /// An earlier write failed.
-    #[error("{path} could not be written before: this process must end")]
+    #[error("an earlier write to {path} failed: this process must stop")]
     Latched {
         /// The log.
         path: PathBuf,
     },
     /// The file or its folder cannot be used.
-    #[error("{path} cannot be opened ({why}): check its folder, its owner and its disk")]
+    #[error("cannot open {path} ({why}): check its folder, owner and disk")]
     Io {
         /// The log.
         path: PathBuf,
@@ -127,7 +126,7 @@ pub(super) fn reading(path: &Path, error: impl Into<redb::Error>) -> StoreError 
         redb::Error::DatabaseAlreadyOpen => StoreError::InUse { path },
         redb::Error::Io(error) => input(path, &error),
         redb::Error::UpgradeRequired(found) => {
-            StoreError::Damaged { path, why: format!("a file of redb's format {found}") }
+            StoreError::Damaged { path, why: format!("a file in redb format {found}") }
         }
         error => StoreError::Damaged { path, why: error.to_string() },
     }

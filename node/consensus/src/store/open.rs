@@ -80,8 +80,8 @@ impl RedbLog {
         if gave {
             tracing::warn!(
                 path = %path.display(),
-                "the disk is full: the log's reserve was given up so that this node can start; \
-                 free some space"
+                "the disk is full: used up the log's reserve so that this node can start; free \
+                 some space"
             );
             log.shrink_at = 0;
             log.shrink()?;
@@ -97,7 +97,7 @@ pub const CHECK_THREAD: &str = "log-check";
 
 /// redb answers most damage with errors, and some with a panic: that too is a refusal.
 fn checked(path: &Path, storage: &str) -> Result<RedbLog, StoreError> {
-    let panicked = || Err(damaged(path, "its pages contradict each other"));
+    let panicked = || Err(damaged(path, "its pages are inconsistent"));
     thread::scope(|scope| {
         let named = thread::Builder::new().name(CHECK_THREAD.to_owned());
         match named.spawn_scoped(scope, || open(path, storage)) {
@@ -151,11 +151,11 @@ fn identity(path: &Path, transaction: &ReadTransaction, storage: &str) -> Result
     let meta = transaction.open_table(META).map_err(|error| reading(path, error))?;
     let field = |key: &'static str| {
         let value = meta.get(key).map_err(|error| reading(path, error))?;
-        let value = value.ok_or_else(|| damaged(path, &format!("it lacks its {key}")))?;
+        let value = value.ok_or_else(|| damaged(path, &format!("it has no {key}")))?;
         Ok::<_, StoreError>(value.value().to_vec())
     };
     let format = field("format")?.try_into().map(u32::from_le_bytes);
-    let format = format.map_err(|_| damaged(path, "its format is no number"))?;
+    let format = format.map_err(|_| damaged(path, "its format is not a number"))?;
     if format > FORMAT {
         return Err(StoreError::Newer { path: path.to_owned(), found: format });
     }
@@ -167,7 +167,7 @@ fn identity(path: &Path, transaction: &ReadTransaction, storage: &str) -> Result
     let head = Head::unpack(&field("head")?).ok_or_else(|| damaged(path, "its head"))?;
     let whole = head.first >= 1 && head.first <= head.snapshot_index + 1;
     let whole = whole && head.last + 1 >= head.first && head.last >= head.snapshot_index;
-    whole.then_some(head).ok_or_else(|| damaged(path, "its head contradicts itself"))
+    whole.then_some(head).ok_or_else(|| damaged(path, "its head is inconsistent"))
 }
 
 /// Whether every entry is there, and as it was written.

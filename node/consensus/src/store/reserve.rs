@@ -54,7 +54,8 @@ impl Reserve {
         }
         let filled = self.allocate();
         if let Err(error) = &filled {
-            tracing::warn!(path = %self.path.display(), %error, "no reserve for a full disk");
+            tracing::warn!(path = %self.path.display(), %error, "cannot keep a reserve for a full \
+                                                                 disk");
             // What there is of it holds nothing.
             let _ = fs::remove_file(&self.path);
         }

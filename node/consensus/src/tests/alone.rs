@@ -102,7 +102,7 @@ async fn a_log_that_fails_ends_the_thread_with_words() {
         last = Some(event);
     }
     let Some(Event::Failed(LogFailure { words, behind: false })) = last else { panic!("{last:?}") };
-    assert!(words.contains("log cannot be written") && words.contains("told to fail"), "{words}");
+    assert!(words.contains("cannot write the log") && words.contains("told to fail"), "{words}");
     assert!(consensus.status().wait_for(|_| false).await.is_err(), "the thread has ended");
 }
 

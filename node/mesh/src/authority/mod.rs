@@ -35,13 +35,13 @@ pub struct Authority {
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum AuthorityError {
     /// The key or the certificate could not be made.
-    #[error("the authority cannot be made: {0}")]
+    #[error("cannot create the authority: {0}")]
     Creation(String),
     /// It is not the certificate of an authority.
-    #[error("the certificate is not that of a cluster's authority: {0}")]
+    #[error("this is not the certificate of a cluster's authority: {0}")]
     Certificate(String),
     /// The key does not belong to the certificate.
-    #[error("the key is not that of the authority: {0}")]
+    #[error("this is not the key of the authority: {0}")]
     Key(String),
     /// The text is no cluster's id.
     #[error(transparent)]
@@ -80,7 +80,7 @@ impl Authority {
         let key = KeyPair::try_from(key).map_err(|error| AuthorityError::Key(error.to_string()))?;
         let authority = Self { cluster, certificate: certificate.to_vec(), key };
         if Sha256::digest(authority.key.subject_public_key_info())[..] != pin_of(certificate)? {
-            let words = "its public half is another one";
+            let words = "its public key is a different one";
             return Err(AuthorityError::Key(words.to_owned()));
         }
         Ok(authority)

@@ -92,7 +92,7 @@ impl Contact {
         &self,
         request: v1::CreateTokenRequest,
     ) -> Result<v1::CreateTokenReply, MeshError> {
-        self.one("making a token", Again::No, request, |mut control, request| async move {
+        self.one("creating a token", Again::No, request, |mut control, request| async move {
             control.create_token(request).await
         })
         .await
@@ -119,7 +119,7 @@ impl Contact {
         &self,
         request: v1::CreateClientRequest,
     ) -> Result<v1::CreateClientReply, MeshError> {
-        self.one("making a certificate", Again::No, request, |mut control, request| async move {
+        self.one("creating a certificate", Again::No, request, |mut control, request| async move {
             control.create_client(request).await
         })
         .await
@@ -127,7 +127,7 @@ impl Contact {
 
     /// People's certificates, revoked and expired ones included.
     pub async fn list_clients(&self) -> Result<v1::ClientList, MeshError> {
-        self.one("listing people", Again::Yes, v1::Unit {}, |mut control, unit| async move {
+        self.one("listing clients", Again::Yes, v1::Unit {}, |mut control, unit| async move {
             control.list_clients(unit).await
         })
         .await
@@ -318,7 +318,7 @@ fn check_size(what: &str, request: &impl Message) -> Result<(), MeshError> {
         return Ok(());
     }
     let limit = MESSAGE_BYTES_MAX >> 20;
-    let words = format!("{what} takes a message of more than {limit} MiB: send less");
+    let words = format!("{what} needs a message of more than {limit} MiB: send less");
     Err(MeshError::Exhausted(words))
 }
 

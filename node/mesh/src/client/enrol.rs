@@ -50,7 +50,7 @@ pub async fn enroll(
     let found = pinned.found().filter(|found| found.cluster == reply.cluster);
     let authority = reply.certificates.last();
     if found.is_none() || authority.and_then(|ca| pin_of(ca).ok()) != Some(token.pin) {
-        let words = "the node gave certificates of another authority than that of the token";
+        let words = "the node presented certificates of a different authority than the token's";
         let address = addresses.join(", ");
         return Err(MeshError::Tls { address, words: words.to_owned() });
     }
@@ -72,7 +72,7 @@ pub async fn readmit(
             reply.map(Response::into_inner).map_err(|status| link.error(&status))
         }
     };
-    route(addresses, &Pinned::new(pin)).ask("coming back", Again::Yes, call).await
+    route(addresses, &Pinned::new(pin)).ask("renewing the certificate", Again::Yes, call).await
 }
 
 /// The way to the coordinator for who has no certificate.

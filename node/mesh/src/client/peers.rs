@@ -106,7 +106,7 @@ impl Peers {
         // Lives for as long as the sender, or the connection.
         Handle::current().spawn(async move {
             if let Err(error) = exchange.await {
-                tracing::debug!(%node, %error, "the exchange with a voter ended");
+                tracing::debug!(%node, %error, "lost the connection to a voter");
             }
         });
         Ok(sender)
@@ -125,7 +125,7 @@ impl Peers {
         let pieces: Vec<v1::Piece> = message.chunks(PIECE_BYTES_MAX).map(piece).collect();
         let mut consensus = client!(ConsensusClient, link);
         let call = consensus.install(tokio_stream::iter(pieces));
-        within("handing over a snapshot", INSTALL_LIMIT, &link, call).await.map(|_| ())
+        within("sending a snapshot", INSTALL_LIMIT, &link, call).await.map(|_| ())
     }
 
     /// Makes a member a voter-to-be.
@@ -171,12 +171,12 @@ impl Peers {
         let link = self.link(node, Lane::Bulk)?;
         let mut reduction = client!(ReductionClient, link);
         let call = reduction.moments(request);
-        let answer = within("asking for moments", CALL_LIMIT, &link, call).await?;
+        let answer = within("fetching moments", CALL_LIMIT, &link, call).await?;
         let mut pieces = self.inbound(node, &link, answer);
         let mut moments = Vec::new();
         while let Some(piece) = pieces.next().await? {
             if moments.len() + piece.bytes.len() > limit {
-                let words = format!("{node} sends moments of more than {limit} bytes");
+                let words = format!("{node} sent moments of more than {limit} bytes");
                 return Err(MeshError::Exhausted(words));
             }
             moments.extend_from_slice(&piece.bytes);
@@ -193,7 +193,7 @@ impl Peers {
         let link = self.link(node, Lane::Bulk)?;
         let mut reduction = client!(ReductionClient, link);
         let call = reduction.rows(request);
-        let answer = within("asking for rows", CALL_LIMIT, &link, call).await?;
+        let answer = within("fetching rows", CALL_LIMIT, &link, call).await?;
         Ok(self.inbound(node, &link, answer))
     }
 
@@ -210,7 +210,9 @@ impl Peers {
             return Ok(kept.link.clone());
         }
         let address = roster.addresses.get(&node).cloned().ok_or_else(|| {
-            MeshError::NotFound(format!("{node} is not in the roster: it has left, or is new"))
+            MeshError::NotFound(format!(
+                "the address of {node} is not known: it has left, or has only just joined"
+            ))
         })?;
         let name = identity::node_name(node, &self.tls.cluster());
         let dial = Dial::to(&self.tls, &name, &address)?;

@@ -28,7 +28,7 @@ impl Refusals {
         let denied = denied.filter(|_| !all.iter().any(|error| may_answer_later(error)));
         let passing = || all.iter().find(|error| is_passing(error));
         let Some(first) = denied.or_else(passing).or_else(|| all.first()) else {
-            return MeshError::Invalid("no address was given: say where a node is".to_owned());
+            return MeshError::Invalid("no address given: name a node as HOST:PORT".to_owned());
         };
         if all.iter().all(|error| error == first) {
             return (*first).clone();

@@ -94,7 +94,9 @@ impl Route {
         address: &str,
     ) -> Result<Link, MeshError> {
         let opened = Link::open((self.dial)(node, address)?).await;
-        opened.inspect_err(|error| tracing::debug!(address, %error, "a host was given up"))
+        opened.inspect_err(
+            |error| tracing::debug!(address, %error, "a node does not answer: trying another one"),
+        )
     }
 
     /// Makes one call at the first node that answers it, whichever that is.
@@ -173,7 +175,8 @@ impl Route {
             match (error, address) {
                 (MeshError::NotLeader { leader: Some((node, address)), .. }, _) => {
                     if hops == HOPS_MAX {
-                        let words = "nodes name one another: try again".to_owned();
+                        let words = "the nodes point to each other as the coordinator: try again"
+                            .to_owned();
                         return Err(MeshError::NoLeader { words });
                     }
                     hops += usize::from(self.go(node, &address).await);
@@ -205,7 +208,7 @@ impl Route {
                 Err(error @ MeshError::Unreachable { .. }) if begun.elapsed() < self.patience => {
                     if !told {
                         let seconds = self.patience.as_secs();
-                        tracing::info!(%error, seconds, "nobody answers yet: trying again");
+                        tracing::info!(%error, seconds, "no answer yet: trying again");
                         told = true;
                     }
                     self.rest().await;
@@ -248,8 +251,8 @@ impl Route {
         match last {
             Some(MeshError::NotLeader { .. }) => MeshError::NoLeader {
                 words: format!(
-                    "none was elected within {seconds} seconds: a majority of the voters has to \
-                     be up and to reach each other (`fruitnode status` tells who they are)"
+                    "none was elected within {seconds} seconds: a majority of the voters must be \
+                     running and able to reach each other (`fruitnode status` lists them)"
                 ),
             },
             // Why the last attempt failed says more than that there were several.

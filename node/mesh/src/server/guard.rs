@@ -67,10 +67,10 @@ impl Guard {
         if identity.is_none() && !self.noise.one_more() {
             return;
         }
-        let caller = identity.as_deref().unwrap_or("somebody without a certificate");
+        let caller = identity.as_deref().unwrap_or("a caller without a certificate");
         let address = line.map(|line| line.address.to_string()).unwrap_or_default();
         let (method, why) = (shown(path), refusal.words.replace(path, &shown(path)));
-        tracing::warn!(method, caller, address, why, "a call was refused");
+        tracing::warn!(method, caller, address, why, "rejected a call");
     }
 }
 
@@ -156,6 +156,6 @@ impl Pass {
 /// Ends with the certificate of a person, if nothing ends it before.
 fn expiring(cut_off: Ending, name: &str, not_after_ms: u64) -> Ending {
     let left = Duration::from_millis(not_after_ms.saturating_sub(env::wall_ms()));
-    let words = format!("the certificate of person {name} has expired: ask for another");
+    let words = format!("the certificate of client {name} has expired: ask for a new one");
     Box::pin(async move { timeout(left, cut_off).await.unwrap_or_else(|_| Refusal::denied(words)) })
 }

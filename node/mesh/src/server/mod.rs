@@ -101,7 +101,7 @@ pub(super) async fn serve_with(
         served = served => served.map_err(|error| MeshError::Failed(error.to_string())),
         () = accepting => Ok(()),
         () = async { stopped(&mut end).await; sleep(GRACE).await } => {
-            tracing::warn!("calls that were still in hand are given up");
+            tracing::warn!("aborting calls that are still running");
             Ok(())
         }
     }

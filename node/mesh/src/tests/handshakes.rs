@@ -118,7 +118,7 @@ async fn the_certificate_of_another_cluster_opens_nothing_either_way() {
     let told = Told::alone(1);
     let node = ours.start(told.clone(), roster(1, &[1], "")).await;
     let error = ask(&node.address, &theirs.person("ann")).await.unwrap_err();
-    assert!(words(&error).contains("was not made by the authority"), "{error}");
+    assert!(words(&error).contains("was not issued by the authority"), "{error}");
     assert!(error.to_string().starts_with(&node.address), "{error}");
     assert_eq!(told.callers.lock().unwrap().len(), 0);
 }
@@ -129,7 +129,7 @@ async fn an_authority_of_the_same_name_is_another_authority_all_the_same() {
     let told = Told::alone(1);
     let node = ours.start(told.clone(), roster(1, &[1], "")).await;
     let error = ask(&node.address, &theirs.person("ann")).await.unwrap_err();
-    assert!(words(&error).contains("was not made by the authority"), "{error}");
+    assert!(words(&error).contains("was not issued by the authority"), "{error}");
     // Who trusts the node is still not trusted by it.
     let mut mixed = theirs.person("ann");
     mixed.ca = ours.authority.certificate_der().to_vec();

@@ -63,7 +63,7 @@ async fn a_refused_call_is_one_line_and_secrets_are_in_none() {
         soon(Contact::connect(slice::from_ref(&node.address), &world.node(2))).await.unwrap();
     assert!(soon(worker.list_jobs()).await.is_err());
     let text = log.text();
-    let lines: Vec<&str> = text.lines().filter(|line| line.contains("was refused")).collect();
+    let lines: Vec<&str> = text.lines().filter(|line| line.contains("rejected a call")).collect();
     assert_eq!(lines.len(), 1, "{lines:?}");
     for said in ["Control/ListJobs", "node n2", "127.0.0.1:"] {
         assert!(lines[0].contains(said), "{said}: {}", lines[0]);
@@ -79,7 +79,7 @@ async fn a_refused_call_is_one_line_and_secrets_are_in_none() {
     let called = grpc.unary(Request::new(v1::Unit {}), long.parse().unwrap(), codec);
     assert!(soon(called).await.is_err());
     let text = log.text();
-    let last = text.lines().rfind(|line| line.contains("a call was refused")).unwrap();
+    let last = text.lines().rfind(|line| line.contains("rejected a call")).unwrap();
     assert!(last.contains("Control/xxx") && !last.contains(&"x".repeat(65)), "{last}");
 
     let token = Token::create(world.authority.pin());

@@ -109,7 +109,7 @@ pub(crate) async fn accept(
                 });
             }
             Err(error) => {
-                tracing::warn!(%error, "a connection could not be accepted");
+                tracing::warn!(%error, "cannot accept a connection");
                 sleep(ACCEPT_REST).await;
             }
         }
@@ -128,7 +128,7 @@ impl Door {
     async fn handshake(&self, stream: TcpStream, address: SocketAddr) -> Option<Line> {
         let refused = |why: &str| {
             if self.noise.one_more() {
-                tracing::info!(%address, why, "a connection was refused");
+                tracing::info!(%address, why, "rejected a connection");
             }
         };
         stream.set_nodelay(true).ok()?;

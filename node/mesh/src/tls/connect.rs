@@ -37,7 +37,7 @@ impl Dial {
     /// The one that has this name, with our own certificate.
     pub(crate) fn to(tls: &Tls, name: &str, address: &str) -> Result<Self, MeshError> {
         let name = ServerName::try_from(name.to_owned()).map_err(|_| {
-            MeshError::Invalid(format!("{name:?} is not the name of a node: look at the address"))
+            MeshError::Invalid(format!("{name:?} is not the name of a node: check the address"))
         })?;
         let address = address.to_owned();
         Ok(Self { address, name, config: tls.client(), pinned: false, key: None })
@@ -61,7 +61,8 @@ impl Dial {
         let made = match timeout(CONNECT_LIMIT, self.handshake(&fault)).await {
             Ok(made) => made,
             Err(_) => Err(self.unreachable(&format!(
-                "no answer within {} seconds: is a node running there, and the port open?",
+                "no answer within {} seconds: check that a node is running there and that the port \
+                 is open",
                 CONNECT_LIMIT.as_secs(),
             ))),
         };
@@ -77,13 +78,13 @@ impl Dial {
         let stream = connector.connect(self.name.clone(), tcp).await;
         let stream = stream.map_err(|error| self.failed(&error))?;
         if stream.get_ref().1.alpn_protocol() != Some(ALPN) {
-            let words = "what answers there does not speak HTTP/2: it is no node of a cluster";
+            let words = "the server there does not speak HTTP/2, so it is not a node of a cluster";
             return Err(self.distrust(words.to_owned()));
         }
         let chain = stream.get_ref().1.peer_certificates();
         let shown = chain.and_then(|chain| Certified::read(chain.first()?).ok());
         if self.key.is_some_and(|key| shown.is_none_or(|shown| shown.key != key)) {
-            let words = "the node there shows another key than the one with which it joined";
+            let words = "the node there has a different key than the one with which it joined";
             return Err(self.distrust(words.to_owned()));
         }
         Ok(Wire { stream, address: self.address.clone(), fault: fault.clone() })
@@ -92,7 +93,9 @@ impl Dial {
     fn failed(&self, error: &io::Error) -> MeshError {
         match words::of(error) {
             Some(words) => self.distrust(words),
-            None => self.unreachable(&format!("the connection broke while it was made: {error}")),
+            None => {
+                self.unreachable(&format!("the connection was lost during the handshake: {error}"))
+            }
         }
     }
 

@@ -20,13 +20,13 @@ pub enum TlsError {
     #[error(transparent)]
     Credentials(#[from] CredentialsError),
     /// They are not usable.
-    #[error("the certificate cannot be used: {0}")]
+    #[error("cannot use the certificate: {0}")]
     Rustls(#[from] rustls::Error),
     /// The authority's certificate is not usable.
-    #[error("the authority's certificate cannot be used: {0}")]
+    #[error("cannot use the certificate of the authority: {0}")]
     Verifier(String),
     /// They belong to somebody else.
-    #[error("the new certificate is of {found}, not of {expected}")]
+    #[error("the new certificate is for {found} instead of {expected}")]
     Stranger {
         /// Of whom it should be.
         expected: String,

@@ -68,7 +68,7 @@ impl Room {
         tracing::warn!(
             room = self.name,
             %newcomer,
-            "all places are taken: the oldest of the address that has most gives way"
+            "too many connections: closing the oldest one of the address that has the most"
         );
     }
 

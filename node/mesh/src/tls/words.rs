@@ -13,11 +13,11 @@ pub(super) fn of(error: &io::Error) -> Option<String> {
         Error::InvalidCertificate(why) => theirs(why),
         Error::AlertReceived(alert) => ours(*alert),
         Error::PeerIncompatible(_) | Error::NoApplicationProtocol => {
-            "the other side does not speak TLS 1.3 as nodes do: it is no node of a cluster"
+            "the server there does not speak TLS 1.3 as nodes do, so it is not a node of a cluster"
                 .to_owned()
         }
         Error::InvalidMessage(_) => {
-            "what answers there does not speak TLS: it is no node of a cluster".to_owned()
+            "the server there does not speak TLS, so it is not a node of a cluster".to_owned()
         }
         other => format!("TLS failed: {other}"),
     })
@@ -26,23 +26,23 @@ pub(super) fn of(error: &io::Error) -> Option<String> {
 fn theirs(why: &CertificateError) -> String {
     match why {
         CertificateError::UnknownIssuer | CertificateError::BadSignature => {
-            "its certificate was not made by the authority of the cluster: the address belongs to \
-             another cluster, or somebody is in between"
+            "its certificate was not issued by the authority of this cluster: the address belongs \
+             to another cluster, or someone is intercepting the connection"
         }
         CertificateError::Expired | CertificateError::ExpiredContext { .. } => {
-            "its certificate has expired: look at the clocks of both machines, and at the log of \
-             that node for why it was not renewed"
+            "its certificate has expired: check the clocks of both machines, and the log of that \
+             node for why it was not renewed"
         }
         CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => {
-            "its certificate is not valid yet: look at the clocks of both machines"
+            "its certificate is not valid yet: check the clocks of both machines"
         }
         CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
-            "another node answers there than the one expected: look at the address"
+            "a different node than expected answers there: check the address"
         }
         CertificateError::ApplicationVerificationFailure => {
             "its certificate is not that of a node of the cluster"
         }
-        other => return format!("its certificate is refused: {other}"),
+        other => return format!("its certificate was rejected: {other}"),
     }
     .to_owned()
 }
@@ -50,22 +50,22 @@ fn theirs(why: &CertificateError) -> String {
 fn ours(alert: AlertDescription) -> String {
     match alert {
         AlertDescription::CertificateExpired => {
-            "it says that our certificate has expired or is not valid yet: look at the clocks of \
-             both machines, or have a new one made"
+            "it reports that our certificate has expired or is not valid yet: check the clocks of \
+             both machines, or get a new certificate"
         }
         AlertDescription::UnknownCA | AlertDescription::DecryptError => {
-            "it does not know the authority that made our certificate: the address belongs to \
+            "it does not know the authority that issued our certificate: the address belongs to \
              another cluster"
         }
         AlertDescription::BadCertificate
         | AlertDescription::AccessDenied
         | AlertDescription::CertificateUnknown
         | AlertDescription::UnsupportedCertificate
-        | AlertDescription::CertificateRevoked => "it refuses our certificate",
+        | AlertDescription::CertificateRevoked => "it rejects our certificate",
         AlertDescription::ProtocolVersion | AlertDescription::NoApplicationProtocol => {
-            "the other side does not speak TLS 1.3 as nodes do: it is no node of a cluster"
+            "the server there does not speak TLS 1.3 as nodes do, so it is not a node of a cluster"
         }
-        other => return format!("it ended the connection: {other:?}"),
+        other => return format!("it closed the connection: {other:?}"),
     }
     .to_owned()
 }

@@ -37,8 +37,8 @@ pub struct Moments {
 pub enum MomentsError {
     /// The triangle does not belong to the mean.
     #[error(
-        "moments of {dim} columns come with {found} second moments instead of {expected}: \
-         the bytes are damaged or of another version"
+        "moments of {dim} columns have {found} second moments instead of {expected}: the bytes are \
+         damaged or from a different version"
     )]
     WrongLength {
         /// Columns, by the length of the mean.

@@ -23,22 +23,22 @@ pub const MOMENTS_BYTES_MAX: usize = 256 << 20;
 #[derive(Debug, Error)]
 pub enum WireError {
     /// More than moments have.
-    #[error("moments of {0} bytes came, and none have more than {MOMENTS_BYTES_MAX}")]
+    #[error("received moments of {0} bytes, but the limit is {MOMENTS_BYTES_MAX}")]
     TooLong(usize),
     /// Something else.
-    #[error("bytes came that do not begin as moments do: see that all nodes run one release")]
+    #[error("received bytes that are not moments: check that all nodes run the same release")]
     Magic,
     /// Of another release.
     #[error(
-        "moments of version {0} came, and this release knows {VERSION}: see that all nodes run one \
-         release"
+        "received moments of version {0}, but this release supports {VERSION}: check that all \
+         nodes run the same release"
     )]
     Version(u32),
     /// Cut short, or otherwise damaged.
-    #[error("moments came damaged")]
+    #[error("received damaged moments")]
     Damaged(#[from] DecodeError),
     /// Bytes behind their end.
-    #[error("moments came with {0} bytes behind their end")]
+    #[error("received moments with {0} extra bytes at the end")]
     Longer(usize),
     /// Lengths that do not fit each other.
     #[error(transparent)]

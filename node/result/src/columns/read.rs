@@ -42,7 +42,7 @@ fn contained<T>(
     read: impl FnOnce() -> Result<T, ReadError> + UnwindSafe,
 ) -> Result<T, ReadError> {
     catch_unwind(read).unwrap_or_else(|_| {
-        let reason = "its pages are damaged in a way that the decoder cannot name";
+        let reason = "its pages are damaged";
         Err(ReadError::new(table.format(), reason))
     })
 }
@@ -81,7 +81,7 @@ fn open(table: Table, bytes: &Bytes) -> Result<Open, ReadError> {
     if builder.schema().fields() != expected.fields() {
         let columns: Vec<_> = builder.schema().fields().iter().map(|f| f.name()).collect();
         return Err(refuse(format!(
-            "its columns {columns:?} or their types are not those that fruitnode writes"
+            "its columns {columns:?} or their types are not the ones fruitnode writes"
         )));
     }
     let width = builder
@@ -93,7 +93,7 @@ fn open(table: Table, bytes: &Bytes) -> Result<Open, ReadError> {
         .find(|entry| entry.key == WIDTH_KEY)
         .and_then(|entry| entry.value.as_deref()?.parse().ok())
         .filter(|width| *width <= WIDTH_MAX)
-        .ok_or_else(|| refuse(format!("its footer has no usable `{WIDTH_KEY}`")))?;
+        .ok_or_else(|| refuse(format!("its footer has no valid `{WIDTH_KEY}`")))?;
     let batches =
         builder.with_batch_size(BATCH_ROWS).build().map_err(|error| refuse(error.to_string()))?;
     Ok(Open { width, batches })
@@ -107,7 +107,8 @@ fn vectors(table: Table, bytes: &Bytes) -> Result<(Vec<Subject>, usize, Vec<f32>
         let lists = batch.column(4).as_list::<i32>();
         for list in lists.iter() {
             let list = list.filter(|list| list.len() == width).ok_or_else(|| {
-                let reason = format!("a row does not hold the {width} values of the footer");
+                let reason =
+                    format!("a row does not have the {width} values that the footer gives");
                 ReadError::new(table.format(), reason)
             })?;
             values.extend_from_slice(list.as_primitive::<Float32Type>().values());
@@ -125,7 +126,7 @@ fn subjects(table: Table, batch: &RecordBatch) -> Result<Vec<Subject>, ReadError
     (0..batch.num_rows())
         .map(|row| {
             let size = u64::try_from(sizes.value(row))
-                .map_err(|_| ReadError::new(table.format(), "a row has a size below zero"))?;
+                .map_err(|_| ReadError::new(table.format(), "a row has a negative size"))?;
             Ok(Subject {
                 path: paths.value(row).to_owned(),
                 label: labels.is_valid(row).then(|| labels.value(row).to_owned()),

@@ -119,8 +119,8 @@ fn rows_that_must_not_be_published_are_refused_in_words() {
     rows.subjects.swap(0, 1);
     assert_eq!(
         scores_part(&rows).unwrap_err().to_string(),
-        "rows must stand in strictly ascending key order, but \
-         `Test/Apple Braeburn/000000_100.jpg` follows `Test/Apple Braeburn/000001_100.jpg`"
+        "rows must be in strictly ascending key order, but `Test/Apple Braeburn/000000_100.jpg` \
+         follows `Test/Apple Braeburn/000001_100.jpg`"
     );
     let mut bad = quarantine(2);
     bad[1].subject.path = bad[0].subject.path.clone();
@@ -135,8 +135,8 @@ fn one_kind_of_table_is_not_taken_for_another() {
     let bytes = Bytes::from(scores_part(&scores(2, 3)).unwrap());
     assert_eq!(
         read_features_part(&bytes).unwrap_err().to_string(),
-        "not a readable features table: its columns [\"path\", \"label\", \"size\", \"modified\", \
-         \"pca\"] or their types are not those that fruitnode writes"
+        "not a valid features table: its columns [\"path\", \"label\", \"size\", \"modified\", \
+         \"pca\"] or their types are not the ones fruitnode writes"
     );
 }
 

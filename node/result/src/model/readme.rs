@@ -11,7 +11,7 @@ use crate::model::words::{divisor, meaning};
 
 const NEW: &str = "\
 `fruitnode transform --model DIR --from photos --to result`, with this folder as `DIR` and the same
-weights, puts other photographs into the space of these components.
+weights, projects other photographs onto these components.
 ";
 
 const PYTHON: &str = r#"```python

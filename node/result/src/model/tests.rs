@@ -132,7 +132,7 @@ fn arrays_that_do_not_fit_each_other_are_refused() {
     short.components.pop();
     assert_eq!(
         short.view(&facts).unwrap_err().to_string(),
-        "not a readable model: the model's components holds 7 values where 8 are due"
+        "not a valid model: the components of the model has 7 values instead of 8"
     );
     let mut broken = arrays();
     broken.mean[2] = f64::NAN;

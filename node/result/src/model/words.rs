@@ -28,7 +28,7 @@ pub(crate) fn read_model_json(bytes: &[u8]) -> Result<ModelFacts, ReadError> {
         serde_json::from_slice(bytes).map_err(|error| ReadError::new(FORMAT, error))?;
     if facts.schema_version != SCHEMA_VERSION {
         let reason = format!(
-            "its schema_version is {} and this release reads {SCHEMA_VERSION}: use the release \
+            "its schema_version is {}, but this release reads {SCHEMA_VERSION}: use the release \
              that wrote it",
             facts.schema_version
         );

@@ -48,9 +48,7 @@ pub struct AttemptLine {
 
 /// A file of attempts that cannot be read.
 #[derive(Debug, thiserror::Error)]
-#[error(
-    "line {line} of the job's attempts cannot be read: the file was damaged or is of another kind"
-)]
+#[error("cannot read line {line} of the attempts: the file is damaged or of another kind")]
 pub struct AttemptsError {
     line: usize,
     #[source]

@@ -22,16 +22,14 @@ pub(super) fn check_moments(whole: &Whole, model: &FittedView<'_>, check: &mut C
     let facts = model.facts;
     check.expect(whole.count == facts.rows, || {
         format!(
-            "model/model.json: says {} rows were fitted where features/ holds {}",
+            "model/model.json: gives {} fitted rows, but features/ has {}",
             facts.rows, whole.count
         )
     });
     let differ = |(a, b): &(&f64, &f64)| a.to_bits() != b.to_bits();
     let means = model.mean.iter().zip(&whole.mean).filter(differ).count();
     check.expect(means == 0, || {
-        format!(
-            "model/pca.safetensors: {means} means are not those of features/: run the job again"
-        )
+        format!("model/pca.safetensors: {means} means do not match features/: run the job again")
     });
     let dim = model.mean.len();
     let mut farthest = 0.0f64;

@@ -20,7 +20,8 @@ pub fn verify<A: Arithmetic>(published: &dyn Published, arithmetic: &A) -> Verdi
     let success = match published.read(SUCCESS) {
         Ok(bytes) => Success::parse(&bytes).map_err(|error| error.to_string()),
         Err(error) => Err(format!(
-            "cannot be read: {error}: the job has not finished, or the folder was copied in part"
+            "cannot be read: {error}: the job has not finished, or only part of the folder was \
+             copied"
         )),
     };
     let success = match success {
@@ -44,7 +45,7 @@ fn check_listing(published: &dyn Published, success: &Success) -> Check {
     let listed = match published.list() {
         Ok(listed) => listed,
         Err(error) => {
-            check.fail(format!("the folder cannot be listed: {error}"));
+            check.fail(format!("cannot list the folder: {error}"));
             return check;
         }
     };
@@ -53,7 +54,7 @@ fn check_listing(published: &dyn Published, success: &Success) -> Check {
         let part_of_it =
             !matches!(names::published(name), None | Some(Name::Success | Name::Aside));
         check.expect(part_of_it, || {
-            format!("{SUCCESS}: names {name}, which is no part of a result of this release")
+            format!("{SUCCESS}: names {name}, which is not part of a result of this release")
         });
     }
     let mut aside = 0u64;
@@ -70,7 +71,7 @@ fn check_listing(published: &dyn Published, success: &Success) -> Check {
         check.fail(format!("{name}: is missing: copy it again or run the job again"));
     }
     let public = listed.len() as u64 - aside;
-    check.figures(format!("{public} public names, {aside} aside"));
+    check.figures(format!("{public} published files, {aside} others"));
     check
 }
 
@@ -97,7 +98,7 @@ fn check_contents<A: Arithmetic>(folder: &mut Folder<'_>, arithmetic: &A) -> Vec
     folder.read_rest();
     if let Some(report) = &report {
         on_report.expect(report.pca.is_some() == with_pca, || {
-            format!("{REPORT}: knows of no components where files hold some: run the job again")
+            format!("{REPORT}: has no components, but the result does: run the job again")
         });
         report::check(report, folder, model.as_ref(), &mut on_report);
     }
@@ -133,8 +134,8 @@ fn certify_given(model: Option<&Model>) -> Check {
     for figure in figures_of_given(&view) {
         check.expect(figure.holds(), || {
             format!(
-                "model/pca.safetensors: {} is {:e} where at most {:e} is allowed: this is no \
-                 model that fruitnode fitted",
+                "model/pca.safetensors: {} is {:e}, and at most {:e} is allowed: this model was \
+                 not fitted by fruitnode",
                 figure.name, figure.value, figure.limit
             )
         });
@@ -164,10 +165,10 @@ fn certify<A: Arithmetic>(
     let dim = view.mean.len();
     if whole.mean.len() != dim || whole.products.len() != dim * dim {
         moments.fail(format!(
-            "model/model.json: is for {dim} columns where features/ has {}",
+            "model/model.json: is for {dim} columns, but features/ has {}",
             whole.mean.len()
         ));
-        certificate.hinder("the model is not for these features");
+        certificate.hinder("the model does not match these features");
         return [moments, certificate];
     }
     check_moments(&whole, &view, &mut moments);
@@ -175,8 +176,8 @@ fn certify<A: Arithmetic>(
     for figure in &measured {
         certificate.expect(figure.holds(), || {
             format!(
-                "model/pca.safetensors: {} is {:e} where at most {:e} is allowed: the components \
-                 are not those of features/: run the job again",
+                "model/pca.safetensors: {} is {:e}, and at most {:e} is allowed: the components do \
+                 not match features/: run the job again",
                 figure.name, figure.value, figure.limit
             )
         });

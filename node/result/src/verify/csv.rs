@@ -99,8 +99,8 @@ impl<'a> CsvCheck<'a> {
             let same = found.iter().zip(expected).take_while(|(a, b)| a == b).count();
             let line = expected[..same].iter().filter(|byte| **byte == b'\n').count();
             self.check.fail(format!(
-                "{CSV}: differs from the scores {place}, {line} lines on: copy it again or run \
-                 the job again"
+                "{CSV}: differs from the scores {place}, {line} lines on: copy it again or run the \
+                 job again"
             ));
         }
     }

@@ -64,8 +64,8 @@ impl<'a> Folder<'a> {
         let intact = *expected == found;
         self.digests.expect(intact, || {
             format!(
-                "{name}: its SHA-256 is {found} where {SUCCESS} says {expected}: it was changed or \
-                 cut after publishing: copy it again or run the job again"
+                "{name}: its SHA-256 is {found}, but {SUCCESS} says {expected}: it was changed or \
+                 truncated after publishing: copy it again or run the job again"
             )
         });
         if intact {

@@ -31,7 +31,7 @@ impl Keys {
         while self.waiting.front().is_some_and(|bad| bad.as_str() <= key) {
             let bad = self.waiting.pop_front().expect("there is a front");
             check.expect(bad != key, || {
-                format!("{file}: `{key}` stands in the quarantine as well: run the job again")
+                format!("{file}: `{key}` is also in the quarantine: run the job again")
             });
         }
     }
@@ -70,7 +70,7 @@ mod tests {
         for shared in ["a", "c", "e"] {
             let found = findings(&[shared], &["a", "c", "e"]);
             assert_eq!(found.len(), 1);
-            assert!(found[0].contains(&format!("`{shared}` stands in the quarantine")));
+            assert!(found[0].contains(&format!("`{shared}` is also in the quarantine")));
         }
     }
 

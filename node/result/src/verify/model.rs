@@ -81,7 +81,7 @@ fn check_target(view: &FittedView<'_>, check: &mut Check) {
     match facts.target {
         Target::Components(asked) => {
             check.expect(facts.k == asked.min(facts.rank), || {
-                format!("{MODEL_JSON}: keeps {} components where {asked} were asked for", facts.k)
+                format!("{MODEL_JSON}: keeps {} components, but {asked} were asked for", facts.k)
             });
         }
         Target::Share(asked) => {
@@ -90,8 +90,8 @@ fn check_target(view: &FittedView<'_>, check: &mut Check) {
             let needless = k >= 2 && cumulative[k - 2] >= asked + SHARE_SLACK;
             check.expect(enough && !needless, || {
                 format!(
-                    "{MODEL_JSON}: {k} components, which keep {share}, are not the fewest that \
-                     keep {asked}"
+                    "{MODEL_JSON}: {k} components, which explain {share}, are not the fewest that \
+                     explain {asked}"
                 )
             });
         }
@@ -122,8 +122,8 @@ fn check_copies(folder: &mut Folder<'_>, model: &Model, view: &FittedView<'_>, c
         };
         check.expect(write(view).is_ok_and(|due| due == published), || {
             format!(
-                "{name}: does not say what the model says, or another release wrote it: verify \
-                 with that release"
+                "{name}: does not match the model, or was written by another release: verify with \
+                 that release"
             )
         });
     }

@@ -115,7 +115,7 @@ impl<A: Arithmetic> Walker<'_, '_, A> {
         let whole = features.iter().map(|part| u64::from(*part)).eq(0..partitions);
         self.on_rows.expect(whole, || {
             format!(
-                "features/: has {} parts where there are {partitions} partitions, numbered from 0: \
+                "features/: has {} parts, but there are {partitions} partitions, numbered from 0: \
                  run the job again",
                 features.len()
             )
@@ -124,7 +124,7 @@ impl<A: Arithmetic> Walker<'_, '_, A> {
             self.forest = None;
         }
         self.on_scores.expect(!with_pca || scores == features, || {
-            "pca/: has other parts than features/: run the job again".to_owned()
+            "pca/: does not have the same parts as features/: run the job again".to_owned()
         });
         features
     }
@@ -170,7 +170,7 @@ impl<A: Arithmetic> Walker<'_, '_, A> {
         let dim = self.view.map_or(rows.dim, |view| view.mean.len());
         if rows.dim != dim {
             self.on_rows.fail(format!(
-                "{name}: has {} features per row where the model has {dim}: run the job again",
+                "{name}: has {} features per row, but the model has {dim}: run the job again",
                 rows.dim
             ));
             self.forest = None;
@@ -241,7 +241,7 @@ impl<A: Arithmetic> Walker<'_, '_, A> {
         };
         self.on_scores.expect(scores.subjects == features.subjects, || {
             format!(
-                "{name}: its rows are not those of {}: run the job again",
+                "{name}: its rows do not match those of {}: run the job again",
                 names::features_part(part)
             )
         });
@@ -258,7 +258,7 @@ impl<A: Arithmetic> Walker<'_, '_, A> {
             && scores.subjects.len() == features.subjects.len();
         if !fits {
             self.on_projection.fail(format!(
-                "{name}: {} rows of {} scores for {} rows of {} features, where the model makes {} \
+                "{name}: {} rows of {} scores for {} rows of {} features, but the model makes {} \
                  of {}",
                 scores.subjects.len(),
                 scores.k,
@@ -277,8 +277,8 @@ impl<A: Arithmetic> Walker<'_, '_, A> {
         let wrong: Vec<usize> = (0..scores.values.len()).filter(differ).collect();
         if let Some(first) = wrong.first() {
             self.on_projection.fail(format!(
-                "{name}: {} scores are not those of the model, first `{}`, component {}: run the \
-                 job again",
+                "{name}: {} scores do not match the model, the first one at `{}`, component {}: \
+                 run the job again",
                 wrong.len(),
                 scores.subjects[first / scores.k].path,
                 first % scores.k + 1
@@ -298,7 +298,7 @@ impl<A: Arithmetic> Walker<'_, '_, A> {
         self.on_keys.figures(format!("{} keys, each in one row", good + bad));
         self.compare_scatter();
         self.on_scores.figures(format!("{} rows", self.counted.scores));
-        let projected = format!("{} scores, equal to the bit", self.counted.projected);
+        let projected = format!("{} scores, equal bit for bit", self.counted.projected);
         self.on_projection.figures(projected);
         let csv = self.csv.map(|csv| {
             let (check, end) = csv.finish();
@@ -337,8 +337,8 @@ impl<A: Arithmetic> Walker<'_, '_, A> {
             };
             self.on_scores.expect(due.is_ok_and(|due| due == published), || {
                 format!(
-                    "{name}: does not show what pca/ holds, or another release drew it: verify \
-                     with that release"
+                    "{name}: does not match pca/, or was drawn by another release: verify with \
+                     that release"
                 )
             });
         }
@@ -357,11 +357,13 @@ impl<A: Arithmetic> Walker<'_, '_, A> {
             ("bytes of photographs", report.bytes, counted.bytes),
         ] {
             self.on_rows.expect(said == found, || {
-                format!("{REPORT}: says {said} {what}, the parts hold {found}: run the job again")
+                format!(
+                    "{REPORT}: gives {said} {what}, but the parts have {found}: run the job again"
+                )
             });
         }
         self.on_rows.expect(said.bad_by_code == counted.bad_by_code, || {
-            format!("{REPORT}: counts other codes than _quarantine/ holds: run the job again")
+            format!("{REPORT}: its counts per code do not match _quarantine/: run the job again")
         });
     }
 }

@@ -17,7 +17,7 @@ pub(super) fn check(
     for figure in &report.certificate {
         check.expect(figure.holds(), || {
             format!(
-                "{REPORT}: certifies that {} is {:e} where at most {:e} is allowed",
+                "{REPORT}: certifies that {} is {:e}, but at most {:e} is allowed",
                 figure.name, figure.value, figure.limit
             )
         });
@@ -39,20 +39,20 @@ fn check_files(report: &Report, folder: &Folder<'_>, check: &mut Check) {
     let due = folder.success.files.iter().filter(|(name, _)| *name != REPORT);
     for (name, digest) in due {
         let Some(file) = report.files.get(name) else {
-            check.fail(format!("{REPORT}: does not list {name}, which {SUCCESS} does"));
+            check.fail(format!("{REPORT}: does not list {name}, but {SUCCESS} does"));
             continue;
         };
         check.expect(file.sha256 == digest.hex(), || {
-            format!("{REPORT}: gives {name} another SHA-256 than {SUCCESS}")
+            format!("{REPORT}: gives a different SHA-256 for {name} than {SUCCESS}")
         });
         let size = folder.sizes.get(name).copied().unwrap_or(file.bytes);
         check.expect(size == file.bytes, || {
-            format!("{REPORT}: says that {name} has {} bytes, it has {size}", file.bytes)
+            format!("{REPORT}: gives {} bytes for {name}, which has {size}", file.bytes)
         });
     }
     for name in report.files.keys() {
         check.expect(folder.success.files.contains_key(name), || {
-            format!("{REPORT}: lists {name}, which {SUCCESS} does not")
+            format!("{REPORT}: lists {name}, but {SUCCESS} does not")
         });
     }
 }
@@ -65,7 +65,7 @@ fn check_components(report: &Report, model: Option<&Model>, check: &mut Check) {
     let said = (pca.k, pca.rank, pca.standardize, pca.convention.as_str(), pca.target);
     let due = (facts.k, facts.rank, facts.standardize, facts.convention.as_str(), facts.target);
     check.expect(said == due && report.weights == facts.weights, || {
-        format!("{REPORT}: describes another model than model/model.json")
+        format!("{REPORT}: describes a different model than model/model.json")
     });
     // Numbers read from JSON may be off by their last bit.
     let near = |a: f64, b: f64| (a - b).abs() <= 1e-12;
@@ -74,6 +74,6 @@ fn check_components(report: &Report, model: Option<&Model>, check: &mut Check) {
         && pca.spectrum_head.len() <= view.ratios.len()
         && head.into_iter().all(|(a, b)| near(*a, *b));
     check.expect(same, || {
-        format!("{REPORT}: gives other shares of the variance than model/pca.safetensors")
+        format!("{REPORT}: gives different shares of the variance than model/pca.safetensors")
     });
 }

@@ -276,7 +276,7 @@ impl Actor {
             }
             Event::Installed => Input::Installed,
             Event::Failed(failure) => {
-                tracing::error!(words = failure.words, "the log has failed");
+                tracing::error!(words = failure.words, "the log failed");
                 self.parts.failed.send_replace(Some(failure));
                 return;
             }
@@ -332,7 +332,7 @@ impl Actor {
                 Ok(report) => FromMember::Report(report),
                 Err(error) => {
                     let node = open.node;
-                    tracing::warn!(%node, %error, "a report cannot be understood");
+                    tracing::warn!(%node, %error, "cannot parse a report");
                     return;
                 }
             },
@@ -391,7 +391,7 @@ impl Actor {
                 let (consensus, mailbox) = (self.parts.consensus.clone(), self.mailbox.clone());
                 spawn("voters", async move {
                     if let Err(error) = consensus.change_voters(change).await {
-                        tracing::info!(%error, "the voters were not changed; it is tried again");
+                        tracing::info!(%error, "cannot change the voters; will try again");
                     }
                     let _ = mailbox.send(LeaderMsg::Input(Input::Changed { term })).await;
                 });
@@ -408,7 +408,7 @@ impl Actor {
         let Some(open) = self.streams.get(&stream) else { return };
         for part in envelope::in_parts(envelope::to_member(message)) {
             if let Err(error) = open.out.try_send(Ok(part)) {
-                tracing::info!(node = %open.node, %error, "a member takes no messages");
+                tracing::info!(node = %open.node, %error, "a member does not accept messages");
                 self.streams.remove(&stream);
                 self.inputs.push_back(Input::Broken(stream));
                 return;

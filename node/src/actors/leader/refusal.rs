@@ -11,22 +11,22 @@ pub(super) fn words(why: Why, node: NodeId, book: &RosterBook) -> Refusal {
     match why {
         Why::NotLeader(leader) => book.not_leader(leader),
         Why::NoMember => Refusal::denied(format!(
-            "{node} is no member of this cluster any more: empty its --data-dir and join again"
+            "{node} is no longer a member of this cluster: empty its --data-dir and join again"
         )),
         Why::OtherStore => Refusal::denied(format!(
-            "{node} comes back with another store than it left with: it was wiped or copied. \
-             Remove it (`fruitnode node remove {id}`), empty its --data-dir and join again"
+            "the log of {node} is not the one it had before: its --data-dir was wiped or replaced. \
+             Remove the node (`fruitnode node remove {id}`), empty its --data-dir and join again"
         )),
         Why::OldCopy => Refusal::denied(format!(
-            "{node} was started from another copy of this folder since: what this one holds is \
-             out of date. Start that one, or remove the node (`fruitnode node remove {id}`), empty \
-             its --data-dir and join again"
+            "{node} has since been started from another copy of this folder, and this copy is out \
+             of date: start the other copy, or remove the node (`fruitnode node remove {id}`), \
+             empty its --data-dir and join again"
         )),
         Why::Twin => Refusal::new(
             RefusalKind::Conflict,
             format!(
-                "another process is {node} already: the folder of this one is a copy of its \
-                 folder. Stop one of the two; for a further node, join with a folder of its own \
+                "another process is already running as {node}: its data directory and this one are \
+                 copies. Stop one of the two; to add a node, join with a data directory of its own \
                  (`fruitnode join --data-dir`)"
             ),
         ),

@@ -14,12 +14,12 @@ use crate::cli::args::{Secret, StorageArgs};
 
 pub(super) const INIT_EXAMPLES: &str = "\
 Examples:
-  fruitnode init                                      on this machine alone, to try it
+  fruitnode init                                      only on this machine, to try it out
   fruitnode init --listen 0.0.0.0:7400 --advertise 10.0.0.1:7400
-  fruitnode init --no-start && fruitnode start        as services do it
+  fruitnode init --no-start && fruitnode start        as a service would do it
 
-Exit codes: 0 stopped in good order or left, 2 wrong flags, 4 not permitted, 6 the folder is a
-            node's already, or the port is taken";
+Exit codes: 0 stopped cleanly or left, 2 wrong flags, 4 not permitted, 6 the data directory belongs
+            to a node already, or the port is in use";
 
 pub(super) const JOIN_EXAMPLES: &str = "\
 Examples:
@@ -27,42 +27,44 @@ Examples:
   fruitnode join 10.0.0.1:7400 --token-file - --listen 10.0.0.2:7400 < token
   fruitnode join 127.0.0.1:7400 --token FN1.… --listen 127.0.0.1:7401 --data-dir second
 
-The token names the authority of its cluster: whoever else answers there is not told the secret.
+The token identifies the authority of its cluster, so its secret is not sent to any other server.
 
-Exit codes: 0 stopped in good order or left, 2 wrong flags, 3 nobody can be reached, 4 the token or
-            the other side is refused, 6 the folder is a node's already, or the port is taken";
+Exit codes: 0 stopped cleanly or left, 2 wrong flags, 3 no node can be reached, 4 the token or the
+            other side was rejected, 6 the data directory belongs to a node already, or the port is
+            in use";
 
 pub(super) const RECOVER_EXAMPLES: &str = "\
 Examples:
   fruitnode recover --unsafe --data-dir /var/lib/fruitnode
   fruitnode recover --unsafe --from monday.backup
 
-Only when a majority of the voters is lost for good, on one of those that are left, with its node
-stopped. It asks for the cluster's name first.";
+Use this only if a majority of the voters is lost for good: on one of the remaining voters, with its
+node stopped. It asks for the name of the cluster first.";
 
 /// Options of `init`.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct InitArgs {
-    /// Name of the cluster, for people.
+    /// Name of the cluster.
     #[arg(long, value_name = "NAME", default_value = "fruits", value_parser = parse::name)]
     pub cluster: String,
-    /// Nodes that decide together, once there are so many.
+    /// Number of voters, once there are that many nodes.
     #[arg(long, value_name = "1|3|5", default_value = "3", value_parser = parse::voters)]
     pub voters: u32,
-    /// Nodes that may join with the token that is printed.
-    #[arg(long, value_name = "N", default_value_t = uses_default())]
+    /// How many nodes may join with the token that is printed.
+    #[arg(long, value_name = "N", value_parser = parse::positive::<NonZeroU32>,
+          default_value_t = uses_default())]
     pub uses: NonZeroU32,
-    /// How long that token is good for.
+    /// How long that token is valid.
     #[arg(long, value_name = "SPAN", default_value = "24h", value_parser = parse::duration)]
     pub ttl: Duration,
-    /// How long certificates of nodes are good for, for as long as the cluster lives. They renew
-    /// by themselves at two thirds of it.
+    /// How long node certificates are valid. Cannot be changed later. Certificates renew
+    /// automatically after two thirds of that time.
     #[arg(long, value_name = "SPAN", default_value = "30d", value_parser = parse::duration)]
     pub certificate_life: Duration,
-    /// Take any life of certificates, which leaves a node no time to be off: for tests.
+    /// Accept any certificate life, even one that leaves a node no time to be off: for tests.
     #[arg(long, hide = true)]
     pub brief: bool,
-    /// Found the cluster, and do not run the node: `fruitnode start` does.
+    /// Create the cluster, but do not run the node; run it later with `fruitnode start`.
     #[arg(long)]
     pub no_start: bool,
     /// Where the node is.
@@ -76,18 +78,19 @@ pub(crate) struct InitArgs {
 /// Options of `join`.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct JoinArgs {
-    /// Any node of the cluster, or several.
+    /// A node of the cluster, or several separated by commas.
     #[arg(value_name = "HOST:PORT", required = true, value_delimiter = ',',
           value_parser = parse::address)]
     pub nodes: Vec<String>,
-    /// A token of `fruitnode token create`. Everybody on this machine sees it in the list of
-    /// processes for as long as the node runs. FRUITNODE_TOKEN is seen by you and root alone.
+    /// Token printed by `fruitnode init` or `fruitnode token create`. Every user of this machine
+    /// can see it in the process list for as long as the node runs; FRUITNODE_TOKEN is visible only
+    /// to you and root.
     #[arg(long, value_name = "TOKEN", value_parser = Secret::parse)]
     pub token: Option<Secret>,
-    /// File that holds the token, seen by who may read it; `-` is standard input, seen by nobody.
+    /// File that contains the token; `-` reads it from standard input.
     #[arg(long, value_name = "FILE")]
     pub token_file: Option<PathBuf>,
-    /// Join, and do not run the node: `fruitnode start` does.
+    /// Join, but do not run the node; run it later with `fruitnode start`.
     #[arg(long)]
     pub no_start: bool,
     /// Where the node is.
@@ -104,15 +107,15 @@ pub(crate) struct StartArgs {
     /// Where the node keeps what it is.
     #[command(flatten)]
     pub data: DataArgs,
-    /// Where the node listens. [default: where it did]
+    /// Address to listen on. [default: as before]
     #[arg(long, value_name = "ADDRESS:PORT", value_parser = parse::listen,
           help_heading = "Node")]
     pub listen: Option<SocketAddr>,
-    /// Where others reach it. [default: where they did]
+    /// Address at which other nodes reach this one. [default: as before]
     #[arg(long, value_name = "HOST:PORT", value_parser = parse::address, help_heading = "Node")]
     pub advertise: Option<String>,
-    /// Nodes to ask where the cluster is by now, when none of those that this one knows answers:
-    /// they may all have left while it was off.
+    /// Nodes to contact if none of the nodes known here answers: they may all have left while this
+    /// node was off.
     #[arg(long, value_name = "HOST:PORT", value_delimiter = ',', value_parser = parse::address,
           help_heading = "Node")]
     pub ask: Vec<String>,
@@ -123,14 +126,14 @@ pub(crate) struct StartArgs {
 
 pub(super) const LEAVE_EXAMPLES: &str = "\
 Examples:
-  fruitnode leave                   says what it costs, and asks first
+  fruitnode leave                   states the consequences, and asks first
   fruitnode leave --yes --drain-timeout 10m
 
-The node hands its work over, then its vote; the command waits for both, Ctrl-C calls off neither.
-Nodes may leave at the same time, in any order.
+The node hands over its work, then its vote. The command waits for both; Ctrl-C stops the waiting,
+not the leaving. Several nodes may leave at the same time, in any order.
 
-Exit codes: 0 it has left, 3 no coordinator, 4 not permitted, 6 nobody would be left who can decide,
-            124 --timeout is over and it goes on leaving, 130 Ctrl-C and it goes on leaving";
+Exit codes: 0 the node has left, 3 no coordinator, 4 not permitted, 6 no majority of voters would be
+            left, 124 timed out, 130 interrupted; after 124 and 130 the node continues leaving";
 
 /// Options of `leave`.
 #[derive(Debug, Clone, Args)]
@@ -138,11 +141,11 @@ pub(crate) struct LeaveArgs {
     /// Where the node keeps what it is.
     #[command(flatten)]
     pub data: DataArgs,
-    /// How long leases may take to end before the node leaves all the same.
+    /// How long to wait for leases to end before leaving anyway.
     #[arg(long, value_name = "SPAN", default_value = "120s", value_parser = parse::duration,
           help_heading = "Node")]
     pub drain_timeout: Duration,
-    /// Do not ask.
+    /// Do not ask for confirmation.
     #[arg(long)]
     pub yes: bool,
     /// What is waited for, and what is put up with.
@@ -156,11 +159,11 @@ pub(crate) struct LeaveArgs {
 /// How a node is let go for good.
 #[derive(Debug, Clone, Default, Args)]
 pub(crate) struct DepartureArgs {
-    /// Do not wait until another node has taken its vote: it goes on leaving by itself.
+    /// Do not wait until the node's vote has been handed over; it continues leaving on its own.
     #[arg(long)]
     pub no_wait: bool,
-    /// Let it go although nobody is left then who can decide: the cluster stops for good, but for
-    /// `fruitnode recover`.
+    /// Proceed even if that leaves no majority of voters: the cluster then stops for good, and only
+    /// `fruitnode recover` brings it back.
     #[arg(long)]
     pub force: bool,
 }
@@ -168,8 +171,8 @@ pub(crate) struct DepartureArgs {
 /// Where a node keeps what it is.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct DataArgs {
-    /// Folder of the node: its keys, certificates and log.
-    /// [default: /var/lib/fruitnode for root, else ~/.local/share/fruitnode]
+    /// Data directory of the node: its keys, certificates and log. [default: /var/lib/fruitnode for
+    /// root, otherwise ~/.local/share/fruitnode]
     #[arg(long, value_name = "DIR", help_heading = "Node")]
     pub data_dir: Option<PathBuf>,
 }
@@ -180,11 +183,11 @@ pub(crate) struct PlaceArgs {
     /// Where the node keeps what it is.
     #[command(flatten)]
     pub data: DataArgs,
-    /// Where the node listens.
+    /// Address to listen on.
     #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:7400",
           value_parser = parse::listen, help_heading = "Node")]
     pub listen: SocketAddr,
-    /// Where others reach it. [default: where it listens]
+    /// Address at which other nodes reach this one. [default: that of --listen]
     #[arg(long, value_name = "HOST:PORT", value_parser = parse::address, help_heading = "Node")]
     pub advertise: Option<String>,
 }
@@ -192,23 +195,26 @@ pub(crate) struct PlaceArgs {
 /// How a node runs.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct NodeArgs {
-    /// Leases that the node takes at a time.
-    #[arg(long, value_name = "N", default_value_t = slots_default(), help_heading = "Node")]
+    /// Maximum number of leases at a time.
+    #[arg(long, value_name = "N", value_parser = parse::positive::<NonZeroU32>,
+          default_value_t = slots_default(), help_heading = "Node")]
     pub slots: NonZeroU32,
-    /// Where `/livez` and `/readyz` are, on loopback, or `off`.
-    /// [default: 127.0.0.1, 80 above the port of --listen]
+    /// Loopback address of the health endpoints `/livez` and `/readyz`, or `off`. [default:
+    /// 127.0.0.1, at the port of --listen plus 80]
     #[arg(long, value_name = "ADDRESS:PORT|off", value_parser = parse::http,
           help_heading = "Node")]
     pub http: Option<HttpPlace>,
-    /// How long it may take to hand its work over when it is told to stop.
+    /// How long handing over work may take when the node is stopped.
     #[arg(long, value_name = "SPAN", default_value = "120s", value_parser = parse::duration,
           help_heading = "Node")]
     pub drain_timeout: Duration,
-    /// Compute threads. [default: the processors of this machine]
-    #[arg(long, value_name = "N", help_heading = "Machine")]
+    /// Number of compute threads. [default: one per CPU]
+    #[arg(long, value_name = "N", value_parser = parse::positive::<NonZeroUsize>,
+          help_heading = "Machine")]
     pub threads: Option<NonZeroUsize>,
-    /// Photographs handed to a compute thread at a time.
-    #[arg(long, value_name = "N", default_value_t = batch_default(), help_heading = "Machine")]
+    /// Photographs per batch of a compute thread.
+    #[arg(long, value_name = "N", value_parser = parse::positive::<NonZeroUsize>,
+          default_value_t = batch_default(), help_heading = "Machine")]
     pub batch: NonZeroUsize,
     /// Where S3 is.
     #[command(flatten)]
@@ -218,14 +224,15 @@ pub(crate) struct NodeArgs {
 /// How a command reaches the cluster. Any node will do.
 #[derive(Debug, Clone, Default, Args)]
 pub(crate) struct ReachArgs {
-    /// A node of the cluster, or several. [default: those in the file `host` of --certs-dir]
+    /// A node of the cluster, or several separated by commas. [default: those in the file `host` in
+    /// --certs-dir]
     #[arg(long, value_name = "HOST:PORT", value_delimiter = ',', value_parser = parse::address,
           help_heading = "Client")]
     pub host: Vec<String>,
-    /// Folder of your certificate. [default: ~/.config/fruitnode/client]
+    /// Folder with your client certificate. [default: ~/.config/fruitnode/client]
     #[arg(long, value_name = "DIR", help_heading = "Client")]
     pub certs_dir: Option<PathBuf>,
-    /// Give up after this long. [default: as long as a job takes; 30s for an answer]
+    /// Give up after this time. [default: none when waiting for a job, otherwise 30s]
     #[arg(long, value_name = "SPAN", value_parser = parse::duration, help_heading = "Client")]
     pub timeout: Option<Duration>,
 }
@@ -233,7 +240,7 @@ pub(crate) struct ReachArgs {
 /// Options of `status`.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct StatusArgs {
-    /// Say it again every second.
+    /// Refresh every second.
     #[arg(long)]
     pub watch: bool,
     /// Exit with 1 unless the cluster is healthy; with --quiet for nothing but that.
@@ -247,31 +254,31 @@ pub(crate) struct StatusArgs {
 /// What can be done with nodes.
 #[derive(Debug, Clone, Subcommand)]
 pub(crate) enum NodeCommand {
-    /// Every node: where it is, what it does, how fast.
+    /// List all nodes: address, state, work, speed.
     List(NodeListArgs),
-    /// One node.
+    /// Show one node.
     Show(NodeShowArgs),
-    /// Give a node no more leases, or give it some again.
+    /// Stop giving leases to a node, or resume.
     #[command(after_help = DRAIN_EXAMPLES)]
     Drain(NodeDrainArgs),
-    /// Take a node out for good, dead or alive. It can come back under a new id alone.
+    /// Remove a node for good, dead or alive. It can only come back under a new ID.
     #[command(after_help = REMOVE_EXAMPLES)]
     Remove(NodeRemoveArgs),
 }
 
 const DRAIN_EXAMPLES: &str = "\
 Examples:
-  fruitnode node drain n3           what it does now it finishes; then the machine may restart
+  fruitnode node drain n3           it finishes its current work; then the machine can be restarted
   fruitnode node drain n3 --undo";
 
 const REMOVE_EXAMPLES: &str = "\
 Examples:
-  fruitnode node remove n3          says what it costs, and asks first
+  fruitnode node remove n3          states the consequences, and asks first
   fruitnode node remove n3 --yes
 
-A node that votes stays until another one has taken its place, or the others have agreed to decide
-without it: the command waits for that, Ctrl-C does not call it off. What the node does is done
-again by others: where it lives, `fruitnode leave` on its machine is kinder.";
+A voter stays until another node has taken its place, or the others have agreed to continue without
+it. The command waits for that; Ctrl-C does not cancel it. Other nodes redo the current work of the
+node: if it is alive, prefer `fruitnode leave` on its machine, which hands the work over.";
 
 /// Options of `node list`.
 #[derive(Debug, Clone, Args)]
@@ -298,7 +305,7 @@ pub(crate) struct NodeDrainArgs {
     /// The node, such as n3.
     #[arg(value_name = "ID", value_parser = parse::node)]
     pub id: NodeId,
-    /// Let it take leases again.
+    /// Resume giving leases to the node.
     #[arg(long)]
     pub undo: bool,
     /// How the cluster is reached.
@@ -312,7 +319,7 @@ pub(crate) struct NodeRemoveArgs {
     /// The node, such as n3.
     #[arg(value_name = "ID", value_parser = parse::node)]
     pub id: NodeId,
-    /// Do not ask.
+    /// Do not ask for confirmation.
     #[arg(long)]
     pub yes: bool,
     /// What is waited for, and what is put up with.
@@ -326,12 +333,12 @@ pub(crate) struct NodeRemoveArgs {
 /// What can be done with tokens.
 #[derive(Debug, Clone, Subcommand)]
 pub(crate) enum TokenCommand {
-    /// Make a token with which nodes may join. It is shown once and kept nowhere.
+    /// Create a token with which nodes can join. It is shown only once.
     #[command(after_help = TOKEN_EXAMPLES)]
     Create(TokenCreateArgs),
-    /// Tokens that are still known: ids, uses, times. Never the secrets.
+    /// List tokens: IDs, uses left and expiry, never the secrets.
     List(TokenListArgs),
-    /// Let nobody join with a token any more.
+    /// Revoke a token.
     Revoke(TokenRevokeArgs),
 }
 
@@ -345,10 +352,11 @@ Examples:
 /// Options of `token create`.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct TokenCreateArgs {
-    /// Nodes that may join with it.
-    #[arg(long, value_name = "N", default_value_t = uses_default())]
+    /// How many nodes may join with it.
+    #[arg(long, value_name = "N", value_parser = parse::positive::<NonZeroU32>,
+          default_value_t = uses_default())]
     pub uses: NonZeroU32,
-    /// How long it is good for.
+    /// How long it is valid.
     #[arg(long, value_name = "SPAN", default_value = "24h", value_parser = parse::duration)]
     pub ttl: Duration,
     /// How the cluster is reached.
@@ -367,7 +375,7 @@ pub(crate) struct TokenListArgs {
 /// Options of `token revoke`.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct TokenRevokeArgs {
-    /// Its id, as `token list` says it.
+    /// ID of the token, as shown by `token list`.
     #[arg(value_name = "ID")]
     pub id: String,
     /// How the cluster is reached.
@@ -378,12 +386,12 @@ pub(crate) struct TokenRevokeArgs {
 /// What can be done with people's certificates.
 #[derive(Debug, Clone, Subcommand)]
 pub(crate) enum ClientCommand {
-    /// Make a certificate for a person or a program.
+    /// Create a client certificate for a person or a program.
     #[command(after_help = CLIENT_EXAMPLES)]
     Create(ClientCreateArgs),
-    /// Whose certificates there are, until when they are good, and which are refused.
+    /// List client certificates: name, expiry, and whether they are revoked.
     List(ClientListArgs),
-    /// Refuse a person's certificate from now on, also in streams that are open.
+    /// Revoke a client certificate; open connections are closed too.
     Revoke(ClientRevokeArgs),
 }
 
@@ -394,13 +402,13 @@ Examples:
   fruitnode client list
   fruitnode client revoke maria
 
-A certificate is good for a year: make another one, under another name, before it ends.
-The folder holds a key that opens the whole cluster: hand it over as you would a password.";
+A certificate is valid for a year: create another one, under another name, before it expires.
+The folder contains a key that gives full access to the cluster: treat it like a password.";
 
 /// Options of `client create`.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct ClientCreateArgs {
-    /// Whose it is: a-z, 0-9 and `-`.
+    /// Name of the person or program: a-z, 0-9 and `-`.
     #[arg(value_name = "NAME", value_parser = parse::lower_name)]
     pub name: String,
     /// Folder to write it to.
@@ -422,7 +430,7 @@ pub(crate) struct ClientListArgs {
 /// Options of `client revoke`.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct ClientRevokeArgs {
-    /// Whose it is.
+    /// Name of the person or program.
     #[arg(value_name = "NAME", value_parser = parse::lower_name)]
     pub name: String,
     /// How the cluster is reached.
@@ -433,7 +441,7 @@ pub(crate) struct ClientRevokeArgs {
 /// Options of `backup`.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct BackupArgs {
-    /// File to write. Only you may read it.
+    /// File to write. Only you can read it.
     #[arg(long, value_name = "FILE")]
     pub to: PathBuf,
     /// How the cluster is reached.
@@ -444,13 +452,14 @@ pub(crate) struct BackupArgs {
 /// Options of `recover`.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct RecoverArgs {
-    /// Say that you know: whatever the lost voters decided and this node did not hear is lost.
+    /// Confirm that you accept the loss of everything the lost voters decided and this node did not
+    /// receive.
     #[arg(long = "unsafe", required = true)]
     pub aware: bool,
-    /// A file of `fruitnode backup`. [default: what this node has]
+    /// File written by `fruitnode backup`. [default: the log of this node]
     #[arg(long, value_name = "FILE")]
     pub from: Option<PathBuf>,
-    /// Do not ask for the cluster's name.
+    /// Do not ask for the name of the cluster.
     #[arg(long)]
     pub yes: bool,
     /// Where the node keeps what it is.

@@ -7,22 +7,23 @@ use crate::cli::args::{ReachArgs, RunArgs, StorageArgs, TransformArgs, parse};
 /// What can be done with jobs.
 #[derive(Debug, Clone, Subcommand)]
 pub(crate) enum JobCommand {
-    /// Have the cluster do what `run` does, and wait for the end.
+    /// Do what `run` does, on the cluster, and wait until it ends.
     #[command(after_help = SUBMIT_EXAMPLES)]
     Submit(Box<JobSubmitArgs>),
-    /// Have the cluster do what `transform` does, and wait for the end.
+    /// Do what `transform` does, on the cluster, and wait until it ends.
     #[command(after_help = TRANSFORM_EXAMPLES)]
     Transform(Box<JobTransformArgs>),
-    /// Jobs that run, and those that ended.
+    /// List running and finished jobs.
     List(JobListArgs),
-    /// One job, now.
+    /// Show the current state of a job.
     Status(JobStatusArgs),
-    /// Follow a job to its end.
+    /// Follow a job until it ends.
     #[command(after_help = WATCH_EXAMPLES)]
     Watch(JobWatchArgs),
-    /// Stop a job; what it left at its target is cleared away.
+    /// Cancel a job and clean up its target.
     Cancel(JobCancelArgs),
-    /// What was tried, where, how long it took, and why it was tried again or failed.
+    /// Explain a job: its attempts, on which nodes, how long they took, and why they were retried
+    /// or failed.
     #[command(after_help = EXPLAIN_EXAMPLES)]
     Explain(JobExplainArgs),
 }
@@ -33,20 +34,20 @@ Examples:
   fruitnode job submit --from s3://fruits/Test --to s3://fruits/test --id test-47 --detach
   fruitnode job submit --from /mnt/photos --to /mnt/result --shared
 
-The same --id again is the same job: the command then waits for it. Ctrl-C leaves the job running
-and says how to come back to it; in a terminal, a second one within two seconds asks whether to
-cancel it. Nodes find S3 by their own environment and flags. What this machine has of threads and
-kernels counts for --dry-run alone.
+Submitting the same job with the same --id again waits for it. Ctrl-C detaches: the job keeps
+running, and the command shows how to follow it again. In a terminal, a second Ctrl-C within two
+seconds offers to cancel the job. Nodes use their own S3 credentials and settings. Options for this
+machine (threads, kernels) only affect --dry-run.
 
-Exit codes: as of `fruitnode run`, and 3 when no coordinator can be reached, 6 when --id names
-            another job, 124 when --timeout is over";
+Exit codes: as for `fruitnode run`, and 3 no coordinator can be reached, 6 --id belongs to a
+            different job, 124 timed out";
 
 const TRANSFORM_EXAMPLES: &str = "\
 Examples:
   fruitnode job transform --model s3://fruits/out/model --from s3://fruits/New --to s3://fruits/new
   fruitnode job transform --model /mnt/result --from /mnt/new --to /mnt/scores --shared
 
-Every node reads the model where it lies. Waiting, Ctrl-C, --id and exit codes are those of
+Every node reads the model from the given place. Waiting, Ctrl-C, --id and exit codes are as for
 `fruitnode job submit`.";
 
 const WATCH_EXAMPLES: &str = "\
@@ -54,11 +55,10 @@ Examples:
   fruitnode job watch test-47
   fruitnode job watch test-47 --rows -o json | head -3
 
-With --rows, rows of features are printed as they are made, one to a line, from all nodes and in no
-order; whoever reads slower than they are made gets some of them, and a count of the others.
+With --rows, rows of features are printed as they are computed, one per line, from all nodes and in
+no particular order. A slow reader gets some of them and a count of the others.
 
-Exit codes: as of `fruitnode run`, and 3 when no coordinator can be reached, 124 when --timeout is
-            over";
+Exit codes: as for `fruitnode run`, and 3 no coordinator can be reached, 124 timed out";
 
 const EXPLAIN_EXAMPLES: &str = "\
 Examples:
@@ -66,8 +66,8 @@ Examples:
   fruitnode job explain test-47 'Apple Braeburn/0_100.jpg'
   fruitnode job explain test-47 -o json | jq '.attempts[] | select(.partition == 7)'
 
-Attempts of a job without a result are remembered by the coordinator that saw its end, for the last
-16 such jobs; why it failed is known to every later one too";
+Attempts of a job without a result are kept in the memory of the coordinator that saw it end, for
+the last 16 such jobs. The reason for a failure is known to every coordinator.";
 
 /// Options of `job submit`.
 #[derive(Debug, Clone, Args)]
@@ -94,13 +94,13 @@ pub(crate) struct JobTransformArgs {
 /// Options of whatever submits a job.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct SubmissionArgs {
-    /// Name of the job. [default: one that no other job has]
+    /// ID of the job. [default: generated]
     #[arg(long, value_name = "ID", value_parser = parse::name, help_heading = "Job")]
     pub id: Option<String>,
-    /// Do not wait for the end.
+    /// Do not wait until the job ends.
     #[arg(long, help_heading = "Job")]
     pub detach: bool,
-    /// Folders named here are the same on every node.
+    /// The folders given are the same on every node.
     #[arg(long, help_heading = "Job")]
     pub shared: bool,
     /// How the cluster is reached.
@@ -119,7 +119,7 @@ pub(crate) struct JobListArgs {
 /// Options of `job status`.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct JobStatusArgs {
-    /// The job.
+    /// ID of the job.
     #[arg(value_name = "ID", value_parser = parse::name)]
     pub id: String,
     /// How the cluster is reached.
@@ -130,10 +130,10 @@ pub(crate) struct JobStatusArgs {
 /// Options of `job watch`.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct JobWatchArgs {
-    /// The job.
+    /// ID of the job.
     #[arg(value_name = "ID", value_parser = parse::name)]
     pub id: String,
-    /// Print rows of features as they are made.
+    /// Print rows of features as they are computed.
     #[arg(long)]
     pub rows: bool,
     /// How the cluster is reached.
@@ -144,7 +144,7 @@ pub(crate) struct JobWatchArgs {
 /// Options of `job cancel`.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct JobCancelArgs {
-    /// The job.
+    /// ID of the job.
     #[arg(value_name = "ID", value_parser = parse::name)]
     pub id: String,
     /// How the cluster is reached.
@@ -155,10 +155,10 @@ pub(crate) struct JobCancelArgs {
 /// Options of `job explain`.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct JobExplainArgs {
-    /// The job.
+    /// ID of the job.
     #[arg(value_name = "ID", value_parser = parse::name)]
     pub id: String,
-    /// What became of this photograph alone: its path as in the result.
+    /// Explain only this photograph, given by its path in the result.
     #[arg(value_name = "KEY")]
     pub key: Option<String>,
     /// How the cluster is reached.

@@ -13,7 +13,7 @@ use crate::cli::args::{
     StartArgs, StatusArgs, TerminalArgs, TokenCommand, TransformArgs, VerifyArgs,
 };
 
-/// Features and principal components of fruit photographs, with the same bytes out every time.
+/// Extract features and principal components from fruit photographs, reproducibly.
 #[derive(Debug, Parser)]
 #[command(name = "fruitnode", version, propagate_version = true, after_help = EXAMPLES)]
 pub(crate) struct Cli {
@@ -27,68 +27,70 @@ pub(crate) struct Cli {
 
 const EXAMPLES: &str = "\
 Examples:
-  fruitnode demo                                       photographs drawn here, nothing to download
+  fruitnode demo                                       try it; nothing to download
   fruitnode run --from photos --to result              features, PCA for 95 % of the variance, CSV
   fruitnode run --from photos --to result --pca 100    100 components instead
-  fruitnode verify result                              check a result from its own files
-  fruitnode init                                       a cluster; it says how others join
-  fruitnode job submit --from s3://fruits/in --to s3://fruits/out    the same job on the cluster
+  fruitnode verify result                              verify a result from its own files
+  fruitnode init                                       create a cluster; prints how others join
+  fruitnode job submit --from s3://fruits/in --to s3://fruits/out    run the job on the cluster
 
-Every flag can also stand in a file or in the environment: see `fruitnode config show --help`.";
+Flags can also be set in a file or in the environment: see `fruitnode config show --help`.";
 
 /// The commands.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Turn a folder of photographs into features, a PCA and its projection.
+    /// Extract features from photographs, fit a PCA and project them, on this machine.
     #[command(after_help = RUN_EXAMPLES)]
     Run(Box<RunArgs>),
-    /// Put other photographs through a pipeline that `run` fitted: same network, preparation,
-    /// scaler and components, no new fit.
+    /// Project new photographs with a model that `run` fitted: same network, preprocessing, scaler
+    /// and components.
     #[command(after_help = TRANSFORM_EXAMPLES)]
     Transform(Box<TransformArgs>),
-    /// Check a published result from its own files: digests, rows, certificate.
+    /// Verify a result from its own files: digests, rows, certificate.
     Verify(VerifyArgs),
-    /// Look at weights and fitted models, and fetch weights.
+    /// Inspect weights and fitted models, and download weights.
     #[command(subcommand)]
     Model(ModelCommand),
-    /// Draw a few hundred photographs of fruit, run the whole job on them, and say what to open.
+    /// Draw a few hundred photographs of fruit, run the whole job on them, and show what to open.
     Demo(DemoArgs),
-    /// Found a cluster: its authority, its first node, your certificate, a token for others.
+    /// Create a cluster: its authority, its first node, your client certificate, and a token to
+    /// join.
     #[command(after_help = INIT_EXAMPLES)]
     Init(Box<InitArgs>),
-    /// Make this machine a node of a cluster, and run it.
+    /// Join this machine to a cluster as a node, and run it.
     #[command(after_help = JOIN_EXAMPLES)]
     Join(Box<JoinArgs>),
-    /// Run a node that was one before.
+    /// Start a node that was set up with `init` or `join`.
     Start(Box<StartArgs>),
-    /// Hand this node's work over, and take it out of the cluster for good.
+    /// Hand over the work of this node and remove it from the cluster for good.
     #[command(after_help = LEAVE_EXAMPLES)]
     Leave(LeaveArgs),
-    /// Say how the cluster is: coordinator, voters, nodes, jobs.
+    /// Show the state of the cluster: coordinator, voters, nodes, jobs.
     Status(StatusArgs),
-    /// Jobs on the cluster.
+    /// Submit, follow, cancel and explain jobs on the cluster.
     #[command(subcommand, alias = "jobs")]
     Job(JobCommand),
-    /// Nodes of the cluster.
+    /// List, drain and remove nodes of the cluster.
     #[command(subcommand, alias = "nodes")]
     Node(NodeCommand),
-    /// Tokens with which nodes join.
+    /// Create, list and revoke the tokens with which nodes join.
     #[command(subcommand)]
     Token(TokenCommand),
-    /// Certificates of people and programs.
+    /// Create, list and revoke client certificates of people and programs.
     #[command(subcommand)]
     Client(ClientCommand),
-    /// Write what the cluster knows into a file.
+    /// Back up the state of the cluster to a file.
     Backup(BackupArgs),
-    /// Go on with one voter after the others were lost for good. What they decided last is lost.
+    /// Continue with a single voter after a majority was lost for good. Recent decisions may be
+    /// lost.
     #[command(after_help = RECOVER_EXAMPLES)]
     Recover(RecoverArgs),
-    /// Say what is set and by whom, or check a configuration file.
+    /// Show all settings and where they come from, or check a configuration file.
     Config(ConfigArgs),
-    /// Print a script that lets a shell complete commands and flags.
+    /// Print a shell completion script.
     #[command(after_help = COMPLETION_EXAMPLES)]
     Completion(CompletionArgs),
-    /// Print the manual, or write its pages.
+    /// Print the man page, or write all man pages to a folder.
     Man(ManArgs),
     /// Decode one photograph from standard input: a node does this to itself.
     #[command(name = DECODE_ONE, hide = true)]

@@ -7,39 +7,42 @@ use clap::{Args, ValueEnum};
 
 use fruitnode_storage::{Encryption, S3Options};
 
+use crate::cli::args::parse;
+
 /// Where S3 is. Credentials are found as by every other tool: environment, profile, single sign-on,
 /// container or instance role. No byte of a result depends on any of it.
 #[derive(Debug, Clone, Default, Args)]
 pub(crate) struct StorageArgs {
-    /// Another server than AWS: https://HOST:PORT; plain http:// on this machine alone.
-    /// [default: AWS_ENDPOINT_URL, or AWS]
+    /// S3-compatible server to use instead of AWS: https://HOST:PORT, or http:// for a server on
+    /// this machine. [default: AWS_ENDPOINT_URL, or AWS]
     #[arg(long, value_name = "URL", help_heading = "S3")]
     pub endpoint: Option<String>,
-    /// Region of the bucket. [default: AWS_REGION, or that of the profile or the instance]
+    /// Region of the bucket. [default: AWS_REGION, or that of the profile or instance]
     #[arg(long, value_name = "NAME", help_heading = "S3")]
     pub region: Option<String>,
-    /// Name the bucket in the path and not in the host. [default: true where an endpoint is given]
+    /// Put the bucket name in the path instead of the host name. [default: true if an endpoint is
+    /// given]
     #[arg(long, value_name = "BOOL", default_missing_value = "true", num_args = 0..=1,
           require_equals = true, help_heading = "S3")]
     pub path_style: Option<bool>,
-    /// Profile of ~/.aws/config. [default: AWS_PROFILE]
+    /// Profile in ~/.aws/config. [default: AWS_PROFILE]
     #[arg(long, value_name = "NAME", help_heading = "S3")]
     pub profile: Option<String>,
-    /// Pay for what is read, where the owner of the bucket has those pay who ask.
+    /// Agree to pay for reading from a requester-pays bucket.
     #[arg(long, help_heading = "S3")]
     pub request_payer: bool,
-    /// Sign no request: for buckets that are open to everybody. Needs no credentials.
+    /// Do not sign requests: for public buckets. Needs no credentials.
     #[arg(long, help_heading = "S3", conflicts_with = "profile")]
     pub no_sign_request: bool,
-    /// How the server encrypts what is written. [default: as the bucket has it]
+    /// Server-side encryption of what is written. [default: that of the bucket]
     #[arg(long, value_name = "AES256|aws:kms", help_heading = "S3")]
     pub sse: Option<Sse>,
-    /// Key of the key management service, which implies `--sse aws:kms`. [default: the bucket's, or
-    /// the service's own]
+    /// Key ID for SSE-KMS; implies `--sse aws:kms`. [default: that of the bucket, or of the
+    /// service]
     #[arg(long, value_name = "ID", help_heading = "S3",
           value_parser = clap::builder::NonEmptyStringValueParser::new())]
     pub sse_kms_key_id: Option<String>,
-    /// Speak plain http:// with an endpoint on another machine: on a network that is yours alone.
+    /// Allow plain http:// to an endpoint on another machine. Only for private networks.
     #[arg(long, help_heading = "S3")]
     pub allow_http: bool,
 }
@@ -47,10 +50,10 @@ pub(crate) struct StorageArgs {
 /// How the server encrypts what is written, by the name that S3 gives it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Sse {
-    /// With a key of its own.
+    /// With a key managed by S3.
     #[value(name = "AES256")]
     Aes256,
-    /// With a key of the key management service.
+    /// With a key of the key management service (KMS).
     #[value(name = "aws:kms")]
     Kms,
 }
@@ -81,16 +84,18 @@ impl StorageArgs {
 /// Options that change how long it takes, and no byte of the result.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct MachineArgs {
-    /// Compute threads. [default: the processors of this machine]
-    #[arg(long, value_name = "N", help_heading = "Machine")]
+    /// Number of compute threads. [default: one per CPU]
+    #[arg(long, value_name = "N", value_parser = parse::positive::<NonZeroUsize>,
+          help_heading = "Machine")]
     pub threads: Option<NonZeroUsize>,
-    /// Photographs handed to a compute thread at a time.
-    #[arg(long, value_name = "N", default_value_t = batch_default(), help_heading = "Machine")]
+    /// Photographs per batch of a compute thread.
+    #[arg(long, value_name = "N", value_parser = parse::positive::<NonZeroUsize>,
+          default_value_t = batch_default(), help_heading = "Machine")]
     pub batch: NonZeroUsize,
-    /// Kernels to compute with. [default: the fastest that this processor has]
+    /// Compute kernels. [default: the fastest ones this CPU supports]
     #[arg(long, value_name = "avx512|avx2|portable", help_heading = "Machine")]
     pub kernel: Option<String>,
-    /// Fetch no weights: take those in the cache, or fail.
+    /// Do not download weights: use those in the cache, or fail.
     #[arg(long, help_heading = "Machine")]
     pub offline: bool,
     /// Start from nothing, and keep nothing if the run fails or is interrupted. Without it a run

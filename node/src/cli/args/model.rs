@@ -9,11 +9,12 @@ use crate::cli::args::StorageArgs;
 /// What can be done with models.
 #[derive(Debug, Clone, Subcommand)]
 pub(crate) enum ModelCommand {
-    /// Say what a file of weights is, or what a fitted model is.
+    /// Describe a weights file or a fitted model.
     Inspect(InspectArgs),
-    /// Check that a file of weights is whole, and computes the same in two ways.
+    /// Check that a weights file is complete and that two implementations compute the same features
+    /// with it.
     Verify(VerifyModelArgs),
-    /// Fetch weights into the cache, or to a file.
+    /// Download weights to the cache, or to a file.
     #[command(after_help = PULL_EXAMPLES)]
     Pull(PullArgs),
 }
@@ -25,18 +26,18 @@ Examples:
   fruitnode model pull https://example.org/mobilenet_v2.safetensors --sha256 HEX
   fruitnode model pull s3://models/mobilenet_v2.safetensors --region eu-west-3
 
-What was interrupted is gone on with by the same command. The cache is FRUITNODE_CACHE, else
-XDG_CACHE_HOME/fruitnode, else ~/.cache/fruitnode; the hub is HF_ENDPOINT, else
-https://huggingface.co, and HF_TOKEN opens its private repositories. Proxies are those of the
-environment: HTTPS_PROXY, NO_PROXY.
+To resume an interrupted download, run the same command again. The cache is in FRUITNODE_CACHE,
+otherwise XDG_CACHE_HOME/fruitnode, otherwise ~/.cache/fruitnode. The hub is HF_ENDPOINT, otherwise
+https://huggingface.co; HF_TOKEN gives access to private repositories. Proxies are taken from
+HTTPS_PROXY and NO_PROXY.
 
-Exit codes: 0 done, 1 failed, 2 wrong flags, 4 not permitted, 5 not there, 6 the file to write is
-            another one already, 130 interrupted";
+Exit codes: 0 done, 1 failed, 2 wrong flags, 4 not permitted, 5 not found, 6 the file to write
+            exists and is different, 130 interrupted";
 
 /// Options of `model inspect`.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct InspectArgs {
-    /// Weights as safetensors, or the folder `model` of a result.
+    /// A safetensors file of weights, or the `model` folder of a result.
     #[arg(value_name = "FILE|DIR")]
     pub place: PathBuf,
 }
@@ -47,10 +48,10 @@ pub(crate) struct PullArgs {
     /// hf://owner/name[@revision][/file.safetensors], https://…, or s3://BUCKET/KEY.
     #[arg(value_name = "SOURCE")]
     pub source: String,
-    /// SHA-256 that the file must have.
+    /// Expected SHA-256 of the file.
     #[arg(long, value_name = "HEX")]
     pub sha256: Option<String>,
-    /// Write it here, too.
+    /// Also write the weights to this file.
     #[arg(long, value_name = "FILE")]
     pub to: Option<PathBuf>,
     /// Where S3 is.
@@ -61,10 +62,10 @@ pub(crate) struct PullArgs {
 /// Options of `model verify`.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct VerifyModelArgs {
-    /// Weights as safetensors. [default: our own, in this binary]
+    /// A safetensors file of weights. [default: the built-in weights]
     #[arg(value_name = "FILE")]
     pub file: Option<PathBuf>,
-    /// SHA-256 that the file must have.
+    /// Expected SHA-256 of the file.
     #[arg(long, value_name = "HEX")]
     pub sha256: Option<String>,
 }

@@ -1,6 +1,7 @@
 //! Words of the cluster's commands, understood: addresses, spans of time, names, nodes.
 
 use std::net::{IpAddr, SocketAddr};
+use std::str::FromStr;
 use std::time::Duration;
 
 use fruitnode_coordinator::ids::NodeId;
@@ -21,9 +22,17 @@ pub(crate) enum HttpPlace {
     At(SocketAddr),
 }
 
+/// A whole number from 1, with words that name it: those of the standard library name its types.
+pub(crate) fn positive<T: FromStr>(word: &str) -> Result<T, String> {
+    word.parse().map_err(|_| match word.parse::<u128>() {
+        Ok(number) if number > 0 => format!("`{word}` is too large"),
+        _ => format!("`{word}` is not a whole number of at least 1"),
+    })
+}
+
 /// A span of time such as `90s`, `24h` or `7d`; a day has 24 hours.
 pub(crate) fn duration(word: &str) -> Result<Duration, String> {
-    let unclear = || format!("`{word}` is no span of time: write one such as 90s, 24h or 7d");
+    let unclear = || format!("`{word}` is not a duration: write one such as 90s, 24h or 7d");
     let span: Span = word.trim().parse().map_err(|_| unclear())?;
     let length = span.to_duration(SpanRelativeTo::days_are_24_hours()).map_err(|_| unclear())?;
     let length = Duration::try_from(length).map_err(|_| unclear())?;
@@ -35,14 +44,14 @@ pub(crate) fn node(word: &str) -> Result<NodeId, String> {
     let digits = word.strip_prefix('n').unwrap_or(word);
     let number = digits.bytes().all(|byte| byte.is_ascii_digit()).then(|| digits.parse().ok());
     match number.flatten() {
-        None | Some(0) => Err(format!("`{word}` names no node: write one such as n3")),
+        None | Some(0) => Err(format!("`{word}` is not a node ID: write one such as n3")),
         Some(number) => Ok(NodeId(number)),
     }
 }
 
 /// Where others reach a node: a host or an address, and a port.
 pub(crate) fn address(word: &str) -> Result<String, String> {
-    let unclear = || format!("`{word}` is no address: write HOST:PORT such as 10.0.0.7:7400");
+    let unclear = || format!("`{word}` is not an address: write HOST:PORT, such as 10.0.0.7:7400");
     let (host, port) = word.rsplit_once(':').ok_or_else(unclear)?;
     let port: u16 = port.parse().map_err(|_| unclear())?;
     let numeric = host.strip_prefix('[').and_then(|host| host.strip_suffix(']'));
@@ -59,7 +68,9 @@ pub(crate) fn address(word: &str) -> Result<String, String> {
 /// Where a node listens: an address of this machine, and a port.
 pub(crate) fn listen(word: &str) -> Result<SocketAddr, String> {
     word.parse().map_err(|_| {
-        format!("`{word}` is no address to listen at: write one such as 0.0.0.0:7400 or [::]:7400")
+        format!(
+            "`{word}` is not an IP address and port: write one such as 0.0.0.0:7400 or [::]:7400"
+        )
     })
 }
 
@@ -75,8 +86,8 @@ pub(crate) fn http(word: &str) -> Result<HttpPlace, String> {
         return Ok(HttpPlace::At(place));
     }
     Err(format!(
-        "{place} is not on this machine alone, and health is told unencrypted: write one such as \
-         127.0.0.1:7480"
+        "{place} is reachable from other machines, and the health endpoints are unencrypted: use a \
+         loopback address such as 127.0.0.1:7480"
     ))
 }
 
@@ -94,7 +105,8 @@ pub(crate) fn advertised(listen: SocketAddr, advertise: Option<&str>) -> Result<
     match advertise {
         Some(address) => Ok(address.to_owned()),
         None if listen.ip().is_unspecified() => Err(format!(
-            "others cannot reach {}: say with --advertise HOST:PORT where they can",
+            "other nodes cannot reach {}: name an address that they can reach with --advertise \
+             HOST:PORT",
             listen.ip()
         )),
         None => Ok(listen.to_string()),
@@ -119,8 +131,8 @@ pub(crate) fn name(word: &str) -> Result<String, String> {
         return Ok(word.to_owned());
     }
     Err(format!(
-        "`{word}` is no name: write up to {NAME_BYTES_MAX} letters, digits, `-` and `_`, the first \
-         a letter or a digit"
+        "`{word}` is not a valid name: use up to {NAME_BYTES_MAX} letters, digits, `-` and `_`, \
+         starting with a letter or a digit"
     ))
 }
 
@@ -128,7 +140,7 @@ pub(crate) fn name(word: &str) -> Result<String, String> {
 pub(crate) fn lower_name(word: &str) -> Result<String, String> {
     let name = name(word)?;
     match name.bytes().any(|byte| byte.is_ascii_uppercase() || byte == b'_') {
-        true => Err(format!("`{word}`: names of people are of a-z, 0-9 and `-`")),
+        true => Err(format!("`{word}` is not a valid name: use only a-z, 0-9 and `-`")),
         false => Ok(name),
     }
 }
@@ -137,7 +149,7 @@ pub(crate) fn lower_name(word: &str) -> Result<String, String> {
 pub(crate) fn voters(word: &str) -> Result<u32, String> {
     match word {
         "1" | "3" | "5" => Ok(word.parse().expect("a digit is a number")),
-        _ => Err(format!("`{word}` voters cannot be: 1, 3 or 5, so that a majority always is one")),
+        _ => Err(format!("`{word}` is not a valid number of voters: use 1, 3 or 5")),
     }
 }
 
@@ -155,6 +167,16 @@ mod tests {
             let error = duration(word).expect_err(word);
             assert!(error.contains(&format!("`{word}`")) && error.contains("24h"), "{error}");
         }
+    }
+
+    #[test]
+    fn a_number_that_is_none_is_refused_in_words() {
+        assert_eq!(positive::<u16>("7"), Ok(7));
+        assert!(positive::<u16>("70000").expect_err("too large").contains("too large"));
+        for word in ["", "many", "-1", "1.5"] {
+            assert!(positive::<u16>(word).expect_err(word).contains("at least 1"), "{word}");
+        }
+        assert!(positive::<std::num::NonZeroU16>("0").expect_err("zero").contains("at least 1"));
     }
 
     #[test]

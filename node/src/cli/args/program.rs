@@ -22,29 +22,30 @@ pub(crate) struct ConfigArgs {
 /// What can be asked of the configuration.
 #[derive(Debug, Clone, Subcommand)]
 pub(crate) enum ConfigCommand {
-    /// Print every setting as a configuration file.
+    /// Print all settings in the form of a configuration file.
     #[command(after_help = ORDER)]
     Show(ShowArgs),
-    /// Check a configuration file without doing anything else.
+    /// Check a configuration file.
     Validate(ValidateArgs),
 }
 
 const ORDER: &str = "\
-The first that says something counts:
+The first of these that sets a value wins:
   1. a flag                       fruitnode run --pca 100
-  2. an environment variable      FRUITNODE_PCA=100 (not for --from, --to, --id, --yes and
-                                  others that would surprise whoever inherits them)
-  3. the project's file           ./fruitnode.toml, or the one that --config names
-  4. the user's file              ~/.config/fruitnode/config.toml, below XDG_CONFIG_HOME if set
-  5. the machine's file           /etc/fruitnode/config.toml
+  2. an environment variable      FRUITNODE_PCA=100 (not for flags that name one job or confirm
+                                  something: --from, --to, --id, --yes and a few others)
+  3. the project's file           ./fruitnode.toml, or the one named by --config
+  4. the user's file              ~/.config/fruitnode/config.toml, or in XDG_CONFIG_HOME if set
+  5. the system's file            /etc/fruitnode/config.toml
 
-A file is TOML: a table per command (`[run]`) with the names of its flags as keys, and the tables
-`[machine]`, `[storage]`, `[node]`, `[client]` and `[terminal]` for what commands share.";
+Files are in TOML: one table per command (`[run]`) with its flags as keys, and the tables
+`[machine]`, `[storage]`, `[node]`, `[client]` and `[terminal]` for flags that several commands
+share.";
 
 /// Options of `config show`.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct ShowArgs {
-    /// Say beside each value where it comes from.
+    /// Show where each value comes from.
     #[arg(long)]
     pub origin: bool,
 }
@@ -52,7 +53,7 @@ pub(crate) struct ShowArgs {
 /// Options of `config validate`.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct ValidateArgs {
-    /// The file.
+    /// File to check.
     #[arg(value_name = "FILE")]
     pub file: PathBuf,
 }
@@ -60,14 +61,14 @@ pub(crate) struct ValidateArgs {
 /// Options of `completion`.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct CompletionArgs {
-    /// The shell.
+    /// Shell to complete in.
     pub shell: Shell,
 }
 
 /// Options of `man`.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct ManArgs {
-    /// Write a page for every command into this folder, instead of printing the first.
+    /// Write a page for every command to this folder, instead of printing the main page.
     #[arg(long, value_name = "DIR")]
     pub to: Option<PathBuf>,
 }

@@ -7,17 +7,17 @@ use clap::{Args, ColorChoice, ValueEnum};
 /// How a command speaks.
 #[derive(Debug, Clone, Default, Args)]
 pub(crate) struct TerminalArgs {
-    /// Form of the result on standard output.
+    /// Output format on standard output.
     #[arg(short, long, global = true, value_enum, default_value_t)]
     pub output: Format,
-    /// Say nothing but errors.
+    /// Print only errors.
     #[arg(short, long, global = true)]
     pub quiet: bool,
-    /// Say more on standard error; twice for still more. A node that runs tells what happens to it
-    /// unasked. RUST_LOG overrides it.
+    /// Log more to standard error; repeat for even more. A running node logs at info level by
+    /// default. RUST_LOG overrides this.
     #[arg(short, long, global = true, action = clap::ArgAction::Count)]
     pub verbose: u8,
-    /// Form of log lines on standard error.
+    /// Format of log lines on standard error.
     #[arg(
         long,
         global = true,
@@ -27,10 +27,10 @@ pub(crate) struct TerminalArgs {
         hide_possible_values = true
     )]
     pub log_format: LogFormat,
-    /// Colours.
+    /// When to use colours.
     #[arg(long, global = true, value_name = "WHEN", default_value = "auto")]
     pub color: ColorChoice,
-    /// Configuration file to use in the place of ./fruitnode.toml.
+    /// Configuration file to use instead of ./fruitnode.toml.
     #[arg(short, long, global = true, value_name = "FILE")]
     pub config: Option<PathBuf>,
 }

@@ -61,7 +61,7 @@ fn without_coordinator(status: &ClusterStatus, id: u64) -> CliError {
     let notices = health(status).notices;
     let words: Vec<_> = notices.into_iter().map(|notice| notice.words).collect();
     let id = node::id(id);
-    let words = format!("nobody can agree to let {id} go: {}", words.join("; "));
+    let words = format!("there is no majority to agree that {id} leaves: {}", words.join("; "));
     CliError::new(Exit::Unreachable, "no_coordinator", words)
 }
 
@@ -96,8 +96,8 @@ pub(super) fn price(
     let name = node::id(id);
     if force {
         return Ok(Some(format!(
-            "WARNING: without {name} nobody is left who can decide: the cluster stops for good, \
-             and only `fruitnode recover --unsafe` goes on, without what was decided last"
+            "WARNING: without {name} there is no majority of voters: the cluster stops for good, \
+             and only `fruitnode recover --unsafe` can bring it back, without its latest decisions"
         )));
     }
     let lost: Vec<_> = voters
@@ -107,17 +107,17 @@ pub(super) fn price(
         .collect();
     let words = match (voters.all(|voter| voter.node == id), lost.is_empty()) {
         (true, _) => format!(
-            "{name} is the only voter: a cluster cannot lose its last one. Stop it with Ctrl-C and \
-             start it again when it is needed, or let another node join first"
+            "{name} is the only voter, and a cluster cannot lose its last one: just stop it with \
+             Ctrl-C and start it again later, or join another node first"
         ),
         (false, true) => format!(
-            "the other voters are leaving already, and without {name} nobody would be left who can \
-             decide: let another node join first (`fruitnode token create`)"
+            "the other voters are already leaving, and without {name} there would be no majority \
+             of voters: join another node first (`fruitnode token create`)"
         ),
         (false, false) => format!(
-            "without {name} nobody would be left who can decide, for {} cannot be reached: start \
-             those again first (`fruitnode start` on their machines), or let another node join; \
-             --force takes {name} out all the same, and stops the cluster",
+            "without {name} there would be no majority of voters, because {} cannot be reached: \
+             start those first (`fruitnode start` on their machines), or join another node; \
+             --force removes {name} anyway and stops the cluster",
             lost.join(", ")
         ),
     };
@@ -164,13 +164,13 @@ impl Departure<'_> {
             return Ok(Went::Going);
         }
         let mut signals = Signals::new()?;
-        let mut reason = "its departure has to be agreed on".to_owned();
+        let mut reason = "waiting for the cluster to agree to it".to_owned();
         let limit = reach.left();
         tokio::select! {
             gone = self.gone(reach, &mut reason) => return gone.map(|()| Went::Gone),
             _ = signals.next() => {}
             () = over(limit) => {
-                let words = format!("--timeout is over: {reason}. {}", self.goes_on());
+                let words = format!("timed out: {reason}. {}", self.goes_on());
                 return Err(CliError::new(Exit::TimedOut, "timed_out", words));
             }
         }
@@ -180,7 +180,7 @@ impl Departure<'_> {
     /// Where to look for what becomes of it.
     pub(super) fn goes_on(&self) -> String {
         let id = node::id(self.id);
-        format!("{id} goes on leaving by itself: fruitnode node show {id}")
+        format!("{id} continues leaving on its own; to check on it: fruitnode node show {id}")
     }
 
     async fn gone(&self, reach: &Reach, reason: &mut String) -> Result<(), CliError> {
@@ -190,7 +190,7 @@ impl Departure<'_> {
         loop {
             match reach.contact.look().await {
                 Ok(status) if status.partial => {
-                    "no coordinator is there: waiting for another".clone_into(reason);
+                    "there is no coordinator: waiting for a new one".clone_into(reason);
                 }
                 Ok(status) => {
                     heard = Moment::now();
@@ -201,7 +201,7 @@ impl Departure<'_> {
                     *reason = self.waits(&status, node);
                 }
                 Err(error) if passing(&error) && heard.elapsed() < PATIENCE => {
-                    *reason = format!("nobody answers: {error}");
+                    *reason = format!("no node answers: {error}");
                 }
                 Err(error) if passing(&error) => {
                     let words = format!("{error}. {}", self.goes_on());
@@ -222,10 +222,10 @@ impl Departure<'_> {
     fn waits(&self, status: &ClusterStatus, node: &NodeStatus) -> String {
         let id = node::id(self.id);
         let reason = waits_for(status, node);
-        let rest = reason.strip_prefix("it votes until ").map(str::to_owned);
+        let rest = reason.strip_prefix("it remains a voter until ").map(str::to_owned);
         match rest {
-            Some(until) => format!("{id} still votes: waiting until {until}"),
-            None => format!("{id} is still there: {reason}"),
+            Some(until) => format!("{id} is still a voter: waiting until {until}"),
+            None => format!("{id} is still a member: {reason}"),
         }
     }
 }
@@ -250,16 +250,16 @@ mod tests {
         let price = |nodes: &[(&str, &str)], id| price(&status(1, 3, nodes), id, false);
         let fine = |nodes: &[(&str, &str)], id| price(nodes, id).unwrap().unwrap_or_default();
         assert_eq!(fine(&[VOTER, ("ready", "member")], 2), "");
-        assert_eq!(fine(&[VOTER; 3], 2), "1 voter is left then, which must not be lost");
+        assert_eq!(fine(&[VOTER; 3], 2), "1 voter remains, which must not be lost");
         let four = [VOTER, VOTER, VOTER, ("ready", "member")];
-        assert_eq!(fine(&four, 2), "n4 gets a vote then: of 3 voters 1 may be lost");
-        assert_eq!(fine(&[VOTER, VOTER, LOST], 3), "1 voter is left then, which must not be lost");
+        assert_eq!(fine(&four, 2), "n4 becomes a voter: of 3 voters, 1 may be lost");
+        assert_eq!(fine(&[VOTER, VOTER, LOST], 3), "1 voter remains, which must not be lost");
         let refused = |nodes: &[(&str, &str)], id| price(nodes, id).unwrap_err();
         let words = refused(&[VOTER, ("lost", "member")], 1);
         assert!(words.words().contains("is the only voter"), "{words:?}");
         assert_eq!(words.exit(), Exit::Conflict);
         let words = refused(&[VOTER, LOST, LOST], 1);
-        for says in ["for n2, n3 cannot be reached", "fruitnode start", "--force"] {
+        for says in ["because n2, n3 cannot be reached", "fruitnode start", "--force"] {
             assert!(words.words().contains(says), "{words:?}");
         }
     }
@@ -269,7 +269,7 @@ mod tests {
         let mut leaving = status(1, 3, &[VOTER, VOTER]);
         leaving.nodes[1].leaving = true;
         let words = price(&leaving, 1, false).unwrap_err();
-        assert!(words.words().contains("leaving already"), "{words:?}");
+        assert!(words.words().contains("already leaving"), "{words:?}");
         let forced = price(&leaving, 1, true).unwrap().unwrap();
         assert!(forced.contains("WARNING") && forced.contains("recover --unsafe"), "{forced}");
     }
@@ -290,9 +290,9 @@ mod tests {
         let (args, terminal) = (DepartureArgs::default(), TerminalArgs::default());
         let departure = Departure { id: 2, args: &args, terminal: &terminal };
         let words = departure.waits(&known, &known.nodes[1]);
-        assert_eq!(words, "n2 still votes: waiting until n4 has taken its place");
+        assert_eq!(words, "n2 is still a voter: waiting until n4 has taken its place");
         let departure = Departure { id: 4, ..departure };
         let words = departure.waits(&known, &known.nodes[3]);
-        assert_eq!(words, "n4 is still there: its work is being handed over");
+        assert_eq!(words, "n4 is still a member: its work is being handed over");
     }
 }

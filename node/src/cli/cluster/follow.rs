@@ -146,7 +146,7 @@ impl Follow {
                 let none = || MeshError::NoLeader { words: self.come_back() };
                 return Err(trouble.unwrap_or_else(none));
             }
-            line.say("the coordinator is gone; waiting for another");
+            line.say("lost the coordinator; waiting for a new one");
             sleep(REST).await;
         }
     }
@@ -185,7 +185,7 @@ impl Follow {
         if !interrupt || !self.may_cancel || asked || !somebody() {
             return Wish::Leave;
         }
-        let words = format!("\n{}; Ctrl-C again to cancel it", self.come_back());
+        let words = format!("\n{}; press Ctrl-C again to cancel it", self.come_back());
         tell(terminal, &words);
         if !matches!(timeout(SECOND, signals.next()).await, Ok(true)) {
             return Wish::Leave;
@@ -203,7 +203,7 @@ impl Follow {
     }
 
     fn come_back(&self) -> String {
-        format!("job {0} goes on without you: fruitnode job watch {0}", self.job)
+        format!("job {0} keeps running; to follow it again: fruitnode job watch {0}", self.job)
     }
 
     /// What whoever goes is told.
@@ -214,8 +214,8 @@ impl Follow {
     /// The same, before the cluster has said that it took the job.
     pub(super) fn left_early(&self) -> CliError {
         let words = format!(
-            "interrupted before the cluster had said that it took job {0}; whether it did: \
-             fruitnode job status {0}",
+            "interrupted before the cluster confirmed job {0}; to see whether it runs: fruitnode \
+             job status {0}",
             self.job
         );
         CliError::new(Exit::Interrupted, "detached", words)

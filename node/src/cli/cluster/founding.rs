@@ -105,10 +105,12 @@ pub(in crate::cli) fn join(args: &JoinArgs, terminal: &TerminalArgs) -> Result<E
     drop(reactor);
     let file = dir.identity().map_err(MemberError::from)?;
     let next = match args.no_start {
-        true => format!(": fruitnode start --data-dir {}", founded::word(&options.data_dir)),
+        true => {
+            format!("; to run it: fruitnode start --data-dir {}", founded::word(&options.data_dir))
+        }
         false => String::new(),
     };
-    let words = format!("this machine is n{} of cluster {}{next}", file.node, file.cluster);
+    let words = format!("this machine is node n{} of cluster {}{next}", file.node, file.cluster);
     let json = json!({
         "outcome": "joined",
         "node": file.node,
@@ -184,7 +186,7 @@ pub(super) fn data_dir(args: &DataArgs) -> Result<PathBuf, CliError> {
     let home = std::env::var_os("HOME").map(PathBuf::from).filter(|home| home.is_absolute());
     let root = rustix::process::geteuid().is_root();
     if home.is_none() && !root {
-        return Err(usage("neither --data-dir nor HOME says where the node keeps what it is"));
+        return Err(usage("no data directory: set --data-dir or HOME"));
     }
     Ok(match home {
         Some(home) if !root => home.join(".local/share/fruitnode"),
@@ -196,10 +198,11 @@ pub(super) fn data_dir(args: &DataArgs) -> Result<PathBuf, CliError> {
 fn certificate_life(args: &InitArgs) -> Result<Duration, CliError> {
     let life = args.certificate_life;
     if life > CERTIFICATE_LIFE_MAX {
-        return Err(usage("--certificate-life: certificates of nodes are good for a year at most"));
+        return Err(usage("--certificate-life: node certificates can be valid for a year at most"));
     }
     if life < CERTIFICATE_LIFE_MIN && !args.brief {
-        let words = "--certificate-life: an hour at least, so that a node may be off for a while";
+        let words = "--certificate-life: use at least an hour, so that a node can be off for a \
+                     while";
         return Err(usage(words));
     }
     Ok(life)
@@ -207,7 +210,7 @@ fn certificate_life(args: &InitArgs) -> Result<Duration, CliError> {
 
 fn advertised(place: &PlaceArgs) -> Result<String, CliError> {
     if place.listen.port() == 0 && place.advertise.is_none() {
-        return Err(usage("--listen: others must know the port: write one from 1 to 65535"));
+        return Err(usage("--listen: other nodes must know the port: use one from 1 to 65535"));
     }
     parse::advertised(place.listen, place.advertise.as_deref()).map_err(usage)
 }
@@ -223,9 +226,9 @@ fn check_reach(advertise: &str, args: &JoinArgs) -> Result<(), CliError> {
     match args.nodes.iter().find(|node| !meant && elsewhere(node)) {
         None => Ok(()),
         Some(node) => Err(usage(format!(
-            "--listen: from {node}, nobody reaches {advertise}: say where the others reach this \
-             machine (--listen ADDRESS:PORT, or --advertise), or --advertise {advertise} if all \
-             of them are on this one"
+            "--listen: {node} cannot reach {advertise}: give an address at which the other nodes \
+             reach this machine (--listen ADDRESS:PORT, or --advertise HOST:PORT), or use \
+             --advertise {advertise} if all of them are on this machine"
         ))),
     }
 }

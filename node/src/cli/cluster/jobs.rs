@@ -31,7 +31,9 @@ pub(in crate::cli) fn job(command: &JobCommand, terminal: &TerminalArgs) -> Resu
             let documents = || jobs.iter().map(job::document).collect::<Vec<_>>();
             let json = || json!({"schema_version": 1, "jobs": documents()});
             say(terminal, json, || match jobs.is_empty() {
-                true => "there is no job: fruitnode job submit --help\n".to_owned(),
+                true => {
+                    "there are no jobs; to submit one: fruitnode job submit --help\n".to_owned()
+                }
                 false => job::table(&jobs, wall_ms(), "  "),
             });
             Ok(Exit::Done)
@@ -66,11 +68,11 @@ fn cancel(args: &JobCancelArgs, terminal: &TerminalArgs) -> Result<Exit, CliErro
     reaching(&args.reach, async |reach| {
         let before = now(&reach, &args.id).await?;
         if job::ended(&before) {
-            let words = format!("job {} is over already: it {}", args.id, before.phase);
+            let words = format!("job {} is already over: it {}", args.id, before.phase);
             return Err(CliError::new(Exit::Conflict, "conflict", words));
         }
         reach.contact.cancel_job(NameRequest { name: args.id.clone() }).await?;
-        let words = format!("job {} is cancelled: what it left is cleared away", args.id);
+        let words = format!("job {} is cancelled; its target is being cleaned up", args.id);
         done(terminal, json!({"outcome": "cancelled", "job": args.id}), &words);
         Ok(Exit::Done)
     })
@@ -80,7 +82,7 @@ fn cancel(args: &JobCancelArgs, terminal: &TerminalArgs) -> Result<Exit, CliErro
 async fn now(reach: &Reach, job: &str) -> Result<JobStatus, CliError> {
     let mut stream = reach.contact.watch_job(NameRequest { name: job.to_owned() }).await?;
     stream.next().await?.ok_or_else(|| {
-        let words = format!("nothing was said of job {job}: try again");
+        let words = format!("no answer about job {job}: try again");
         CliError::new(Exit::Unreachable, "unavailable", words)
     })
 }

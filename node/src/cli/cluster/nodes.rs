@@ -146,9 +146,10 @@ pub(in crate::cli) fn node(
             reach.contact.drain_node(v1::DrainRequest { node, undo }).await?;
             let id = node::id(node);
             let (outcome, words) = match undo {
-                true => ("ready", format!("{id} takes leases again")),
+                true => ("ready", format!("{id} accepts leases again")),
                 false => {
-                    let words = "gets no more leases, and ends those it has: fruitnode node show";
+                    let words = "gets no new leases and finishes those it has; to check on it: \
+                                 fruitnode node show";
                     ("draining", format!("{id} {words} {id}"))
                 }
             };
@@ -169,10 +170,10 @@ fn remove(args: &NodeRemoveArgs, terminal: &TerminalArgs) -> Result<Exit, CliErr
         // Whoever is connected to the node that goes has to go on elsewhere.
         match departure::standing(&status, number) {
             Some(Standing::Gone) | None => {
-                let words = format!("{id} was removed already");
+                let words = format!("{id} has already been removed");
                 return Err(CliError::new(Exit::NotFound, "not_found", words));
             }
-            Some(Standing::Leaving) => tell(terminal, &format!("{id} is leaving already")),
+            Some(Standing::Leaving) => tell(terminal, &format!("{id} is already leaving")),
             Some(Standing::Belongs) => {
                 let price = departure::price(&status, number, args.departure.force)?;
                 let price = price.map(|words| format!(" {words}.")).unwrap_or_default();
@@ -188,7 +189,7 @@ fn remove(args: &NodeRemoveArgs, terminal: &TerminalArgs) -> Result<Exit, CliErr
         let reach = reach.with_all_nodes().await?;
         let (outcome, words) = match Box::pin(departure.wait(&reach)).await? {
             Went::Gone => {
-                ("removed", format!("{id} is removed: what it did is done again by others"))
+                ("removed", format!("{id} is removed; other nodes redo its unfinished work"))
             }
             Went::Going => ("leaving", departure.goes_on()),
         };
@@ -203,6 +204,7 @@ async fn find(reach: &Reach, node: u64) -> Result<v1::NodeStatus, CliError> {
 }
 
 fn unknown(node: u64) -> CliError {
-    let words = format!("there is no node {}: see `fruitnode node list`", node::id(node));
+    let words =
+        format!("there is no node {}: `fruitnode node list` shows all nodes", node::id(node));
     CliError::new(Exit::NotFound, "not_found", words)
 }

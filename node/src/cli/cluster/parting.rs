@@ -61,8 +61,8 @@ pub(in crate::cli) fn leave(args: &LeaveArgs, terminal: &TerminalArgs) -> Result
             _ => (
                 "draining",
                 format!(
-                    "{id} has handed its work over. To take it out for good, where your \
-                     certificate is: fruitnode node remove {id}"
+                    "{id} has handed over its work. To remove it for good, on the machine with \
+                     your client certificate: fruitnode node remove {id}"
                 ),
             ),
         };
@@ -121,18 +121,18 @@ async fn begin(
     }
     let status = departure::asked(&reach, file.node).await?;
     let standing = departure::standing(&status, file.node).ok_or_else(|| {
-        let words = format!("cluster {} knows no {id}", status.cluster);
+        let words = format!("cluster {} has no node {id}", status.cluster);
         CliError::new(Exit::NotFound, "not_found", words)
     })?;
     let mut drained = false;
     match standing {
         Standing::Gone => {}
-        Standing::Leaving => tell(terminal, &format!("{id} is leaving already")),
+        Standing::Leaving => tell(terminal, &format!("{id} is already leaving")),
         Standing::Belongs => {
             let price = departure::price(&status, file.node, args.departure.force)?;
             let words = price.clone().map(|words| format!(" {words}.")).unwrap_or_default();
             confirm(
-                &format!("Take {id} out of cluster {} for good?{words}", file.cluster),
+                &format!("Remove {id} from cluster {} for good?{words}", file.cluster),
                 args.yes,
             )?;
             if let Some(words) = price.filter(|_| args.departure.force && args.yes) {
@@ -143,8 +143,8 @@ async fn begin(
                 .iter()
                 .any(|at| at.node == file.node && ["lost", "joined"].contains(&at.state.as_str()));
             if lost {
-                let words = "does not run, or the cluster does not reach it: what it did is done \
-                             again by others";
+                let words = "is not running, or the cluster cannot reach it: other nodes redo its \
+                             unfinished work";
                 tell(terminal, &format!("{id} {words}"));
                 return Ok((standing, false));
             }
@@ -153,7 +153,7 @@ async fn begin(
             reach.contact.drain_node(v1::DrainRequest { node: file.node, undo: false }).await?;
             let idle = timeout(args.drain_timeout, idle(&reach, file.node)).await;
             if !idle.unwrap_or(Ok(false))? {
-                tell(terminal, &format!("{id} still had leases: others do them again"));
+                tell(terminal, &format!("{id} still had leases: other nodes redo them"));
             }
         }
     }
@@ -166,8 +166,9 @@ fn unreached(id: &str, error: MeshError) -> CliError {
         return error.into();
     }
     let words = format!(
-        "{error}. {id} still belongs to the cluster: try again once this machine reaches a node of \
-         it (--host HOST:PORT), or take {id} out from elsewhere with `fruitnode node remove {id}`"
+        "{error}. {id} still belongs to the cluster: try again when this machine can reach one of \
+         its nodes (--host HOST:PORT), or remove {id} from another machine with `fruitnode node \
+         remove {id}`"
     );
     CliError::new(Exit::Unreachable, "unreachable", words)
 }
@@ -175,8 +176,9 @@ fn unreached(id: &str, error: MeshError) -> CliError {
 /// Says that the node is gone.
 fn left(id: &str, folder: &Path, node: u64, terminal: &TerminalArgs) -> Exit {
     let folder = folder.display();
-    let words =
-        format!("{id} has left. Its folder {folder} is of no more use: to join again, empty it");
+    let words = format!(
+        "{id} has left. Its data directory {folder} is no longer needed; empty it to join again"
+    );
     done(terminal, json!({"outcome": "left", "node": node}), &words);
     Exit::Done
 }
@@ -208,7 +210,8 @@ fn identity(folder: &Path) -> Result<NodeFile, CliError> {
     data_dir::identity(folder).map_err(|error| match error {
         DataDirError::Io { .. } => {
             let words = format!(
-                "{} is no node's folder: name that of the node that is to leave with --data-dir",
+                "{} is not the data directory of a node: name that of the node to remove with \
+                 --data-dir",
                 folder.display()
             );
             CliError::new(Exit::NotFound, "no_node", words)
@@ -236,19 +239,21 @@ pub(in crate::cli) fn recover(
     let found = member::look(&options)?;
     tell(terminal, &warning(&found, &options));
     if !args.yes {
-        let words = format!("nothing was done: the name of the cluster is {}", found.name);
+        let words = format!("nothing was changed: the name of the cluster is {}", found.name);
         if !somebody() {
-            let words =
-                format!("there is nobody to ask for the cluster's name: say --yes; {words}");
+            let words = format!(
+                "cannot ask for the name of the cluster without a terminal: confirm with --yes; \
+                 {words}"
+            );
             return Err(CliError::new(Exit::Usage, "not_confirmed", words));
         }
-        if ask("Type the name of the cluster to go on: ").trim() != found.name {
+        if ask("Type the name of the cluster to continue: ").trim() != found.name {
             return Err(CliError::new(Exit::Interrupted, "not_confirmed", words));
         }
     }
     let restored = member::restore(&options)?;
     let id = node::id(restored.node.0);
-    let mut words = format!("{id} is the only voter of cluster {} now", restored.name);
+    let mut words = format!("{id} is now the only voter of cluster {}", restored.name);
     if let Some(old) = &restored.old_log {
         words.push_str(&format!("; its old log is {}", old.display()));
     }
@@ -275,20 +280,20 @@ fn warning(found: &Restored, options: &RestoreOptions) -> String {
     };
     let removed: Vec<_> = found.removed.iter().map(|node| node::id(node.0)).collect();
     let removed = match removed.is_empty() {
-        true => "No other voter is known.".to_owned(),
+        true => "There are no other known voters.".to_owned(),
         false => format!(
-            "The other voters, {}, are removed: stop them first, should one of them still run. \
-             They come back with `fruitnode join` and an empty --data-dir alone.",
+            "The other voters, {}, are removed: if one of them is still running, stop it first. \
+             They can only come back with `fruitnode join` and an empty --data-dir.",
             removed.join(", ")
         ),
     };
     format!(
-        "WARNING: {id} becomes the only voter of cluster {name} with what is in {source}, up to \
-         entry {}.\nWhatever the cluster decided after that is lost: jobs, nodes, tokens, \
-         certificates that were revoked.\n{removed}\nIf a majority of the voters can be started \
-         again, start them instead: nothing is lost then. If they have left and the cluster lives \
-         on other nodes, there would be two clusters of one name: start {id} with `fruitnode start \
-         --ask HOST:PORT` of one of those instead.",
+        "WARNING: {id} becomes the only voter of cluster {name}, with the state in {source}, up to \
+         entry {}.\nEverything the cluster decided after that is lost: jobs, nodes, tokens, \
+         revoked certificates.\n{removed}\nIf a majority of the voters can still be started, start \
+         them instead: then nothing is lost. If they have left and the cluster continues on other \
+         nodes, there would be two clusters with the same name: start {id} with `fruitnode start \
+         --ask HOST:PORT` of one of those nodes instead.",
         found.applied
     )
 }
@@ -318,7 +323,10 @@ mod tests {
         let options = RestoreOptions { from: Some("b.fruitnode".into()), ..options };
         let alone = Restored { removed: Vec::new(), ..found };
         let words = warning(&alone, &options);
-        assert!(words.contains("backup b.fruitnode") && words.contains("No other"), "{words}");
+        assert!(
+            words.contains("backup b.fruitnode") && words.contains("no other known voters"),
+            "{words}"
+        );
     }
 
     #[test]

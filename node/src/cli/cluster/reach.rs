@@ -104,7 +104,8 @@ async fn within<T>(
     let contact = reach.contact.with_limit(left.mul_f64(LAST_WORD));
     let reach = Reach { contact, ends: Some((began, limit)), ..reach };
     timeout(left, Box::pin(work(reach))).await.unwrap_or_else(|_| {
-        let words = format!("--timeout {limit:?} is over; what was asked for may go on");
+        let words =
+            format!("timed out after {limit:?} (--timeout); the request may still be carried out");
         Err(CliError::new(Exit::TimedOut, "timed_out", words))
     })
 }
@@ -114,10 +115,8 @@ fn nobody(args: &ReachArgs, error: MeshError) -> CliError {
     if !args.host.is_empty() || !matches!(error, MeshError::Unreachable { .. }) {
         return error.into();
     }
-    let words = format!(
-        "{error}. Start a node there, or, if the cluster lives elsewhere by now, name one that \
-         runs with --host HOST:PORT"
-    );
+    let words =
+        format!("{error}. Start a node there, or name a running node with --host HOST:PORT");
     CliError::new(Exit::Unreachable, "unreachable", words)
 }
 
@@ -125,7 +124,7 @@ fn nobody(args: &ReachArgs, error: MeshError) -> CliError {
 pub(super) fn certs_dir(args: &ReachArgs) -> Result<PathBuf, CliError> {
     let default = || user_folder().map(|folder| folder.join("fruitnode/client"));
     args.certs_dir.clone().or_else(default).ok_or_else(|| {
-        let words = "neither --certs-dir nor HOME says where your certificate is";
+        let words = "no client certificate: set --certs-dir or HOME";
         CliError::new(Exit::Usage, "bad_flag", words)
     })
 }
@@ -171,8 +170,9 @@ impl From<MeshError> for CliError {
 fn credentials(folder: &Path) -> Result<Credentials, CliError> {
     if !holds_person(folder) {
         let words = format!(
-            "there is no certificate in {}: `fruitnode init` makes one on its machine, `fruitnode \
-             client create NAME --to DIR` makes others; name its folder with --certs-dir",
+            "there is no client certificate in {}: `fruitnode init` creates one on its machine, \
+             and `fruitnode client create NAME --to DIR` creates others; name its folder with \
+             --certs-dir",
             folder.display()
         );
         return Err(CliError::new(Exit::Refused, "no_certificate", words));
@@ -199,7 +199,7 @@ fn addresses(args: &ReachArgs, folder: &Path) -> Result<Vec<String>, CliError> {
         }
         Ok(_) => {
             let words = format!(
-                "where the cluster is nobody says: name a node with --host HOST:PORT, with \
+                "the address of the cluster is not known: name a node with --host HOST:PORT, with \
                  FRUITNODE_HOST or in {}",
                 file.display()
             );

@@ -50,12 +50,12 @@ pub(super) fn confirm(question: &str, yes: bool) -> Result<(), CliError> {
         return Ok(());
     }
     if !somebody() {
-        let words = format!("{question} There is nobody to ask: say --yes");
+        let words = format!("{question} Cannot ask without a terminal: confirm with --yes");
         return Err(CliError::new(Exit::Usage, "not_confirmed", words));
     }
     match ask(&format!("{question} [y/N] ")).trim() {
         "y" | "Y" | "yes" => Ok(()),
-        _ => Err(CliError::new(Exit::Interrupted, "not_confirmed", "nothing was done")),
+        _ => Err(CliError::new(Exit::Interrupted, "not_confirmed", "nothing was changed")),
     }
 }
 

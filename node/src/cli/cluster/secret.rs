@@ -21,14 +21,14 @@ pub(super) fn token(word: Option<&Secret>, file: Option<&Path>) -> Result<Secret
         (None, Some(file)) => Secret::of(&read(file)?),
         (Some(_), Some(_)) => {
             return Err(usage(
-                "a token and --token-file are both given, here or in the environment: leave one \
-                 out",
+                "--token and --token-file are both set, here or in the environment: remove one of \
+                 the two",
             ));
         }
         (None, None) => {
             return Err(usage(
-                "no token is given: pass --token-file FILE (`-` is standard input), \
-                 FRUITNODE_TOKEN or --token; `fruitnode token create` makes one",
+                "no token given: use --token-file FILE (`-` for standard input), FRUITNODE_TOKEN \
+                 or --token; `fruitnode token create` creates one",
             ));
         }
     };
@@ -49,12 +49,15 @@ fn read(file: &Path) -> Result<String, CliError> {
             std::io::ErrorKind::NotFound => (Exit::NotFound, "input_missing"),
             _ => (Exit::Refused, "storage_refused"),
         };
-        let words = format!("--token-file {} cannot be read: {error}", file.display());
+        let words = format!("cannot read --token-file {}: {error}", file.display());
         CliError::new(exit, code, words)
     })?;
     let text = String::from_utf8(bytes).ok().map(|text| text.trim().to_owned());
     text.filter(|text| !text.is_empty()).ok_or_else(|| {
-        let words = format!("--token-file {} holds no token", file.display());
+        let words = format!(
+            "--token-file {} is empty: write the token of `fruitnode token create` into it",
+            file.display()
+        );
         CliError::new(Exit::Usage, "bad_flag", words)
     })
 }
@@ -76,11 +79,11 @@ mod tests {
         assert_eq!(words(token(Some(&word), None)), "FN1.from.a.flag");
         assert_eq!(words(token(None, Some(&file))), "FN1.from.a.file");
         let both = words(token(Some(&word), Some(&file)));
-        assert!(both.contains("leave one out") && !both.contains("FN1"), "{both}");
+        assert!(both.contains("remove one of the two") && !both.contains("FN1"), "{both}");
         let none = words(token(Some(&Secret::of("")), None));
         assert!(none.contains("fruitnode token create"), "{none}");
         std::fs::write(&file, " \n").unwrap();
-        assert!(words(token(None, Some(&file))).contains("holds no token"));
+        assert!(words(token(None, Some(&file))).contains("is empty"));
         assert!(words(token(None, Some(&folder.path().join("absent")))).contains("absent"));
     }
 }

@@ -54,7 +54,7 @@ fn hand_in(
     reaching(&args.reach, async |reach| {
         if args.detach {
             reach.contact.submit_job(request(&job, spec)).await?;
-            let words = format!("job {job} is submitted: fruitnode job watch {job}");
+            let words = format!("submitted job {job}; to follow it: fruitnode job watch {job}");
             done(terminal, json!({"outcome": "submitted", "job": job}), &words);
             return Ok(Exit::Done);
         }
@@ -142,8 +142,8 @@ fn everywhere(flag: &str, place: &str, shared: bool) -> Result<(), CliError> {
     match parsed.map_err(|error: PlaceError| CliError::of(Exit::Usage, "bad_flag", &error))? {
         Place::Folder(_) if !shared => {
             let words = format!(
-                "{flag} {place} is a folder, and the nodes of a cluster see folders of their own: \
-                 name a place on S3, or say --shared if it is the same folder on every node"
+                "{flag} {place} is a folder, and each node of the cluster has its own folders: use \
+                 s3://BUCKET/PREFIX, or add --shared if it is the same folder on every node"
             );
             Err(CliError::new(Exit::Usage, "bad_flag", words))
         }
@@ -160,7 +160,7 @@ fn wire(settings: &Settings) -> v1::JobSpec {
 fn rooted(place: &str) -> Result<String, CliError> {
     let Ok(Place::Folder(folder)) = place.parse() else { return Ok(place.to_owned()) };
     let absolute = std::path::absolute(&folder).map_err(|error| {
-        let words = format!("{place}: the folder where this command stands is not known: {error}");
+        let words = format!("{place}: cannot find the current folder: {error}");
         CliError::new(Exit::Usage, "bad_flag", words)
     })?;
     Ok(absolute.display().to_string())
@@ -174,7 +174,7 @@ fn weights(file: Option<&Path>, shared: bool) -> Result<(), CliError> {
         return Ok(());
     }
     let words = format!(
-        "--weights {word} is a file of this machine: name hf://…, https://… or s3://…, or say \
+        "--weights {word} is a file on this machine: use hf://…, https://… or s3://…, or add \
          --shared if it is the same file on every node"
     );
     Err(CliError::new(Exit::Usage, "bad_flag", words))

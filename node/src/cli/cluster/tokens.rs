@@ -37,14 +37,14 @@ pub(in crate::cli) fn token(
             let documents = || tokens.iter().map(token::document).collect::<Vec<_>>();
             let json = || json!({"schema_version": 1, "tokens": documents()});
             say(terminal, json, || match tokens.is_empty() {
-                true => "no token is known: fruitnode token create\n".to_owned(),
+                true => "there are no tokens; to create one: fruitnode token create\n".to_owned(),
                 false => token::table(&tokens, wall_ms()),
             });
             Ok(Exit::Done)
         }),
         TokenCommand::Revoke(args) => reaching(&args.reach, async |reach| {
             reach.contact.revoke_token(v1::NameRequest { name: args.id.clone() }).await?;
-            let words = format!("token {} lets nobody in any more", args.id);
+            let words = format!("token {} is revoked", args.id);
             done(terminal, json!({"outcome": "revoked", "token": args.id}), &words);
             Ok(Exit::Done)
         }),
@@ -100,7 +100,7 @@ pub(in crate::cli) fn client(
         }),
         ClientCommand::Revoke(args) => reaching(&args.reach, async |reach| {
             reach.contact.revoke_client(v1::NameRequest { name: args.name.clone() }).await?;
-            let words = format!("the certificate of {} is refused from now on", args.name);
+            let words = format!("the certificate of {} is revoked", args.name);
             done(terminal, json!({"outcome": "revoked", "client": args.name}), &words);
             Ok(Exit::Done)
         }),
@@ -112,7 +112,7 @@ fn create_client(args: &ClientCreateArgs, terminal: &TerminalArgs) -> Result<Exi
     let folder = &args.to;
     if folder.join(format!("{PERSON}.key")).exists() {
         let words =
-            format!("{} holds a certificate already: name another folder", folder.display());
+            format!("{} already contains a certificate: name another folder", folder.display());
         return Err(CliError::new(Exit::Conflict, "target_taken", words));
     }
     DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(trouble(folder))?;
@@ -126,7 +126,7 @@ fn create_client(args: &ClientCreateArgs, terminal: &TerminalArgs) -> Result<Exi
         save_person(&credentials, folder, &reach.addresses.join("\n"))?;
         let place = folder.display().to_string();
         let words = format!(
-            "a certificate for {} is in {place}: fruitnode status --certs-dir {}",
+            "the certificate for {} is in {place}; to use it: fruitnode status --certs-dir {}",
             args.name,
             shell_word(&place)
         );
@@ -139,7 +139,7 @@ fn create_client(args: &ClientCreateArgs, terminal: &TerminalArgs) -> Result<Exi
 pub(in crate::cli) fn backup(args: &BackupArgs, terminal: &TerminalArgs) -> Result<Exit, CliError> {
     let to = &args.to;
     if to.exists() {
-        let words = format!("{} is there already: name a new file", to.display());
+        let words = format!("{} already exists: name a new file", to.display());
         return Err(CliError::new(Exit::Conflict, "target_taken", words));
     }
     let mut beside = to.as_os_str().to_owned();
@@ -164,8 +164,8 @@ pub(in crate::cli) fn backup(args: &BackupArgs, terminal: &TerminalArgs) -> Resu
     })?;
     let place = to.display().to_string();
     let words = format!(
-        "{place}: {}; keys and tokens are not in it. After a lost majority: fruitnode recover \
-         --unsafe --from {}",
+        "{place}: {}, without keys and tokens. To recover from it after a majority was lost: \
+         fruitnode recover --unsafe --from {}",
         bytes(length),
         shell_word(&place)
     );

@@ -98,8 +98,8 @@ fn weights_table(told: &Weights) -> String {
     table.line("SHA-256", &told.sha256);
     let width = told.width.map_or_else(|| "other".to_owned(), |width| width.to_string());
     table.line("architecture", format!("{}, width {width}", told.architecture));
-    table.line("names as of", told.naming);
-    table.line("layers", format!("{} up to {} features", told.layers, told.features));
+    table.line("tensor names", told.naming);
+    table.line("layers", format!("{}, {} features", told.layers, told.features));
     table.line("parameters", HumanCount(told.parameters as u64));
     let types: Vec<_> =
         told.types.iter().map(|(dtype, count)| format!("{count} of {dtype}")).collect();
@@ -138,7 +138,8 @@ fn fitted(args: &InspectArgs) -> Result<(String, String), CliError> {
 
 fn describe(table: &mut Table, facts: &ModelFacts, share: f64) {
     table.line("photographs fitted", HumanCount(facts.rows));
-    table.line("components", format!("{} of {} (asked: {})", facts.k, facts.rank, facts.target));
+    table
+        .line("components", format!("{} of {} (requested: {})", facts.k, facts.rank, facts.target));
     table.line("share of the variance", format!("{:.2} %", 100.0 * share));
     let standardize = serde_json::to_value(facts.standardize).expect("a plain enum");
     let word = standardize.as_str().unwrap_or_default();

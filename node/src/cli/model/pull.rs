@@ -50,9 +50,9 @@ pub(in crate::cli) fn fetch(
             pulled = pull => pulled.map_err(|error| error.failure().into()),
             () = interrupted() => {
                 let words = match hub::kept(surroundings, source) {
-                    None => format!("interrupted: nothing of {source} is kept"),
+                    None => format!("interrupted; nothing of {source} is kept"),
                     Some(bytes) => format!(
-                        "interrupted: {} of {source} are kept, and the same command goes on from \
+                        "interrupted; {} of {source} are kept, and the same command resumes from \
                          there",
                         HumanBytes(bytes)
                     ),
@@ -69,7 +69,9 @@ pub(super) fn digest(flag: &str, text: &str) -> Result<String, CliError> {
     if plain {
         return Ok(text.to_ascii_lowercase());
     }
-    let words = format!("{flag}: `{text}` is no SHA-256: 64 hexadecimal digits, as sha256sum says");
+    let words = format!(
+        "{flag}: `{text}` is not a SHA-256: write 64 hexadecimal digits, as printed by sha256sum"
+    );
     Err(CliError::new(Exit::Usage, "bad_flag", words))
 }
 
@@ -88,8 +90,7 @@ fn copy(pulled: &Pulled, to: &Path) -> Result<(), CliError> {
         if same {
             return Ok(());
         }
-        let words =
-            format!("{} is there already, and is another file: name a new one", to.display());
+        let words = format!("{} already exists and is different: name a new file", to.display());
         return Err(CliError::new(Exit::Conflict, "target_taken", words));
     }
     let mut fresh = to.as_os_str().to_owned();
@@ -124,7 +125,7 @@ fn show(pulled: &Pulled, to: Option<&Path>, terminal: &TerminalArgs) {
     if terminal.quiet {
         return;
     }
-    let came = if pulled.cached { ", which was here already" } else { "" };
+    let came = if pulled.cached { " (already in the cache)" } else { "" };
     println!("  {:<26}{}{came}", "source", known.source);
     println!("  {:<26}{file} ({})", "file", HumanBytes(known.bytes));
     println!("  {:<26}{}", "SHA-256", known.sha256);
@@ -164,9 +165,11 @@ impl Line {
                 self.bar.set_position(bytes);
                 return;
             }
-            Event::Waiting => "another fruitnode fetches the same: waiting for it".to_owned(),
+            Event::Waiting => {
+                "another fruitnode process is downloading the same file: waiting for it".to_owned()
+            }
             Event::Again { why, after } => {
-                format!("{why}; trying again in {:.1} s", after.as_secs_f64())
+                format!("{why}; retrying in {:.1} s", after.as_secs_f64())
             }
         };
         if !self.quiet {

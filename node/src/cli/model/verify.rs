@@ -19,7 +19,7 @@ use crate::tasks::network::{self, NetworkError};
 pub(super) fn verify(args: &VerifyModelArgs, terminal: &TerminalArgs) -> Result<Exit, CliError> {
     let expected = args.sha256.as_deref().map(|text| digest("--sha256", text)).transpose()?;
     let (place, bytes) = match &args.file {
-        None => ("the weights in this binary".to_owned(), model::embedded().to_vec()),
+        None => ("the built-in weights".to_owned(), model::embedded().to_vec()),
         Some(path) => {
             let bytes = network::read(path).map_err(|error| CliError::from(error.failure()))?;
             (path.display().to_string(), bytes)
@@ -31,7 +31,7 @@ pub(super) fn verify(args: &VerifyModelArgs, terminal: &TerminalArgs) -> Result<
     })?;
     let found = extractor.sha256();
     if let Some(expected) = expected.filter(|expected| expected != found) {
-        let words = format!("{place} has SHA-256 {found}, not {expected}: fetch it again");
+        let words = format!("{place} has SHA-256 {found}, not {expected}: download it again");
         return Err(CliError::new(Exit::Failed, "digest_mismatch", words));
     }
     let apart = compare(&bytes, &extractor, &place)?;
@@ -53,9 +53,15 @@ pub(super) fn verify(args: &VerifyModelArgs, terminal: &TerminalArgs) -> Result<
         Format::Table if terminal.quiet => {}
         Format::Table => {
             println!("SHA-256      {found}");
-            println!("whole        ok       every tensor of {name} is there, in shape and finite");
-            println!("computes     ok       fused and plain agree within {apart:.1e} of the most");
-            println!("sound: {place}");
+            println!(
+                "complete     ok       every tensor of {name} is present, has the right shape and \
+                 is finite"
+            );
+            println!(
+                "parity       ok       fused and plain implementation agree within {apart:.1e} of \
+                 the maximum"
+            );
+            println!("valid: {place}");
         }
     }
     Ok(Exit::Done)
@@ -77,8 +83,8 @@ fn compare(bytes: &[u8], extractor: &Extractor, place: &str) -> Result<f32, CliE
         return Ok(apart);
     }
     Err(unsound(format!(
-        "{place}: features of the fused kernels and of the plain graph are {apart:e} of the \
-         greatest apart, and at most {PARITY_MAX:e} is allowed: train or export again, or report \
-         this as a bug in fruitnode"
+        "{place}: features of the fused kernels and of the plain graph differ by {apart:e} of the \
+         maximum, and at most {PARITY_MAX:e} is allowed: train or export the weights again, or \
+         report this as a bug in fruitnode"
     )))
 }

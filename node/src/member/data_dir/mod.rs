@@ -38,8 +38,8 @@ const LEAVING: &str = "leaving";
 pub(crate) enum DataDirError {
     /// Nothing was ever set up there.
     #[error(
-        "{} is no node's folder: set one up with `fruitnode init` or `fruitnode join`, or name \
-         another with --data-dir",
+        "{} is not the data directory of a node: create one with `fruitnode init` or `fruitnode \
+         join`, or name another with --data-dir",
         path.display()
     )]
     NotANode {
@@ -48,8 +48,8 @@ pub(crate) enum DataDirError {
     },
     /// A node lives there already.
     #[error(
-        "{} belongs to node n{node} of cluster {cluster}: start it with `fruitnode start` (with \
-         `--ask HOST:PORT`, if all nodes that it knew have left meanwhile), or choose another \
+        "{} already belongs to node n{node} of cluster {cluster}: start that node with `fruitnode \
+         start` (with `--ask HOST:PORT` if all the nodes it knew have left), or choose another \
          --data-dir",
         path.display()
     )]
@@ -62,7 +62,8 @@ pub(crate) enum DataDirError {
         cluster: String,
     },
     /// Something else is in it.
-    #[error("{} holds `{name}`: choose a folder that is empty or not there yet", path.display())]
+    #[error("{} is not empty (it contains `{name}`): choose an empty or a new \
+             --data-dir", path.display())]
     NotEmpty {
         /// The folder.
         path: PathBuf,
@@ -70,15 +71,15 @@ pub(crate) enum DataDirError {
         name: String,
     },
     /// Another process works in it.
-    #[error("another process works in {}: stop it first", path.display())]
+    #[error("another process is using {}: stop it first", path.display())]
     Busy {
         /// The folder.
         path: PathBuf,
     },
     /// What it says cannot be read.
     #[error(
-        "{} cannot be understood: remove the node from another one (`fruitnode node remove`) and \
-         join again with an empty --data-dir",
+        "cannot parse {}: remove the node from another machine (`fruitnode node remove`) and join \
+         again with an empty --data-dir",
         path.display()
     )]
     Damaged {
@@ -97,7 +98,8 @@ pub(crate) enum DataDirError {
         version: u32,
     },
     /// The system said no.
-    #[error("cannot read or write {}", path.display())]
+    #[error("cannot access {} (check its permissions, or choose another \
+             --data-dir)", path.display())]
     Io {
         /// The file.
         path: PathBuf,

@@ -95,13 +95,13 @@ pub(super) fn refusal(source: &str, with_token: bool, response: &Response) -> Pu
         401 | 403 => {
             let advice = match (said.as_deref(), with_token) {
                 (Some("GatedRepo"), _) => {
-                    "accept its terms on its page, and set HF_TOKEN to a token of that account"
+                    "accept the terms on its page, and set HF_TOKEN to a token of that account"
                 }
                 (_, false) => {
-                    "it is private or there is none: check its name, and set HF_TOKEN if it is \
+                    "it is private or does not exist: check its name, and set HF_TOKEN if it is \
                      private"
                 }
-                (_, true) => "the token given has no right to it: check HF_TOKEN",
+                (_, true) => "the token has no access to it: check HF_TOKEN",
             };
             PullError::Refused { source_words, status, code, advice }
         }

@@ -62,7 +62,7 @@ impl BucketFetcher {
             let range = bytes..total.min(bytes + RANGE_BYTES);
             let Some(more) = self.object.read(range, &etag).await.map_err(trouble)? else {
                 part.discard();
-                let words = "the object changed while it was fetched".to_owned();
+                let words = "the object changed while it was downloaded".to_owned();
                 return Err(Trouble::Passing(words, None));
             };
             file.write_all(&more).map_err(cache)?;

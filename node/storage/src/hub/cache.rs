@@ -64,7 +64,8 @@ impl Cache {
         match digest_of(&path) {
             Ok((found, _)) if found == sha256 => Some(path),
             Ok((found, _)) => {
-                tracing::warn!(path = %path.display(), found, "damaged in the cache: removed");
+                tracing::warn!(path = %path.display(), found, "removed a damaged file from the \
+                                                               cache");
                 let _ = fs::remove_file(&path);
                 None
             }
@@ -132,7 +133,7 @@ impl Cache {
     ) -> Result<PathBuf, PullError> {
         let path = self.weights(&known.sha256);
         let trouble = |source| PullError::Cache { path: path.clone(), source };
-        let folder = path.parent().expect("weights lie in a folder");
+        let folder = path.parent().expect("weights are in a folder");
         File::open(&part.path).and_then(|file| file.sync_all()).map_err(trouble)?;
         fs::rename(&part.path, &path).map_err(trouble)?;
         File::open(folder).and_then(|folder| folder.sync_all()).map_err(trouble)?;

@@ -14,19 +14,22 @@ use crate::S3Error;
 #[derive(Debug, thiserror::Error)]
 pub enum PullError {
     /// Neither a home nor a word about the cache.
-    #[error("there is no place for a cache: set FRUITNODE_CACHE to a folder")]
+    #[error("there is no folder for the cache: set FRUITNODE_CACHE to one")]
     NoCache,
     /// The hub's address.
-    #[error("HF_ENDPOINT is `{0}`: set it to an address that begins with https://")]
+    #[error("HF_ENDPOINT is `{0}`: set it to a URL that starts with https://")]
     Endpoint(String),
     /// A bucket, or a folder of one.
-    #[error("{0} names no object: write s3://BUCKET/KEY")]
+    #[error("{0} does not name an object: write s3://BUCKET/KEY")]
     NoObject(String),
     /// What S3 says.
     #[error(transparent)]
     S3(#[from] Box<S3Error>),
     /// Not in the cache, and not to be fetched.
-    #[error("{0} is not in the cache, and --offline forbids to fetch it")]
+    #[error(
+        "{0} is not in the cache, and --offline forbids downloading it: run `fruitnode model pull \
+         {0}` first, or drop --offline"
+    )]
     Offline(String),
     /// A file or folder of the cache.
     #[error("cannot use {} in the cache", path.display())]
@@ -38,10 +41,10 @@ pub enum PullError {
         source: io::Error,
     },
     /// No client.
-    #[error("cannot speak HTTPS; are the certificates of this system installed?")]
+    #[error("cannot use HTTPS; check that the CA certificates of this system are installed")]
     Client(#[source] reqwest::Error),
     /// Who asks is not known, or may not.
-    #[error("{source_words}: the server refuses ({status}{code}): {advice}")]
+    #[error("{source_words}: the server denies access ({status}{code}): {advice}")]
     Refused {
         /// What was asked for.
         source_words: String,
@@ -53,7 +56,7 @@ pub enum PullError {
         advice: &'static str,
     },
     /// Not there.
-    #[error("{source_words}: there is none ({status}{code}): check owner, name, revision and file")]
+    #[error("{source_words}: not found ({status}{code}): check owner, name, revision and file")]
     NotFound {
         /// What was asked for.
         source_words: String,
@@ -63,7 +66,7 @@ pub enum PullError {
         code: String,
     },
     /// An answer that no retry can mend.
-    #[error("{source_words}: the server's answer cannot be used: {what}")]
+    #[error("{source_words}: unusable answer from the server: {what}")]
     Answer {
         /// What was asked for.
         source_words: String,
@@ -72,7 +75,7 @@ pub enum PullError {
     },
     /// More bytes than weights have.
     #[error(
-        "{source_words}: more than the {} that weights may have; nothing of it is kept",
+        "{source_words}: larger than the limit of {} for weights; nothing of it is kept",
         HumanBytes(*limit)
     )]
     TooLarge {
@@ -83,8 +86,8 @@ pub enum PullError {
     },
     /// Another digest.
     #[error(
-        "{source_words}: its SHA-256 is {found}, and {who} says {expected}: it is not kept; fetch \
-         it again, or find out who changed it"
+        "{source_words}: its SHA-256 is {found}, but {who} says {expected}, so it was discarded; \
+         download it again, or find out who changed it"
     )]
     Digest {
         /// What was asked for.
@@ -97,7 +100,7 @@ pub enum PullError {
         who: &'static str,
     },
     /// Tried often enough.
-    #[error("{source_words}: given up after {tries} attempts: {last}; {kept}")]
+    #[error("{source_words}: gave up after {tries} attempts: {last}; {kept}")]
     GivenUp {
         /// What was asked for.
         source_words: String,

@@ -102,7 +102,7 @@ impl<'a> Fetcher<'a> {
         let mut bytes = part.len();
         self.check_size(part, total.unwrap_or(bytes))?;
         if linked.bytes.is_some_and(|said| total.is_some_and(|total| total != said)) {
-            return Err(self.unusable("its size is not the one that the hub says"));
+            return Err(self.unusable("its size differs from the one the hub gives"));
         }
         tell(Event::At { bytes, total });
         let mut body = response;
@@ -123,7 +123,7 @@ impl<'a> Fetcher<'a> {
             }
             Some(total) if bytes > total => {
                 part.discard();
-                Err(self.unusable("it is longer than was said"))
+                Err(self.unusable("it is longer than announced"))
             }
             _ => Ok(Fetched::Whole(linked)),
         }
@@ -144,7 +144,9 @@ impl<'a> Fetcher<'a> {
             if let Some(Token(token)) = self.token.filter(|_| ours) {
                 let mut value =
                     HeaderValue::from_str(&format!("Bearer {token}")).map_err(|_| {
-                        self.unusable("the token given is no word that can be sent: check HF_TOKEN")
+                        self.unusable(
+                            "the token contains characters that cannot be sent: check HF_TOKEN",
+                        )
                     })?;
                 value.set_sensitive(true);
                 request = request.header(AUTHORIZATION, value);
@@ -175,7 +177,7 @@ impl<'a> Fetcher<'a> {
                 StatusCode::RANGE_NOT_SATISFIABLE => Ok(Asked::Answer(response)),
                 status if answer::passing(status) => {
                     let after = answer::retry_after(response.headers());
-                    Err(Trouble::Passing(format!("the server says {status}"), after))
+                    Err(Trouble::Passing(format!("the server answered {status}"), after))
                 }
                 _ => {
                     let with_token = self.token.is_some();
@@ -183,18 +185,18 @@ impl<'a> Fetcher<'a> {
                 }
             };
         }
-        Err(self.unusable("it redirects without end"))
+        Err(self.unusable("too many redirects"))
     }
 
     fn next(&self, from: &Url, response: &Response) -> Result<Url, Trouble> {
         let place = response.headers().get(LOCATION).and_then(|place| place.to_str().ok());
         let url = place.and_then(|place| from.join(place).ok());
-        let url = url.ok_or_else(|| self.unusable("it redirects to nowhere"))?;
+        let url = url.ok_or_else(|| self.unusable("it redirects without saying where"))?;
         // Who began on this machine may stay there; nobody is led from outside to it.
         let here = url.scheme() == "http" && is_loopback(&url) && is_loopback(&self.first);
         match url.scheme() == "https" || here {
             true => Ok(url),
-            false => Err(self.unusable("it redirects to an address without encryption")),
+            false => Err(self.unusable("it redirects to an unencrypted address")),
         }
     }
 
@@ -223,7 +225,7 @@ impl<'a> Fetcher<'a> {
             StatusCode::PARTIAL_CONTENT => {
                 let range = answer::range(headers);
                 let (Some(known), Some(range)) = (known, range) else {
-                    return again("the server sent a part that nobody asked for");
+                    return again("the server sent a different part than the one requested");
                 };
                 let same = range.start == part.len()
                     && (etag.is_none() || etag == known.etag)
@@ -231,13 +233,13 @@ impl<'a> Fetcher<'a> {
                         || known.total.is_none_or(|t| Some(t) == range.total))
                     && (linked.sha256.is_none() || linked.sha256 == known.promised);
                 if !same {
-                    return again("the file has changed since its first part came");
+                    return again("the file has changed since its first part was downloaded");
                 }
                 let known = Facts { total: known.total.or(range.total), ..known };
                 Ok((part.go_on().map_err(trouble)?, known))
             }
             // More is here than there is: of another file.
-            _ => again("the server has no more than is here already"),
+            _ => again("the server has no more data than was already downloaded"),
         }
     }
 

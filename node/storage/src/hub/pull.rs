@@ -190,7 +190,10 @@ async fn persist(
         fruitless = if part.len() > before { 0 } else { fruitless + 1 };
         if fruitless >= patience.tries || tries >= ATTEMPTS_MAX {
             let kept = match part.facts() {
-                Some(_) => format!("{} are kept for the next pull", HumanBytes(part.len())),
+                Some(_) => format!(
+                    "{} are kept, and the next pull resumes from there",
+                    HumanBytes(part.len())
+                ),
                 None => "nothing is kept".to_owned(),
             };
             let source_words = source.to_owned();

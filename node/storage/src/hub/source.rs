@@ -39,15 +39,15 @@ pub enum Source {
 pub enum SourceError {
     /// Another scheme, or none.
     #[error(
-        "`{0}` is no source of weights: write hf://owner/name[@revision][/file.safetensors], \
+        "`{0}` is not a source of weights: write hf://owner/name[@revision][/file.safetensors], \
          https://… or s3://…"
     )]
     Unknown(String),
     /// Not as a hub's repositories are called.
-    #[error("`{0}` names no repository and file: write hf://owner/name[@revision][/file]")]
+    #[error("`{0}` does not name a repository: write hf://owner/name[@revision][/file]")]
     Hub(String),
     /// HTTP without TLS to another machine.
-    #[error("`{0}` would be fetched without encryption: write https://")]
+    #[error("`{0}` would be downloaded without encryption: write https://")]
     Plain(String),
 }
 

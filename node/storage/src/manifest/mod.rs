@@ -85,13 +85,17 @@ pub struct ManifestSummary {
 #[derive(Debug, Error)]
 pub enum ManifestError {
     /// An option out of its range.
-    #[error("{rows} rows per part is not between 1 and {ROWS_PER_PART_MAX}")]
+    #[error(
+        "the rows per part (--rows-per-part) must be between 1 and {ROWS_PER_PART_MAX}, not {rows}"
+    )]
     RowsPerPart {
         /// What was asked for.
         rows: u32,
     },
     /// Entries did not come in strictly ascending order.
-    #[error("the listing gave `{key}` after `{after}`: it must be in order and without repetition")]
+    #[error(
+        "the listing returned `{key}` after `{after}`: it must be in order and without duplicates"
+    )]
     OutOfOrder {
         /// The key.
         key: String,
@@ -118,7 +122,8 @@ pub enum ManifestError {
     },
     /// Written by a later release.
     #[error(
-        "the manifest has version {version}, and this release reads version {VERSION}: update it"
+        "the manifest has version {version}, but this release reads version {VERSION}: upgrade \
+         this node"
     )]
     Version {
         /// Its version.
@@ -173,13 +178,13 @@ pub enum Damage {
 impl fmt::Display for Damage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::Magic => "it does not begin and end as one",
-            Self::Short => "it ends too soon",
-            Self::Long => "bytes are left over",
+            Self::Magic => "it does not begin or end like a manifest",
+            Self::Short => "it is truncated",
+            Self::Long => "it has extra bytes",
             Self::Range => "a number is out of its range",
             Self::Text => "a key is not text",
             Self::Order => "its keys are not in order",
-            Self::Digest => "its bytes do not have the digest they should have",
+            Self::Digest => "its digest does not match",
         })
     }
 }

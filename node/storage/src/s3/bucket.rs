@@ -167,7 +167,9 @@ impl Bucket {
             .map_err(|fault| self.failed(query.prefix, "s3:ListBucket", &fault))?;
         let unclear = |words: &str| self.broken(query.prefix, words);
         if page.is_truncated == Some(true) && page.next_continuation_token.is_none() {
-            return Err(unclear("a page of its listing ends without a word on how to go on"));
+            return Err(unclear(
+                "a page of its listing is truncated but has no continuation token",
+            ));
         }
         let encoded = page.encoding_type.is_some();
         let text = |key: &str| match encoded {
@@ -261,17 +263,17 @@ async fn body(mut stream: ByteStream, length: u64) -> Result<Bytes, Fault> {
         match timeout(BODY_PAUSE_MAX, stream.try_next()).await {
             Err(_) => {
                 let pause = BODY_PAUSE_MAX.as_secs();
-                let words = format!("its bytes stopped coming for {pause} seconds");
+                let words = format!("no data for {pause} seconds");
                 return Err(Fault::cut_off(words));
             }
             Ok(Err(error)) => return Err(Fault::cut_off(root_cause(&error))),
             Ok(Ok(None)) if bytes.len() == most => return Ok(bytes.freeze()),
             Ok(Ok(None)) => {
-                let words = format!("{} of {length} bytes came", bytes.len());
+                let words = format!("{} of {length} bytes were received", bytes.len());
                 return Err(Fault::cut_off(words));
             }
             Ok(Ok(Some(more))) if bytes.len() + more.len() > most => {
-                return Err(Fault::cut_off(format!("more than {length} bytes came")));
+                return Err(Fault::cut_off(format!("more than {length} bytes were received")));
             }
             Ok(Ok(Some(more))) => bytes.extend_from_slice(&more),
         }

@@ -214,7 +214,7 @@ async fn check_credentials(shared: &SdkConfig, options: &S3Options) -> Result<()
             let mut words = root_cause(&error);
             // What the client says of a profile that it does not find.
             if words.contains("was not enabled") {
-                words = "no such profile, or it holds no keys".to_owned();
+                words = "no such profile, or it has no credentials".to_owned();
             }
             Err(match &options.profile {
                 Some(profile) => S3Error::BadProfile { profile: profile.clone(), words },
@@ -229,10 +229,10 @@ fn check_endpoint(endpoint: &str, allow_http: bool) -> Result<(), S3Error> {
     let bad = |why: &str| S3Error::BadEndpoint { endpoint: endpoint.to_owned(), why: why.into() };
     let url = Url::parse(endpoint).map_err(|error| bad(&error.to_string()))?;
     let Some(host) = url.host_str() else {
-        return Err(bad("it names no host"));
+        return Err(bad("it has no host"));
     };
     if !url.username().is_empty() || url.password().is_some() {
-        return Err(bad("it holds a user or a password, which do not belong there"));
+        return Err(bad("it contains a user name or a password, which must not be in a URL"));
     }
     if url.query().is_some() || url.fragment().is_some() {
         return Err(bad("it has a `?` or `#`"));
@@ -245,7 +245,7 @@ fn check_endpoint(endpoint: &str, allow_http: bool) -> Result<(), S3Error> {
             Ok(())
         }
         "http" => Err(S3Error::PlainHttp { endpoint: endpoint.to_owned() }),
-        _ => Err(bad("it begins neither with https:// nor with http://")),
+        _ => Err(bad("it starts with neither https:// nor http://")),
     }
 }
 

@@ -10,9 +10,7 @@ use crate::s3::fault::{Blame, Fault, Kind, World};
 #[derive(Debug, Error)]
 pub enum S3Error {
     /// No such bucket.
-    #[error(
-        "{place}: there is no such bucket at {server}: check its name, `--profile` and `--endpoint`"
-    )]
+    #[error("{place}: no such bucket at {server}: check its name, `--profile` and `--endpoint`")]
     NoBucket {
         /// What was asked for.
         place: String,
@@ -20,14 +18,14 @@ pub enum S3Error {
         server: String,
     },
     /// Nothing below a prefix.
-    #[error("{place}: nothing lies there: check the bucket and the prefix")]
+    #[error("{place}: there is nothing there: check the bucket and the prefix")]
     Nothing {
         /// What was asked for.
         place: String,
     },
     /// A right is missing.
     #[error(
-        "{place}: these credentials may not do this ({words}): grant them {right} on it{}",
+        "{place}: access denied ({words}): grant these credentials {right} on it{}",
         otherwise(right)
     )]
     Denied {
@@ -41,7 +39,7 @@ pub enum S3Error {
     /// The credentials are no longer valid, or never were.
     #[error(
         "{place}: {server} does not accept these credentials ({words}): renew or correct them; a \
-         bucket that is open to everybody needs none (`--no-sign-request`)"
+         public bucket needs none (`--no-sign-request`)"
     )]
     BadCredentials {
         /// What was asked for.
@@ -52,7 +50,7 @@ pub enum S3Error {
         words: String,
     },
     /// Another region.
-    #[error("{place}: the bucket is in the region {region}: say `--region {region}`")]
+    #[error("{place}: the bucket is in region {region}: use `--region {region}`")]
     WrongRegion {
         /// What was asked for.
         place: String,
@@ -67,8 +65,8 @@ pub enum S3Error {
     },
     /// The clocks differ.
     #[error(
-        "{place}: the clock of this machine differs from that of {server}: set it (timedatectl), \
-         and try again"
+        "{place}: the clocks of this machine and of {server} differ too much: set the clock \
+         (timedatectl) and try again"
     )]
     ClockSkew {
         /// What was asked for.
@@ -77,7 +75,7 @@ pub enum S3Error {
         server: String,
     },
     /// No answer, or none in time.
-    #[error("{place}: {server} cannot be reached ({words}): check the network and `--endpoint`")]
+    #[error("{place}: cannot reach {server} ({words}): check the network and `--endpoint`")]
     Unreachable {
         /// What was asked for.
         place: String,
@@ -88,8 +86,8 @@ pub enum S3Error {
     },
     /// The server's certificate is not trusted, or it speaks no TLS.
     #[error(
-        "{place}: no secure connection to {server} ({words}): add its certificate to those of the \
-         system, or correct `--endpoint`"
+        "{place}: no secure connection to {server} ({words}): add its certificate to the trusted \
+         ones of this system, or correct `--endpoint`"
     )]
     Tls {
         /// What was asked for.
@@ -101,16 +99,16 @@ pub enum S3Error {
     },
     /// No credentials.
     #[error(
-        "no credentials for S3 were found ({words}): name a profile with `--profile`, set \
-         AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or give the instance a role; a bucket that \
-         is open to everybody needs none (`--no-sign-request`)"
+        "no S3 credentials found ({words}): name a profile with `--profile`, set AWS_ACCESS_KEY_ID \
+         and AWS_SECRET_ACCESS_KEY, or give the instance a role; a public bucket needs none \
+         (`--no-sign-request`)"
     )]
     NoCredentials {
         /// What the chain of providers said.
         words: String,
     },
     /// A profile that gives no credentials.
-    #[error("--profile {profile}: it gives no credentials ({words}): see `aws configure list`")]
+    #[error("--profile {profile}: no credentials found ({words}): check `aws configure list`")]
     BadProfile {
         /// Its name.
         profile: String,
@@ -118,7 +116,7 @@ pub enum S3Error {
         words: String,
     },
     /// No URL of a server.
-    #[error("--endpoint: `{endpoint}` is not the URL of a server ({why}): write https://HOST:PORT")]
+    #[error("--endpoint: `{endpoint}` is not a valid server URL ({why}): write https://HOST:PORT")]
     BadEndpoint {
         /// What was given.
         endpoint: String,
@@ -128,14 +126,16 @@ pub enum S3Error {
     /// Not encrypted.
     #[error(
         "--endpoint: {endpoint} would send everything unencrypted: use https://, or --allow-http \
-         on a network that is yours alone"
+         on a private network"
     )]
     PlainHttp {
         /// What was given.
         endpoint: String,
     },
     /// A listing that cannot be cut into partitions.
-    #[error("{place}: the server lists `{key}` out of byte order: it cannot be a source")]
+    #[error(
+        "{place}: the server lists `{key}` out of byte order, so it cannot be used as a source"
+    )]
     Unordered {
         /// What was listed.
         place: String,
@@ -144,8 +144,8 @@ pub enum S3Error {
     },
     /// A listing that tells versions not apart.
     #[error(
-        "{place}: the server lists `{key}` without an ETag, so that a change of it could not be \
-         seen: it cannot be a source"
+        "{place}: the server lists `{key}` without an ETag, so changes could not be detected: it \
+         cannot be used as a source"
     )]
     NoEtag {
         /// What was listed.
@@ -154,7 +154,7 @@ pub enum S3Error {
         key: String,
     },
     /// No space left, or no quota.
-    #[error("{place}: no space is left there ({words}): free some, or choose another place")]
+    #[error("{place}: no space left ({words}): free some, or choose another target")]
     Full {
         /// What was asked for.
         place: String,
@@ -171,8 +171,8 @@ pub enum S3Error {
     },
     /// It fails at this, while it answers everything else.
     #[error(
-        "{place}: the server fails at this again and again ({times} times), and at nothing else: \
-         {words}. See whether the object can be read or written at all"
+        "{place}: the server failed {times} times at this object and at no other: {words}. Check \
+         whether the object can be read or written at all"
     )]
     FailedAlone {
         /// What was asked for.
@@ -183,7 +183,7 @@ pub enum S3Error {
         words: String,
     },
     /// An answer that says something else than was asked.
-    #[error("{place}: the server's answer makes no sense: {words}")]
+    #[error("{place}: invalid answer from the server: {words}")]
     Nonsense {
         /// What was asked for.
         place: String,
@@ -191,7 +191,7 @@ pub enum S3Error {
         words: String,
     },
     /// The object, its version or its upload is not there as it should be.
-    #[error("{place}: it is not there as it was left ({words})")]
+    #[error("{place}: it is missing or has changed since it was written ({words})")]
     Gone {
         /// What was asked for.
         place: String,
@@ -200,8 +200,8 @@ pub enum S3Error {
     },
     /// The server does not do what is asked.
     #[error(
-        "{place}: {server} does not do this ({words}): it cannot serve this job, or a setting of \
-         the bucket forbids it"
+        "{place}: {server} does not support this request ({words}): it cannot serve this job, or a \
+         setting of the bucket forbids it"
     )]
     NotDone {
         /// What was asked for.
@@ -216,8 +216,12 @@ pub enum S3Error {
 /// What else than a missing right may be why a bucket refuses this: its owner wants something said.
 fn otherwise(right: &str) -> &'static str {
     match right {
-        right if right.contains("s3:PutObject") => "; if it takes nothing unencrypted, say `--sse`",
-        "s3:ListBucket" | "s3:GetObject" => "; if those pay who ask, say `--request-payer`",
+        right if right.contains("s3:PutObject") => {
+            "; if the bucket requires encryption, use `--sse`"
+        }
+        "s3:ListBucket" | "s3:GetObject" => {
+            "; if the bucket is requester-pays, use `--request-payer`"
+        }
         _ => "",
     }
 }

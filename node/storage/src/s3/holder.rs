@@ -75,7 +75,7 @@ impl Holder {
     pub(super) fn words(held: Option<&Self>) -> String {
         match held {
             Some(held) => format!("job {}, process {} on {}", held.job, held.pid, held.host),
-            None => "it does not say which".to_owned(),
+            None => "unknown process".to_owned(),
         }
     }
 

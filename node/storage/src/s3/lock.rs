@@ -45,8 +45,8 @@ const RENEWALS_MAX: u32 = 3;
 const ROUNDS_MAX: u32 = 10;
 
 /// What is wrong when it is not taken and cannot be renewed.
-const CHANGES: &str = "it is the lock of the target, and changes while this run renews it: see \
-                       that no other run writes there; if there is none, remove it and run again";
+const CHANGES: &str = "it is the lock of the target, and someone else changes it: make sure that \
+                       no other run writes there; if none does, delete it and run again";
 
 /// Longest lock: whoever wrote more into it was no run.
 const LOCK_BYTES_MAX: u64 = 64 << 10;
@@ -127,7 +127,7 @@ impl Lock {
                 return Ok(Self { bucket, key, conditions, held });
             }
         }
-        let holder = "several that start at the same time".to_owned();
+        let holder = "several runs that start at the same time".to_owned();
         Err(SinkError::Busy { out: bucket.uri(), holder })
     }
 
@@ -159,7 +159,7 @@ impl Lock {
             match self.renew(&mut held).await {
                 Ok(()) => {}
                 Err(SinkError::Lost { .. } | SinkError::Closed) => return,
-                Err(error) => warn!(%error, "the lock of the target could not be renewed"),
+                Err(error) => warn!(%error, "cannot renew the lock of the target"),
             }
         }
     }
@@ -332,8 +332,8 @@ async fn watch(
     warn!(
         out = bucket.uri(),
         holder,
-        "another run holds the target, or died holding it: waiting {seconds} seconds to see \
-         whether it lives"
+        "the target is locked by another run, which may have died: waiting {seconds} seconds to \
+         find out"
     );
     let mut began = Moment::now();
     while began.elapsed() < WATCH {

@@ -67,8 +67,8 @@ pub(super) async fn probe(bucket: &Bucket, job: &str) -> Result<Conditions, S3Er
     if !tried.all() {
         warn!(
             out = bucket.uri(),
-            "this server ignores conditions on writes: see to it that no two runs write to this \
-             target at the same time, for nothing else can"
+            "this server ignores conditional writes, so nothing prevents two runs from writing to \
+             this target at the same time: make sure that only one does"
         );
     }
     Ok(tried)

@@ -166,7 +166,7 @@ impl Sink for S3Sink {
         let folder = folder.trim_end_matches('/');
         check_name(folder)?;
         if !is_private(folder) {
-            let why = "only folders under `_run/` are removed as a whole";
+            let why = "only folders under `_run/` may be removed as a whole";
             return Err(SinkError::BadName { name: folder.to_owned(), why });
         }
         self.shared.check_open()?;

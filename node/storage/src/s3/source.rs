@@ -137,7 +137,7 @@ impl S3Source {
             let changed = self.form.compare_exchange(now.0, now.1, order, order);
             if changed.is_ok() && next == Form::None {
                 let from = &self.uri;
-                tracing::info!(from, "the server knows no conditions on reads");
+                tracing::info!(from, "the server does not support conditional reads");
             }
         }
         without
@@ -364,7 +364,8 @@ impl<'a> Listing<'a> {
             self.first.clone_from(whole);
         }
         let Some(key) = whole.strip_prefix(&source.prefix) else {
-            let words = format!("it lists `{whole}`, which does not begin as was asked");
+            let words =
+                format!("it lists `{whole}`, which does not start with the requested prefix");
             return Err(S3Error::Nonsense { place: place(), words }.into());
         };
         if let Some(out) = source.leave_out.as_deref().filter(|out| whole.starts_with(out)) {

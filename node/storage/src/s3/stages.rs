@@ -32,7 +32,7 @@ impl Shared {
             && !self.member
             && let Err(error) = self.lock.release().await
         {
-            warn!(%error, "the lock of the target stays; the next run takes it over");
+            warn!(%error, "cannot remove the lock of the target; the next run takes it over");
         }
         cleared
     }
@@ -57,7 +57,10 @@ impl Shared {
             Verdict::Debris => {
                 self.remove_versions(&found.public, |_| true).await?;
                 let objects = found.public.len();
-                info!(out = self.uri, objects, "removed what a dead publication left");
+                info!(
+                    out = self.uri,
+                    objects, "removed the leftovers of an interrupted publication"
+                );
             }
             verdict => refuse(verdict, &self.uri)?,
         }
@@ -243,21 +246,23 @@ impl Shared {
         if self.member {
             doomed.push(target_name(&self.job));
             if let Err(error) = self.remove_below(&format!("_run/{}/work/", self.job)).await {
-                warn!(%error, "the result is published; the job's work stays until the next run");
+                warn!(%error, "the result is published, but its temporary objects stay until the \
+                               next run");
             }
         } else {
             let staged = staged.into_iter().map(|key| Doomed { key, etag: None });
             if let Err(error) = self.bucket.remove_all(&staged.collect::<Vec<_>>()).await {
-                warn!(%error, "the result is published; copies of it stay until the next run");
+                warn!(%error, "the result is published, but copies of it stay until the next run");
             }
         }
         for name in doomed {
             if let Err(error) = self.bucket.remove(&self.bucket.key(&name)).await {
-                warn!(%error, name, "the result is published; this stays until the next run");
+                warn!(%error, name, "the result is published, but this object stays until the next \
+                                     run");
             }
         }
         if let Err(error) = self.lock.release().await {
-            warn!(%error, "the result is published; its lock stays until the next run");
+            warn!(%error, "the result is published, but its lock stays until the next run");
         }
     }
 

@@ -84,7 +84,7 @@ impl Store {
             }
             Some(News::Over(lasted)) => {
                 let lasted = lasted.as_secs();
-                warn!("{server} answers again after {lasted} s: going on");
+                warn!("{server} answers again after {lasted} s: continuing");
             }
             None => {}
         }

@@ -213,7 +213,7 @@ fn what_the_server_refuses_is_said_in_words_with_what_to_do() {
     let (source, server) = serve(vec![]);
     server.join().unwrap();
     let error = list(&source, None).unwrap_err();
-    assert!(error.to_string().contains("cannot be reached"), "{error}");
+    assert!(error.to_string().contains("cannot reach"), "{error}");
     assert_eq!(error.reason(), StorageUnavailable);
 }
 

@@ -30,7 +30,8 @@ pub(super) async fn give_up_dead_uploads(
                     || fault.code == "NotImplemented" =>
             {
                 let words = bucket.failed(&bucket.prefix, "s3:ListBucketMultipartUploads", &fault);
-                info!(%words, "unfinished uploads of dead runs, if there are any, stay");
+                info!(%words, "cannot list unfinished uploads of dead runs: if there are any, they \
+                               stay");
                 return Ok(());
             }
             Err(fault) => {
@@ -53,7 +54,7 @@ pub(super) async fn give_up_dead_uploads(
                 Err(fault) if fault.is(404) => {}
                 Err(fault) => {
                     let error = bucket.failed(key, "s3:AbortMultipartUpload", &fault);
-                    warn!(%error, "an unfinished upload of a dead run stays");
+                    warn!(%error, "cannot abort an unfinished upload of a dead run");
                 }
             }
         }

@@ -156,7 +156,9 @@ impl Upload {
         };
         let begun = bucket.ask(Load::default(), |limit| within(limit, begin())).await;
         let begun = begun.map_err(|fault| bucket.failed(key, "s3:PutObject", &fault))?;
-        let id = begun.upload_id.ok_or_else(|| bucket.broken(key, "it gave an upload no name"))?;
+        let id = begun
+            .upload_id
+            .ok_or_else(|| bucket.broken(key, "the server returned no upload ID"))?;
         let (bucket, key) = (bucket.clone(), key.to_owned());
         Ok(Self { bucket, key, id, parts: Vec::new(), finished: false })
     }
@@ -249,7 +251,8 @@ impl Drop for Upload {
             };
             if let Err(fault) = bucket.ask(Load::default(), |limit| within(limit, abort())).await {
                 let error = bucket.failed(&key, "s3:AbortMultipartUpload", &fault);
-                warn!(%error, "an unfinished upload stays; the next run for this target drops it");
+                warn!(%error, "cannot abort an unfinished upload; the next run for this target \
+                               does it");
             }
         };
         // Without a reactor the process is ending: the next run does it.

@@ -177,7 +177,7 @@ impl Bucket {
         let due = range.as_ref().map(|range| range.end - range.start);
         let fits = |length: Option<u64>, _: Option<&str>| match (length, due) {
             (Some(length), Some(due)) if length != due => {
-                Err(format!("{length} bytes came where {due} were asked for"))
+                Err(format!("received {length} bytes instead of the {due} requested"))
             }
             _ => Ok(due.or(length).unwrap_or_default()),
         };

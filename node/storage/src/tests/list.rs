@@ -126,7 +126,7 @@ fn sources_without_a_photograph_are_refused_in_words() {
     let missing = FolderSource::open(&root.path().join("none"), &[]).unwrap_err();
     assert!(matches!(missing, ListError::Missing { .. }), "{missing}");
     fs::create_dir_all(root.path().join("empty/deep")).unwrap();
-    assert!(refusal(root.path(), &everything()).contains("holds no file"));
+    assert!(refusal(root.path(), &everything()).contains("contains no files"));
     touch(root.path(), "notes.txt");
     let words = refusal(root.path(), &everything());
     assert!(words.contains("`notes.txt`") && words.contains("--pattern"), "{words}");
@@ -178,7 +178,7 @@ fn names_that_are_not_utf8_are_listed_with_their_problem() {
     let bad = Some(Problem::NameNotUtf8);
     assert_eq!(found, [("f%FF/good.jpg", bad), ("p%E9ch.jpg", bad)]);
     fs::write(root.path().join("p%E9ch.jpg"), "").unwrap();
-    assert!(refusal(root.path(), &everything()).contains("both be called `p%E9ch.jpg`"));
+    assert!(refusal(root.path(), &everything()).contains("have the key `p%E9ch.jpg`"));
 }
 
 #[test]
@@ -238,7 +238,7 @@ fn a_folder_that_may_not_be_read_is_a_row_and_a_source_an_error() {
     let rows: Vec<_> = entries.iter().map(|entry| (&*entry.key, entry.problem)).collect();
     assert_eq!(rows, [("closed/", Some(Problem::FolderDenied)), ("open/1.jpg", None)]);
     assert_eq!(summary.left_out, [".Trash-0/"]);
-    assert!(words.contains("closed may not be read"), "{words}");
+    assert!(words.contains("no permission to read the folder"), "{words}");
 }
 
 #[test]

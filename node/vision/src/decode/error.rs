@@ -20,23 +20,23 @@ pub enum DecodeError {
         "this is a {format} file; convert it to JPEG, PNG or WebP (ImageMagick: magick IN OUT.jpg)"
     )]
     UnsupportedFormat { format: &'static str },
-    #[error("the header says {width}x{height} pixels, which is no image; export it again")]
+    #[error("the header gives {width}x{height} pixels, which is not an image; export it again")]
     ZeroSize { width: u32, height: u32 },
-    #[error("{width}x{height} pixels: a side is over the limit of {max}; shrink the photograph")]
+    #[error("{width}x{height} pixels: a side exceeds the limit of {max}; shrink the photograph")]
     SideTooLong { width: u32, height: u32, max: u32 },
     #[error(
-        "{width}x{height} pixels are over the limit of {max} in all; shrink the photograph, or \
+        "{width}x{height} pixels exceed the limit of {max} in total; shrink the photograph, or \
          raise the limit (--max-megapixels)"
     )]
     TooManyPixels { width: u32, height: u32, max: u64 },
     #[error(
-        "decoding needs {needed} bytes of memory, over the limit of {max}; shrink it, save it as a \
-         baseline file, or raise the limit (--max-megapixels)"
+        "decoding needs {needed} bytes of memory, more than the limit of {max}; shrink it, save it \
+         as a baseline file, or raise the limit (--max-megapixels)"
     )]
     DecoderMemory { needed: u64, max: u64 },
     #[error("the JPEG ends before its end-of-image marker; upload it again")]
     JpegTruncated,
-    #[error("the JPEG is damaged ({reason}); upload it again or export it anew")]
+    #[error("the JPEG is damaged ({reason}); upload or export it again")]
     JpegCorrupt { reason: String },
     #[error("the JPEG uses {feature}, which is not supported; save it as baseline or progressive")]
     JpegUnsupported { feature: String },
@@ -44,23 +44,22 @@ pub enum DecodeError {
     PngTruncated,
     #[error("the checksum of the PNG's {chunk} chunk is wrong; upload it again")]
     PngCrc { chunk: String },
-    #[error("the PNG is damaged ({reason}); upload it again or export it anew")]
+    #[error("the PNG is damaged ({reason}); upload or export it again")]
     PngCorrupt { reason: String },
     #[error("the WebP file ends early; upload it again")]
     WebpTruncated,
-    #[error("the WebP file is damaged ({reason}); upload it again or export it anew")]
+    #[error("the WebP file is damaged ({reason}); upload or export it again")]
     WebpCorrupt { reason: String },
-    #[error(
-        "the decoder gave up in an unforeseen way ({reason}); open and save the photograph anew"
-    )]
+    #[error("the decoder failed unexpectedly ({reason}); open the photograph and save it again")]
     DecoderPanic { reason: String },
     #[error(
-        "the decoder died of this photograph, twice, in a process of its own; open and save it anew"
+        "the decoder crashed on this photograph, twice, in a separate process; open it and save it \
+         again"
     )]
     DecoderCrashed,
     #[error(
-        "the decoder took too long over this photograph, twice, in a process of its own; shrink it \
-         or save it as a baseline file"
+        "the decoder took too long for this photograph, twice, in a separate process; shrink it or \
+         save it as a baseline file"
     )]
     DecoderTime,
     /// What a decoder in a process of its own found; `code` is one of [`CODES`].
@@ -89,9 +88,9 @@ pub const CODES: &[(&str, &str)] = &[
     ("png_corrupt", "the PNG's header, palette or compressed data are damaged"),
     ("webp_truncated", "the WebP file ends before its image data do"),
     ("webp_corrupt", "the WebP file's chunks or bit stream are damaged"),
-    ("decoder_panic", "the decoder panicked; the photograph alone is lost"),
-    ("decoder_crashed", "the decoder died twice in a process of its own"),
-    ("decoder_time", "the decoder exceeded its time twice in a process of its own"),
+    ("decoder_panic", "the decoder panicked; only this photograph is affected"),
+    ("decoder_crashed", "the decoder crashed twice in a separate process"),
+    ("decoder_time", "the decoder timed out twice in a separate process"),
 ];
 
 impl DecodeError {

@@ -6,15 +6,15 @@ use crate::model::kernels::UnavailableKernel;
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum WeightsError {
     /// Shorter than the eight bytes of the header's length.
-    #[error("the weights have {len} bytes, too few for safetensors: fetch the file again")]
+    #[error("the weights have {len} bytes, too few for a safetensors file: download it again")]
     TooShort {
         /// Bytes there are.
         len: usize,
     },
     /// The header would be larger than any honest one.
     #[error(
-        "the weights declare a header of {declared} bytes, above the limit of {limit}: \
-             this is not a safetensors file of weights"
+        "the weights declare a header of {declared} bytes, above the limit of {limit}: this is not \
+         a safetensors file"
     )]
     HeaderTooLong {
         /// Bytes declared.
@@ -24,8 +24,8 @@ pub enum WeightsError {
     },
     /// The header does not fit in the file.
     #[error(
-        "the weights declare a header of {declared} bytes, but only {available} follow: \
-             the file is truncated, fetch it again"
+        "the weights declare a header of {declared} bytes, but only {available} follow: the file \
+         is truncated, download it again"
     )]
     HeaderTruncated {
         /// Bytes declared.
@@ -47,8 +47,8 @@ pub enum WeightsError {
     },
     /// A tensor's bytes are not in the file.
     #[error(
-        "tensor {name:?} lies at bytes {start}..{end} of {len}: the file is truncated or its \
-             header wrong, fetch it again"
+        "tensor {name:?} is at bytes {start}..{end} of {len}: the file is truncated or its header \
+         is wrong, download it again"
     )]
     OutOfRange {
         /// The tensor.
@@ -96,15 +96,15 @@ pub enum WeightsError {
     },
     /// No family has these tensors.
     #[error(
-        "no known family of weights has a tensor {example:?}: use MobileNetV2 as torchvision, \
-             timm or Transformers save it"
+        "no known network has a tensor {example:?}: use MobileNetV2 weights saved by torchvision, \
+         timm or Transformers"
     )]
     Unrecognised {
         /// The first tensor's name.
         example: String,
     },
     /// A tensor that the network needs is not there.
-    #[error("tensor {name:?} is missing from the {family} weights: fetch or export them again")]
+    #[error("tensor {name:?} is missing from the {family} weights: download or export them again")]
     Missing {
         /// The tensor.
         name: String,
@@ -112,7 +112,7 @@ pub enum WeightsError {
         family: &'static str,
     },
     /// A tensor that the network has no place for.
-    #[error("tensor {name:?} has no place in {family}: these are the weights of another network")]
+    #[error("{family} has no tensor {name:?}: these are the weights of another network")]
     Unexpected {
         /// The tensor.
         name: String,
@@ -158,8 +158,8 @@ pub enum WeightsError {
     },
     /// Metadata that cannot be right.
     #[error(
-        "the metadata of the weights say {key} = {value:?}, expected {expected}: correct \
-             or remove it"
+        "the metadata of the weights has {key} = {value:?}, expected {expected}: correct or remove \
+         it"
     )]
     Metadata {
         /// The key.
@@ -178,7 +178,7 @@ pub enum WeightsError {
 #[derive(Debug, thiserror::Error)]
 pub enum ModelError {
     /// Sides of zero, or beyond the limit.
-    #[error("the network cannot take {height}x{width} pixels: sides must be 1 to {limit}")]
+    #[error("the network does not accept {height}x{width} pixels: sides must be 1 to {limit}")]
     Side {
         /// Height asked for.
         height: usize,

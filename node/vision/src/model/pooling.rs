@@ -17,7 +17,7 @@ pub enum Pooling {
 
 /// A pooling that does not exist.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("there is no pooling {0:?}: use avg, max or none")]
+#[error("unknown pooling {0:?}: use avg, max or none")]
 pub struct UnknownPooling(String);
 
 impl Pooling {
@@ -137,6 +137,6 @@ mod tests {
             assert_eq!(pooling.name().parse(), Ok(pooling));
         }
         let refusal = "mean".parse::<Pooling>().unwrap_err();
-        assert_eq!(refusal.to_string(), "there is no pooling \"mean\": use avg, max or none");
+        assert_eq!(refusal.to_string(), "unknown pooling \"mean\": use avg, max or none");
     }
 }

@@ -71,17 +71,21 @@ pub struct Origins {
 #[allow(missing_docs, reason = "each variant's message says what it means")]
 pub enum PreprocessError {
     #[error(
-        "neither flags, nor the weights' metadata, nor the family say the {field} of the input; \
-         give {flag}, or write `{field}` into the weights' metadata"
+        "the {field} of the input is not given by a flag, by the metadata of the weights, or by \
+         the network; use {flag}, or add `{field}` to the metadata of the weights"
     )]
     Undefined { field: &'static str, flag: &'static str },
-    #[error("{field} is {value}, which no photograph can be prepared with; correct the {origin}")]
+    #[error("{field} is {value}, which cannot be used for preprocessing; correct the {origin}")]
     Unusable { field: &'static str, value: String, origin: Origin },
-    #[error("`{0}` is no input size; write 224 or 320x240 with sides of 1 to {SIDE_MAX}")]
+    #[error(
+        "--size: `{0}` is not an input size; write 224, or 320x240, with sides of 1 to {SIDE_MAX}"
+    )]
     BadSize(String),
-    #[error("`{0}` is no preprocessing profile; choose keras, torchvision, caffe or unit")]
+    #[error(
+        "--preprocess: `{0}` is not a preprocessing profile; use keras, torchvision, caffe or unit"
+    )]
     UnknownProfile(String),
-    #[error("{field} is described as `{value}`, which this release does not do")]
+    #[error("{field} is described as `{value}`, which this release does not support")]
     Foreign { field: &'static str, value: String },
 }
 

@@ -51,7 +51,7 @@ fn a_field_that_nobody_says_is_named_with_its_flag() {
     assert_eq!(error, PreprocessError::Undefined { field: "scale", flag: "--preprocess" });
     let silent = Declared { input_size: None, ..family() };
     let error = Preprocess::settle(&Flags::default(), &Declared::default(), &silent).unwrap_err();
-    assert!(error.to_string().contains("give --size"), "{error}");
+    assert!(error.to_string().contains("use --size"), "{error}");
 }
 
 #[test]

@@ -46,7 +46,10 @@ pub enum SuspectError {
     #[error(transparent)]
     Photograph(#[from] DecodeError),
     /// The world's fault: another attempt.
-    #[error("no process to decode a large photograph in; free memory and processes")]
+    #[error(
+        "cannot start a process to decode a large photograph; free memory or raise the process \
+         limit"
+    )]
     World(#[from] io::Error),
 }
 

@@ -109,15 +109,15 @@ fn hear(
 fn judge(status: ExitStatus, late: bool) -> io::Result<Death> {
     match status.signal() {
         _ if late => {
-            let words = "the decoder's process had no processor for too long";
+            let words = "the decoder process did not get enough CPU time";
             Err(io::Error::new(io::ErrorKind::TimedOut, words))
         }
         Some(SIGXCPU) => Ok(Death::Time),
         Some(signal) if FOREIGN_SIGNALS.contains(&signal) => {
-            Err(io::Error::new(io::ErrorKind::Interrupted, "the decoder's process was stopped"))
+            Err(io::Error::new(io::ErrorKind::Interrupted, "the decoder process was stopped"))
         }
         Some(_) => Ok(Death::Crash),
         // It ended by itself without an answer: no decoder does that, a strange program does.
-        None => Err(io::Error::other(format!("the decoder's process gave no answer ({status})"))),
+        None => Err(io::Error::other(format!("the decoder process did not answer ({status})"))),
     }
 }

@@ -25,7 +25,7 @@ fn a_new_log_is_empty_and_belongs_to_its_owner_alone() {
     let reserve = fs::metadata(path.with_extension("reserve")).unwrap();
     assert!(reserve.blocks() * 512 >= 16 << 20, "room that is promised only");
     let refused = RedbLog::create(&path, STORAGE).expect_err("there is one");
-    assert!(refused.to_string().contains("exists already"), "{refused}");
+    assert!(refused.to_string().contains("already exists"), "{refused}");
     let refused = RedbLog::open(&path, STORAGE).expect_err("in use");
     assert!(refused.to_string().contains("in use by another process"), "{refused}");
 }
@@ -34,11 +34,11 @@ fn a_new_log_is_empty_and_belongs_to_its_owner_alone() {
 fn a_log_of_another_storage_or_a_newer_release_is_refused_with_what_to_do() {
     let (_folder, path) = place();
     let missing = RedbLog::open(&path, STORAGE).expect_err("nothing there");
-    assert!(missing.to_string().contains("is not there"), "{missing}");
+    assert!(missing.to_string().contains("is missing"), "{missing}");
     drop(RedbLog::create(&path, STORAGE).unwrap());
     let other = RedbLog::open(&path, "77aa").expect_err("another's").to_string();
-    assert!(other.contains("log.redb belongs to storage `5f0c` and not to `77aa`"), "{other}");
-    assert!(other.contains("wiped or exchanged"), "{other}");
+    assert!(other.contains("log.redb has the log ID `5f0c` instead of `77aa`"), "{other}");
+    assert!(other.contains("wiped or replaced"), "{other}");
     assert!(other.contains("join again with an empty --data-dir"), "{other}");
     set_format(&path, FORMAT + 1);
     let newer = RedbLog::open(&path, STORAGE).expect_err("newer").to_string();
@@ -74,7 +74,10 @@ fn an_old_copy_of_the_log_is_refused() {
     drop(log);
     fs::write(&path, old).unwrap();
     let refused = RedbLog::open(&path, STORAGE).expect_err("an old copy").to_string();
-    assert!(refused.contains("older than what this node acknowledged (write 2 of 3)"), "{refused}");
+    assert!(
+        refused.contains("older than what this node has acknowledged (write 2 of 3)"),
+        "{refused}"
+    );
     assert!(refused.contains("join again with an empty --data-dir"), "{refused}");
     // Without its mark it is taken for what it says it is.
     fs::remove_file(path.with_extension("mark")).unwrap();
@@ -141,7 +144,7 @@ fn a_full_disk_ends_the_log_and_the_reserve_lets_it_start_and_compact() {
     assert!(matches!(refused, StoreError::Full { .. }), "{refused}");
     assert!(acknowledged > 1, "some were taken");
     let latched = log.append(&[], Some(Vote::default())).expect_err("it failed before");
-    assert!(latched.to_string().contains("must end"), "{latched}");
+    assert!(latched.to_string().contains("must stop"), "{latched}");
     assert!(log.last().is_err(), "reads fail as well");
     drop(log);
 

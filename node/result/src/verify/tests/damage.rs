@@ -63,7 +63,7 @@ fn the_figures_are_those_of_the_result() {
         "complete     ok       20 files\n",
         "rows         ok       18 good, 4 bad, 88231 bytes of photographs\n",
         "keys         ok       22 keys, each in one row\n",
-        "projection   ok       36 scores, equal to the bit\n",
+        "projection   ok       36 scores, equal bit for bit\n",
         "csv          ok       18 rows\n",
     ] {
         assert!(text.contains(figures), "{figures} in\n{text}");

@@ -85,7 +85,7 @@ fn sealing_again_what_was_not_changed_passes() {
 #[test]
 fn a_lost_row_is_missed_by_the_count() {
     let verdict = forged(|memory, _| quarantine(memory, 0, |rows| drop(rows.pop())));
-    assert_fails(&verdict, "rows", "says 4 bad rows, the parts hold 3", &[]);
+    assert_fails(&verdict, "rows", "gives 4 bad rows, but the parts have 3", &[]);
 }
 
 #[test]
@@ -93,14 +93,14 @@ fn a_key_in_both_tables_is_found() {
     let verdict = forged(|memory, _| {
         quarantine(memory, 0, |rows| rows[0].subject.path = "Apple/002.jpg".to_owned());
     });
-    assert_fails(&verdict, "keys", "`Apple/002.jpg` stands in the quarantine as well", &[]);
+    assert_fails(&verdict, "keys", "`Apple/002.jpg` is also in the quarantine", &[]);
 }
 
 #[test]
 fn a_wrong_code_is_found() {
     let verdict =
         forged(|memory, _| quarantine(memory, 2, |rows| rows[0].code = "gone".to_owned()));
-    assert_fails(&verdict, "rows", "counts other codes", &[]);
+    assert_fails(&verdict, "rows", "its counts per code", &[]);
 }
 
 #[test]
@@ -109,7 +109,7 @@ fn a_whole_lost_partition_is_found() {
         memory.0.remove("features/part-00001.parquet");
         memory.0.remove("pca/part-00001.parquet");
     });
-    assert_fails(&verdict, "rows", "has 2 parts where there are 3 partitions", &["csv", "scores"]);
+    assert_fails(&verdict, "rows", "has 2 parts, but there are 3 partitions", &["csv", "scores"]);
 }
 
 #[test]
@@ -130,7 +130,7 @@ fn a_feature_that_is_off_by_one_bit_is_found() {
     });
     // The components still fit within the tolerance; the means and one score do not, to the bit.
     let moments = verdict.check("moments").unwrap();
-    assert!(moments.findings[0].contains("1 means are not those of features/"), "{verdict}");
+    assert!(moments.findings[0].contains("1 means do not match features/"), "{verdict}");
 }
 
 #[test]
@@ -138,7 +138,7 @@ fn a_score_that_is_off_by_one_bit_is_found() {
     let verdict = forged(|memory, _| {
         scores(memory, 2, |rows| rows.values[1] = f32::from_bits(rows.values[1].to_bits() ^ 1));
     });
-    let words = "pca/part-00002.parquet: 1 scores are not those of the model, first \
+    let words = "pca/part-00002.parquet: 1 scores do not match the model, the first one at \
                  `Apple/013.jpg`, component 2";
     assert_fails(&verdict, "projection", words, &["csv"]);
 }
@@ -148,7 +148,7 @@ fn scores_under_another_label_are_found() {
     let verdict = forged(|memory, _| {
         scores(memory, 0, |rows| rows.subjects[0].label = Some("Pear".to_owned()));
     });
-    assert_fails(&verdict, "scores", "its rows are not those of features/", &["csv"]);
+    assert_fails(&verdict, "scores", "its rows do not match those of features/", &["csv"]);
 }
 
 #[test]
@@ -212,14 +212,14 @@ fn too_many_components_for_the_share_that_was_asked_are_found() {
         model(memory, |facts, _| facts.target = Target::Share(0.3));
         report.pca.as_mut().unwrap().target = Target::Share(0.3);
     });
-    assert_fails(&verdict, "model", "are not the fewest that keep 0.3", &[]);
+    assert_fails(&verdict, "model", "are not the fewest that explain 0.3", &[]);
 }
 
 #[test]
 fn a_copy_of_the_model_that_says_something_else_is_found() {
     for name in [names::MODEL_NPZ, names::MODEL_README, names::SCREE_CSV, names::SCREE_SVG] {
         let verdict = forged(|memory, _| memory.0.get_mut(name).unwrap().push(b' '));
-        assert_fails(&verdict, "model", &format!("{name}: does not say what the model says"), &[]);
+        assert_fails(&verdict, "model", &format!("{name}: does not match the model"), &[]);
     }
 }
 
@@ -234,13 +234,13 @@ fn a_file_that_is_no_part_of_a_result_is_found_though_success_names_it() {
 #[test]
 fn a_report_that_does_not_fit_is_found() {
     let verdict = forged(|_, report| report.pca = None);
-    assert_fails(&verdict, "report", "knows of no components", &[]);
+    assert_fails(&verdict, "report", "has no components", &[]);
     let verdict = forged(|_, report| report.certificate[0].value = 1.0);
     assert_fails(&verdict, "report", "certifies that orthonormality is 1e0", &[]);
     let verdict = forged(|_, report| report.pca.as_mut().unwrap().share = 0.5);
-    assert_fails(&verdict, "report", "other shares of the variance", &[]);
+    assert_fails(&verdict, "report", "different shares of the variance", &[]);
     let verdict = forged(|_, report| report.weights.sha256 = "11".repeat(32));
-    assert_fails(&verdict, "report", "describes another model", &[]);
+    assert_fails(&verdict, "report", "describes a different model", &[]);
     let verdict = forged(|_, report| report.bytes += 1);
     assert_fails(&verdict, "rows", "says 88232 bytes of photographs", &[]);
 }
@@ -255,7 +255,7 @@ fn a_given_model_is_not_held_against_features_it_was_not_fitted_to() {
     let own = facts(Standardize::MeanStd, true);
     let more = ModelFacts { rows: own.rows + 1, ..own };
     let (mut memory, mut report) = published(&more);
-    assert_fails(&verify(&memory, &Plain), "moments", "rows were fitted", &[]);
+    assert_fails(&verify(&memory, &Plain), "moments", "fitted rows", &[]);
     given(&mut report);
     memory.seal(report);
     let verdict = verify(&memory, &Plain);
@@ -264,12 +264,12 @@ fn a_given_model_is_not_held_against_features_it_was_not_fitted_to() {
         model(memory, |_, arrays| arrays.components[0] *= 1.5);
         given(report);
     });
-    assert_fails(&verdict, GIVEN_MODEL, "no model that fruitnode fitted", &["projection"]);
+    assert_fails(&verdict, GIVEN_MODEL, "not fitted by fruitnode", &["projection"]);
     let verdict = forged(|memory, report| {
         features(memory, 1, |rows| rows.values[3] += 0.25);
         given(report);
     });
-    assert_fails(&verdict, "projection", "scores are not those of the model", &[]);
+    assert_fails(&verdict, "projection", "scores do not match the model", &[]);
 }
 
 #[test]

@@ -64,7 +64,7 @@ pub(crate) fn text(status: &ClusterStatus, rates: &Rates, now_ms: u64) -> String
     let health = health(status);
     let mut out = format!("{}  cluster {}", health.state, called(status));
     if status.partial {
-        out.push_str(&format!(", as {} knows it", node::id(status.answered_by)));
+        out.push_str(&format!(", as known to {}", node::id(status.answered_by)));
     }
     out.push('\n');
     for notice in &health.notices {
@@ -79,7 +79,9 @@ pub(crate) fn text(status: &ClusterStatus, rates: &Rates, now_ms: u64) -> String
     out.push('\n');
     out.push_str(&match running.is_empty() {
         // A node that only works knows of no jobs but its own tasks.
-        true if status.partial && status.applied == 0 => "  jobs are not known here\n".to_owned(),
+        true if status.partial && status.applied == 0 => {
+            "  jobs are not known to this node\n".to_owned()
+        }
         true => "  no job is running\n".to_owned(),
         false => job::table(&running, now_ms, "  "),
     });
@@ -136,7 +138,7 @@ pub(crate) fn one_line(status: &ClusterStatus, now_ms: u64) -> String {
     let number = status.nodes.iter().filter(|node| node.state == of_state).count();
     let all = status.nodes.iter().filter(|node| node.state != "removed").count();
     let leader = match (status.leader, status.term) {
-        (0, _) => format!("no coordinator, as {} knows", node::id(status.answered_by)),
+        (0, _) => format!("no coordinator, as known to {}", node::id(status.answered_by)),
         (leader, 0) => format!("coordinator {}", node::id(leader)),
         (leader, term) => format!("coordinator {}, term {term}", node::id(leader)),
     };
@@ -236,7 +238,7 @@ mod tests {
         let text = text(&status, &Rates::new(), 61_000);
         for says in [
             "DEGRADED  cluster fruits (ab12cd34)\n",
-            "  ! n3 (10.0.0.3:7400) votes and is lost: start it again",
+            "  ! n3 (10.0.0.3:7400) is a voter and is lost: start it again",
             "  coordinator               n1, term 4\n",
             "  voters                    n1, n2, n3 (3 wanted)\n",
             "  nodes                     1 ready, 1 draining, 1 lost\n",
@@ -271,15 +273,18 @@ mod tests {
         (status.partial, status.leaderless_ms) = (true, 14_000);
         let text = text(&status, &Rates::new(), 0);
         for says in [
-            "STOPPED  cluster fruits (ab12cd34), as n1 knows it\n",
+            "STOPPED  cluster fruits (ab12cd34), as known to n1\n",
             "  coordinator               none\n",
             "  nodes                     1 answers, 1 silent, 1 unknown\n",
-            "jobs are not known here",
+            "jobs are not known to this node",
         ] {
             assert!(text.contains(says), "{says}: {text}");
         }
         let line = one_line(&status, 0);
-        assert!(line.starts_with("STOPPED: no coordinator, as n1 knows, 1 of 3 nodes"), "{line}");
+        assert!(
+            line.starts_with("STOPPED: no coordinator, as known to n1, 1 of 3 nodes"),
+            "{line}"
+        );
         assert!(!line.contains("14"), "it says the same for as long as it is so: {line}");
         let json = json(&status, &Rates::new());
         assert_eq!(
@@ -288,7 +293,7 @@ mod tests {
         );
         let nobodys = ClusterStatus { name: String::new(), voters_wanted: 0, ..status };
         let text = super::text(&nobodys, &Rates::new(), 0);
-        assert!(text.starts_with("STOPPED  cluster ab12cd34, as n1"), "{text}");
+        assert!(text.starts_with("STOPPED  cluster ab12cd34, as known to n1"), "{text}");
         assert!(!text.contains("wanted"), "{text}");
     }
 

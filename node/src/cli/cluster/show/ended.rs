@@ -56,15 +56,16 @@ impl Ended {
         line(&mut out, "attempts", format!("{began}, of which failed {failed}"));
         if !self.attempts_known {
             out.push_str(
-                "\n  What was tried is no longer known: without a result it is kept in the \
-                 coordinator's\n  memory alone, and another node became coordinator, it was \
-                 started anew, or other jobs\n  ended since. The logs of the nodes may tell \
-                 more.\n",
+                "\n  The attempts are no longer available. For a job without a result they are \
+                 only kept in\n  the memory of the coordinator, which has changed or restarted, or \
+                 other jobs have ended\n  since. The logs of the nodes may have more.\n",
             );
         }
         if self.attempts_left_out > 0 {
             let left_out = count(self.attempts_left_out);
-            out.push_str(&format!("\n  The first {left_out} attempts were too many to be kept.\n"));
+            out.push_str(&format!(
+                "\n  The first {left_out} attempts were not kept, because there were too many.\n"
+            ));
         }
         out
     }
@@ -72,7 +73,7 @@ impl Ended {
     /// What became of one of its photographs.
     pub(crate) fn of_photograph(&self) -> String {
         let how = if self.outcome == "cancelled" { "was cancelled" } else { "failed" };
-        format!("not known: the job {how}, and what it left was cleared away")
+        format!("not known: the job {how}, and its target was cleaned up")
     }
 }
 
@@ -99,7 +100,8 @@ mod tests {
     fn a_job_that_failed_says_where_and_why_and_whether_its_attempts_are_known() {
         let explained = explain("week", &[], Vec::new(), Some(Ended::of(failed())));
         let text = explained.text();
-        for says in ["extract:7", "(too_many_bad)", "12, of which failed 4", "no longer known"] {
+        for says in ["extract:7", "(too_many_bad)", "12, of which failed 4", "no longer available"]
+        {
             assert!(text.contains(says), "{says}: {text}");
         }
         let json = explained.json();
@@ -108,7 +110,7 @@ mod tests {
 
         let known = EndedJob { attempts_known: true, attempts_left_out: 5, ..failed() };
         let text = explain("week", &[], Vec::new(), Some(Ended::of(known))).text();
-        assert!(!text.contains("no longer known") && text.contains("The first 5"), "{text}");
+        assert!(!text.contains("no longer available") && text.contains("The first 5"), "{text}");
     }
 
     #[test]
@@ -118,6 +120,6 @@ mod tests {
         assert_eq!((ended.task.as_ref(), ended.code, ended.detail.as_ref()), (None, None, None));
         let text = key_text("a.jpg", None, &[], Some(&ended));
         assert!(text.contains("not known: the job was cancelled"), "{text}");
-        assert!(!text.contains("not over"), "{text}");
+        assert!(!text.contains("still running"), "{text}");
     }
 }

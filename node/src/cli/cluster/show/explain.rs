@@ -187,7 +187,7 @@ pub(crate) fn key_text(
     line(&mut out, "photograph", key);
     match fate {
         None => {
-            let unknown = || "not told yet: the job is not over".to_owned();
+            let unknown = || "not known yet: the job is still running".to_owned();
             line(&mut out, "became", ended.map_or_else(unknown, Ended::of_photograph));
             return out + &ended.map(Ended::text).unwrap_or_default();
         }
@@ -201,7 +201,7 @@ pub(crate) fn key_text(
                 line(&mut out, "because", format!("{}: {}", fate.code, fate.detail));
             }
             _ => {
-                line(&mut out, "became", "nothing: it was not among the listed keys");
+                line(&mut out, "became", "not found: it is not one of the listed keys");
                 return out;
             }
         },

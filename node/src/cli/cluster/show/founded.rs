@@ -42,18 +42,19 @@ impl Founded<'_> {
         let mut out = String::new();
         line(&mut out, "cluster", format!("{} ({})", self.name, self.cluster));
         line(&mut out, "first node", format!("n1 at {}", self.address));
-        line(&mut out, "keeps what it is in", self.data_dir.display().to_string());
+        line(&mut out, "data directory", self.data_dir.display().to_string());
         let folders: Vec<_> =
             self.client_dirs.iter().map(|dir| dir.display().to_string()).collect();
-        line(&mut out, "your certificate", folders.join(" and "));
+        line(&mut out, "client certificate", folders.join(" and "));
         let life = span(u64::try_from(self.life.as_millis()).unwrap_or(u64::MAX));
         let caution = caution(self.address);
         let (who, how) = match caution {
-            None => ("machines", "with the --listen at which the others reach it"),
-            Some(_) => ("nodes", "with a --data-dir and a --listen of its own"),
+            None => ("machines", "with a --listen address that the others can reach"),
+            Some(_) => ("nodes", "with its own --data-dir and --listen"),
         };
         out.push_str(&format!(
-            "\non each of up to {} {who}, within {life} (the token is not shown again), {how}:\n",
+            "\nto join up to {} {who} within {life}, run this on each of them, {how} (the token is \
+             not shown again):\n",
             self.uses,
         ));
         out.push_str(&format!("  {}\n", self.join()));
@@ -62,7 +63,7 @@ impl Founded<'_> {
         }
         if !self.starts {
             out.push_str(&format!(
-                "\nfirst run this node: fruitnode start --data-dir {}\n",
+                "\nbut first start this node: fruitnode start --data-dir {}\n",
                 word(self.data_dir)
             ));
         }
@@ -105,9 +106,9 @@ pub(crate) fn join_line(address: &str, token: &str) -> String {
 pub(crate) fn caution(address: &str) -> Option<String> {
     let (_, port) = address.rsplit_once(':').filter(|_| only_here(address))?;
     Some(format!(
-        "{address} is on one machine alone: no other machine can join there. If others shall, stop \
-         the node and bring it back with: fruitnode start --listen 0.0.0.0:{port} --advertise \
-         HOST:{port}"
+        "{address} can only be reached from this machine, so no other machine can join. To let \
+         others join, stop the node and start it again with: fruitnode start --listen \
+         0.0.0.0:{port} --advertise HOST:{port}"
     ))
 }
 
@@ -131,18 +132,18 @@ mod tests {
         };
         let text = founded.text();
         assert!(text.contains("\n  fruitnode join 10.0.0.1:7400 --token FN1.pin.id.secret\n"));
-        assert!(text.contains("up to 8 machines, within 24 h"), "{text}");
+        assert!(text.contains("up to 8 machines within 24 h"), "{text}");
         assert!(text.contains("then: fruitnode status --certs-dir '/data/my node/client'\n"));
         assert!(!text.contains("fruitnode start"), "{text}");
-        assert!(text.contains("with the --listen at which the others reach it"), "{text}");
+        assert!(text.contains("with a --listen address that the others can reach"), "{text}");
         assert_eq!(founded.json()["warning"], Value::Null);
         founded.starts = false;
         assert!(founded.text().contains("fruitnode start --data-dir '/data/my node'\n"));
         let here = Founded { address: "127.0.0.1:7401", ..founded };
         let text = here.text();
-        assert!(text.contains("127.0.0.1:7401 is on one machine alone"), "{text}");
+        assert!(text.contains("127.0.0.1:7401 can only be reached from this machine"), "{text}");
         assert!(text.contains("--listen 0.0.0.0:7401 --advertise HOST:7401"), "{text}");
-        assert!(text.contains("up to 8 nodes") && !text.contains("machines,"), "{text}");
+        assert!(text.contains("up to 8 nodes") && !text.contains("machines within"), "{text}");
         assert!(here.json()["warning"].as_str().unwrap().contains("no other machine"));
         let both = [dirs[0].clone(), PathBuf::from("/data/config/fruitnode/client")];
         let text = Founded { client_dirs: &both, ..here }.text();

@@ -231,7 +231,7 @@ pub(crate) fn summary(job: &JobStatus, now_ms: u64) -> String {
     let mut out = String::new();
     body(&mut out, job, now_ms);
     out.push_str(&format!(
-        "\nresult in {}: report.html for people; report.json, features/, _SUCCESS\n",
+        "\nresult in {}: open report.html first; report.json has the same for programs\n",
         plain(&job.to)
     ));
     out.push_str(&format!("next: fruitnode verify {}\n", shell_word(&plain(&job.to))));
@@ -254,7 +254,7 @@ fn body(out: &mut String, job: &JobStatus, now_ms: u64) {
         line(out, "ranges", format!("{} of {} listed", job.ranges_listed, job.ranges));
     }
     line(out, "rows of features", count(job.good));
-    line(out, "in quarantine", count(job.bad));
+    line(out, "quarantined", count(job.bad));
     if job.components > 0 {
         line(out, "components", job.components.to_string());
     }
@@ -270,7 +270,7 @@ fn body(out: &mut String, job: &JobStatus, now_ms: u64) {
         line(out, "failed attempts", job.failed_attempts.to_string());
     }
     if job.remade > 0 {
-        line(out, "moments made again", job.remade.to_string());
+        line(out, "moments recomputed", job.remade.to_string());
     }
     if !ended(job) {
         line(out, "leases", format!("{} on {} nodes", job.leases, job.nodes));
@@ -288,7 +288,7 @@ fn body(out: &mut String, job: &JobStatus, now_ms: u64) {
         match end(job) {
             Some(End::Succeeded) => {
                 let rate = job.keys as f64 * 1e3 / took.max(1) as f64;
-                format!("{}, {rate:.0} photographs/s over all", span(took))
+                format!("{}, {rate:.0} photographs/s overall", span(took))
             }
             _ => span(took),
         },
@@ -338,13 +338,13 @@ mod tests {
             "  photographs               10,260
   partitions                11
   rows of features          10,250
-  in quarantine             10
+  quarantined               10
   components                57
   GETs per photograph       1.00
   inferences per photograph 1.00
-  time                      10.3 s, 1000 photographs/s over all
+  time                      10.3 s, 1000 photographs/s overall
 
-result in s3://fruits/my out: report.html for people; report.json, features/, _SUCCESS
+result in s3://fruits/my out: open report.html first; report.json has the same for programs
 next: fruitnode verify 's3://fruits/my out'
       fruitnode job explain week-47
 "

@@ -126,18 +126,18 @@ pub(crate) fn details(node: &NodeStatus) -> String {
         line(&mut out, "behind", format!("{} entries of the log", count(node.log_behind)));
     }
     line(&mut out, "slots", format!("{} of {} used", node.used, node.slots));
-    line(&mut out, "computes as", &node.compute_class);
+    line(&mut out, "compute class", &node.compute_class);
     line(&mut out, "release", &node.release);
     if let Some(beat) = &node.beat {
         line(&mut out, "photographs", {
             let (done, bad) = (count(beat.inferences), count(beat.bad));
-            format!("{done} since it was started, {bad} more in quarantine")
+            format!("{done} since it was started, {bad} more quarantined")
         });
         line(&mut out, "fetched", format!("{} in {} GETs", bytes(beat.bytes), count(beat.gets)));
         line(&mut out, "memory", bytes(beat.memory_bytes));
     }
     if let Some(ends) = certificate_ends_ms(node) {
-        line(&mut out, "certificate", format!("good until {}", time(ends)));
+        line(&mut out, "certificate", format!("valid until {}", time(ends)));
     }
     out
 }

@@ -31,7 +31,7 @@ impl Late {
     /// For people.
     pub(crate) fn text(&self) -> String {
         format!(
-            "\n  overdue: {}, attempt {} on {}, without progress for {}; another one is to come\n",
+            "\n  overdue: {}, attempt {} on {}, without progress for {}; another attempt follows\n",
             self.task,
             self.attempt,
             self.node,

@@ -22,7 +22,7 @@ pub(crate) fn json(row: &Row) -> Value {
 pub(crate) fn line(row: &Row) -> String {
     let (path, label) = (plain(&row.path), plain(&row.label));
     if !row.code.is_empty() {
-        return format!("{path}  {label}  in quarantine: {}", plain(&row.code));
+        return format!("{path}  {label}  quarantined: {}", plain(&row.code));
     }
     let shown = row.features.iter().take(NUMBERS_SHOWN).map(|number| format!("{number:.3}"));
     let shown = shown.collect::<Vec<_>>().join(" ");
@@ -33,7 +33,7 @@ pub(crate) fn line(row: &Row) -> String {
 /// That rows were left out.
 pub(crate) fn skipped(node: u64, rows: u64) -> String {
     let node = node::id(node);
-    format!("{} rows of {node} were left out: they were made faster than read", count(rows))
+    format!("{} rows of {node} were skipped: they were computed faster than read", count(rows))
 }
 
 #[cfg(test)]
@@ -53,11 +53,11 @@ mod tests {
         assert_eq!(json(&good)["features"][1], 0.25);
         assert!(!json(&good).to_string().contains('\n'));
         let bad = Row { code: "truncated".to_owned(), features: Vec::new(), ..good };
-        assert!(line(&bad).ends_with("in quarantine: truncated"));
+        assert!(line(&bad).ends_with("quarantined: truncated"));
         assert!(json(&bad).get("features").is_none());
         assert_eq!(
             skipped(2, 1_234),
-            "1,234 rows of n2 were left out: they were made faster than read"
+            "1,234 rows of n2 were skipped: they were computed faster than read"
         );
     }
 }

@@ -56,7 +56,7 @@ pub(crate) fn created(reply: &CreateTokenReply, node: &str, now_ms: u64) -> Stri
             format!("{}, in {left}", time(info.expires_ms))
         });
     }
-    out.push_str("\nit is shown once; on a machine that is to join:\n");
+    out.push_str("\nthe token is shown only once; run this on the machine that joins:\n");
     out.push_str(&format!("  {}\n", join_line(node, &reply.token)));
     if let Some(caution) = caution(node) {
         out.push_str(&format!("\n{caution}\n"));
@@ -68,7 +68,7 @@ fn state(info: &TokenInfo, now_ms: u64) -> String {
     match (info.expired || info.expires_ms <= now_ms, info.uses_left) {
         (true, _) => "expired".to_owned(),
         (false, 0) => "used up".to_owned(),
-        (false, _) => format!("good for {}", span(info.expires_ms - now_ms)),
+        (false, _) => format!("valid for {}", span(info.expires_ms - now_ms)),
     }
 }
 
@@ -103,8 +103,8 @@ mod tests {
         let text = created(&reply, "10.0.0.1:7400", 1_700_000_000_000);
         assert!(text.contains("  fruitnode join 10.0.0.1:7400 --token FN1.pin.id.secret\n"));
         assert!(text.contains("in 24 h 0 min"), "{text}");
-        assert!(!text.contains("one machine alone"), "{text}");
+        assert!(!text.contains("only be reached from this machine"), "{text}");
         let text = created(&reply, "localhost:7400", 1_700_000_000_000);
-        assert!(text.contains("localhost:7400 is on one machine alone"), "{text}");
+        assert!(text.contains("localhost:7400 can only be reached from this machine"), "{text}");
     }
 }

@@ -25,10 +25,10 @@ pub enum Kernel {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum UnavailableKernel {
     /// No kernel has this name.
-    #[error("there is no kernel {0:?}: use portable, avx2 or avx512")]
+    #[error("unknown kernel {0:?}: use portable, avx2 or avx512")]
     Unknown(String),
     /// The CPU lacks its instructions.
-    #[error("this CPU cannot run the {0} kernel: leave the choice open, or use portable")]
+    #[error("this CPU cannot run the {0} kernel: omit the option, or use portable")]
     Lacking(Kernel),
 }
 

@@ -230,7 +230,7 @@ fn a_sum_that_overflows_to_no_number_is_refused_and_not_clamped_away() {
 fn an_unknown_kernel_is_refused_by_name() {
     let error = "sse2".parse::<Kernel>().unwrap_err();
     assert_eq!(error, UnavailableKernel::Unknown("sse2".to_owned()));
-    assert_eq!(error.to_string(), "there is no kernel \"sse2\": use portable, avx2 or avx512");
+    assert_eq!(error.to_string(), "unknown kernel \"sse2\": use portable, avx2 or avx512");
     for kernel in Kernel::ALL {
         assert_eq!(kernel.name().parse(), Ok(kernel));
         let options = Options { kernel: Some(kernel), ..Options::default() };

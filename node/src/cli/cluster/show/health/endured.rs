@@ -28,8 +28,8 @@ fn outage(status: &ClusterStatus, outage: &Outage) -> Notice {
     };
     let brief = format!("the store of job {job} does not answer");
     let words = format!(
-        "the store of job {job} has not answered{nodes} for {}: {}. Tasks wait, and go on by \
-         themselves once it does: nothing is to be done here",
+        "the store of job {job} has not answered{nodes} for {}: {}. Tasks wait and continue \
+         automatically once it does; there is nothing to do here",
         span(for_ms),
         plain(&outage.detail)
     );
@@ -43,12 +43,12 @@ fn set_aside(status: &ClusterStatus, aside: &SetAside) -> Notice {
     let (id, job) = (node::id(aside.node), plain(&aside.job));
     let for_ms = for_ms(status, aside.since_ms);
     let again = match aside.until_ms.checked_sub(status.now_ms) {
-        None | Some(0) => "It is tried again now".to_owned(),
-        Some(left) => format!("It is tried again in {}, at {}", span(left), time(aside.until_ms)),
+        None | Some(0) => "It is retried now".to_owned(),
+        Some(left) => format!("It is retried in {}, at {}", span(left), time(aside.until_ms)),
     };
     let words = format!(
-        "the store of job {job} has refused {id} for {}: {}. Others do its part. On {id}, check \
-         the keys that it finds (environment, profile, role), its clock and its --region. {again}",
+        "the store of job {job} has rejected {id} for {}: {}. Other nodes do its part. On {id}, \
+         check the credentials (environment, profile, role), the clock and --region. {again}",
         span(for_ms),
         plain(&aside.detail)
     );
@@ -72,7 +72,7 @@ fn unreachable(status: &ClusterStatus, pair: &UnreachablePair) -> Notice {
         None => format!("open the port of {to} to {from}"),
     };
     let words = format!(
-        "{from} has not reached {to} for {}: {port}. Job {} takes a longer way meanwhile",
+        "{from} has not been able to reach {to} for {}: {port}. Job {} uses a detour meanwhile",
         span(for_ms),
         plain(&pair.job)
     );

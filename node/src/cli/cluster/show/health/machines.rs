@@ -25,10 +25,10 @@ pub(super) fn notice(status: &ClusterStatus, notices: &mut Vec<Notice>) {
         let (s, are) = (plural(ending.len()), if ending.len() == 1 { "is" } else { "are" });
         let was = if ending.len() == 1 { "was" } else { "were" };
         let words = format!(
-            "the certificate{s} of {names} {are} about to end and {was} not renewed: look at the \
-             log{s} there, and at the clocks"
+            "the certificate{s} of {names} {are} about to expire and {was} not renewed: check the \
+             log{s} there, and the clocks"
         );
-        let brief = format!("certificate{s} of {names} about to end");
+        let brief = format!("certificate{s} of {names} about to expire");
         let notice = Notice::of("certificate_ends", State::Degraded, brief);
         notices.push(notice.about(ending).saying(words));
     }
@@ -42,8 +42,8 @@ fn clock(node: &NodeStatus) -> Notice {
     let side = if node.clock_ahead_ms > 0 { "ahead of" } else { "behind" };
     let id = node::id(node.node);
     let words = format!(
-        "the clock of {id} is {by} {side} the coordinator's: set them (chrony, ntpd), for \
-         certificates and tokens go by them"
+        "the clock of {id} is {by} {side} the coordinator's: synchronise the clocks (chrony, \
+         ntpd), because certificates and tokens depend on them"
     );
     let notice = Notice::of("clock", State::Degraded, format!("clock of {id} wrong"));
     notice.about([node.node]).saying(words)

@@ -18,8 +18,8 @@ pub(super) fn notice(status: &ClusterStatus, notices: &mut Vec<Notice>) {
     let none = || Notice::of("no_coordinator", State::Stopped, "no coordinator");
     if let Some(leader) = members.iter().find(|node| node.node == status.leader) {
         notices.push(none().about([leader.node]).saying(format!(
-            "{by} takes {} for the coordinator, which does not answer here: if it has just died, \
-             another one is elected within seconds; if it lives, open its port to this machine",
+            "{by} considers {} the coordinator, which does not answer here: if it has just died, a \
+             new one is elected within seconds; if it is running, open its port to this machine",
             place(leader)
         )));
         return;
@@ -29,8 +29,8 @@ pub(super) fn notice(status: &ClusterStatus, notices: &mut Vec<Notice>) {
         ms => format!(" for {}", span(ms)),
     };
     let needed = format!(
-        "there has been no coordinator{since}, as {by} knows: nothing is decided until a majority \
-         of the voters ({majority} of {}) runs and its nodes reach each other",
+        "there has been no coordinator{since}, as far as {by} knows: nothing can be decided until \
+         a majority of the voters ({majority} of {}) is running and connected",
         voters.len()
     );
     let why = match status.looking.is_empty() {
@@ -58,7 +58,7 @@ fn silence(voter: &NodeStatus) -> Notice {
         .about([voter.node])
         .lasting(voter.log_silent_ms)
         .saying(format!(
-            "{place} votes and does not answer{since}: start it again with `fruitnode start` on \
+            "{place} is a voter and has not answered{since}: start it with `fruitnode start` on \
              its machine"
         ))
 }
@@ -70,7 +70,7 @@ fn unheard(voter: &NodeStatus, by: &str) -> Notice {
         .about([voter.node])
         .lasting(voter.log_silent_ms)
         .saying(format!(
-            "{} answers here, but {by} has not heard it{}: open its port to the other voters",
+            "{} answers here, but {by} has not heard from it{}: open its port to the other voters",
             place(voter),
             since(voter)
         ))
@@ -90,8 +90,8 @@ fn way_on(status: &ClusterStatus, silent: &[&NodeStatus], missing: usize) -> Opt
     if missing == 0 {
         let words = match is_new {
             true => "enough voters answer: an election takes a few seconds".to_owned(),
-            false => "enough voters answer, and none was elected: see that they reach each other \
-                      on their ports, and what their logs say"
+            false => "enough voters answer, but none was elected: check that they can reach each \
+                      other's ports, and check their logs"
                 .to_owned(),
         };
         return Some(notice("election", "enough voters answer").saying(words));
@@ -103,15 +103,15 @@ fn way_on(status: &ClusterStatus, silent: &[&NodeStatus], missing: usize) -> Opt
     let elsewhere = match status.leaderless_ms {
         0..ELSEWHERE_MS => String::new(),
         _ => format!(
-            " If they have left the cluster while {0} was off, and it lives on other nodes (their \
-             machines tell: `fruitnode status --host HOST:PORT`), start {0} again with `fruitnode \
-             start --ask HOST:PORT` of one of those.",
+            " If they left the cluster while {0} was off, and it continues on other nodes (check \
+             with `fruitnode status --host HOST:PORT`), restart {0} with `fruitnode start --ask \
+             HOST:PORT` of one of those.",
             node::id(status.answered_by)
         ),
     };
     let words = format!(
-        "{missing} of {} must be started again: nothing is lost then.{elsewhere} Only if a \
-         majority of the voters is gone for good, see `fruitnode recover --help`",
+        "start {missing} of {} again, and nothing is lost.{elsewhere} Only if a majority of the \
+         voters is lost for good, see `fruitnode recover --help`",
         names(silent.iter().copied())
     );
     Some(notice("majority_missing", "a majority is missing").about(silent).saying(words))

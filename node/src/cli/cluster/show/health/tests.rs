@@ -32,18 +32,24 @@ fn a_cluster_is_judged_by_its_voters_and_its_lost_nodes() {
         (1, 3, vec![VOTER, VOTER, VOTER, MEMBER, ("removed", "member")], State::Healthy, ""),
         (1, 3, vec![VOTER], State::Healthy, "join 2 more nodes"),
         (1, 3, vec![VOTER, MEMBER], State::Healthy, "join 1 more node"),
-        (1, 1, vec![("draining", "voter")], State::Degraded, "no node takes leases"),
+        (1, 1, vec![("draining", "voter")], State::Degraded, "no node accepts leases"),
         (1, 3, vec![("draining", "voter"); 3], State::Degraded, "--undo"),
-        (1, 3, vec![VOTER, MEMBER, MEMBER], State::Degraded, "others are being given votes"),
+        (1, 3, vec![VOTER, MEMBER, MEMBER], State::Degraded, "other nodes are becoming voters"),
         (1, 3, vec![VOTER, VOTER, LOST], State::Degraded, "stops when one more"),
-        (1, 3, vec![VOTER, VOTER, LOST], State::Degraded, "1 voter is left then, which must not"),
-        (1, 3, vec![VOTER, VOTER, LOST, MEMBER], State::Degraded, "n4 gets a vote then: of 3"),
+        (1, 3, vec![VOTER, VOTER, LOST], State::Degraded, "1 voter remains, which must not"),
+        (1, 3, vec![VOTER, VOTER, LOST, MEMBER], State::Degraded, "n4 becomes a voter: of 3"),
         (1, 5, vec![VOTER, VOTER, VOTER, VOTER, LOST], State::Degraded, "1 more may be lost"),
-        (1, 5, vec![VOTER, VOTER, VOTER, VOTER, LOST], State::Degraded, "3 voters are left then"),
+        (1, 5, vec![VOTER, VOTER, VOTER, VOTER, LOST], State::Degraded, "3 voters remain"),
         (1, 3, vec![VOTER, VOTER, VOTER, ("lost", "member")], State::Degraded, "remove n4"),
-        (1, 3, vec![VOTER, VOTER, VOTER, ("ready", "learner")], State::Degraded, "gets the log"),
+        (
+            1,
+            3,
+            vec![VOTER, VOTER, VOTER, ("ready", "learner")],
+            State::Degraded,
+            "is receiving the log",
+        ),
         (1, 1, vec![VOTER, ("joined", "member")], State::Degraded, "n2 (10.0.0.2:7400) has joined"),
-        (1, 1, vec![VOTER, ("lost", "member")], State::Degraded, "(`--ask 10.0.0.1:7400`, should"),
+        (1, 1, vec![VOTER, ("lost", "member")], State::Degraded, "(with `--ask 10.0.0.1:7400` if"),
         (0, 3, vec![VOTER, LOST, LOST], State::Stopped, "2 of 3"),
     ] {
         let health = judged(&status(leader, wanted, &nodes), state, says);
@@ -55,8 +61,13 @@ fn a_cluster_is_judged_by_its_voters_and_its_lost_nodes() {
 fn a_voter_that_attends_and_says_nothing_in_the_log_is_told_of() {
     for (silent_ms, role, state, says) in [
         (4_999, "voter", State::Healthy, ""),
-        (5_000, "voter", State::Degraded, "n3 (10.0.0.3:7400) votes, and has not answered"),
-        (12_000, "learner", State::Degraded, "is to vote, and has not answered in the log for 12"),
+        (5_000, "voter", State::Degraded, "n3 (10.0.0.3:7400) is a voter and has not answered"),
+        (
+            12_000,
+            "learner",
+            State::Degraded,
+            "is becoming a voter and has not answered in the log for 12",
+        ),
     ] {
         let mut status = status(1, 3, &[VOTER, VOTER, ("ready", role), VOTER]);
         status.nodes[2].log_silent_ms = silent_ms;
@@ -74,7 +85,7 @@ fn a_voter_that_attends_and_says_nothing_in_the_log_is_told_of() {
     judged(
         &status,
         State::Degraded,
-        "n4 (10.0.0.4:7400) gets the log, to vote once it has it: 1,234",
+        "n4 (10.0.0.4:7400) is receiving the log, and becomes a voter once it has it: 1,234",
     );
 }
 
@@ -92,9 +103,12 @@ fn each_state_of_a_node_has_its_own_advice() {
 
     // Whom a node that leaves waits for: who gets the log, who will, or nobody.
     for (nodes, says) in [
-        (vec![VOTER, VOTER, VOTER, ("ready", "learner")], "it votes until n4 has taken its place"),
-        (vec![VOTER, VOTER, VOTER, MEMBER], "it votes until n4 has taken its place"),
-        (vec![VOTER, VOTER, VOTER], "until the others have agreed to decide without it"),
+        (
+            vec![VOTER, VOTER, VOTER, ("ready", "learner")],
+            "it remains a voter until n4 has taken its place",
+        ),
+        (vec![VOTER, VOTER, VOTER, MEMBER], "it remains a voter until n4 has taken its place"),
+        (vec![VOTER, VOTER, VOTER], "until the others have agreed to continue without it"),
     ] {
         let mut status = status(1, 3, &nodes);
         status.nodes[1].leaving = true;
@@ -103,9 +117,13 @@ fn each_state_of_a_node_has_its_own_advice() {
     }
     let mut status = status(1, 3, &[VOTER, VOTER, VOTER, MEMBER, ("lost", "voter")]);
     status.nodes[3].leaving = true;
-    judged(&status, State::Degraded, "n4 (10.0.0.4:7400) leaves for good, by itself: its work");
+    judged(
+        &status,
+        State::Degraded,
+        "n4 (10.0.0.4:7400) is leaving for good, on its own: its work",
+    );
     status.nodes[4].leaving = true;
-    let health = judged(&status, State::Degraded, "n5 (10.0.0.5:7400), which is lost, leaves");
+    let health = judged(&status, State::Degraded, "n5 (10.0.0.5:7400), which is lost, is leaving");
     assert!(!told(&health).contains("node remove n5"), "{health:?}");
 }
 
@@ -145,18 +163,19 @@ fn what_is_endured_is_told_with_the_words_of_the_store_and_what_to_do() {
         (notice.code, notice.for_ms, notice.job.as_deref()),
         ("outage", Some(12_000), Some("week"))
     );
-    judged(&status, State::Degraded, "nothing is to be done here");
+    judged(&status, State::Degraded, "there is nothing to do here");
 
     let detail = "the request was signed too long ago".to_owned();
     let aside = SetAside { node: 2, job: job.clone(), detail, since_ms, until_ms: 1_060_000 };
     let status = ClusterStatus { set_aside: vec![aside], ..well() };
-    let says = "signed too long ago. Others do its part. On n2, check the keys";
+    let says = "signed too long ago. Other nodes do its part. On n2, check the credentials";
     judged(&status, State::Degraded, says);
-    judged(&status, State::Degraded, "its clock and its --region. It is tried again in 1 min 0 s");
+    judged(&status, State::Degraded, "the clock and --region. It is retried in 1 min 0 s");
 
     let pair = UnreachablePair { from: 2, to: 3, since_ms, job };
     let status = ClusterStatus { unreachable_pairs: vec![pair], ..well() };
-    let says = "n2 has not reached n3 for 12.0 s: open port 7400 of 10.0.0.3 to n2 (10.0.0.2)";
+    let says = "n2 has not been able to reach n3 for 12.0 s: open port 7400 of 10.0.0.3 to n2 \
+                (10.0.0.2)";
     judged(&status, State::Degraded, says);
 }
 
@@ -171,10 +190,10 @@ fn without_a_coordinator_it_is_told_who_must_come_back() {
     let mut two_dead = partial(14_000, &[answers, silent, silent, ("unknown", "member")]);
     (two_dead.nodes[1].log_silent_ms, two_dead.nodes[2].log_silent_ms) = (16_000, 12_000);
     for says in [
-        "no coordinator for 14.0 s, as n1 knows",
+        "no coordinator for 14.0 s, as far as n1 knows",
         "a majority of the voters (2 of 3)",
-        "n2 (10.0.0.2:7400) votes and does not answer for 16.0 s: start it again",
-        "1 of n2, n3 must be started again",
+        "n2 (10.0.0.2:7400) is a voter and has not answered for 16.0 s: start it",
+        "start 1 of n2, n3 again",
         "fruitnode recover --help",
     ] {
         judged(&two_dead, State::Stopped, says);
@@ -185,7 +204,7 @@ fn without_a_coordinator_it_is_told_who_must_come_back() {
     // A majority that has left is not waited for.
     assert!(!told(&health).contains("--ask"), "{health:?}");
     two_dead.leaderless_ms = 30_000;
-    judged(&two_dead, State::Stopped, "start n1 again with `fruitnode start --ask HOST:PORT`");
+    judged(&two_dead, State::Stopped, "restart n1 with `fruitnode start --ask HOST:PORT`");
 
     judged(&partial(1_000, &[answers, answers, silent]), State::Stopped, "takes a few seconds");
     judged(&partial(60_000, &[answers, answers, silent]), State::Stopped, "reach each other");
@@ -194,11 +213,11 @@ fn without_a_coordinator_it_is_told_who_must_come_back() {
     judged(
         &apart,
         State::Stopped,
-        "answers here, but n1 has not heard it for 58.0 s: open its port",
+        "answers here, but n1 has not heard from it for 58.0 s: open its port",
     );
 
     let followed = ClusterStatus { leader: 2, ..partial(0, &[answers, silent, answers]) };
-    judged(&followed, State::Stopped, "n1 takes n2 (10.0.0.2:7400) for the coordinator");
+    judged(&followed, State::Stopped, "n1 considers n2 (10.0.0.2:7400) the coordinator");
     let healthy_to_itself = ClusterStatus { leader: 2, ..partial(0, &[VOTER, VOTER, VOTER]) };
     judged(&healthy_to_itself, State::Stopped, "does not answer here");
 }

@@ -66,8 +66,8 @@ pub(super) fn notice(status: &ClusterStatus, notices: &mut Vec<Notice>) {
     notices.extend(of_state("draining").map(draining));
     let ready = of_state("ready").count();
     if ready == 0 {
-        let words = "no node takes leases, so that jobs wait: let one take some again (`fruitnode \
-                     node drain ID --undo`), or join another";
+        let words = "no node accepts leases, so jobs are waiting: undo a drain (`fruitnode node \
+                     drain ID --undo`), or join another node";
         let notice = Notice::of("none_ready", State::Degraded, "no node is ready");
         notices.push(notice.saying(words));
     }
@@ -80,18 +80,20 @@ fn lost(status: &ClusterStatus, node: &NodeStatus) -> Notice {
     // Where it runs and does not find the others, it has to be told where they are.
     let ask = status.nodes.iter().find(|node| node.node == status.leader);
     let ask = ask.filter(|node| !node.address.is_empty());
-    let ask = ask.map(|node| format!(" (`--ask {}`, should it run already)", node.address));
+    let ask = ask.map(|node| {
+        format!(" (with `--ask {}` if it is running but does not find the cluster)", node.address)
+    });
     let again = "start it again with `fruitnode start` on its machine";
     let again = format!("{again}{}", ask.unwrap_or_default());
     if !votes(node) {
         return notice("node_lost").saying(format!(
-            "{place} is lost: {again}, or take it out for good with `fruitnode node remove {id}`"
+            "{place} is lost: {again}, or remove it for good with `fruitnode node remove {id}`"
         ));
     }
     let then = consequence(&after(status, &[node.node]));
     notice("voter_lost").saying(format!(
-        "{place} votes and is lost: {again}, or take it out for good with `fruitnode node remove \
-         {id}`: {then}"
+        "{place} is a voter and is lost: {again}, or remove it for good with `fruitnode node \
+         remove {id}`; after that, {then}"
     ))
 }
 
@@ -101,8 +103,8 @@ fn joined(node: &NodeStatus) -> Notice {
     Notice::of("not_started", State::Degraded, format!("{id} not started yet"))
         .about([node.node])
         .saying(format!(
-            "{} has joined and does not run yet: start it with `fruitnode start` on its machine, \
-             or take it out for good with `fruitnode node remove {id}`",
+            "{} has joined but is not running yet: start it with `fruitnode start` on its machine, \
+             or remove it for good with `fruitnode node remove {id}`",
             place(node)
         ))
 }
@@ -111,30 +113,30 @@ fn joined(node: &NodeStatus) -> Notice {
 pub(crate) fn consequence(after: &After) -> String {
     let voters = after.voters;
     let may = match after.may_be_lost {
-        None => return "nobody is left then who could decide".to_owned(),
+        None => return "no majority of voters remains".to_owned(),
         Some(0) => "none".to_owned(),
         Some(more) => more.to_string(),
     };
-    let votes = if after.heirs.len() == 1 { "gets a vote" } else { "get votes" };
+    let votes = if after.heirs.len() == 1 { "becomes a voter" } else { "become voters" };
     let heirs = names(after.heirs.iter().copied());
     match (after.heirs.is_empty(), voters) {
-        (true, 1) => "1 voter is left then, which must not be lost".to_owned(),
-        (true, _) => format!("{voters} voters are left then, of which {may} may be lost"),
-        (false, 1) => format!("{heirs} {votes} then, the only one, and must not be lost"),
-        (false, _) => format!("{heirs} {votes} then: of {voters} voters {may} may be lost"),
+        (true, 1) => "1 voter remains, which must not be lost".to_owned(),
+        (true, _) => format!("{voters} voters remain, of which {may} may be lost"),
+        (false, 1) => format!("{heirs} {votes}, the only one, which must not be lost"),
+        (false, _) => format!("{heirs} {votes}: of {voters} voters, {may} may be lost"),
     }
 }
 
 /// A node that attends, and takes no part in the log although it should.
 fn silent(node: &NodeStatus) -> Notice {
     let (id, place, for_ms) = (node::id(node.node), place(node), node.log_silent_ms);
-    let role = if votes(node) { "votes" } else { "is to vote" };
+    let role = if votes(node) { "is a voter" } else { "is becoming a voter" };
     Notice::of("voter_silent", State::Degraded, format!("{id} silent in the log"))
         .about([node.node])
         .lasting(for_ms)
         .saying(format!(
-            "{place} {role}, and has not answered in the log for {}: see that the coordinator \
-             reaches its port, and what its log says; if it stays so, stop it and start it again",
+            "{place} {role} and has not answered in the log for {}: check that the coordinator can \
+             reach its port, and check its output; if that does not help, restart it",
             span(for_ms)
         ))
 }
@@ -148,7 +150,10 @@ fn learning(node: &NodeStatus) -> Notice {
     };
     Notice::of("learner", State::Degraded, format!("{id} becoming a voter"))
         .about([node.node])
-        .saying(format!("{} gets the log, to vote once it has it{behind}", place(node)))
+        .saying(format!(
+            "{} is receiving the log, and becomes a voter once it has it{behind}",
+            place(node)
+        ))
 }
 
 /// Whom a node that leaves waits for.
@@ -158,7 +163,7 @@ fn leaving(status: &ClusterStatus, node: &NodeStatus) -> Notice {
     let wait = waits_for(status, node);
     Notice::of("leaving", State::Degraded, format!("{id} leaving"))
         .about([node.node])
-        .saying(format!("{}{lost} leaves for good, by itself: {wait}", place(node)))
+        .saying(format!("{}{lost} is leaving for good, on its own: {wait}", place(node)))
 }
 
 /// What a node that leaves waits for, as half a sentence.
@@ -170,10 +175,13 @@ pub(crate) fn waits_for(status: &ClusterStatus, node: &NodeStatus) -> String {
     let learners: Vec<_> = learners.map(|other| other.node).collect();
     let heirs = if learners.is_empty() { after(status, &[]).heirs } else { learners };
     match heirs.as_slice() {
-        [] => "it votes until the others have agreed to decide without it".to_owned(),
-        [heir] => format!("it votes until {} has taken its place", node::id(*heir)),
+        [] => "it remains a voter until the others have agreed to continue without it".to_owned(),
+        [heir] => format!("it remains a voter until {} has taken its place", node::id(*heir)),
         heirs => {
-            format!("it votes until one of {} has taken its place", names(heirs.iter().copied()))
+            format!(
+                "it remains a voter until one of {} has taken its place",
+                names(heirs.iter().copied())
+            )
         }
     }
 }
@@ -185,15 +193,15 @@ fn draining(node: &NodeStatus) -> Notice {
         0 => (
             format!("{id} stopping"),
             format!(
-                "{} hands its work over and stops: `fruitnode start` on its machine brings it back",
+                "{} is handing over its work and stopping: `fruitnode start` on its machine brings \
+                 it back",
                 place(node)
             ),
         ),
         _ => (
             format!("{id} draining"),
             format!(
-                "{} is drained and gets no leases: `fruitnode node drain {id} --undo` gives it \
-                 some again",
+                "{} is drained and gets no leases: `fruitnode node drain {id} --undo` resumes them",
                 place(node)
             ),
         ),
@@ -223,11 +231,11 @@ fn numbers(status: &ClusterStatus, members: &[&NodeStatus], ready: usize) -> Opt
         more => format!("{more} more may be lost"),
     };
     let next = match (living < possible, wanted.saturating_sub(ready)) {
-        (true, _) => "; others are being given votes".to_owned(),
+        (true, _) => "; other nodes are becoming voters".to_owned(),
         (false, 0) => String::new(),
         (false, more) => format!("; join {more} more node{}", plural(more)),
     };
     let brief = format!("{living} of {wanted} voters");
-    let words = format!("{living} of {wanted} voters decide: {may}{next}");
+    let words = format!("{living} of {wanted} voters: {may}{next}");
     Some(Notice::of("few_voters", state, brief).saying(words))
 }
