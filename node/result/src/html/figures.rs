@@ -48,7 +48,7 @@ fn write_plane(out: &mut String, sample: &Sample, model: &FittedView<'_>, given:
     let plane = Plane::of(sample, model, [0.0, 100.0, 100.0, 0.0]);
     let looks = Looks::of(sample);
     let title = if model.k() == 1 { "First component" } else { "First two components" };
-    writeln!(out, "<h2>{title}</h2>\n<p>Each mark is a photograph: {}.</p>", plane.shown)?;
+    writeln!(out, "<h2>{title}</h2>\n<p>Each mark is a photograph ({}).</p>", plane.shown)?;
     let share = percent(sample.outside as f64 / sample.seen.max(1) as f64, 1);
     let lie = if sample.outside == 1 { "lies" } else { "lie" };
     let outside = format!("{} ({share})", grouped(sample.outside));
@@ -61,7 +61,8 @@ fn write_plane(out: &mut String, sample: &Sample, model: &FittedView<'_>, given:
              95 % of them if their scores were normally distributed. <b>{outside} of {seen} \
              {lie} outside it.</b> About {EXPECTED} is expected of photographs like those of the \
              fit; a much larger share means that these differ from them, and that a new fit is \
-             worth considering.</p>"
+             worth considering. A small share proves less: what is new may differ in other \
+             components alone.</p>"
         )?,
         false => writeln!(
             out,

@@ -193,7 +193,7 @@ fn write_certificate(out: &mut String, report: &Report) -> Written {
             Cell::Text(meaning(&figure.name).to_owned()),
         ]
     });
-    write_table(out, "", &["check", "measured", "limit", "result", "what is measured"], rows)
+    write_table(out, "wide", &["check", "measured", "limit", "result", "what is measured"], rows)
 }
 
 /// What a figure measures. `C` is the covariance of the scaled columns.

@@ -26,7 +26,7 @@ table { border-collapse: collapse; font-size: .9rem; min-width: 100%; }
 th, td { text-align: left; vertical-align: top; padding: .3rem 1.2rem .3rem 0;
   border-bottom: 1px solid var(--line); }
 th { color: var(--quiet); font-weight: 600; white-space: nowrap; }
-td code, .nowrap { white-space: nowrap; }
+td code, .nowrap, .wide td { white-space: nowrap; }
 .short { width: auto; min-width: 0; }
 details { margin: .8rem 0; }
 summary { cursor: pointer; color: var(--link); }
@@ -35,7 +35,7 @@ code, pre { font-family: ui-monospace, monospace; font-size: .85em; }
 code { overflow-wrap: anywhere; }
 pre { background: var(--box); padding: .8rem; overflow-x: auto; border-radius: 6px; }
 .warn { background: var(--warn); padding: .5rem .8rem; border-radius: 6px; margin: .5rem 0; }
-.facts { display: grid; grid-template-columns: repeat(auto-fit, minmax(8.5rem, 1fr)); gap: .8rem;
+.facts { display: grid; grid-template-columns: repeat(auto-fit, minmax(7rem, 1fr)); gap: .8rem;
   margin: 1rem 0; }
 .facts div { background: var(--box); padding: .6rem .8rem; border-radius: 6px; }
 .facts b { display: block; font-size: 1.25rem; font-variant-numeric: tabular-nums; }
