@@ -35,12 +35,10 @@ pub fn figures(
     model.check()?;
     let strips = extremes.strips()?;
     let mut out = String::new();
-    let mut write = || -> Written {
-        write_plane(&mut out, sample, model, given)?;
-        write_spectrum(&mut out, model, given)?;
-        write_ends(&mut out, &strips, extremes, model)
-    };
-    write().expect("a String takes all");
+    write_plane(&mut out, sample, model, given)
+        .and_then(|()| write_spectrum(&mut out, model, given))
+        .and_then(|()| write_ends(&mut out, &strips, extremes, model))
+        .expect("a String takes all");
     Ok(Figures(out))
 }
 
