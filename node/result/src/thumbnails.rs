@@ -60,6 +60,18 @@ pub fn read_strip(bytes: &Bytes) -> Result<Vec<Thumbnail>, ReadError> {
     Ok(pixels.chunks_exact(BYTES).map(<[u8]>::to_vec).collect())
 }
 
+/// Thumbnails side by side as PNG.
+///
+/// # Errors
+/// When the encoder refuses.
+pub(crate) fn abreast(thumbnails: &[&[u8]]) -> Result<Vec<u8>, WriteError> {
+    let side = SIDE as usize;
+    let rows = (0..side).flat_map(|row| thumbnails.iter().map(move |picture| (row, picture)));
+    let pixels: Vec<&[u8]> =
+        rows.map(|(row, picture)| &picture[3 * side * row..3 * side * (row + 1)]).collect();
+    encode(SIDE * thumbnails.len() as u32, SIDE, &pixels.concat(), png::Compression::Balanced)
+}
+
 /// An RGB picture as PNG.
 pub(super) fn encode(
     width: u32,

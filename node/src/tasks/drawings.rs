@@ -7,8 +7,8 @@ use fruitnode_coordinator::failure::Failure;
 use fruitnode_coordinator::task::Winner;
 use fruitnode_result as output;
 use fruitnode_result::fitted_file::FittedFile;
-use fruitnode_result::html::Look;
-use fruitnode_result::plots::{Extremes, Sample, scatter};
+use fruitnode_result::html::{Look, figures};
+use fruitnode_result::plots::{Cloud, Extremes, Sample, scatter};
 use fruitnode_result::thumbnails::{is_sampled, read_strip};
 use fruitnode_result::{names, scree};
 
@@ -26,30 +26,40 @@ pub(super) async fn draw(
     listed: u64,
     look: Look,
 ) -> Result<(Drawings, Look), Failure> {
-    let (sample, extremes) = gather(node, job, winners, listed).await?;
-    let fitted = Arc::clone(fitted);
+    let model = Arc::clone(fitted);
+    let cloud = node.compute(move |_| Ok(Cloud::of(&model.view()))).await?;
+    let gathered = Gathered { sample: Sample::against(cloud), ..Gathered::default() };
+    let Gathered { sample, extremes, modified } =
+        gather(node, job, winners, listed, gathered).await?;
+    let (fitted, given) = (Arc::clone(fitted), job.given.is_some());
     node.compute(move |_| {
         let view = fitted.view();
-        let picture = scatter(&sample, &view);
-        let (spectrum, plane) = (scree::scree_svg(&view)?, picture.to_svg());
-        let ends = extremes.to_png(&view)?;
-        let look = Look {
-            scree: Some(spectrum.clone()),
-            scatter: Some(plane.clone()),
-            extremes: Some(ends.clone()),
-            ends: extremes.keys(),
-            ..look
-        };
+        let plane = scatter(&sample, &view);
+        let figures = Some(figures(&sample, &extremes, &view, given)?);
+        let modified_us = [look.modified_us, modified].into_iter().flatten().reduce(wider);
         let drawings = vec![
-            (names::SCREE_SVG, spectrum),
+            (names::SCREE_SVG, scree::scree_svg(&view)?),
             (names::SCREE_PNG, scree::scree_png(&view)?),
-            (names::SCATTER_SVG, plane),
-            (names::SCATTER_PNG, picture.to_png()?),
-            (names::EXTREMES_PNG, ends),
+            (names::SCATTER_SVG, plane.to_svg()),
+            (names::SCATTER_PNG, plane.to_png()?),
+            (names::EXTREMES_PNG, extremes.to_png(&view)?),
         ];
-        Ok((drawings, look))
+        Ok((drawings, Look { figures, modified_us, ..look }))
     })
     .await
+}
+
+/// What is drawn, and when the photographs were modified.
+#[derive(Default)]
+struct Gathered {
+    sample: Sample,
+    extremes: Extremes,
+    modified: Option<(i64, i64)>,
+}
+
+/// The span that holds both.
+pub(super) fn wider(one: (i64, i64), other: (i64, i64)) -> (i64, i64) {
+    (one.0.min(other.0), one.1.max(other.1))
 }
 
 /// Goes through the scores once, one partition at a time.
@@ -58,8 +68,8 @@ async fn gather(
     job: &JobContext,
     winners: &[Winner],
     listed: u64,
-) -> Result<(Sample, Extremes), Failure> {
-    let (mut sample, mut extremes) = (Sample::default(), Extremes::default());
+    mut so_far: Gathered,
+) -> Result<Gathered, Failure> {
     for winner in winners {
         let Some((attempt, digest, _)) = winner.scores else { continue };
         let name = objects::scores(&job.id, winner.partition, attempt);
@@ -67,12 +77,14 @@ async fn gather(
         let (seen, rows, shown) = node
             .compute(move |_| {
                 let rows = output::read_scores_part(&object)?;
-                sample.push(&rows);
+                so_far.sample.push(&rows);
+                let times = rows.subjects.iter().map(|row| (row.modified_us, row.modified_us));
+                so_far.modified = so_far.modified.into_iter().chain(times).reduce(wider);
                 let shown = rows.subjects.iter().any(|row| is_sampled(&row.path, listed));
-                Ok((sample, rows, shown))
+                Ok((so_far, rows, shown))
             })
             .await?;
-        sample = seen;
+        so_far = seen;
         let strip = match shown {
             false => None,
             true => {
@@ -81,13 +93,13 @@ async fn gather(
                 Some(job.sink.get(&name).await?)
             }
         };
-        extremes = node
+        so_far = node
             .compute(move |_| {
                 let thumbnails = strip.map(|strip| read_strip(&strip)).transpose()?;
-                extremes.push(&rows, thumbnails.unwrap_or_default(), listed)?;
-                Ok(extremes)
+                so_far.extremes.push(&rows, thumbnails.unwrap_or_default(), listed)?;
+                Ok(so_far)
             })
             .await?;
     }
-    Ok((sample, extremes))
+    Ok(so_far)
 }

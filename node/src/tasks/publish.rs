@@ -18,13 +18,13 @@ use fruitnode_env::host_name;
 use fruitnode_result as output;
 use fruitnode_result::digest::sha256;
 use fruitnode_result::fitted_file::FittedFile;
-use fruitnode_result::html::{Look, report_html};
+use fruitnode_result::html::{Example, Look, report_html};
 use fruitnode_result::report::{Counts, File};
 use fruitnode_result::story::{Bad, Quarantined, Warnings, attempts_jsonl, story_html};
 use fruitnode_result::success::Success;
 use fruitnode_result::{model, names, scree};
 
-use crate::tasks::drawings::draw;
+use crate::tasks::drawings::{draw, wider};
 use crate::tasks::facts::ListingFacts;
 use crate::tasks::meter::Meter;
 use crate::tasks::report::report;
@@ -32,6 +32,9 @@ use crate::tasks::{JobContext, NodeContext, objects};
 
 /// Wait before a publication that failed is taken for one: another node may be ending it.
 const OTHERS_PAUSE: Duration = Duration::from_secs(1);
+
+/// Photographs of each code of the quarantine that the page shows.
+const EXAMPLES_MAX: usize = 5;
 
 /// What is to be published, as the log has it.
 pub(super) struct Wanted {
@@ -74,9 +77,8 @@ async fn carry_out(
     wanted: &Wanted,
 ) -> Result<TaskResult, Failure> {
     let (listing, fit, winners) = (wanted.listing, wanted.fit, &wanted.winners[..]);
-    let (counts, examples) = count(job, listing, winners).await?;
-    let told = (counts.good, quarantined(&counts, &examples));
-    let mut look = Look { examples, ..Look::default() };
+    let (counts, mut look) = count(job, listing, winners).await?;
+    let told = (counts.good, quarantined(&counts, &look));
     if counts.good == 0 {
         let words = format!("none of the {} photographs could be used", counts.listed);
         return Err(Failure::new(FailureReason::InvalidJob, words));
@@ -84,7 +86,11 @@ async fn carry_out(
     job.sink.begin(&finals(winners, fit.is_some())).await?;
     let mut press = Press { job, files: BTreeMap::new() };
     let fitted = match fit {
-        None => None,
+        None => {
+            // Of the others nothing is read here.
+            look.modified_us = None;
+            None
+        }
         Some(fit) => {
             let object = job.get_checked(&objects::fit(&job.id, fit.attempt), fit.digest).await?;
             Some(Arc::new(FittedFile::decode(&object)?))
@@ -94,9 +100,9 @@ async fn carry_out(
     if let Some(fitted) = &fitted {
         press.csv(winners, fitted.view().k()).await?;
         press.model(fitted).await?;
-        let drawn = draw(node, job, winners, fitted, listing.keys, look).await?;
-        look = drawn.1;
-        for (name, bytes) in drawn.0 {
+        let drawings;
+        (drawings, look) = draw(node, job, winners, fitted, listing.keys, look).await?;
+        for (name, bytes) in drawings {
             press.put(name, bytes).await?;
         }
     }
@@ -139,9 +145,10 @@ async fn tell(
     job.put(&objects::story(&job.id), story).await
 }
 
-fn quarantined(counts: &Counts, examples: &BTreeMap<String, String>) -> Quarantined {
+fn quarantined(counts: &Counts, look: &Look) -> Quarantined {
     let bad = counts.bad_by_code.iter().map(|(code, count)| {
-        let example = examples.get(code).cloned().unwrap_or_default();
+        let first = look.examples.get(code).and_then(|examples| examples.first());
+        let example = first.map(|example| example.path.clone()).unwrap_or_default();
         (code.clone(), Bad { count: *count, example })
     });
     bad.collect()
@@ -164,13 +171,14 @@ fn finals(winners: &[Winner], pca: bool) -> Vec<String> {
     finals
 }
 
-/// Photographs by how they ended, from the accepted objects, and the first key of each code.
+/// Photographs by how they ended, from the accepted objects; and what the page shows of those
+/// without features.
 async fn count(
     job: &JobContext,
     listing: Listing,
     winners: &[Winner],
-) -> Result<(Counts, BTreeMap<String, String>), Failure> {
-    let mut examples = BTreeMap::new();
+) -> Result<(Counts, Look), Failure> {
+    let mut look = Look::default();
     let mut counts = Counts { listed: listing.keys, ..Counts::default() };
     for winner in winners {
         counts.good += u64::from(winner.good);
@@ -179,13 +187,18 @@ async fn count(
         let name = objects::quarantine(&job.id, winner.partition, winner.features_attempt);
         let object = job.get_checked(&name, digest).await?;
         for row in output::read_quarantine_part(&object)? {
-            // Rows come in key order, so that the first one seen is the first there is.
-            examples.entry(row.code.clone()).or_insert(row.subject.path);
-            *counts.bad_by_code.entry(row.code).or_default() += 1;
+            let time = (row.subject.modified_us, row.subject.modified_us);
+            look.modified_us = look.modified_us.into_iter().chain([time]).reduce(wider);
+            *counts.bad_by_code.entry(row.code.clone()).or_default() += 1;
+            // Rows come in key order, so that the first ones seen are the first there are.
+            let examples = look.examples.entry(row.code).or_default();
+            if examples.len() < EXAMPLES_MAX {
+                examples.push(Example { path: row.subject.path, detail: row.detail });
+            }
         }
     }
     if counts.good + counts.bad == counts.listed {
-        return Ok((counts, examples));
+        return Ok((counts, look));
     }
     let Counts { listed, good, bad, .. } = counts;
     let words = format!("{listed} photographs were listed, but there are {good} + {bad} rows");

@@ -123,39 +123,30 @@ fn options(job: &JobContext, listed: &ListingFacts) -> BTreeMap<String, String> 
 fn warnings(listed: &ListingFacts, counts: &Counts, fitted: Option<&FittedFile>) -> Vec<String> {
     let mut warnings = Vec::new();
     if counts.bad > 0 {
-        let (bad, listed) = (counts.bad, counts.listed);
-        warnings.push(format!(
-            "{bad} of {listed} photographs are in `_quarantine/`, not in the features"
-        ));
+        let (bad, listed) = (counts.bad, of(counts.listed, "photograph"));
+        let have = if bad == 1 { "has" } else { "have" };
+        warnings.push(format!("{bad} of {listed} {have} no features: see `_quarantine/`"));
     }
-    if listed.skipped > 0 {
-        warnings
-            .push(format!("{} files do not match the pattern and were left out", listed.skipped));
-    }
-    if listed.hidden > 0 {
-        warnings.push(format!(
-            "{} photographs whose names start with `.` or `_` were left out",
-            listed.hidden
-        ));
-    }
-    if listed.excluded > 0 {
-        warnings.push(format!("{} photographs were excluded", listed.excluded));
-    }
-    if listed.own > 0 {
-        warnings.push(format!("{} pictures of earlier results were left out", listed.own));
-    }
-    if listed.untimely > 0 {
-        let untimely = listed.untimely;
-        warnings.push(format!(
-            "{untimely} photographs were left out because of --modified-after or --modified-before"
-        ));
-    }
-    if listed.others > 0 {
-        warnings.push(format!("{} pipes, devices or sockets were left out", listed.others));
+    for (count, thing, why) in [
+        (listed.skipped, "file", "the name does not match the pattern"),
+        (listed.hidden, "photograph", "in a name that begins with `.` or `_`"),
+        (listed.excluded, "photograph", "excluded by `--exclude`"),
+        (listed.own, "picture", "part of an earlier result"),
+        (listed.untimely, "photograph", "modified outside the period asked for"),
+        (listed.others, "special file", "a pipe, device or socket"),
+    ] {
+        if count > 0 {
+            warnings.push(format!("{} left out: {why}", of(count, thing)));
+        }
     }
     if listed.limited {
         warnings.push("`--limit` left out the photographs that follow".to_owned());
     }
     warnings.extend(fitted.into_iter().flat_map(|fitted| fitted.warnings.clone()));
     warnings
+}
+
+/// `1 photograph`, `2 photographs`.
+fn of(count: u64, thing: &str) -> String {
+    format!("{count} {thing}{}", if count == 1 { "" } else { "s" })
 }

@@ -1,5 +1,6 @@
 //! From values to pixels, with round values along the way.
 
+use super::words::percent;
 use crate::decimal::fixed;
 
 /// From values to pixels.
@@ -35,6 +36,11 @@ impl Axis {
         Self { low, high, from, to, step }
     }
 
+    /// With ticks at whole numbers alone.
+    pub(crate) fn whole(self) -> Self {
+        Self { step: self.step.max(1.0), ..self }
+    }
+
     /// Where a value stands.
     pub(crate) fn place(&self, value: f64) -> f64 {
         self.from + (self.to - self.from) * (value - self.low) / (self.high - self.low)
@@ -42,15 +48,30 @@ impl Axis {
 
     /// Round values along the axis, and their words.
     pub(crate) fn ticks(&self) -> Vec<(f64, String)> {
-        let decimals = match self.step {
-            step if step >= 0.95 => 0,
-            step if step >= 0.095 => 1,
-            step if step >= 0.009_5 => 2,
-            _ => 4,
-        };
+        let decimals = decimals(self.step);
+        self.values().map(|value| (value, fixed(value, decimals))).collect()
+    }
+
+    /// Round shares along the axis, and their words in percent.
+    pub(crate) fn percents(&self) -> Vec<(f64, String)> {
+        let decimals = decimals(100.0 * self.step);
+        self.values().map(|value| (value, percent(value, decimals))).collect()
+    }
+
+    fn values(&self) -> impl Iterator<Item = f64> {
         let (first, last) = ((self.low / self.step).ceil(), (self.high / self.step).floor());
         let count = (last - first).clamp(0.0, 16.0) as usize;
-        let value = |n: usize| (first + n as f64) * self.step;
-        (0..=count).map(|n| (value(n), fixed(value(n), decimals))).collect()
+        let step = self.step;
+        (0..=count).map(move |n| (first + n as f64) * step)
+    }
+}
+
+/// Decimals that tell values of this distance apart.
+fn decimals(step: f64) -> usize {
+    match step {
+        step if step >= 0.95 => 0,
+        step if step >= 0.095 => 1,
+        step if step >= 0.009_5 => 2,
+        _ => 4,
     }
 }

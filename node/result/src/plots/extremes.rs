@@ -2,11 +2,11 @@
 
 use super::picture::{Anchor, Ink, Picture};
 use super::pixels::Photo;
-use super::words::percent;
+use super::words::{counted, grouped, percent};
 use crate::FittedView;
 use crate::error::WriteError;
 use crate::rows::ScoreRows;
-use crate::thumbnails::{SIDE, Thumbnail, is_sampled};
+use crate::thumbnails::{SIDE, Thumbnail, abreast, is_sampled};
 
 /// Components shown.
 const COMPONENTS_MAX: usize = 6;
@@ -28,13 +28,13 @@ struct Seen {
     thumbnail: Thumbnail,
 }
 
-/// Keys at the two ends of a component, the most extreme first.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Ends {
-    /// Lowest scores.
-    pub low: Vec<String>,
-    /// Highest scores.
-    pub high: Vec<String>,
+/// Photographs at one end of a component, scores ascending.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Strip {
+    /// Their keys.
+    pub(crate) keys: Vec<String>,
+    /// Their thumbnails side by side, as PNG.
+    pub(crate) png: Vec<u8>,
 }
 
 /// The extremes found so far, among the photographs that have a thumbnail.
@@ -74,10 +74,40 @@ impl Extremes {
         if thumbnails.next().is_some() { Err(too_few()) } else { Ok(()) }
     }
 
-    /// The keys shown, for each component.
-    pub fn keys(&self) -> Vec<Ends> {
-        let keys = |end: &Vec<Seen>| end.iter().map(|seen| seen.path.clone()).collect();
-        self.ends.iter().map(|[low, high]| Ends { low: keys(low), high: keys(high) }).collect()
+    /// Whose extremes these are, in words.
+    pub(crate) fn among(&self) -> String {
+        match self.sampled == self.rows {
+            true => format!("among {}", counted(self.rows, "photograph")),
+            false => format!(
+                "among {} of {}, chosen by the hash of their keys",
+                grouped(self.sampled),
+                counted(self.rows, "photograph")
+            ),
+        }
+    }
+
+    /// For each component its two ends as strips: the second is empty where one holds them all.
+    ///
+    /// # Errors
+    /// When the encoder refuses.
+    pub(crate) fn strips(&self) -> Result<Vec<[Option<Strip>; 2]>, WriteError> {
+        let ends = (0..self.ends.len()).map(|component| {
+            let (low, high) = self.apart(component);
+            Ok([strip(&low)?, strip(&high)?])
+        });
+        ends.collect()
+    }
+
+    /// The lowest and the highest of a component, scores ascending. Where there are so few that
+    /// the ends would share some, the lowest are all there are.
+    fn apart(&self, component: usize) -> (Vec<&Seen>, Vec<&Seen>) {
+        let [low, high] = &self.ends[component];
+        let rest = (self.sampled as usize).saturating_sub(ENDS).min(ENDS);
+        let high = high.iter().take(rest).rev();
+        match self.sampled as usize <= 2 * ENDS {
+            true => (low.iter().chain(high).collect(), Vec::new()),
+            false => (low.iter().collect(), high.collect()),
+        }
     }
 
     /// The picture as PNG. `model` gives the shares.
@@ -85,39 +115,41 @@ impl Extremes {
     /// # Errors
     /// When the encoder refuses.
     pub fn to_png(&self, model: &FittedView<'_>) -> Result<Vec<u8>, WriteError> {
-        let among = match self.sampled == self.rows {
-            true => "of all photographs".to_owned(),
-            false => format!("of {} photographs chosen by the hashes of their keys", self.sampled),
-        };
         let mut picture = Picture {
             width: WIDTH,
             height: (TOP + ROW * self.ends.len() as f64) as u32,
-            title: "Photographs at the ends of the first components".to_owned(),
-            summary: format!("lowest scores on the left, highest on the right, {among}"),
+            title: "Photographs with the lowest and highest scores".to_owned(),
+            summary: format!("{}; scores rise from left to right", self.among()),
             items: Vec::new(),
         };
         let mut photos = Vec::new();
-        for (component, [low, high]) in self.ends.iter().enumerate() {
+        for component in 0..self.ends.len() {
             let top = TOP + ROW * component as f64;
             let share = percent(model.ratios.get(component).copied().unwrap_or(0.0), 1);
-            let words = format!("component {} ({share})", component + 1);
+            let words = format!("component {} ({share} of variance)", component + 1);
             picture.text(Ink::Text, Anchor::Start, (LEFT, top), words);
-            let photo = |left: f64, seen: &Seen| Photo {
-                left,
-                top: top + 10.0,
-                pixels: seen.thumbnail.clone(),
-            };
-            photos.extend(
-                low.iter().zip(0..).map(|(seen, n)| photo(LEFT + f64::from(n) * PITCH, seen)),
-            );
-            photos.extend(
-                high.iter()
-                    .zip(1..)
-                    .map(|(seen, n)| photo(RIGHT + 8.0 - f64::from(n) * PITCH, seen)),
-            );
+            let (low, high) = self.apart(component);
+            let from = RIGHT + 8.0 - high.len() as f64 * PITCH;
+            for (strip, left) in [(low, LEFT), (high, from)] {
+                photos.extend(strip.into_iter().zip(0..).map(|(seen, n)| Photo {
+                    left: left + f64::from(n) * PITCH,
+                    top: top + 10.0,
+                    pixels: seen.thumbnail.clone(),
+                }));
+            }
         }
         picture.to_png_with(&photos)
     }
+}
+
+/// Thumbnails side by side, and whose they are.
+fn strip(seen: &[&Seen]) -> Result<Option<Strip>, WriteError> {
+    let pictures: Vec<&[u8]> = seen.iter().map(|seen| seen.thumbnail.as_slice()).collect();
+    let png = match pictures.is_empty() {
+        true => return Ok(None),
+        false => abreast(&pictures)?,
+    };
+    Ok(Some(Strip { keys: seen.iter().map(|seen| seen.path.clone()).collect(), png }))
 }
 
 /// Keeps a photograph if it is nearer to the end than one that is there.
@@ -169,12 +201,33 @@ mod tests {
                 let thumbnails = thumbnails(parts[at].subjects.len());
                 extremes.push(&parts[at], thumbnails, 9).unwrap();
             }
-            extremes.keys()
+            extremes.ends
         };
         let found = ends([0, 1]);
-        assert_eq!(found[0].low, ["e", "b", "g", "h", "a", "d"]);
-        assert_eq!(found[0].high, ["c", "f", "i", "a", "d", "h"]);
+        let keys =
+            |end: usize| found[0][end].iter().map(|seen| seen.path.as_str()).collect::<Vec<_>>();
+        assert_eq!(keys(0), ["e", "b", "g", "h", "a", "d"]);
+        assert_eq!(keys(1), ["c", "f", "i", "a", "d", "h"]);
         assert_eq!(found, ends([1, 0]));
+    }
+
+    #[test]
+    fn no_photograph_is_shown_twice_however_few_there_are() {
+        for (count, low, high) in
+            [(1, 1, 0), (2, 2, 0), (7, 7, 0), (12, 12, 0), (13, 6, 6), (40, 6, 6)]
+        {
+            let paths: Vec<String> = (0..count).map(|n| format!("{n:02}")).collect();
+            let paths: Vec<&str> = paths.iter().map(String::as_str).collect();
+            let scores: Vec<f32> = (0..count).map(|n| n as f32).collect();
+            let mut extremes = Extremes::default();
+            extremes.push(&part(&paths, &scores), thumbnails(count), count as u64).unwrap();
+            let strips = extremes.strips().unwrap();
+            let keys = strips[0].iter().flatten().flat_map(|strip| strip.keys.clone());
+            let keys: Vec<String> = keys.collect();
+            let due = paths[..low].iter().chain(&paths[count - high..]);
+            assert!(keys.iter().eq(due), "{count}: {keys:?}");
+            assert_eq!(strips[0][1].is_some(), high > 0);
+        }
     }
 
     #[test]

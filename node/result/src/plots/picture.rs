@@ -1,20 +1,32 @@
 //! What a picture is made of. No drawing.
 
-/// Colours that tell labels apart.
-pub(crate) const HUES: [[u8; 3]; 12] = [
-    [31, 119, 180],
-    [230, 97, 20],
-    [44, 150, 60],
-    [200, 40, 50],
-    [140, 95, 190],
-    [130, 90, 60],
-    [220, 95, 170],
-    [20, 160, 165],
-    [160, 160, 30],
-    [90, 120, 230],
-    [220, 160, 20],
-    [110, 125, 135],
+/// Colours that tell labels apart on light ground: each stands out from it by 3 to 1 at least, and
+/// from the others for those too who see no red, green or blue.
+pub(crate) const LIGHT: [[u8; 3]; HUES] = [
+    [22, 89, 221],
+    [214, 63, 0],
+    [10, 146, 100],
+    [192, 112, 165],
+    [184, 141, 0],
+    [38, 153, 226],
+    [125, 26, 80],
+    [116, 128, 122],
 ];
+
+/// The same on dark ground.
+pub(crate) const DARK: [[u8; 3]; HUES] = [
+    [77, 143, 232],
+    [238, 122, 48],
+    [51, 187, 131],
+    [240, 154, 200],
+    [245, 213, 67],
+    [127, 220, 255],
+    [201, 64, 143],
+    [168, 179, 160],
+];
+
+/// How many there are.
+pub(crate) const HUES: usize = 8;
 
 /// A colour, by what it is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,7 +43,11 @@ pub(crate) enum Ink {
     Rest,
     /// The running sum.
     Sum,
-    /// One of [`HUES`].
+    /// Shares of the variance that are often asked for.
+    Goal,
+    /// Where the photographs of the fit lie.
+    Cloud,
+    /// One of [`LIGHT`] and [`DARK`].
     Hue(usize),
     /// Points without a place in the legend.
     Faint,
@@ -52,11 +68,26 @@ pub(crate) enum Form {
     Down,
     /// An upright cross.
     Cross,
+    /// A triangle that points to the left.
+    Left,
+    /// A cross on its side.
+    Times,
+    /// A triangle that points to the right.
+    Right,
 }
 
 /// All forms, in the order in which they are given out.
-pub(crate) const FORMS: [Form; 6] =
-    [Form::Disc, Form::Square, Form::Up, Form::Diamond, Form::Down, Form::Cross];
+pub(crate) const FORMS: [Form; 9] = [
+    Form::Disc,
+    Form::Square,
+    Form::Up,
+    Form::Diamond,
+    Form::Down,
+    Form::Cross,
+    Form::Left,
+    Form::Times,
+    Form::Right,
+];
 
 impl Form {
     /// Corners around the centre, in radii; none for a disc.
@@ -81,6 +112,23 @@ impl Form {
                 (-1.2, -0.4),
                 (-0.4, -0.4),
             ],
+            Self::Left => &[(-1.2, 0.0), (0.8, -1.1), (0.8, 1.1)],
+            // The upright one, turned by 45 degrees.
+            Self::Times => &[
+                (0.57, -1.13),
+                (1.13, -0.57),
+                (0.57, 0.0),
+                (1.13, 0.57),
+                (0.57, 1.13),
+                (0.0, 0.57),
+                (-0.57, 1.13),
+                (-1.13, 0.57),
+                (-0.57, 0.0),
+                (-1.13, -0.57),
+                (-0.57, -1.13),
+                (0.0, -0.57),
+            ],
+            Self::Right => &[(1.2, 0.0), (-0.8, -1.1), (-0.8, 1.1)],
         }
     }
 }
@@ -101,6 +149,8 @@ pub(crate) enum Anchor {
 pub(crate) enum Item {
     /// A filled rectangle: left, top, width, height.
     Rect(Ink, [f64; 4]),
+    /// A filled ellipse: its middle, its half axes.
+    Ellipse(Ink, (f64, f64), (f64, f64)),
     /// Straight lines from point to point, and their width.
     Line(Ink, f64, Vec<(f64, f64)>),
     /// A mark around a point. A hollow one is its outline alone.
@@ -115,6 +165,7 @@ pub struct Picture {
     pub(crate) width: u32,
     pub(crate) height: u32,
     pub(crate) title: String,
+    /// One line or several.
     pub(crate) summary: String,
     pub(crate) items: Vec<Item>,
 }

@@ -2,7 +2,7 @@
 //! comparisons of doubles, which are the same on every machine.
 
 use super::letters;
-use super::picture::{Anchor, Form, HUES, Ink, Item, Picture};
+use super::picture::{Anchor, Form, HUES, Ink, Item, LIGHT, Picture};
 use crate::error::WriteError;
 use crate::thumbnails::{self, SIDE, Thumbnail};
 
@@ -29,7 +29,9 @@ impl Picture {
             pixels: vec![255; 3 * width as usize * height as usize],
         };
         canvas.text(Ink::Text, Anchor::Start, (24.0, 32.0), &self.title);
-        canvas.text(Ink::Quiet, Anchor::Start, (24.0, 56.0), &self.summary);
+        for (line, base) in self.summary_lines() {
+            canvas.text(Ink::Quiet, Anchor::Start, (24.0, base), line);
+        }
         self.items.iter().for_each(|item| canvas.draw(item));
         photos.iter().for_each(|photo| canvas.photo(photo));
         thumbnails::encode(width, height, &canvas.pixels, png::Compression::Balanced)
@@ -57,6 +59,13 @@ impl Canvas {
                 let [right, bottom] = [left + width * SCALE, top + height * SCALE];
                 self.fill(*ink, [left, top, right, bottom], |x, y| {
                     x >= left && x < right && y >= top && y < bottom
+                });
+            }
+            Item::Ellipse(ink, (x, y), (across, up)) => {
+                let [x, y, across, up] = [x * SCALE, y * SCALE, across * SCALE, up * SCALE];
+                self.fill(*ink, [x - across, y - up, x + across, y + up], |px, py| {
+                    let (dx, dy) = ((px - x) * up, (py - y) * across);
+                    dx * dx + dy * dy <= across * across * up * up
                 });
             }
             Item::Line(ink, width, points) => {
@@ -192,7 +201,9 @@ fn color(ink: Ink) -> [u8; 3] {
         Ink::Kept => [26, 111, 181],
         Ink::Rest => [169, 199, 227],
         Ink::Sum => [179, 72, 15],
-        Ink::Hue(hue) => HUES[hue % HUES.len()],
+        Ink::Goal => [122, 70, 168],
+        Ink::Cloud => [233, 236, 240],
+        Ink::Hue(hue) => LIGHT[hue % HUES],
         Ink::Faint => [184, 192, 200],
     }
 }

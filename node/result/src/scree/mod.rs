@@ -1,12 +1,12 @@
 //! The spectrum as a table and as a picture.
 
-mod chart;
-mod png;
-mod svg;
+mod needed;
+mod picture;
+mod scales;
 mod table;
 #[cfg(test)]
 mod tests;
 
-pub use png::scree_png;
-pub use svg::scree_svg;
+pub use picture::{scree_png, scree_svg};
+pub(crate) use scales::Scales;
 pub use table::scree_csv;

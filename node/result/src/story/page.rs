@@ -4,20 +4,21 @@
 use std::fmt::{Result as Written, Write};
 
 use super::{Stage, StoryFile};
-use crate::html::{Cell, write_facts, write_foot, write_head, write_table};
-use crate::markup::base64;
-use crate::plots::words::grouped;
-use crate::plots::{Anchor, Axis, Ink, Item, Picture};
+use crate::html::{
+    Cell, Chart, curve_mark, rect_mark, write_facts, write_foot, write_head, write_table,
+};
+use crate::markup::escaped;
+use crate::plots::Axis;
+use crate::plots::words::{counted, grouped, instant, sized};
 
 /// Failures told in the page; `run.json` has more.
 const FAILURES_TOLD_MAX: usize = 200;
+/// Below the time axes.
+const SECONDS: &str = "seconds since the start of the run";
 
-const WIDTH: u32 = 960;
-const LEFT: f64 = 150.0;
-const RIGHT: f64 = 936.0;
-const TOP: f64 = 80.0;
-const BAR: f64 = 28.0;
-const CURVE_BOTTOM: f64 = 320.0;
+/// Height of a stage's bar and the room around it, and of the curve, in pixels.
+const BAR: u32 = 26;
+const CURVE: u32 = 220;
 
 /// The bytes of the page.
 pub fn story_html(story: &StoryFile) -> Vec<u8> {
@@ -30,70 +31,77 @@ fn write_page(out: &mut String, story: &StoryFile) -> Written {
     write_head(out, &format!("fruitnode run {}", story.job))?;
     let heading = match story.threads {
         Some(threads) => {
-            let host = story.host.as_deref().unwrap_or("a host without a name");
-            format!("Run {} on {host}, {threads} threads", story.job)
+            let host = story.host.as_deref().unwrap_or("an unnamed host");
+            let threads = counted(threads as u64, "thread");
+            format!("Run {} on {host}, {threads}", story.job)
         }
-        None => format!("Run {} on {} nodes", story.job, story.nodes.len()),
+        None => format!("Run {} on {}", story.job, counted(story.nodes.len() as u64, "node")),
     };
-    writeln!(out, "<h1>{}</h1>", crate::markup::escaped(&heading))?;
+    writeln!(out, "<h1>{}</h1>", escaped(&heading))?;
+    let began = i64::try_from(story.began_unix_ms).unwrap_or(i64::MAX / 1_000) * 1_000;
+    writeln!(
+        out,
+        "<p>Started {} (UTC), fruitnode {}. How this run went; the result itself does not depend \
+         on it.</p>",
+        instant(began),
+        story.release
+    )?;
     let photographs =
         story.inferences + story.quarantined.values().map(|bad| bad.count).sum::<u64>();
     let seconds = story.until_publish_ms as f64 / 1_000.0;
     let mut facts = vec![
         ("photographs", grouped(photographs)),
-        ("seconds until publishing", format!("{seconds:.1}")),
-        ("photographs a second", format!("{:.0}", photographs as f64 / seconds.max(0.001))),
+        ("seconds before publishing", format!("{seconds:.1}")),
+        ("photographs per second", format!("{:.0}", photographs as f64 / seconds.max(0.001))),
     ];
     facts.extend(story.gets.map(|gets| ("completed reads", grouped(gets))));
-    facts.push(("bytes read", grouped(story.bytes)));
+    facts.push(("read", sized(story.bytes)));
     facts.push(("failed attempts", grouped(story.stages.values().map(|s| s.failed).sum())));
     write_facts(out, &facts)?;
-    write_picture(out, "Stages", "When each stage ran", &stages(story))?;
-    if let Some(curve) = throughput(story) {
-        write_picture(out, "Throughput", "Photographs a second over time", &curve)?;
-    }
+    out.write_str("<h2>Stages</h2>\n")?;
+    stages(story).write(out)?;
     write_stages(out, story)?;
+    if let Some(curve) = throughput(story) {
+        out.write_str("<h2>Throughput</h2>\n")?;
+        curve.write(out)?;
+    }
     write_nodes(out, story)?;
     write_quarantine(out, story)?;
     write_failures(out, story)?;
     write_foot(out)
 }
 
-fn write_picture(out: &mut String, heading: &str, words: &str, picture: &Picture) -> Written {
-    let svg = base64(&picture.to_svg());
-    writeln!(
-        out,
-        "<h2>{heading}</h2>\n<img alt=\"{words}\" src=\"data:image/svg+xml;base64,{svg}\">"
-    )
-}
-
-/// One bar for each stage, from its first beginning to its last end.
-fn stages(story: &StoryFile) -> Picture {
+/// One bar for each stage, from the beginning of its first attempt to the end of its last.
+fn stages(story: &StoryFile) -> Chart {
     let end = story.stages.values().map(|stage| stage.last_ended_ms).max().unwrap_or(0);
-    let axis = Axis::between(0.0, (end.max(1)) as f64 / 1_000.0, LEFT, RIGHT);
-    let bottom = TOP + BAR * story.stages.len() as f64;
-    let mut picture = Picture {
-        width: WIDTH,
-        height: (bottom + 56.0) as u32,
-        title: "When each stage ran".to_owned(),
-        summary: "from its first beginning to its last end; stages overlap".to_owned(),
-        items: Vec::new(),
-    };
-    across(&mut picture, &axis, bottom);
-    for ((name, stage), row) in by_time(story).into_iter().zip(0..) {
-        let top = TOP + BAR * f64::from(row);
+    let axis = Axis::between(0.0, (end.max(1)) as f64 / 1_000.0, 0.0, 100.0);
+    let named = by_time(story);
+    let pitch = 100.0 / named.len().max(1) as f64;
+    let (mut marks, mut names) = (String::new(), Vec::new());
+    for (row, (name, stage)) in named.iter().enumerate() {
         let from = axis.place(stage.first_began_ms as f64 / 1_000.0);
         let to = axis.place(stage.last_ended_ms as f64 / 1_000.0);
-        let sides = [from, top + 6.0, (to - from).max(1.5), BAR - 12.0];
-        picture.items.push(Item::Rect(Ink::Kept, sides));
-        let at = (LEFT - 12.0, top + BAR / 2.0 + 4.5);
-        picture.text(Ink::Text, Anchor::End, at, name.to_owned());
+        let sides = [from, (row as f64 + 0.2) * pitch, (to - from).max(0.3), 0.6 * pitch];
+        rect_mark(&mut marks, "kept", sides).expect("a String takes all");
+        names.push(((row as f64 + 0.5) * pitch, (*name).to_owned()));
     }
-    picture
+    Chart {
+        words: "When each stage ran. The table below has the same in seconds.".to_owned(),
+        room: " named",
+        height: BAR * named.len().max(1) as u32,
+        x: ticks(&axis),
+        y: names,
+        uprights: true,
+        x_title: SECONDS.to_owned(),
+        y_title: "From the start of the first attempt to the end of the last; stages overlap"
+            .to_owned(),
+        behind: String::new(),
+        marks,
+    }
 }
 
 /// The rate between any two moments; nothing for a run that was over before the third.
-fn throughput(story: &StoryFile) -> Option<Picture> {
+fn throughput(story: &StoryFile) -> Option<Chart> {
     let rates: Vec<(f64, f64)> = story
         .throughput
         .windows(2)
@@ -106,35 +114,28 @@ fn throughput(story: &StoryFile) -> Option<Picture> {
         .collect();
     let last = rates.last().filter(|_| rates.len() >= 2)?.0;
     let most = rates.iter().fold(1.0, |most: f64, (_, rate)| most.max(*rate));
-    let x = Axis::between(0.0, last, LEFT, RIGHT);
-    let y = Axis::between(0.0, most * 1.05, CURVE_BOTTOM, TOP);
-    let mut picture = Picture {
-        width: WIDTH,
-        height: (CURVE_BOTTOM + 56.0) as u32,
-        title: "Photographs a second".to_owned(),
-        summary: format!("at most {most:.0} a second"),
-        items: Vec::new(),
-    };
-    across(&mut picture, &x, CURVE_BOTTOM);
-    for (value, words) in y.ticks() {
-        let y = y.place(value);
-        picture.items.push(Item::Line(Ink::Grid, 1.0, vec![(LEFT, y), (RIGHT, y)]));
-        picture.text(Ink::Quiet, Anchor::End, (LEFT - 12.0, y + 4.5), words);
-    }
-    let points = rates.iter().map(|(at, rate)| (x.place(*at), y.place(*rate))).collect();
-    picture.items.push(Item::Line(Ink::Sum, 2.0, points));
-    Some(picture)
+    let x = Axis::between(0.0, last, 0.0, 100.0);
+    let y = Axis::between(0.0, most * 1.05, 100.0, 0.0);
+    let mut marks = String::new();
+    let points = rates.iter().map(|(at, rate)| (x.place(*at), y.place(*rate)));
+    curve_mark(&mut marks, "sum", points).expect("a String takes all");
+    let most = format!("{most:.0} at most");
+    Some(Chart {
+        words: format!("Photographs per second over time, {most}."),
+        room: "",
+        height: CURVE,
+        x: ticks(&x),
+        y: ticks(&y),
+        uprights: true,
+        x_title: SECONDS.to_owned(),
+        y_title: format!("Photographs per second, {most}"),
+        behind: String::new(),
+        marks,
+    })
 }
 
-/// The time axis.
-fn across(picture: &mut Picture, axis: &Axis, bottom: f64) {
-    for (value, words) in axis.ticks() {
-        let x = axis.place(value);
-        picture.items.push(Item::Line(Ink::Grid, 1.0, vec![(x, TOP), (x, bottom)]));
-        picture.text(Ink::Quiet, Anchor::Middle, (x, bottom + 20.0), words);
-    }
-    let at = ((LEFT + RIGHT) / 2.0, bottom + 44.0);
-    picture.text(Ink::Text, Anchor::Middle, at, "seconds since the run began".to_owned());
+fn ticks(axis: &Axis) -> Vec<(f64, String)> {
+    axis.ticks().into_iter().map(|(value, words)| (axis.place(value), words)).collect()
 }
 
 fn by_time(story: &StoryFile) -> Vec<(&str, &Stage)> {
@@ -144,20 +145,20 @@ fn by_time(story: &StoryFile) -> Vec<(&str, &Stage)> {
 }
 
 fn write_stages(out: &mut String, story: &StoryFile) -> Written {
-    out.write_str("<h2>Attempts</h2>\n")?;
     let rows = by_time(story).into_iter().map(|(name, stage)| {
         let seconds = |ms: u64| Cell::Number(format!("{:.2}", ms as f64 / 1_000.0));
         [
             Cell::Text(name.to_owned()),
             Cell::Number(grouped(stage.done)),
             Cell::Number(grouped(stage.failed)),
-            seconds(stage.busy_ms),
             seconds(stage.first_began_ms),
             seconds(stage.last_ended_ms),
+            seconds(stage.busy_ms),
         ]
     });
-    let heads = ["stage", "done", "failed", "seconds in all", "first began", "last ended"];
-    write_table(out, &heads, rows)
+    let heads =
+        ["stage", "attempts done", "failed", "started at (s)", "ended at (s)", "time spent (s)"];
+    write_table(out, "", &heads, rows)
 }
 
 /// What each node did, where there were several.
@@ -172,12 +173,12 @@ fn write_nodes(out: &mut String, story: &StoryFile) -> Written {
             Cell::Number(grouped(node.done)),
             Cell::Number(grouped(node.failed)),
             Cell::Number(grouped(node.partitions)),
-            Cell::Number(grouped(node.bytes)),
+            Cell::Number(sized(node.bytes)),
             Cell::Number(format!("{:.2}", node.busy_ms as f64 / 1_000.0)),
         ]
     });
-    let heads = ["node", "done", "failed", "partitions", "bytes read", "seconds in all"];
-    write_table(out, &heads, rows)
+    let heads = ["node", "attempts done", "failed", "partitions", "read", "time spent (s)"];
+    write_table(out, "", &heads, rows)
 }
 
 fn write_quarantine(out: &mut String, story: &StoryFile) -> Written {
@@ -189,7 +190,7 @@ fn write_quarantine(out: &mut String, story: &StoryFile) -> Written {
         let (code, example) = (Cell::Text(code.clone()), Cell::Code(bad.example.clone()));
         [code, Cell::Number(grouped(bad.count)), example]
     });
-    write_table(out, &["code", "photographs", "one of them"], rows)
+    write_table(out, "", &["code", "photographs", "example"], rows)
 }
 
 fn write_failures(out: &mut String, story: &StoryFile) -> Written {
@@ -201,15 +202,19 @@ fn write_failures(out: &mut String, story: &StoryFile) -> Written {
         [
             Cell::Number(format!("{:.1}", line.at_ms as f64 / 1_000.0)),
             Cell::Text(format!("{}, attempt {}", line.task, line.attempt)),
-            Cell::Number(line.node.to_string()),
+            Cell::Text(format!("n{}", line.node)),
             Cell::Text(line.code.to_owned()),
             Cell::Text(line.words.clone()),
         ]
     });
-    write_table(out, &["second", "task", "node", "reason", "in words"], rows)?;
+    write_table(out, "", &["failed at (s)", "task", "node", "code", "reason"], rows)?;
     match story.failures.len().saturating_sub(FAILURES_TOLD_MAX) {
         0 => Ok(()),
-        more => writeln!(out, "<p class=\"quiet\">And {more} more, in run.json.</p>"),
+        more => writeln!(
+            out,
+            "<p class=\"quiet\">{} more in run.json.</p>",
+            counted(more as u64, "failed attempt")
+        ),
     }
 }
 
@@ -247,7 +252,7 @@ mod tests {
         file.throughput = vec![[0, 0, 0], [1_000, 500, 0]];
         assert!(throughput(&file).is_none());
         file.throughput.push([2_000, 2_000, 0]);
-        let svg = String::from_utf8(throughput(&file).expect("a curve").to_svg()).expect("text");
-        assert!(svg.contains("at most 1500 a second"), "{svg}");
+        let page = String::from_utf8(story_html(&file)).expect("a page is text");
+        assert!(page.contains("Photographs per second, 1500 at most"), "{page}");
     }
 }

@@ -12,7 +12,7 @@ use super::model::Model;
 use super::report::is_given;
 use super::verdict::Check;
 use crate::names::{self, CSV, Name, REPORT, SCATTER_PNG, SCATTER_SVG};
-use crate::plots::{Sample, scatter};
+use crate::plots::{Cloud, Sample, scatter};
 use crate::rows::{FeatureRows, ScoreRows};
 use crate::{FittedView, Report, read_features_part, read_quarantine_part, read_scores_part};
 
@@ -50,12 +50,12 @@ pub(super) fn walk<A: Arithmetic>(
         arithmetic,
         // Of a given model there is nothing to compare moments with.
         forest: (view.is_some() && !report.is_some_and(is_given)).then(Forest::new),
+        sample: view.as_ref().map(|view| Sample::against(Cloud::of(view))),
         view,
         counted: Counted::default(),
         keys: Keys::default(),
         quarantine: quarantine.into_iter(),
         csv: None,
-        sample: Some(Sample::default()),
         on_rows: Check::new("rows"),
         on_keys: Check::new("keys"),
         on_scores: Check::new("scores"),
@@ -92,7 +92,7 @@ struct Walker<'f, 'a, A: Arithmetic> {
     /// None without a model to compare with, and as soon as a features part is lost.
     forest: Option<Forest<A::Moments>>,
     csv: Option<CsvCheck<'a>>,
-    /// None as soon as a scores part is lost.
+    /// None without a model, and as soon as a scores part is lost.
     sample: Option<Sample>,
     on_rows: Check,
     on_keys: Check,

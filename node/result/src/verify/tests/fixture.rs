@@ -9,7 +9,7 @@ use crate::model::{
     model_npz, model_readme, model_safetensors,
 };
 use crate::names;
-use crate::plots::{Extremes, Sample, scatter};
+use crate::plots::{Cloud, Extremes, Sample, scatter};
 use crate::report::{Classes, Components, Counts, Figure, File, Report};
 use crate::rows::{BadRow, FeatureRows, ScoreRows, Subject};
 use crate::scree::{scree_csv, scree_png, scree_svg};
@@ -250,7 +250,7 @@ pub(super) fn published(facts: &ModelFacts) -> (Memory, Report) {
     let view = arrays.view(facts).unwrap();
     let mut files = BTreeMap::new();
     let mut csv = csv_header(K);
-    let mut sample = Sample::default();
+    let mut sample = Sample::against(Cloud::of(&view));
     let mut counts = Counts::default();
     let mut bytes = 0;
     for (partition, (good, bad)) in (0..).zip(partitions()) {
