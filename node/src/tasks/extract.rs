@@ -324,8 +324,7 @@ async fn finish(
         quarantine: quarantine.map(|digest| digest.hex()),
         thumbnails: shown.map(|digest| digest.hex()),
     };
-    let photographs = u64::from(good) + u64::from(bad_rows);
-    job.finish((listing, partition, attempt), photographs, &done).await?;
+    job.finish((listing, partition, attempt), u64::from(good), &done).await?;
     let moments = moments.and_then(|(moments, digest)| {
         let (of, partitions) = (&job.id, listing.partitions);
         node.moments.hold_leaf(of, partitions, partition.0, digest, moments).then_some(digest)

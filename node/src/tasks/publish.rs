@@ -81,7 +81,7 @@ async fn carry_out(
     let told = (counts.good, quarantined(&counts, &look));
     if counts.good == 0 {
         let words = format!("none of the {} photographs could be used", counts.listed);
-        return Err(Failure::new(FailureReason::InvalidJob, words));
+        return Err(Failure::new(FailureReason::InputMissing, words));
     }
     job.sink.begin(&finals(winners, fit.is_some())).await?;
     let mut press = Press { job, files: BTreeMap::new() };

@@ -42,7 +42,7 @@ impl JobContext {
         Ok(key_of(format!("{entries} {keys}").as_bytes()))
     }
 
-    /// Photographs of partitions that the next run can take over, in quarantine or not.
+    /// Photographs with features of partitions that the next run can take over.
     pub(crate) fn finished_photographs(&self) -> u64 {
         self.finished.load(Ordering::Relaxed)
     }
@@ -53,8 +53,8 @@ impl JobContext {
         earlier || self.finished_photographs() > 0
     }
 
-    /// Says that a partition of so many photographs is finished, where another run may want to
-    /// know.
+    /// Says that a partition with so many good photographs is finished, where another run may want
+    /// to know.
     pub(super) async fn finish(
         &self,
         (listing, partition, attempt): (Listing, PartitionId, Attempt),
@@ -115,8 +115,7 @@ pub(super) async fn take_over(
     if done.thumbnails.is_some() {
         job.sink.promote(&finished.thumbnails(), &own(objects::thumbnails)).await?;
     }
-    let photographs = (good + bad.len()) as u64;
-    job.finish((listing, partition, attempt), photographs, &done).await?;
+    job.finish((listing, partition, attempt), good as u64, &done).await?;
     let moments = match job.reduces() {
         false => None,
         true => {

@@ -95,8 +95,8 @@ pub(crate) enum SettingsError {
     Flags(#[from] PreprocessError),
     /// `--pca`
     #[error(
-        "--pca: `{0}` is not a number of components (1 or more, such as 50 or at-most:50), a share of \
-         the variance (between 0 and 1, such as 0.95) or `off`"
+        "--pca: `{0}` is not a number of components (1 or more, such as 50 or at-most:50), a share \
+         of the variance (between 0 and 1, such as 0.95) or `off`"
     )]
     Pca(String),
     /// `--modified-after`, `--modified-before`

@@ -228,7 +228,7 @@ fn tokens_and_certificates_are_made_listed_and_taken_back() {
     alone.stop();
     assert!(alone.sandbox.run("recover --unsafe --data-dir n1").refused(2).contains("fruits"));
     let words = alone.sandbox.run("recover --unsafe --yes --data-dir n1 --from b").done();
-    assert!(words.stderr.contains("WARNING") && words.stdout.contains("n1 is the only voter"));
+    assert!(words.stderr.contains("WARNING") && words.stdout.contains("n1 is now the only voter"));
     alone.start();
     alone.sandbox.run("status").done();
 }

@@ -47,7 +47,7 @@ fn a_disk_that_fills_up_fails_the_job_in_words_and_is_as_it_was() {
     for kib in [16, 200, 400, 800, 1_200] {
         let at = sandbox.path("disk");
         let Some(_disk) = Disk::mount(&at, &format!("size={kib}k")) else { return };
-        let line = "run --from in --to disk/out --pca 2 --rows-per-part 16 --threads 2";
+        let line = "run --from in --to disk/out --pca 2 --rows-per-part 16 --threads 2 --no-resume";
         let words = sandbox.run(line).refused(1);
         assert!(words.contains("no space left"), "{kib} KiB: {words}");
         assert_eq!(words.lines().filter(|line| line.starts_with("error")).count(), 1, "{words}");

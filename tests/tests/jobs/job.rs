@@ -143,7 +143,7 @@ fn a_share_of_the_variance_gives_the_fewest_components_that_reach_it() {
 fn more_components_than_the_data_have_are_capped_and_said() {
     let sandbox = sandbox();
     sandbox.draw("in", 1);
-    sandbox.run("run --from in --to out --pca 100").done();
+    sandbox.run("run --from in --to out --pca at-most:100").done();
     let report = fs::read_to_string(sandbox.path("out/report.json")).unwrap();
     let report: serde_json::Value = serde_json::from_str(&report).unwrap();
     assert_eq!(report["pca"]["k"], 7, "eight photographs span seven dimensions");

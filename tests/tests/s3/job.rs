@@ -307,7 +307,7 @@ fn large_objects_go_up_in_parts_and_come_out_the_same() {
     for copy in 1..=6 {
         job.store.put_folder(&format!("in/copy-{copy}/"), &photographs).unwrap();
     }
-    let options = "--size 32 --pca 390 --standardize mean --threads 2";
+    let options = "--size 32 --pca at-most:390 --standardize mean --threads 2";
     job.run(&format!("run --from s3://fruit/in/ --to expected {options}")).done();
     job.store.forget();
     job.run(&format!("{FROM_S3} {options}")).done();

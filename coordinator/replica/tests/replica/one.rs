@@ -151,7 +151,7 @@ fn a_change_of_voters_that_makes_no_sense_is_refused_in_words() {
         (of(&[], &[], &[2]), "does not have the log"),
         (of(&[], &[], &[1]), "transfer its role"),
         (of(&[2, 2], &[], &[]), "twice"),
-        (of(&[0], &[], &[]), "id 0"),
+        (of(&[0], &[], &[]), "ID 0"),
     ] {
         let refused = replica.change_voters(&change).unwrap_err().to_string();
         assert!(refused.contains(why), "{refused}");

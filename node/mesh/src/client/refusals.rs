@@ -123,7 +123,7 @@ mod tests {
         refusals.add("a:1", tls("a:1", "another cluster"));
         let error = refusals.and(vec![gone("b:2")]);
         assert!(matches!(error, MeshError::Unreachable { .. }), "{error:?}");
-        let words = "b:2 cannot be reached: connection refused; a:1: another cluster";
+        let words = "cannot reach b:2: connection refused; a:1: another cluster";
         assert_eq!(error.to_string(), words);
         // A node of the caller's own cluster knows whom it refuses.
         let mut refusals = Refusals::default();

@@ -102,7 +102,7 @@ impl Dial {
     fn distrust(&self, words: String) -> MeshError {
         let words = if self.pinned {
             // The only authority a joiner knows is that of its token.
-            words.replace("the authority of the cluster", "the authority in the token")
+            words.replace("the authority of this cluster", "the authority in the token")
         } else {
             words
         };

@@ -16,7 +16,7 @@ fn options(standardize: Standardize, target: Target) -> FitOptions {
 
 /// All that has variance.
 fn everything(standardize: Standardize) -> FitOptions {
-    options(standardize, Target::Components(usize::MAX))
+    options(standardize, Target::AtMost(usize::MAX))
 }
 
 /// Moments as a job makes them: partitions of some rows, merged along the tree.

@@ -188,6 +188,6 @@ fn the_bytes_are_those_of_the_last_release() {
     ];
     assert_eq!(
         of.map(|bytes| sha256(&bytes).hex()[..16].to_owned()),
-        ["378b657745ea40c6", "11a13d725720650d", "c675ad55dce27a84", "870fe3b36d84dff6"]
+        ["378b657745ea40c6", "11a13d725720650d", "c675ad55dce27a84", "0ed500ebe0b82376"]
     );
 }

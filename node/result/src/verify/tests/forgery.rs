@@ -242,7 +242,7 @@ fn a_report_that_does_not_fit_is_found() {
     let verdict = forged(|_, report| report.weights.sha256 = "11".repeat(32));
     assert_fails(&verdict, "report", "describes a different model", &[]);
     let verdict = forged(|_, report| report.bytes += 1);
-    assert_fails(&verdict, "rows", "says 88232 bytes of photographs", &[]);
+    assert_fails(&verdict, "rows", "gives 88232 bytes of photographs", &[]);
 }
 
 #[test]

@@ -86,7 +86,7 @@ mod tests {
         let tokens = [info("aa", 8, now + 3_600_000), info("bb", 0, now + 1), info("cc", 1, now)];
         let lines = [
             "  token  uses left  expires               state",
-            "  aa             8  2023-11-14T23:13:20Z  good for 1 h 0 min",
+            "  aa             8  2023-11-14T23:13:20Z  valid for 1 h 0 min",
             "  bb             0  2023-11-14T22:13:20Z  used up",
             "  cc             1  2023-11-14T22:13:20Z  expired",
         ];
