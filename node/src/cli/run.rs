@@ -91,8 +91,8 @@ async fn end_early(job: &JobContext) -> String {
                 many => format!("{} finished photographs are", HumanCount(many)),
             };
             format!(
-                "; {what} kept in {place}: run again to resume from there, or with --no-resume to start \
-                 over"
+                "; {what} kept in {place}: run again to resume from there, or with --no-resume to \
+                 start over"
             )
         }
         Err(error) => {
