@@ -47,4 +47,7 @@ pub enum Bug {
     NeverWake,
     /// A member that leaves is removed at once, whether it votes or not.
     RemoveAtOnce,
+    /// That a change of voters is committed becomes durable with the next entry alone, when those
+    /// who have no vote any more have long stopped to answer.
+    ForgetCommit,
 }

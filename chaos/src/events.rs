@@ -114,6 +114,7 @@ pub(crate) enum Event {
         wish: Wish,
     },
     Crash,
+    PowerCut,
     Start(NodeId),
     Pause,
     Cut,

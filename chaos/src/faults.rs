@@ -58,6 +58,9 @@ impl World {
                 self.schedule(cancel_at, Event::Ask { job, wish: Wish::Cancel });
             }
         }
+        if let Some(at) = self.plan.power_cut_at {
+            self.schedule(at, Event::PowerCut);
+        }
         self.schedule_around(self.plan.crash_mean, Event::Crash);
         self.schedule_around(self.plan.pause_mean, Event::Pause);
         self.schedule_around(self.plan.partition_mean, Event::Cut);
@@ -149,6 +152,13 @@ impl World {
             }
         }
         self.schedule_around(self.plan.crash_mean, Event::Crash);
+    }
+
+    pub(crate) fn on_power_cut(&mut self) {
+        self.count("all died at once after a change of voters");
+        for id in self.nodes.keys().copied().collect::<Vec<_>>() {
+            self.crash(id);
+        }
     }
 
     pub(crate) fn on_pause(&mut self) {

@@ -72,6 +72,8 @@ pub(crate) struct Plan {
     pub(crate) within: Within,
     /// What happens just when it matters.
     pub(crate) untimely: Untimely,
+    /// When all nodes die at once.
+    pub(crate) power_cut_at: Option<Time>,
 }
 
 /// Longest time for which the store answers nobody.
@@ -133,6 +135,7 @@ impl Plan {
             operations: Vec::new(),
             within: Within::draw(more, calm_at),
             untimely: Untimely::Never,
+            power_cut_at: None,
         };
         plan.walls = walls(dice, plan.nodes);
         if dice.chance(200) {
@@ -185,6 +188,7 @@ impl Plan {
         self.outages.clear();
         self.within = Within::default();
         self.untimely = Untimely::Never;
+        self.power_cut_at = None;
         self.still();
         self
     }

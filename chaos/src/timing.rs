@@ -13,6 +13,7 @@ use crate::operation::Operation;
 use crate::plan::Plan;
 use crate::time::Time;
 use crate::untimely::Untimely;
+use crate::within::Within;
 use crate::world::World;
 
 /// How long the leader's actor may take to turn to its mailbox, at least, milliseconds.
@@ -24,6 +25,12 @@ const INBOX_SLOW: Time = 2_500;
 /// Leases that do not come to an end by themselves, per thousand: so many that nobody is free to
 /// take one over. Nothing else counts against them, or jobs would end by it.
 const HANGS: u64 = 500;
+
+/// When all members are there and vote, as many as shall.
+const IDLE_FROM: Time = 12_000;
+
+/// Within this a voter that was drained has let go.
+const LET_GO_MAX: Time = 30_000;
 
 /// Members that leave for ever in a run in which that matters.
 const LEAVES: u64 = 3;
@@ -51,6 +58,7 @@ impl Untimely {
                 (plan.task_fails, plan.store_fails) = (0, 0);
             }
             Self::CancelAtRemoval => leave(plan, dice),
+            Self::PowerCut => cut_power(plan, dice),
             Self::ElectAtRemoval => {
                 within.mail_max = within.mail_max.max(MAIL_SLOW);
                 leave(plan, dice);
@@ -66,6 +74,27 @@ fn leave(plan: &mut Plan, dice: &mut Dice) {
         let more = (0..LEAVES).map(|_| (dice.between(first, plan.calm_at), Operation::Leave));
         plan.operations.extend(more);
         plan.operations.sort_by_key(|(at, _)| *at);
+    }
+}
+
+/// Has nothing happen but that some are drained and, when those have long let go, all die at once;
+/// the jobs come afterwards.
+fn cut_power(plan: &mut Plan, dice: &mut Dice) {
+    plan.still();
+    plan.within = Within::default();
+    plan.walls.clear();
+    plan.refused.clear();
+    plan.outages.clear();
+    plan.leave_dead = false;
+    plan.joins = vec![0; plan.joins.len()];
+    let drains = dice.between(1, plan.nodes - 1);
+    let at = |nth| IDLE_FROM + nth * 200;
+    plan.operations = (0..drains).map(|nth| (at(nth), Operation::Drain)).collect();
+    let cut = at(drains) + LET_GO_MAX;
+    plan.power_cut_at = Some(cut);
+    plan.calm_at = cut + LET_GO_MAX;
+    for job in &mut plan.jobs {
+        (job.submit_at, job.cancel_at) = (cut + 1_000, None);
     }
 }
 

@@ -7,6 +7,12 @@ use crate::dice::Dice;
 /// they were.
 const RUNS: [u64; 3] = [1, 3, 6];
 
+/// Of ten runs the one in some of which the power is cut.
+const POWER_CUT_RUN: u64 = 8;
+
+/// Of those runs one in so many.
+const POWER_CUT_EVERY: u64 = 4;
+
 /// Apart from the other generators of a seed.
 const SALT: u64 = 0x0a5b_13c7_0000_0000;
 
@@ -30,6 +36,9 @@ pub(crate) enum Untimely {
     HandOver,
     /// What hangs comes to its end when it is given up.
     EndAtGiveUp,
+    /// All die at once when voters have changed, those without a vote have let go, and nothing was
+    /// decided since: what a voter knows then is what it kept.
+    PowerCut,
 }
 
 const KINDS: [Untimely; 6] = [
@@ -51,6 +60,9 @@ impl Untimely {
     pub(crate) fn of(seed: u64) -> Self {
         match RUNS.contains(&(seed % 10)) {
             true => KINDS[(seed / 10) as usize % KINDS.len()],
+            false if seed % 10 == POWER_CUT_RUN && seed / 10 % POWER_CUT_EVERY == 0 => {
+                Self::PowerCut
+            }
             false => Self::Never,
         }
     }
@@ -73,5 +85,7 @@ mod tests {
             let runs = (0..300).filter(|seed| Untimely::of(*seed) == kind).count();
             assert_eq!(runs, 15, "{kind:?}");
         }
+        let cuts = (0..300).filter(|seed| Untimely::of(*seed) == Untimely::PowerCut).count();
+        assert_eq!(cuts, 8);
     }
 }

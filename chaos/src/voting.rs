@@ -84,6 +84,7 @@ impl World {
         let mut disk: MemoryLog = std::mem::take(&mut self.node(id).disk);
         disk.set_failing(false);
         disk.set_lazy(lazy);
+        disk.set_forgetful(self.has(Bug::ForgetCommit));
         let terms = if self.has(Bug::NeverExpire) { u64::MAX } else { TERM_TICKS };
         match Replica::open(config, disk) {
             Ok(replica) => {

@@ -221,6 +221,7 @@ impl World {
             Event::Asked { to, job, wish } => self.on_asked(to, job, wish),
             Event::Answer { job, wish } => self.on_answer(job, wish),
             Event::Crash => self.on_crash(),
+            Event::PowerCut => self.on_power_cut(),
             Event::Start(id) => self.start(id),
             Event::Pause => self.on_pause(),
             Event::Cut => self.on_cut(),

@@ -23,6 +23,7 @@ pub struct MemoryLog {
     /// What a crash leaves, where that is not the same.
     synced: Option<Content>,
     lazy: bool,
+    forgetful: bool,
     failing: bool,
 }
 
@@ -43,6 +44,11 @@ impl MemoryLog {
     /// code that forgets to sync.
     pub fn set_lazy(&mut self, lazy: bool) {
         self.lazy = lazy;
+    }
+
+    /// Whether a commit is never kept but beside something else that is written.
+    pub fn set_forgetful(&mut self, forgetful: bool) {
+        self.forgetful = forgetful;
     }
 
     /// Whether writes fail, and change nothing.
@@ -164,7 +170,10 @@ impl LogStore for MemoryLog {
     }
 
     fn keep_commit(&mut self) -> Result<(), MemoryLogError> {
-        if self.commit == self.now.vote.commit { Ok(()) } else { self.write(|_| {}) }
+        match self.commit == self.now.vote.commit || self.forgetful {
+            true => Ok(()),
+            false => self.write(|_| {}),
+        }
     }
 
     fn install(&mut self, snapshot: &Snapshot, vote: Option<Vote>) -> Result<(), MemoryLogError> {

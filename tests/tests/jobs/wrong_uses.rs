@@ -53,7 +53,7 @@ impl World {
     fn new() -> Self {
         let sandbox = Sandbox::new(env!("CARGO_BIN_EXE_under-test"));
         sandbox.draw("photos", 1);
-        for dir in ["empty", "notes", "broken", "taken", "cut", "other"] {
+        for dir in ["empty", "notes", "broken", "taken", "theses", "cut", "other"] {
             fs::create_dir(sandbox.path(dir)).expect("a new folder");
         }
         let write =
@@ -62,6 +62,8 @@ impl World {
         write("notes/note.txt", b"a note");
         write("broken/a.jpg", b"not a photograph");
         write("taken/thesis.txt", b"dear");
+        // No two cases may want one target at the same time.
+        write("theses/thesis.txt", b"dear");
         write("other/node.json", b"{}");
         write("cut/report.html", b"");
         write("empty.safetensors", b"");

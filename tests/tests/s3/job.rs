@@ -350,13 +350,13 @@ fn a_job_that_fails_leaves_nothing_and_an_earlier_result_as_it_was() {
     let job = job();
     job.draw(2);
     job.store.put("in/bad.jpg", "this is no photograph", 1_600_000_000);
-    job.run(&format!("{FROM_S3} --max-bad 0 {OPTIONS}")).refused(7);
+    job.run(&format!("{FROM_S3} --max-bad 0 --no-resume {OPTIONS}")).refused(7);
     assert_eq!(job.store.keys("out/"), Vec::<String>::new());
     assert_eq!(job.store.unfinished_uploads(), Vec::<String>::new());
 
     job.run(&format!("{FROM_S3} {OPTIONS}")).done();
     let earlier = job.visible("out/");
-    job.run(&format!("{FROM_S3} --max-bad 0 --mode overwrite {OPTIONS}")).refused(7);
+    job.run(&format!("{FROM_S3} --max-bad 0 --no-resume --mode overwrite {OPTIONS}")).refused(7);
     assert_eq!(job.visible("out/"), earlier);
     assert_eq!(job.orphans("out/"), Vec::<String>::new());
     let words = job.run(&format!("{FROM_S3} {OPTIONS}")).refused(6);
@@ -376,7 +376,9 @@ fn ctrl_c_ends_the_run_in_words_and_leaves_nothing() {
     {
         job.store.forget();
         job.store.hold(Hold::of(operation, from));
-        let mut command = job.command(FROM_S3.split_whitespace().chain(OPTIONS.split_whitespace()));
+        let mut command = job.command(
+            FROM_S3.split_whitespace().chain(OPTIONS.split_whitespace()).chain(["--no-resume"]),
+        );
         let mut run = command.stderr(Stdio::piped()).spawn().unwrap();
         wait_until_held(&job, &mut run);
         let kill = Command::new("kill").args(["-s", signal, &run.id().to_string()]).status();
