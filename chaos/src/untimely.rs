@@ -60,7 +60,7 @@ impl Untimely {
     pub(crate) fn of(seed: u64) -> Self {
         match RUNS.contains(&(seed % 10)) {
             true => KINDS[(seed / 10) as usize % KINDS.len()],
-            false if seed % 10 == POWER_CUT_RUN && seed / 10 % POWER_CUT_EVERY == 0 => {
+            false if seed % 10 == POWER_CUT_RUN && (seed / 10).is_multiple_of(POWER_CUT_EVERY) => {
                 Self::PowerCut
             }
             false => Self::Never,
