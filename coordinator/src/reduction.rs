@@ -62,7 +62,10 @@ impl Job {
         around: &mut Around<'_>,
         out: &mut Outbox,
     ) {
-        if let Some(holder) = unreached.filter(|holder| around.nodes.contains_key(holder)) {
+        // One that came anew meanwhile has lost them: it was not behind a wall, but away.
+        let holds = |holder: &NodeId| self.holders(task).contains(holder);
+        let there = |holder: &NodeId| around.nodes.contains_key(holder);
+        if let Some(holder) = unreached.filter(|holder| there(holder) && holds(holder)) {
             around.reach.failed(node, holder, &self.id, around.now_ms);
         }
         // What was lost meanwhile is made again anyway.

@@ -80,7 +80,7 @@ pub(crate) enum SettingsError {
     Pattern(#[from] PatternError),
     /// What is passed over.
     #[error("--exclude: {0}")]
-    Exclude(PatternError),
+    Exclude(#[source] PatternError),
     /// Nothing at all is passed over.
     #[error("--exclude: the pattern is empty: give a glob such as `*_thumb.*`, or omit the flag")]
     EmptyExclude,

@@ -115,8 +115,8 @@ pub(crate) struct PhotographArgs {
           num_args = 0..=1, require_equals = true, action = clap::ArgAction::Set,
           help_heading = "Photographs")]
     pub recursive: bool,
-    /// Where labels come from: `parent-dir`, `none`, or `regex:…` with one group, matched against
-    /// the key.
+    /// Where labels come from: `parent-dir`, `none`, or `regex:…`, matched against the key; the
+    /// label is its group, or the whole match if it has no group.
     #[arg(long, value_name = "RULE", default_value = "parent-dir", help_heading = "Photographs")]
     pub label_from: String,
     /// Use only the first N photographs in key order.
