@@ -1,8 +1,10 @@
 //! `fruitnode run`: one job on a cluster of one member, from flags to a summary.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use indicatif::HumanCount;
+use tokio::time::sleep;
 
 use fruitnode_coordinator::failure::Failure;
 use fruitnode_coordinator::ids::JobId;
@@ -11,6 +13,7 @@ use fruitnode_coordinator::retry::FailureReason;
 use fruitnode_env::{Moment, unique_name, wall_ms};
 use fruitnode_pca as pca;
 use fruitnode_result::story::Story;
+use fruitnode_storage::{Outage, outages};
 use fruitnode_vision::model::Kernel;
 
 use crate::cli::args::{Format, MachineArgs, RunArgs, TerminalArgs};
@@ -26,6 +29,9 @@ use crate::cli::summary::Summary;
 use crate::local::{JobView, LocalCluster, NODE};
 use crate::tasks::max_bad::EXAMPLE;
 use crate::tasks::{COMPUTE_CLASS, JobContext, NodeContext, NodeOptions};
+
+/// Time between two looks whether a store has been waited for too long.
+const LOOK_EVERY: Duration = Duration::from_millis(500);
 
 /// Runs a job and prints its summary.
 pub(super) fn run(args: &RunArgs, terminal: &TerminalArgs) -> Result<Exit, CliError> {
@@ -54,7 +60,6 @@ pub(super) fn carry_out(
     let threads = threads(machine);
     let (mut settings, extractor) = prepare(kernel(machine)?)?;
     settings.resume = !machine.no_resume;
-    settings.storage.gives_up_after = machine.give_up_after;
     tracing::info!(threads = threads.get(), kernel = %extractor.kernel(), "opening the job");
     let options = NodeOptions { threads, batch: machine.batch };
     reactor(threads)?.block_on(async {
@@ -63,7 +68,7 @@ pub(super) fn carry_out(
         let job = Arc::new(job);
         let node = NodeContext::start(NODE, options, Arc::clone(&story))
             .map_err(|error| CliError::of(Exit::Failed, "no_threads", &error))?;
-        match conduct(node, &job, &story, terminal).await {
+        match conduct(node, &job, (&story, machine.give_up_after), terminal).await {
             Ok((success, view)) => {
                 if let Err(error) = job.sink.abort().await {
                     tracing::warn!(%error, "cannot release the lock of the target");
@@ -106,7 +111,7 @@ async fn end_early(job: &JobContext) -> String {
 async fn conduct(
     node: NodeContext,
     job: &Arc<JobContext>,
-    story: &Arc<Story>,
+    (story, give_up_after): (&Arc<Story>, Option<Duration>),
     terminal: &TerminalArgs,
 ) -> Result<(String, JobView), CliError> {
     let cluster = LocalCluster::start(node)
@@ -119,6 +124,18 @@ async fn conduct(
     cluster.submit(Arc::clone(job), spec).await;
     let ended = tokio::select! {
         ended = cluster.wait(&job.id) => ended,
+        outage = outlasted(give_up_after) => {
+            cluster.cancel(&job.id).await;
+            drop(line);
+            let Outage { server, words, lasts, .. } = outage;
+            let words = format!(
+                "{server} has not answered for {} s ({words}), longer than --give-up-after: nothing \
+                 was written to {}",
+                lasts.as_secs(),
+                job.settings.to
+            );
+            return Err(CliError::new(Exit::Failed, "storage_unavailable", words));
+        }
         () = interrupted() => {
             cluster.cancel(&job.id).await;
             drop(line);
@@ -145,6 +162,17 @@ async fn conduct(
             let words = "the coordinator stopped; this is a bug in fruitnode, please report it";
             Err(CliError::new(Exit::Failed, "stopped", words))
         }
+    }
+}
+
+/// Returns when a store has not answered for so long; never without a limit.
+async fn outlasted(limit: Option<Duration>) -> Outage {
+    let Some(limit) = limit else { return std::future::pending().await };
+    loop {
+        if let Some(outage) = outages().into_iter().find(|outage| outage.lasts >= limit) {
+            return outage;
+        }
+        sleep(LOOK_EVERY).await;
     }
 }
 

@@ -94,6 +94,10 @@ impl FolderSink {
     pub fn open_as(target: &FolderTarget<'_>, access: Access) -> Result<Self, SinkError> {
         let uri = target.out.display().to_string();
         let out = target::resolve(target.out, target.from)?;
+        // What is refused takes nothing away from the run that comes next.
+        if access == Access::Take {
+            replaces((&out, &uri), target.mode, target.is_ours)?;
+        }
         let staging = joint::open((&out, &uri), target.job, (access, target.resume))?;
         let resumed = staging.as_ref().map(|staging| staging.resumed().to_vec());
         let state = State { staging: staging.map(Arc::new), finals: None };
@@ -352,17 +356,8 @@ impl Shared {
         moved
     }
 
-    /// Whether there is an earlier result to replace. An error if the target holds what must stay.
     fn replaces(&self) -> Result<bool, SinkError> {
-        let out = || self.uri.clone();
-        match target::content(&self.out, self.is_ours)? {
-            Content::Nothing => Ok(false),
-            Content::Ours if self.mode == Mode::Overwrite => Ok(true),
-            Content::Foreign(name) if self.mode == Mode::Overwrite => {
-                Err(SinkError::Foreign { out: out(), name })
-            }
-            Content::Ours | Content::Foreign(_) => Err(SinkError::Taken { out: out() }),
-        }
+        replaces((&self.out, &self.uri), self.mode, self.is_ours)
     }
 
     /// The same, when no other process of the job is at it; one that was first is enough.
@@ -423,5 +418,22 @@ impl Shared {
         }
         self.lock().staging = None;
         Ok(())
+    }
+}
+
+/// Whether there is an earlier result to replace. An error if the target holds what must stay.
+fn replaces(
+    (out, uri): (&Path, &str),
+    mode: Mode,
+    is_ours: fn(&str) -> bool,
+) -> Result<bool, SinkError> {
+    let out_words = || uri.to_owned();
+    match target::content(out, is_ours)? {
+        Content::Nothing => Ok(false),
+        Content::Ours if mode == Mode::Overwrite => Ok(true),
+        Content::Foreign(name) if mode == Mode::Overwrite => {
+            Err(SinkError::Foreign { out: out_words(), name })
+        }
+        Content::Ours | Content::Foreign(_) => Err(SinkError::Taken { out: out_words() }),
     }
 }

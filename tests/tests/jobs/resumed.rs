@@ -134,3 +134,19 @@ fn a_run_that_met_too_many_bad_photographs_is_resumed_with_a_greater_limit() {
     assert!(number("resumed") >= 80, "{resumed}");
     assert_eq!(number("quarantined"), 2, "{resumed}");
 }
+
+#[test]
+fn a_run_that_is_refused_takes_nothing_away_from_the_next_one() {
+    let sandbox = prepared();
+    let line = format!("{LINE} --size 224 --overwrite");
+    sandbox.run(&line.replace("--pca 3", "--pca 2")).done();
+    let mut run = two_partitions_on(&sandbox, &line);
+    run.kill().unwrap();
+    run.wait().unwrap();
+    let kept = finished(&sandbox);
+    sandbox.run(&format!("{LINE} --size 224")).refused(6);
+    assert_eq!(finished(&sandbox), kept);
+    let resumed = sandbox.run(&format!("{line} -o json")).done().json();
+    assert!(resumed["resumed"].as_u64().unwrap() >= 15, "{resumed}");
+    assert_eq!(sandbox.digests("out"), sandbox.digests("expected"));
+}

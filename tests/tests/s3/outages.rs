@@ -200,6 +200,22 @@ fn a_run_that_waits_can_be_interrupted() {
 }
 
 #[test]
+fn a_run_that_is_told_to_gives_up_and_the_next_one_resumes() {
+    let behind = Behind::of(Front::plain());
+    behind.job.store.hold(Hold::of("GetObject", 19).below("in/").first());
+    behind.job.store.forget();
+    let mut run = behind.start("run --give-up-after 1s", "given up");
+    behind.until("given up", "it is held", || behind.job.store.held() == 1);
+    behind.front.turn(Way::Refused);
+    behind.job.store.let_go();
+    assert_eq!(run.wait().expect("a child").code(), Some(1), "{}", behind.log("given up"));
+    assert!(behind.log("given up").contains("--give-up-after"), "{}", behind.log("given up"));
+    behind.front.turn(Way::Open);
+    behind.ended_well(behind.start("run", "again"), "again");
+    assert_eq!(behind.whole(), behind.expected);
+}
+
+#[test]
 fn a_cluster_outlives_an_outage_that_all_of_its_nodes_meet() {
     let front = Front::plain();
     let url = front.url();

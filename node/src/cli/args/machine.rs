@@ -76,7 +76,6 @@ impl StorageArgs {
             },
             allow_http: self.allow_http,
             alone: false,
-            gives_up_after: None,
         }
     }
 }

@@ -92,10 +92,7 @@ impl Bucket {
         options: &S3Options,
     ) -> Result<Self, S3Error> {
         let (client, server) = connect(options).await?;
-        let patience = match options.alone {
-            true => Patience::Alone(options.gives_up_after),
-            false => Patience::Shared,
-        };
+        let patience = if options.alone { Patience::Alone } else { Patience::Shared };
         let bucket = Self::with(client, server, (name, prefix), patience);
         Ok(Self { encryption: options.encryption.clone(), ..bucket })
     }

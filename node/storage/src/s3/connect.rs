@@ -67,8 +67,6 @@ pub struct S3Options {
     /// Whether nobody else can do what this process cannot: then a store that was there is waited
     /// for as long as it takes. Else what was waited for in vain is an error after half a minute.
     pub alone: bool,
-    /// How long it is waited for then, if not as long as it takes.
-    pub gives_up_after: Option<Duration>,
 }
 
 /// How the server encrypts what is written.

@@ -1,7 +1,6 @@
 //! How long a request is waited for, and after which pauses it is sent again.
 //!
-//! `run` waits for a store for as long as it takes, or as it was told to, for there is nobody else
-//! to try; a node of a
+//! `run` waits for a store for as long as it takes, for there is nobody else to try; a node of a
 //! cluster gives back what it could not do for half a minute, so that the coordinator may ask
 //! another one.
 
@@ -66,8 +65,8 @@ pub(super) const PAUSE_MOST: Duration = Duration::from_secs(5);
 /// Who else may do what this process cannot, and how long it waits therefore.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Patience {
-    /// Nobody: it waits for so long, or as long as it takes.
-    Alone(Option<Duration>),
+    /// Nobody.
+    Alone,
     /// Other nodes, or whoever asked for it, later.
     Shared,
     /// Nothing is tried twice.
@@ -144,9 +143,9 @@ impl Asking {
         match self.patience {
             #[cfg(test)]
             Patience::None => Some(Duration::ZERO),
-            Patience::Alone(_) | Patience::Shared if !known => Some(NEVER_SEEN),
+            Patience::Alone | Patience::Shared if !known => Some(NEVER_SEEN),
             Patience::Shared => Some(GIVEN_BACK_AFTER),
-            Patience::Alone(most) => most,
+            Patience::Alone => None,
         }
     }
 
