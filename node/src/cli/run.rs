@@ -129,8 +129,8 @@ async fn conduct(
             drop(line);
             let Outage { server, words, lasts, .. } = outage;
             let words = format!(
-                "{server} has not answered for {} s ({words}), longer than --give-up-after: nothing \
-                 was written to {}",
+                "{server} has not answered for {} s ({words}), longer than --give-up-after: \
+                 nothing was written to {}",
                 lasts.as_secs(),
                 job.settings.to
             );
