@@ -62,6 +62,8 @@ enum Fetched {
 enum Inferred {
     Good(Subject, Vec<f32>, Option<Thumbnail>),
     Bad(BadRow),
+    /// One whose bytes were not had: another run may get them.
+    Unread(BadRow),
 }
 
 impl Inferred {
@@ -69,7 +71,9 @@ impl Inferred {
     fn fed(&self) -> FedRow {
         let (subject, features, code) = match self {
             Self::Good(subject, values, _) => (subject, values.clone(), None),
-            Self::Bad(bad) => (&bad.subject, Vec::new(), Some(bad.code.clone())),
+            Self::Bad(bad) | Self::Unread(bad) => {
+                (&bad.subject, Vec::new(), Some(bad.code.clone()))
+            }
         };
         FedRow { path: subject.path.clone(), label: subject.label.clone(), features, code }
     }
@@ -82,6 +86,8 @@ struct Gathered {
     bad: Vec<BadRow>,
     thumbnails: Vec<Thumbnail>,
     gets: u32,
+    /// Whether another run might read what this one could not.
+    unread: bool,
 }
 
 /// Does the partition.
@@ -157,6 +163,10 @@ impl Gathered {
                 self.features.values.extend(values);
             }
             Inferred::Bad(bad) => self.bad.push(bad),
+            Inferred::Unread(bad) => {
+                self.unread = true;
+                self.bad.push(bad);
+            }
         }
     }
 }
@@ -261,7 +271,7 @@ fn infer(
         Fetched::Decoded(subject, Err(error)) => (subject, Err(error)),
         Fetched::Bad(bad) => {
             story.quarantined(&bad);
-            return Ok(Inferred::Bad(bad));
+            return Ok(Inferred::Unread(bad));
         }
     };
     match features {
@@ -289,7 +299,7 @@ async fn finish(
     listing: Listing,
     gathered: Gathered,
 ) -> Result<TaskResult, Failure> {
-    let Gathered { features, bad, thumbnails, gets } = gathered;
+    let Gathered { features, bad, thumbnails, gets, unread } = gathered;
     let good = features.subjects.len() as u32;
     let bad_rows = bad.len() as u32;
     let pca = job.reduces();
@@ -324,7 +334,9 @@ async fn finish(
         quarantine: quarantine.map(|digest| digest.hex()),
         thumbnails: shown.map(|digest| digest.hex()),
     };
-    job.finish((listing, partition, attempt), u64::from(good), &done).await?;
+    if !unread {
+        job.finish((listing, partition, attempt), u64::from(good), &done).await?;
+    }
     let moments = moments.and_then(|(moments, digest)| {
         let (of, partitions) = (&job.id, listing.partitions);
         node.moments.hold_leaf(of, partitions, partition.0, digest, moments).then_some(digest)

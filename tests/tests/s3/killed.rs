@@ -6,7 +6,7 @@ use std::process::{Child, Command, Stdio};
 use std::thread::sleep;
 use std::time::Duration;
 
-use fruitnode_tests::store::{Hold, Job, Visible};
+use fruitnode_tests::store::{Denial, Hold, Job, Right, Visible};
 
 /// Moments at which a run is killed, spread over its requests.
 const MOMENTS: u64 = 20;
@@ -161,10 +161,10 @@ fn finished(job: &Job) -> Vec<String> {
     keys.filter(|key| key.contains("/done-")).collect()
 }
 
-/// A run that has finished two partitions, and is held at its 30th photograph.
+/// A run that has finished two partitions, and is held at its 38th photograph.
 fn two_partitions_on(job: &Job) -> Child {
     job.store.forget();
-    job.store.hold(Hold::of("GetObject", 30).below("in/"));
+    job.store.hold(Hold::of("GetObject", 38).below("in/"));
     let mut command = job.command(LINE.split_whitespace());
     let mut run = command.stderr(Stdio::piped()).spawn().expect("it starts");
     while finished(job).len() < 2 {
@@ -219,4 +219,24 @@ fn an_interrupted_run_leaves_its_lock_and_what_it_finished_to_the_next_one() {
         assert_eq!(job.orphans("out/"), Vec::<String>::new());
         job.empty("out/");
     }
+}
+
+#[test]
+fn a_photograph_that_could_not_be_read_is_read_again_by_the_run_that_resumes() {
+    let job = Job::new(env!("CARGO_BIN_EXE_under-test"));
+    job.draw(6);
+    let (_, expected) = undisturbed(&job, LINE);
+    job.empty("out/");
+    let denied = job.store.keys("in/").remove(0);
+    let denial = Denial::below(Right::GetObject, &denied);
+    job.store.switch(|switches| switches.denials.push(denial));
+    let mut run = two_partitions_on(&job);
+    run.kill().expect("it runs");
+    run.wait().expect("it was killed");
+    job.store.refuse_held();
+    job.store.switch(|switches| switches.denials.clear());
+    let resumed = job.run(&format!("{LINE} -o json")).done().json();
+    assert!(resumed["resumed"].as_u64().expect("a number") >= 8, "{resumed}");
+    assert_eq!(resumed["quarantined"], 0, "{resumed}");
+    assert_eq!(job.visible("out/"), Visible::Whole(expected));
 }

@@ -99,12 +99,12 @@ impl Dial {
         }
     }
 
-    fn distrust(&self, words: String) -> MeshError {
+    fn distrust(&self, said: String) -> MeshError {
         let words = if self.pinned {
             // The only authority a joiner knows is that of its token.
-            words.replace("the authority of this cluster", "the authority in the token")
+            said.replace(words::CLUSTERS_AUTHORITY, "the authority in the token")
         } else {
-            words
+            said
         };
         MeshError::Tls { address: self.address.clone(), words }
     }

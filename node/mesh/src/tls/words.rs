@@ -23,11 +23,16 @@ pub(super) fn of(error: &io::Error) -> Option<String> {
     })
 }
 
+/// How an authority is called that a node knows its cluster by.
+pub(super) const CLUSTERS_AUTHORITY: &str = "the authority of this cluster";
+
 fn theirs(why: &CertificateError) -> String {
     match why {
         CertificateError::UnknownIssuer | CertificateError::BadSignature => {
-            "its certificate was not issued by the authority of this cluster: the address belongs \
-             to another cluster, or someone is intercepting the connection"
+            return format!(
+                "its certificate was not issued by {CLUSTERS_AUTHORITY}: the address belongs to \
+                 another cluster, or someone is intercepting the connection"
+            );
         }
         CertificateError::Expired | CertificateError::ExpiredContext { .. } => {
             "its certificate has expired: check the clocks of both machines, and the log of that \
